@@ -1,0 +1,132 @@
+"""How good the models are on real data, beside what anyone would try first.
+
+    .venv/bin/python benchmarks/quality.py [--data ../shared/data] [--write docs/benchmarks/quality.md]
+
+The latest share of each use case's examples is kept apart before anything is trained; Vigie's own
+split into training, calibration and test slices happens inside what is left. All contenders are scored
+on the rows that were kept apart, by the code that scores bundles everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT))
+
+from benchmarks import prepared_2021  # noqa: E402
+from benchmarks.quality_references import REFERENCES, fitted_reference  # noqa: E402
+from services.core import params  # noqa: E402
+from services.core.bundle.predictor import Predictor  # noqa: E402
+from services.core.scoring.answers import answers, of_baseline, of_predictor  # noqa: E402
+from services.core.scoring.report import report_of  # noqa: E402
+from services.core.usecases import registry  # noqa: E402
+from services.core.usecases.contract import UseCase  # noqa: E402
+from services.ingestion.tables import read_folder  # noqa: E402
+from services.training.train import train  # noqa: E402
+
+KEPT_APART = 0.15
+FOLDERS = {"fire_response": "fire_response", "road_accidents": "road_accidents/2024-jan-sep"}
+"""Use case -> folder of real data below --data."""
+
+
+def latest(use_case: UseCase, examples: pd.DataFrame) -> pd.Series:
+    """The rows kept apart: the last ones in time, of each period where data comes in periods. Rows of
+    one group stay together."""
+    by = examples.groupby(use_case.split.within)["event_time"] if use_case.split.within else None
+    rank = by.rank(pct=True) if by is not None else examples["event_time"].rank(pct=True)
+    apart: pd.Series = rank.groupby(examples[use_case.group]).transform("max") > 1 - KEPT_APART
+    return apart
+
+
+def compare(use_case: UseCase, folder: Path) -> Iterator[tuple[str, dict[str, Any], float]]:
+    """Contender, its report on the rows kept apart, seconds of training."""
+    tables = read_folder(use_case.name, folder)
+    examples = use_case.raw.examples(tables)
+    reference, context = use_case.raw.reference(tables), use_case.raw.context(tables)
+    apart = latest(use_case, examples)
+    past, later = examples[~apart].reset_index(drop=True), examples[apart].reset_index(drop=True)
+    baseline = answers(use_case, later, context, of_baseline(use_case))
+    yield "declared baseline", report_of(use_case, len(later), baseline, version="baseline"), 0.0
+    for name, maker in REFERENCES.items():
+        started = time.perf_counter()
+        answer = fitted_reference(use_case, past, maker)
+        seconds = time.perf_counter() - started
+        yield name, report_of(use_case, len(later), answers(use_case, later, context, answer), version=name), seconds
+    chosen = params.load(CHECKOUT).including(use_case.name).of(use_case.name).train
+    with tempfile.TemporaryDirectory() as beside:
+        started = time.perf_counter()
+        bundle = train(
+            use_case, past, reference, context, params=chosen, folder=Path(beside) / "bundle", simulated=False
+        )
+        seconds = time.perf_counter() - started
+        predictor = Predictor(use_case, bundle)
+        found = answers(use_case, later, context, of_predictor(predictor))
+        yield "Vigie", report_of(use_case, len(later), found, version="Vigie"), seconds
+
+
+def table(use_case: UseCase, results: list[tuple[str, dict[str, Any], float]]) -> list[str]:
+    rows = results[0][1]["rows"]
+    names = [name for name, _, _ in results]
+    lines = [
+        f"## {use_case.title.en} (`{use_case.name}`)",
+        "",
+        f"{rows:,} examples kept apart, the latest {KEPT_APART:.0%}.",
+        "",
+        "| target | metric | " + " | ".join(names) + " |",
+        "|---|---|" + "---:|" * len(names),
+    ]
+    for target, metrics in results[-1][1]["metrics"].items():
+        for metric in metrics:
+            values = [report["metrics"].get(target, {}).get(metric, np.nan) for _, report, _ in results]
+            cells = ["" if np.isnan(value) else _number(value) for value in values]
+            lines.append(f"| {target} | {metric} | " + " | ".join([*cells[:-1], f"**{cells[-1]}**"]) + " |")
+    lines.append("| training | seconds | " + " | ".join(f"{seconds:.1f}" for _, _, seconds in results) + " |")
+    return [*lines, ""]
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.4f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = Path(os.environ.get("VIGIE_SHARED_DATA", CHECKOUT.parent / "shared" / "data"))
+    parser.add_argument("--data", type=Path, default=default, help="folder of the real public data")
+    parser.add_argument("--write", type=Path, help="also write the tables into this page")
+    parser.add_argument("--only", help="one use case, or prepared-2021")
+    chosen = parser.parse_args()
+    lines = [
+        "# Quality on real data",
+        "",
+        "Written by `benchmarks/quality.py`; run it again to repeat every figure. The latest rows are kept apart",
+        "before anything is trained, and every contender is scored on them by the same code. The references see the",
+        "request's fields as they come: the average (median or class shares), a ridge or logistic regression on",
+        "one-hot words, and XGBoost with 200 trees of depth 6 on ordinal codes.",
+        "",
+    ]
+    for name, folder in FOLDERS.items():
+        if chosen.only in {None, name}:
+            lines += table(registry.get(name), list(compare(registry.get(name), chosen.data / folder)))
+            print("\n".join(lines[-20:]), flush=True)
+    if chosen.only in {None, "prepared-2021"}:
+        lines += prepared_2021.as_markdown(prepared_2021.run(chosen.data))
+    if chosen.write:
+        chosen.write.parent.mkdir(parents=True, exist_ok=True)
+        chosen.write.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    else:
+        print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

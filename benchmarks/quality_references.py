@@ -1,0 +1,111 @@
+"""What Vigie's models are held against: the training rows' own average, a linear model and plain gradient
+boosting, each on the request's fields as they come, without a use case's features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xgboost
+from numpy.typing import NDArray
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from services.core.scoring.answers import Answer
+from services.core.usecases import columns as column_tools
+from services.core.usecases.contract import (
+    Classes,
+    ClassesValue,
+    Probability,
+    ProbabilityValue,
+    Quantity,
+    QuantityValue,
+    Target,
+    UseCase,
+    Value,
+)
+from services.core.usecases.local_time import local_time
+
+Maker = Callable[[pd.DataFrame, bool], Any]
+"""(the training table, whether classes are predicted) -> an estimator."""
+
+
+def plain_table(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
+    """The request's fields as a table; a time becomes hour, weekday and time of year."""
+    table: dict[str, Any] = {}
+    for name, kind in column_tools.kinds(use_case.request).items():
+        if kind == "time":
+            clock = local_time(columns[name], use_case.zone or "UTC")
+            table |= {f"{name}_{part}": getattr(clock, part) for part in ("hour", "weekday", "year_fraction")}
+        else:
+            table[name] = columns[name]
+    return pd.DataFrame(table)
+
+
+def average(_table: pd.DataFrame, classes: bool) -> Any:
+    return DummyClassifier(strategy="prior") if classes else DummyRegressor(strategy="median")
+
+
+def linear(table: pd.DataFrame, classes: bool) -> Any:
+    words, numbers = _words(table), [name for name in table if name not in _words(table)]
+    encoded = make_column_transformer(
+        (OneHotEncoder(min_frequency=20, handle_unknown="infrequent_if_exist"), words),
+        (make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()), numbers),
+    )
+    return make_pipeline(encoded, LogisticRegression(max_iter=300, C=0.3) if classes else Ridge(alpha=3.0))
+
+
+def boosting(table: pd.DataFrame, classes: bool) -> Any:
+    words = _words(table)
+    encoded = make_column_transformer(
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), words), remainder="passthrough"
+    )
+    chosen = {"n_estimators": 200, "max_depth": 6, "learning_rate": 0.1, "n_jobs": 2}
+    return make_pipeline(encoded, xgboost.XGBClassifier(**chosen) if classes else xgboost.XGBRegressor(**chosen))
+
+
+def _words(table: pd.DataFrame) -> list[str]:
+    return [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
+
+
+REFERENCES: dict[str, Maker] = {"average": average, "linear model": linear, "plain boosting": boosting}
+
+
+def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) -> Answer:
+    """Fit one reference for every target of the use case on the training examples."""
+    table = plain_table(use_case, column_tools.from_frame(use_case.request, examples))
+    models: dict[str, tuple[Any, NDArray[np.float64]]] = {}
+    for target in use_case.targets:
+        label = examples[target.label].to_numpy(dtype=np.float64, na_value=np.nan)
+        known = ~np.isnan(label)
+        classes = not isinstance(target.output, Quantity)
+        model = maker(table, classes).fit(table[known], label[known].astype(int) if classes else label[known])
+        spread = np.zeros(2)
+        if not classes:
+            spread = np.quantile(label[known] - model.predict(table[known]), [0.05, 0.95])
+        models[target.name] = (model, spread)
+
+    def answer(columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any]) -> Mapping[str, Value]:
+        asked = plain_table(use_case, columns)
+        return {target.name: _value(target, *models[target.name], asked) for target in use_case.targets}
+
+    return answer
+
+
+def _value(target: Target, model: Any, spread: NDArray[np.float64], table: pd.DataFrame) -> Value:
+    output = target.output
+    if isinstance(output, Quantity):
+        value = np.asarray(model.predict(table), dtype=np.float64)
+        return QuantityValue(value, value + spread[0], value + spread[1])
+    chances = np.asarray(model.predict_proba(table), dtype=np.float64)
+    if isinstance(output, Probability):
+        threshold = output.cost_of_false_alarm / (output.cost_of_miss + output.cost_of_false_alarm)
+        return ProbabilityValue(chances[:, 1], threshold)
+    assert isinstance(output, Classes)
+    return ClassesValue(chances, output.labels)

@@ -1,0 +1,69 @@
+"""``./vigie data``: the data behind the models, by version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.arguments import UseCaseName
+from services.cli.console import out, step
+from services.core.errors import VigieError
+from services.core.settings import settings
+from services.core.usecases import registry as use_cases
+
+app = typer.Typer(help="Bring data back, share it, tidy it up.", no_args_is_help=True)
+
+
+@app.command()
+def checkout(
+    version: Annotated[str, typer.Argument(metavar="USE_CASE@VERSION", help="For example fire_response@3.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")],
+) -> None:
+    """Bring back the data that made a version, from the lock file kept with its run."""
+    from services.core.pipeline.versions import checkout_data  # noqa: PLC0415
+    from services.core.registry.client import Registry  # noqa: PLC0415
+
+    use_case, _, number = version.partition("@")
+    if not number.isdigit():
+        raise VigieError(f"{version!r} names no version.", expected="USE_CASE@NUMBER, for example fire_response@3")
+    use_cases.get(use_case)
+    home = settings().home
+    registry = Registry.open(home)
+    with step(f"data of {version}"):
+        checkout_data(home, registry.lock_file(registry.version(use_case, int(number))), use_case, folder)
+    out.print(str(folder.resolve()), markup=False)
+
+
+@app.command()
+def push(use_case: UseCaseName) -> None:
+    """Copy the published data and models to the DVC remote."""
+    from services.core.pipeline.versions import push as push_data  # noqa: PLC0415
+
+    with step(f"{use_case} pushed"):
+        push_data(settings().home, use_case)
+
+
+@app.command()
+def pull(use_case: UseCaseName) -> None:
+    """Fetch the published data and models from the DVC remote."""
+    from services.core.pipeline.versions import pull as pull_data  # noqa: PLC0415
+
+    with step(f"{use_case} pulled"):
+        pull_data(settings().home, use_case)
+
+
+@app.command()
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove cached data that neither a published state nor a registered version names."""
+    from services.core.pipeline.versions import collect_garbage  # noqa: PLC0415
+    from services.core.registry.client import Registry  # noqa: PLC0415
+
+    home = settings().home
+    registry = Registry.open(home)
+    kept = [registry.lock_file(version) for name in use_cases.names() for version in registry.versions(name)]
+    removed = collect_garbage(home, kept, dry_run=dry_run)
+    out.print(f"{'would remove' if dry_run else 'removed'} {removed}")

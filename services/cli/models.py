@@ -1,0 +1,105 @@
+"""``./vigie models`` and ``predict``: what the registry holds, and one answer from its champion."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.arguments import AsJson, UseCaseName
+from services.cli.console import err, out, print_json
+from services.cli.results import print_versions
+from services.core.errors import VigieError
+from services.core.home import Home
+from services.core.settings import settings
+from services.core.usecases import registry as use_cases
+
+
+def models(
+    use_case: Annotated[str | None, typer.Argument(help="Only this use case.", metavar="[USE_CASE]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered versions with their aliases, metrics and the gate's word."""
+    from services.core.registry.client import Registry  # noqa: PLC0415 - MLflow takes seconds
+
+    registry = Registry.open(settings().home)
+    chosen = use_cases.names() if use_case is None else (use_cases.get(use_case).name,)
+    found = {name: registry.versions(name) for name in chosen}
+    if as_json:
+        print_json({name: [_as_dict(version) for version in versions] for name, versions in found.items()})
+        return
+    for name, versions in found.items():
+        if versions:
+            print_versions(name, versions)
+        else:
+            err.print(f"{name} has no version yet. Make the first with ./vigie run {name}.")
+
+
+def predict(
+    use_case: UseCaseName,
+    request: Annotated[
+        str | None, typer.Argument(help="The request as JSON, or @FILE, or - for standard input.", metavar="[JSON]")
+    ] = None,
+    example: Annotated[bool, typer.Option("--example", help="Ask with the use case's own example.")] = False,
+) -> None:
+    """Answer one request with the champion, without a running service; without a champion the baseline answers."""
+    if (request is None) != example:
+        raise VigieError(
+            "Nothing to predict for, or too much.",
+            expected="either a request or --example",
+            action=f"./vigie predict {use_case} --example shows a request and its answer.",
+        )
+    payload = example_payload(use_case) if example else _payload(str(request))
+    if example:
+        err.print(f"[dim]{json.dumps(payload, ensure_ascii=False)}[/]", highlight=False)
+    out.print_json(answer(settings().home, use_case, payload).decode())
+
+
+def example_payload(use_case: str) -> dict[str, Any]:
+    from services.prediction.schemas import example_request  # noqa: PLC0415
+
+    return example_request(use_cases.get(use_case).request)
+
+
+def answer(home: Home, use_case: str, payload: Any) -> bytes:
+    """What the prediction service would answer, from the same code.
+
+    Raises:
+        VigieError: the request is not valid; every fault is named.
+    """
+    from services.prediction.faults import RefusedError  # noqa: PLC0415 - its libraries take a second
+    from services.prediction.offline import offline_answering  # noqa: PLC0415
+
+    answering = offline_answering(home, use_cases.get(use_case))
+    try:
+        return answering.one(payload, "command-line")
+    except RefusedError as error:
+        lines = [
+            f"- {item['field'] or 'the request'}: {item['reason']} {item['allowed']}".rstrip() for item in error.faults
+        ]
+        raise VigieError(
+            "The request is not valid:\n" + "\n".join(lines),
+            action=f"./vigie predict {use_case} --example shows a valid one.",
+        ) from error
+
+
+def _payload(text: str) -> Any:
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except OSError as error:
+            raise VigieError(f"{text[1:]} cannot be read: {error.strerror}") from error
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise VigieError(f"The request is not JSON: {error}", expected="an object with the request's fields") from error
+
+
+def _as_dict(version: Any) -> dict[str, Any]:
+    names = ("number", "aliases", "bundle_hash", "created", "simulated", "metrics", "tags")
+    return {name: getattr(version, name) for name in names}

@@ -1,0 +1,172 @@
+"""From raw files to a serving model: each step alone, and ``run`` for all of them in the one order."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.arguments import AsJson, DataFolder, Fresh, Source, UseCaseName
+from services.cli.console import err, out, print_json, step
+from services.cli.results import print_decision, print_metrics
+from services.core.errors import VigieError
+from services.core.home import Home
+from services.core.settings import CHECKOUT, settings
+from services.core.steps import STAGES, STEPS
+from services.core.usecases import registry as use_cases
+
+
+def run(
+    use_case: UseCaseName,
+    source: Source = "auto",
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole chain: ingest, preprocess, train, evaluate, gate, promote."""
+    result = run_chain(settings().home, use_case, source, fresh=fresh)
+    if as_json:
+        print_json(result)
+
+
+def run_chain(home: Home, use_case: str, source: str, *, fresh: bool = False) -> dict[str, Any]:
+    """All steps in the order of ``STEPS``; what the gate decided and measured."""
+    # The registry's library and first tables take seconds of one core, while the first stages leave one idle.
+    registry = threading.Thread(target=lambda: open_registry(home).prepare(), daemon=True)
+    registry.start()
+    run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
+    registry.join()
+    print_metrics(use_case, home.models(use_case) / "evaluation" / "metrics.json")
+    return gate_and_promote(home, use_case)
+
+
+def ingest(use_case: UseCaseName, source: Source = "auto", fresh: Fresh = False) -> None:
+    """Acquire raw files, validate them and merge them with what is there."""
+    run_stage(settings().home, use_case, "ingest", source=source, fresh=fresh)
+    manifest = json.loads((settings().home.data(use_case) / "raw" / "manifest.json").read_text())
+    out.print_json(data=manifest)
+
+
+def preprocess(use_case: UseCaseName) -> None:
+    """Make examples of the ingested tables."""
+    run_stage(settings().home, use_case, "preprocess")
+    manifest = json.loads((settings().home.data(use_case) / "examples" / "manifest.json").read_text())
+    out.print_json(data=manifest)
+
+
+def train(use_case: UseCaseName) -> None:
+    """Train the models on the examples and write the candidate bundle."""
+    run_stage(settings().home, use_case, "train")
+    out.print(str(settings().home.models(use_case) / "bundle"), markup=False)
+
+
+def evaluate(use_case: UseCaseName, data: DataFolder = None, as_json: AsJson = False) -> None:
+    """Score the candidate on its test slice, or with --data the champion on a folder of raw official files."""
+    home = settings().home
+    if data is None:
+        run_stage(home, use_case, "evaluate")
+        path = home.models(use_case) / "evaluation" / "metrics.json"
+        report = json.loads(path.read_text())
+        if not as_json:
+            print_metrics(use_case, path)
+            return
+    else:
+        report = score_champion(home, use_case, data)
+    if as_json:
+        print_json(report)
+    else:
+        out.print_json(data=report)
+
+
+def promote(
+    use_case: UseCaseName,
+    version: Annotated[
+        int | None, typer.Argument(help="Promote this version by hand, past the gate; without it the gate decides.")
+    ] = None,
+) -> None:
+    """Register the candidate, put it through the gate and promote it if the gate allows it."""
+    home = settings().home
+    if version is None:
+        gate_and_promote(home, use_case)
+        return
+    registry = open_registry(home)
+    champion = registry.promote(use_case, version)
+    out.print(f"Version {champion.number} of {use_case} is champion, promoted by hand.")
+
+
+def rollback(use_case: UseCaseName) -> None:
+    """Make the previous champion the champion again; prediction follows within seconds."""
+    champion = open_registry(settings().home).rollback(use_case)
+    out.print(f"Version {champion.number} of {use_case} is champion again.")
+
+
+def run_stage(home: Home, use_case: str, last: str, *, source: str | None = None, fresh: bool = False) -> Path:
+    """Run the DVC stages up to ``last`` in a workspace and publish what they made. With a ``source``
+    new raw files are acquired first."""
+    from services.core.pipeline.run import run_stages  # noqa: PLC0415 - heavy, and not every command needs it
+
+    prepare: Callable[[Path], None] | None = None
+    if source is not None:
+        prepare = _acquiring(home, use_case, source, fresh)
+    titles = {item.name: item.title.en for item in STEPS}
+    with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
+        return run_stages(home, use_case, last, prepare=prepare, progress=lambda line: err.print(f"  [dim]{line}[/]"))
+
+
+def _acquiring(home: Home, use_case: str, source: str, fresh: bool) -> Callable[[Path], None]:
+    def prepare(workspace: Path) -> None:
+        from services.ingestion.acquire import acquire  # noqa: PLC0415
+
+        landing = workspace / "data" / use_case / "landing"
+        acquired = acquire(use_case, source, landing, home=home, root=CHECKOUT, fresh=fresh)
+        kind = "simulated" if acquired.simulated else "real"
+        counts = f"{len(acquired.added)} new, {len(acquired.known)} known, {len(acquired.ignored)} of no use here"
+        err.print(f"  [dim]files from {acquired.source} ({kind}): {counts}[/]")
+        if acquired.dropped:
+            err.print(f"  [yellow]{len(acquired.dropped)} simulated files made way for real ones[/]")
+
+    return prepare
+
+
+def gate_and_promote(home: Home, use_case: str) -> dict[str, Any]:
+    from services.training.promotion import gate_and_register, promote_if_allowed  # noqa: PLC0415
+
+    with step(f"{use_case}: registered and compared with the champion"):
+        version, decision = gate_and_register(home, use_case)
+    promoted = promote_if_allowed(home, use_case, version, decision)
+    print_decision(use_case, version, decision)
+    return {"use_case": use_case, "version": version.number, "promoted": promoted, "reasons": list(decision.reasons)}
+
+
+def open_registry(home: Home) -> Any:
+    from services.core.registry.client import Registry  # noqa: PLC0415
+
+    return Registry.open(home)
+
+
+def score_champion(home: Home, use_case: str, folder: Path) -> dict[str, Any]:
+    """Score the champion on a folder of raw official files that it never saw.
+
+    Raises:
+        VigieError: there is no champion, or the folder holds none of the use case's files.
+    """
+    from services.core.bundle.predictor import Predictor  # noqa: PLC0415
+    from services.core.registry.version import CHAMPION  # noqa: PLC0415
+    from services.core.scoring.report import score  # noqa: PLC0415
+    from services.ingestion.tables import read_folder  # noqa: PLC0415
+
+    declared = use_cases.get(use_case)
+    registry = open_registry(home)
+    champion = registry.by_alias(use_case, CHAMPION)
+    if champion is None:
+        raise VigieError(f"{use_case} has no champion to score.", action=f"Make one with ./vigie run {use_case}.")
+    with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
+        predictor = Predictor(declared, registry.download(champion, Path(beside) / "bundle"))
+        tables = read_folder(use_case, folder)
+        return score(
+            predictor, declared.raw.examples(tables), declared.raw.context(tables), version=str(champion.number)
+        )

@@ -1,0 +1,57 @@
+"""What is done to a booster's raw output before anyone sees it. Stored as JSON, applied in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+
+class QuantityCalibration(BaseModel):
+    """Conformalised quantiles (Romano, Patterson, Candès 2019): ``widen`` is added on both sides of
+    the quantile boosters' interval, per group of the fact ``by`` and ``otherwise`` for the rest."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["quantity"] = "quantity"
+    by: str | None = None
+    groups: dict[str, float] = {}
+    otherwise: float = 0.0
+    shift: float = 0.0
+    minimum: float | None = None
+
+    def widen(self, facts: dict[str, Any], n: int) -> NDArray[np.float64]:
+        if self.by is None or not self.groups:
+            return np.full(n, self.otherwise)
+        values = np.asarray(facts[self.by]).tolist()
+        return np.array([self.groups.get(group_key(value), self.otherwise) for value in values])
+
+
+class ProbabilityCalibration(BaseModel):
+    """A monotone map of the averaged raw probability, as points joined by straight lines."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["probability"] = "probability"
+    x: list[float]
+    y: list[float]
+    threshold: float
+
+
+class ClassesCalibration(BaseModel):
+    """Temperature and bias per class on the log of the averaged probabilities (Guo et al. 2017)."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["classes"] = "classes"
+    temperature: float = 1.0
+    bias: list[float]
+
+
+Calibration = QuantityCalibration | ProbabilityCalibration | ClassesCalibration
+
+
+def group_key(value: Any) -> str:
+    """The name of a group in JSON: whole numbers without a fraction."""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return str(int(value))
+    return str(value)

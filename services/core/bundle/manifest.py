@@ -1,0 +1,94 @@
+"""The bundle's table of contents. A bundle is a folder without pickle:
+
+``bundle.json``            this manifest: what it is, what made it, and the SHA-256 of every file
+``fitted.npz``             what the use case's ``fit`` and ``audit`` learned (no objects inside)
+``inputs.json``            ranges and known words of each request field, for warnings
+``targets/<target>/``      ``<member>.ubj`` native boosters, ``<member>.onnx`` the same for serving,
+                           ``calibration.json``
+``importance.json``        each input's share of each target's gain
+``reference.parquet``      a sample of training rows, for drift
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.core.errors import VigieError
+
+FORMAT = 1
+
+
+class Manifest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    format: int = FORMAT
+    use_case: str
+    created: str
+    simulated: bool
+    data: dict[str, str | int | float] = Field(default_factory=dict)
+    """What it was made from: hashes, row counts and the time span of each slice."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Python, the libraries and the code that made it."""
+    targets: dict[str, TargetManifest]
+    files: dict[str, str]
+    """Path inside the bundle -> SHA-256."""
+
+
+class TargetManifest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    matrix: str
+    features: tuple[str, ...]
+    members: tuple[str, ...]
+    """Names of the boosters that are averaged."""
+    lower: str | None = None
+    upper: str | None = None
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def bundle_hash(manifest: Manifest) -> str:
+    """What identifies a bundle: the hash of its files' hashes. Time of creation does not count, so
+    the same data and code give the same bundle."""
+    listing = json.dumps(sorted(manifest.files.items())).encode()
+    return hashlib.sha256(listing).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and verify: every file is there and has its hash, and nothing else is there.
+
+    Raises:
+        VigieError: the bundle is missing, incomplete, changed or of another format.
+    """
+    path = folder / "bundle.json"
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise VigieError(f"{folder} is not a readable bundle: {error}") from error
+    if manifest.format != FORMAT:
+        raise VigieError(
+            f"The bundle {folder} has format {manifest.format}.", expected=f"format {FORMAT}", action="Train it again."
+        )
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {"bundle.json"}
+    if present != set(manifest.files):
+        odd = sorted(present ^ set(manifest.files))
+        raise VigieError(f"The bundle {folder} has missing or unknown files: {', '.join(odd[:5])}")
+    for name, digest in manifest.files.items():
+        if sha256(folder / name) != digest:
+            raise VigieError(f"{name} in the bundle {folder} is not the file that was written: its hash differs.")
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Fill in the files' hashes and write ``bundle.json`` last."""
+    files = {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    files.pop("bundle.json", None)
+    complete = manifest.model_copy(update={"files": files})
+    (folder / "bundle.json").write_text(complete.model_dump_json(indent=2) + "\n")

@@ -1,0 +1,189 @@
+"""The bundle's one predictor. Evaluation, gate, calibration, intervals and serving all use it, so
+offline and served answers are equal bit for bit.
+
+The forests run in ONNX Runtime, one thread, converted from the native boosters; ``docs/architecture.md``
+has the reasons and a test holds the two within 1e-5 relative of each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from services.core.bundle.calibration import (
+    Calibration,
+    ProbabilityCalibration,
+    QuantityCalibration,
+)
+from services.core.bundle.forests import Forests, session
+from services.core.bundle.manifest import Manifest, TargetManifest, bundle_hash, read_manifest
+from services.core.errors import VigieError
+from services.core.usecases.contract import (
+    Classes,
+    ClassesValue,
+    ProbabilityValue,
+    QuantityValue,
+    UseCase,
+    Value,
+)
+
+_CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
+
+
+class Prediction(NamedTuple):
+    """Values per target (arrays over the rows) and the facts that the feature function found."""
+
+    values: dict[str, Value]
+    facts: dict[str, Any]
+
+
+class Forest:
+    """One booster in ONNX Runtime: float32 (n, p) in, float32 (n,) or (n, k) out."""
+
+    def __init__(self, path: Path) -> None:
+        self._session = session(path.read_bytes())
+        self._input = self._session.get_inputs()[0].name
+        self._output = [self._session.get_outputs()[-1].name]
+
+    def __call__(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        output: NDArray[np.float32] = self._session.run(self._output, {self._input: matrix})[0]
+        return output
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadedTarget:
+    """``members``, ``lower`` and ``upper`` are positions among the outputs of ``Forests``."""
+
+    name: str
+    members: tuple[int, ...]
+    lower: int | None
+    upper: int | None
+    calibration: Calibration
+    output: Any
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    """The calibration's points, or its bias in ``y``, as arrays."""
+
+
+class Predictor:
+    """A verified bundle, loaded. Immutable, so threads may share it."""
+
+    def __init__(self, use_case: UseCase, folder: Path) -> None:
+        self.use_case = use_case
+        self.folder = folder
+        self.manifest: Manifest = read_manifest(folder)
+        self.hash = bundle_hash(self.manifest)
+        self.arrays = load_arrays(folder / "fitted.npz")
+        self.fitted = use_case.features.load(self.arrays)
+        self.inputs: dict[str, Any] = json.loads((folder / "inputs.json").read_text())
+        files: list[tuple[Path, str]] = []
+        self._targets = tuple(self._load(name, item, files) for name, item in self.manifest.targets.items())
+        self._forests = Forests(files)
+
+    def _load(self, name: str, item: TargetManifest, files: list[tuple[Path, str]]) -> _LoadedTarget:
+        """Read the target's calibration and put its boosters' files on the list."""
+        made = tuple(self.use_case.features.MATRICES.get(item.matrix, ()))
+        if made != item.features:
+            odd = sorted(set(made) ^ set(item.features)) or ["their order"]
+            raise VigieError(
+                f"The bundle {self.folder} was trained on other features than this code makes: {', '.join(odd[:5])}.",
+                expected=f"the {len(item.features)} features of the matrix {item.matrix} that it was trained on",
+                action="Run the code that made it, or train again.",
+            )
+        folder = self.folder / "targets" / name
+        position = {}
+        for booster in (*item.members, item.lower, item.upper):
+            if booster is not None:
+                position[booster] = len(files)
+                files.append((folder / f"{booster}.onnx", item.matrix))
+        calibration = _CALIBRATION.validate_json((folder / "calibration.json").read_bytes())
+        return _LoadedTarget(
+            name=name,
+            members=tuple(position[member] for member in item.members),
+            lower=position[item.lower] if item.lower else None,
+            upper=position[item.upper] if item.upper else None,
+            calibration=calibration,
+            output=self.use_case.target(name).output,
+            x=np.array(getattr(calibration, "x", ())),
+            y=np.array(getattr(calibration, "y", getattr(calibration, "bias", ()))),
+        )
+
+    def predict(self, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]) -> Prediction:
+        """Predict every target for the rows of ``columns``."""
+        matrices, facts = self.use_case.features.features(columns, self.fitted, context)
+        outputs = self._forests(matrices)
+        values = {target.name: _value(target, outputs, facts) for target in self._targets}
+        return Prediction(values, facts)
+
+    def calibration(self, target: str) -> Calibration:
+        """What is done to the target's raw output."""
+        return next(loaded.calibration for loaded in self._targets if loaded.name == target)
+
+
+def row(prediction: Prediction, index: int) -> tuple[dict[str, Value], dict[str, Any]]:
+    """One row's values and facts as Python scalars, for ``compose``."""
+    values: dict[str, Value] = {}
+    for name, value in prediction.values.items():
+        if isinstance(value, QuantityValue):
+            values[name] = QuantityValue(value.value.item(index), value.lower.item(index), value.upper.item(index))
+        elif isinstance(value, ProbabilityValue):
+            values[name] = ProbabilityValue(value.probability.item(index), value.threshold)
+        else:
+            values[name] = ClassesValue(value.probabilities[index].tolist(), value.labels)
+    return values, {name: fact.item(index) for name, fact in prediction.facts.items()}
+
+
+def average(members: tuple[Forest, ...], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mean of the members' raw outputs, float64."""
+    return _mean([member(matrix) for member in members])
+
+
+def _mean(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    total = outputs[0].astype(np.float64)
+    for output in outputs[1:]:
+        total += output
+    return total / len(outputs) if len(outputs) > 1 else total
+
+
+def _value(target: _LoadedTarget, outputs: Sequence[NDArray[np.float32]], facts: dict[str, Any]) -> Value:
+    """A target's value out of its boosters' outputs. For one row every NumPy call counts, hence the
+    ufuncs' own ``reduce`` in place of the methods that wrap it."""
+    raw = _mean([outputs[member] for member in target.members])
+    calibration = target.calibration
+    if isinstance(calibration, QuantityCalibration):
+        value = raw.reshape(-1) + calibration.shift
+        lower, upper = value, value
+        if target.lower is not None and target.upper is not None:
+            widen = calibration.widen(facts, len(value))
+            lower = np.minimum(outputs[target.lower].reshape(-1) - widen, value)
+            upper = np.maximum(outputs[target.upper].reshape(-1) + widen, value)
+        if calibration.minimum is not None:
+            floor = calibration.minimum
+            value, lower, upper = np.maximum(value, floor), np.maximum(lower, floor), np.maximum(upper, floor)
+        return QuantityValue(value, lower, upper)
+    if isinstance(calibration, ProbabilityCalibration):
+        return ProbabilityValue(np.interp(raw[:, 1], target.x, target.y), calibration.threshold)
+    assert isinstance(target.output, Classes)
+    logits = np.log(np.maximum(raw, 1e-12)) / calibration.temperature + target.y
+    powers = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
+    return ClassesValue(powers / np.add.reduce(powers, axis=1, keepdims=True), target.output.labels)
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays without pickle; an array of objects is refused.
+
+    ``numpy.savez`` stamps no time into the archive's members, so equal arrays give equal files."""
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **dict(sorted(arrays.items())))

@@ -1,0 +1,73 @@
+"""Where things live below ``VIGIE_HOME``.
+
+``states/<use case>/<run>/`` holds what a run published: ``data/<use case>/``, ``models/<use case>/``
+and ``dvc.lock``. ``current/<use case>`` is a symbolic link to the newest of them; it is the one
+pointer that moves, so readers see a state whole or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    root: Path
+
+    def current(self, use_case: str) -> Path:
+        return self.root / "current" / use_case
+
+    def data(self, use_case: str) -> Path:
+        """The published ``data/<use case>`` (raw/, examples/, quarantine/, landing/)."""
+        return self.current(use_case) / "data" / use_case
+
+    def models(self, use_case: str) -> Path:
+        """The published ``models/<use case>`` (bundle/, evaluation/): candidates, never served."""
+        return self.current(use_case) / "models" / use_case
+
+    def states(self, use_case: str) -> Path:
+        return self.root / "states" / use_case
+
+    def lock(self, use_case: str) -> Path:
+        return self.root / "locks" / f"{use_case}.lock"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    @property
+    def dvc_cache(self) -> Path:
+        return self.root / "dvc" / "cache"
+
+    @property
+    def dvc_remote(self) -> Path:
+        return self.root / "dvc" / "remote"
+
+    @property
+    def registry_database(self) -> Path:
+        return self.root / "registry" / "mlflow.db"
+
+    @property
+    def registry_artifacts(self) -> Path:
+        return self.root / "registry" / "artifacts"
+
+    def serving(self, use_case: str) -> Path:
+        """Where prediction keeps bundles it has verified: the last good one survives an outage."""
+        return self.root / "serving" / use_case
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    def drop(self, use_case: str) -> Path:
+        """Where people put raw files; ``auto`` takes them when the official source is out of reach."""
+        return self.root / "drop" / use_case
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def processes(self) -> Path:
+        return self.root / "run"

@@ -1,0 +1,148 @@
+"""What ``params.yaml`` says, checked. DVC tracks the same keys, so a changed number runs exactly the
+stages that it touches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.core.errors import VigieError
+from services.core.usecases import registry
+
+FILE = "params.yaml"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Simulate(_Model):
+    """What the simulator writes where there is no real data."""
+
+    seed: int = 7
+    rows: int = Field(default=6_000, gt=0)
+    start: str = "2024-01-01"
+    days: int = Field(default=180, gt=0)
+    drift: tuple[str, ...] = ()
+
+
+class Ingest(_Model):
+    simulate: Simulate = Simulate()
+    max_bad_share: float = Field(default=0.05, ge=0, le=1)
+    """A file with a larger share of bad rows is refused whole."""
+
+
+class Preprocess(_Model):
+    sample_rows: int = Field(default=500, gt=0)
+    """How many examples are sent through the request model to see that both agree."""
+
+
+class Search(_Model):
+    """Budget of the hyper-parameter search; no trials means no search."""
+
+    trials: int = Field(default=0, ge=0)
+    seconds: float = Field(default=0.0, ge=0)
+    """Time after which no trial is started; 0 is no limit."""
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    """Share of the training rows, the latest ones, on which trials are compared."""
+
+
+class Train(_Model):
+    seed: int = 7
+    folds: int = Field(default=5, ge=2)
+    """Cross-fitting: the encodings of a training row come from the other folds."""
+    threads: int = Field(default=2, ge=1)
+    """Boosters and folds that run side by side, one thread each: the number changes no result."""
+    minimum_group: int = Field(default=200, ge=20)
+    """Calibration rows that a group needs for an interval correction of its own."""
+    reference_rows: int = Field(default=5_000, ge=10)
+    """Rows that the bundle keeps for drift detection."""
+    search: Search = Search()
+
+
+class Evaluate(_Model):
+    subgroup_rows: int = Field(default=50, ge=1)
+    """Test rows that a subgroup needs to be reported."""
+
+
+class Gate(_Model):
+    """docs/gate.md says how these decide."""
+
+    seed: int = 11
+    bootstrap: int = Field(default=2_000, ge=100)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    minimum_gain: float = Field(default=0.0, ge=0)
+    """The bound of the deciding metric's gain has to lie above this, in the metric's unit."""
+    minimum_rows: int = Field(default=200, ge=2)
+    """Test rows below which nothing is promoted."""
+    subgroup_rows: int = Field(default=150, ge=10)
+    """Test rows that a subgroup needs to be guarded."""
+    subgroup_limit: float = Field(default=0.05, ge=0)
+    """How much worse a subgroup may get, as a share of the champion's value of the deciding metric."""
+    max_bundle_mb: float = Field(default=50.0, gt=0)
+    max_latency_ms: float = Field(default=20.0, gt=0)
+    """One row through the predictor, median."""
+    max_latency_ratio: float = Field(default=3.0, ge=1)
+    """How many times slower than the champion, once past a tenth of ``max_latency_ms``."""
+
+
+class UseCaseParams(_Model):
+    code: str
+    """The folder of the use case's package, relative to the root: a dependency of all its stages."""
+    ingest: Ingest = Ingest()
+    preprocess: Preprocess = Preprocess()
+    train: Train = Train()
+    evaluate: Evaluate = Evaluate()
+
+
+class Params(_Model):
+    use_cases: dict[str, UseCaseParams]
+    gate: Gate = Gate()
+
+    def including(self, use_case: str) -> Params:
+        """With an entry for ``use_case``: one that ``VIGIE_EXTRA_USE_CASES`` adds needs none in the file
+        and then has the defaults."""
+        if use_case in self.use_cases:
+            return self
+        code = registry.packages()[use_case].replace(".", "/")
+        return self.model_copy(update={"use_cases": {**self.use_cases, use_case: UseCaseParams(code=code)}})
+
+    def of(self, use_case: str) -> UseCaseParams:
+        """
+        Raises:
+            VigieError: the use case has no entry.
+        """
+        if use_case not in self.use_cases:
+            raise VigieError(
+                f"{FILE} has no entry for the use case {use_case!r}.",
+                expected="one of " + ", ".join(self.use_cases),
+                action=f"Add {use_case} below use_cases in {FILE}.",
+            )
+        return self.use_cases[use_case]
+
+
+def load(folder: Path = Path()) -> Params:
+    """Read ``params.yaml`` in ``folder`` (a workspace or the checkout; stages run inside one).
+
+    Raises:
+        VigieError: it is missing, is no YAML, or holds an unknown key or a value out of bounds.
+    """
+    path = folder / FILE
+    try:
+        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Params.model_validate(content)
+    except FileNotFoundError as error:
+        raise VigieError(
+            f"There is no {FILE} in {folder.resolve()}.", action="Run this in the checkout or in a workspace."
+        ) from error
+    except yaml.YAMLError as error:
+        raise VigieError(f"{path} is not valid YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise VigieError(
+            f"{path}: {where}: {first['msg']}", expected="the keys and bounds of services/core/params.py"
+        ) from error

@@ -1,0 +1,54 @@
+"""How every stage of ``dvc.yaml`` starts: ``python -m services.<stage> USE_CASE`` in a workspace or the
+checkout. Stages read and write below the current folder and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from services.core.errors import VigieError
+from services.core.logs import configure_logs
+from services.core.usecases import registry
+
+ERROR_FILE = "VIGIE_ERROR_FILE"
+"""Environment variable: where a stage leaves its error for the run that started it."""
+
+
+def run_stage(name: str, work: Callable[[str], None], arguments: Sequence[str] | None = None) -> int:
+    """Run ``work(use_case)`` and return the process's exit code: 0, or 1 after an error that was
+    shown in plain words. Other exceptions are bugs and pass."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    configure_logs(name)
+    log = structlog.get_logger()
+    started = time.perf_counter()
+    try:
+        if len(given) != 1:
+            raise VigieError(
+                f"{name} takes one use case, not {given}.", expected="one of " + ", ".join(registry.names())
+            )
+        registry.get(given[0])
+        work(given[0])
+    except VigieError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        if ERROR_FILE in os.environ:
+            Path(os.environ[ERROR_FILE]).write_text(
+                json.dumps({"problem": error.problem, "expected": error.expected, "action": error.action})
+            )
+        return 1
+    log.info("stage finished", stage=name, use_case=given[0], seconds=round(time.perf_counter() - started, 2))
+    return 0
+
+
+def left_error(path: Path) -> VigieError | None:
+    """The error that a stage left, if any."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return VigieError(content["problem"], expected=content["expected"], action=content["action"])

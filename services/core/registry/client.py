@@ -1,0 +1,340 @@
+"""The model registry as Vigie uses it: versions of bundles and three aliases, over MLflow.
+
+``champion`` is what serves, ``challenger`` the newest version that is not, ``previous`` what served
+before the champion. An alias is a pointer that can be moved back.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from services.core.bundle.manifest import bundle_hash, read_manifest
+from services.core.errors import VigieError
+from services.core.home import Home
+from services.core.registry import run_record
+from services.core.registry.mlflow_connection import absent, connect, embedded_uri, plain, understood
+from services.core.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Version, from_mlflow
+from services.core.settings import Settings
+from services.core.settings import settings as process_settings
+
+_METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1_000, 100
+"""MLflow's limits of one request."""
+EVALUATION, BUNDLE, LOCK = "evaluation", "bundle", "dvc.lock"
+
+
+class Registry:
+    """One registry: the MLflow server that ``registry_url`` names, else the SQLite file below the home.
+
+    Every method raises VigieError where the registry cannot be reached or refuses."""
+
+    def __init__(self, settings: Settings, *, patience: float = 3.0) -> None:
+        """``patience``: seconds to wait for a server's answer."""
+        self.home: Home = settings.home
+        self.uri = settings.registry_url or embedded_uri(self.home)
+        self.embedded = settings.registry_url is None
+        self._patience = patience
+        self._connected: Any = None
+
+    @classmethod
+    def open(cls, home: Home, *, patience: float = 30.0) -> Registry:
+        """The registry of this home, or the one that the process's settings name."""
+        return cls(process_settings().model_copy(update={"home_path": home.root}), patience=patience)
+
+    def prepare(self) -> None:
+        """Connect now; the first time that makes the embedded database. Importing MLflow takes seconds, so
+        a command that will need the registry may call this in a thread of its own early on."""
+        with understood(self.uri):
+            self._client.search_registered_models(max_results=1)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def versions(self, use_case: str) -> list[Version]:
+        """All versions, newest first, with their aliases."""
+        if self._nothing_yet():
+            return []
+        with understood(self.uri):
+            found = self._client.search_model_versions(f"name = '{use_case}'")
+            aliases = self._aliases(use_case)
+        versions = [from_mlflow(item) for item in found]
+        by_number: dict[int, list[str]] = {}
+        for alias, number in aliases.items():
+            by_number.setdefault(number, []).append(alias)
+        named = [_with_aliases(version, by_number.get(version.number, [])) for version in versions]
+        return sorted(named, key=lambda version: -version.number)
+
+    def by_alias(self, use_case: str, alias: str) -> Version | None:
+        """The version that an alias points at; None where the model or the alias does not exist."""
+        if self._nothing_yet():
+            return None
+        return self._ask(lambda: self._client.get_model_version_by_alias(use_case, alias))
+
+    def version(self, use_case: str, number: int) -> Version:
+        """
+        Raises:
+            VigieError: there is no such version.
+        """
+        found = None
+        if not self._nothing_yet():
+            found = self._ask(lambda: self._client.get_model_version(use_case, str(number)))
+        if found is None:
+            raise VigieError(
+                f"{use_case} has no version {number}.", action=f"./vigie models {use_case} lists its versions."
+            )
+        return found
+
+    def by_hash(self, use_case: str, digest: str) -> Version | None:
+        """The version that holds the bundle with this hash."""
+        if self._nothing_yet():
+            return None
+        with understood(self.uri):
+            found = self._client.search_model_versions(f"name = '{use_case}' and tags.bundle_hash = '{digest}'")
+        return min((from_mlflow(item) for item in found), key=lambda version: version.number, default=None)
+
+    def download(self, version: Version, folder: Path) -> Path:
+        """Fill ``folder`` with the version's bundle. Its files appear there only after every hash has
+        been checked. Returns ``folder``.
+
+        Raises:
+            VigieError: the bundle is incomplete, changed or another one.
+        """
+        with self._fetched(version, BUNDLE) as fetched:
+            found = bundle_hash(read_manifest(fetched))
+            if found != version.bundle_hash:
+                raise VigieError(
+                    f"{version.use_case} version {version.number} holds another bundle than was registered.",
+                    expected=version.bundle_hash[:12],
+                    action="Roll back or train again.",
+                )
+            shutil.copytree(fetched, folder, dirs_exist_ok=True)
+        return folder
+
+    def download_evaluation(self, version: Version, folder: Path) -> Path:
+        """Fill ``folder`` with the version's metrics, model card, plots and frozen test rows."""
+        with self._fetched(version, EVALUATION) as fetched:
+            shutil.copytree(fetched, folder, dirs_exist_ok=True)
+        return folder
+
+    def lock_file(self, version: Version) -> str:
+        """The ``dvc.lock`` of the run that made the version: the exact data it was made from."""
+        with self._fetched(version, LOCK) as fetched:
+            return fetched.read_text(encoding="utf-8")
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def log_run_and_register(self, use_case: str, state: Path) -> Version:
+        """Record what a run made and register its bundle as the challenger. The same bundle again
+        returns the version that holds it.
+
+        ``state`` has ``models/<use case>/bundle``, ``models/<use case>/evaluation`` and ``dvc.lock``.
+        The version is created last, so a run that was interrupted leaves none behind."""
+        models = state / "models" / use_case
+        manifest = read_manifest(models / BUNDLE)
+        with self._alone(use_case):
+            known = self.by_hash(use_case, bundle_hash(manifest))
+            if known is None:
+                with understood(self.uri):
+                    known = self._register(use_case, manifest, models, state / LOCK)
+            champion = self.by_alias(use_case, CHAMPION)
+            if champion is None or champion.number != known.number:
+                with understood(self.uri):
+                    self._client.set_registered_model_alias(use_case, CHALLENGER, str(known.number))
+        return self.version(use_case, known.number)
+
+    def annotate(self, version: Version, tags: Mapping[str, str]) -> None:
+        with understood(self.uri):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(version.use_case, str(version.number), key, value[:4_900])
+
+    def attach(self, version: Version, name: str, content: Mapping[str, Any]) -> None:
+        """Keep a JSON file with the version's run."""
+        with understood(self.uri):
+            self._client.log_dict(version.run_id, dict(content), name)
+
+    def promote(self, use_case: str, number: int, *, compared_with: int | Literal["any"] | None = "any") -> Version:
+        """Make a version the champion and the champion before it ``previous``. ``compared_with`` is the
+        champion that the gate saw (None: there was none); another one since then is an error.
+
+        Order of writes: the version notes which champion it follows, ``previous`` moves to that one,
+        ``champion`` moves, ``challenger`` goes. There is a champion at every moment; interrupted
+        before the third write the old one still serves, and promoting again completes it."""
+        with self._alone(use_case):
+            chosen, champion = self.version(use_case, number), self.by_alias(use_case, CHAMPION)
+            holder = None if champion is None else champion.number
+            if compared_with != "any" and holder not in {compared_with, number}:
+                raise VigieError(
+                    f"The champion of {use_case} is version {holder} now; the gate compared with {compared_with}.",
+                    action=f"Let the gate decide again: ./vigie promote {use_case}",
+                )
+            with understood(self.uri):
+                if champion is not None and champion.number != number:
+                    self.annotate(chosen, {"follows": str(champion.number)})
+                    self._client.set_registered_model_alias(use_case, PREVIOUS, str(champion.number))
+                self._client.set_registered_model_alias(use_case, CHAMPION, str(number))
+                self.annotate(chosen, {"promoted": _now(), "rolled_back": ""})
+                if self._aliases(use_case).get(CHALLENGER) == number:
+                    self._client.delete_registered_model_alias(use_case, CHALLENGER)
+            return self.version(use_case, number)
+
+    def rollback(self, use_case: str) -> Version:
+        """Make ``previous`` the champion again, and ``previous`` the one that served before it, unless
+        that one was rolled back itself.
+
+        ``champion`` moves first: whatever interrupts, the old model serves again. An alias
+        ``previous`` that was left pointing at the champion is passed over.
+
+        Raises:
+            VigieError: there is no previous version.
+        """
+        with self._alone(use_case):
+            champion = self.by_alias(use_case, CHAMPION)
+            previous = self.by_alias(use_case, PREVIOUS)
+            if champion is not None and previous is not None and previous.number == champion.number:
+                previous = self._followed(champion)
+            if champion is None or previous is None:
+                raise VigieError(
+                    f"{use_case} has no previous version to go back to.",
+                    action=f"Choose one from ./vigie models {use_case} and take it: ./vigie promote {use_case} NUMBER",
+                )
+            with understood(self.uri):
+                self._client.set_registered_model_alias(use_case, CHAMPION, str(previous.number))
+                self.annotate(champion, {"rolled_back": _now()})
+                before = self._followed(previous)
+                if before is not None and not before.tags.get("rolled_back"):
+                    self._client.set_registered_model_alias(use_case, PREVIOUS, str(before.number))
+                else:
+                    self._client.delete_registered_model_alias(use_case, PREVIOUS)
+            return self.version(use_case, previous.number)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    @property
+    def _client(self) -> Any:
+        if self._connected is None:
+            self._connected = connect(self.uri, self.home, self._patience)
+        return self._connected
+
+    def _nothing_yet(self) -> bool:
+        """Reading never makes the embedded database."""
+        return self.embedded and self._connected is None and not self.home.registry_database.is_file()
+
+    def _ask(self, question: Any) -> Version | None:
+        client = self._client
+        assert client is not None
+        with understood(self.uri):
+            from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+            try:
+                return from_mlflow(question())
+            except MlflowException as error:
+                if absent(error):
+                    return None
+                raise
+
+    def _aliases(self, use_case: str) -> dict[str, int]:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            model = self._client.get_registered_model(use_case)
+        except MlflowException as error:
+            if absent(error):
+                return {}
+            raise
+        return {alias: int(number) for alias, number in model.aliases.items()}
+
+    def _followed(self, version: Version) -> Version | None:
+        """The version that was champion before this one was promoted."""
+        number = version.tags.get("follows", "")
+        return self.version(version.use_case, int(number)) if number else None
+
+    def _register(self, use_case: str, manifest: Any, models: Path, lock: Path) -> Version:
+        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        client = self._client
+        evaluation = _json(models / EVALUATION / "metrics.json")
+        tags = run_record.version_tags(manifest, evaluation)
+        stamp = int(datetime.now(UTC).timestamp() * 1_000)
+        numbers = run_record.numbers(evaluation, _json(models / EVALUATION / "subgroups.json"))
+        run = client.create_run(self._experiment(use_case), run_name=f"{use_case} {tags['bundle_hash'][:8]}")
+        run_id = run.info.run_id
+        try:
+            everything = [Metric(key, value, stamp, 0) for key, value in numbers.items()]
+            for start in range(0, len(everything), _METRICS_AT_ONCE):
+                client.log_batch(run_id, metrics=everything[start : start + _METRICS_AT_ONCE])
+            params = [Param(key, value) for key, value in run_record.parameters(manifest, lock).items()]
+            for start in range(0, len(params), _PARAMS_AT_ONCE):
+                client.log_batch(run_id, params=params[start : start + _PARAMS_AT_ONCE])
+            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if key != "metrics"])
+            client.log_artifacts(run_id, str(models / BUNDLE), BUNDLE)
+            if (models / EVALUATION).is_dir():
+                client.log_artifacts(run_id, str(models / EVALUATION), EVALUATION)
+            if lock.is_file():
+                client.log_artifact(run_id, str(lock))
+        except BaseException:
+            with suppress(Exception):  # what stopped the run is what has to be heard
+                client.set_terminated(run_id, status="FAILED")
+            raise
+        client.set_terminated(run_id)
+        try:
+            client.create_registered_model(use_case)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        source = f"{run.info.artifact_uri}/{BUNDLE}"
+        return from_mlflow(client.create_model_version(use_case, source=source, run_id=run_id, tags=tags))
+
+    def _experiment(self, use_case: str) -> str:
+        """The use case's experiment. Embedded, its files lie below the home, where a server on the same
+        machine and this client both read them; a remote server keeps them itself."""
+        found = self._client.get_experiment_by_name(use_case)
+        if found is not None:
+            return str(found.experiment_id)
+        location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
+        return str(self._client.create_experiment(use_case, artifact_location=location))
+
+    @contextmanager
+    def _fetched(self, version: Version, name: str) -> Iterator[Path]:
+        client = self._client
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
+            try:
+                path = Path(client.download_artifacts(version.run_id, name, beside))
+            except (OSError, MlflowException) as error:
+                raise VigieError(
+                    f"The registry does not give {name} of {version.use_case} version {version.number}: "
+                    f"{plain(error, self.uri)}",
+                    action="Roll back, or see that the registry's artifacts are where they were.",
+                ) from None
+            yield path
+
+    @contextmanager
+    def _alone(self, use_case: str) -> Iterator[None]:
+        """One change of a use case's versions and aliases at a time on this machine."""
+        lock = self.home.root / "locks" / f"registry-{use_case}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            yield
+
+
+def _with_aliases(version: Version, aliases: list[str]) -> Version:
+    return replace(version, aliases=tuple(sorted(aliases)))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return content
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,110 @@
+"""Connecting to MLflow: where it is, how long to wait for it, and its errors as ours.
+
+MLflow is imported when a client is made: it takes seconds, and not every process needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from services.core.errors import VigieError
+from services.core.home import Home
+
+_QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def embedded_uri(home: Home) -> str:
+    return f"sqlite:///{home.registry_database}"
+
+
+def connect(uri: str, home: Home, patience: float) -> Any:
+    """An MLflow client. A registry that does not answer is given up after ``patience`` seconds and one
+    repetition; MLflow's own defaults wait for minutes. An embedded database that is not there is made
+    first, under a lock."""
+    os.environ.update(_QUIET)
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
+    os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(patience)))
+    from mlflow import MlflowClient  # noqa: PLC0415
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    home.registry_artifacts.mkdir(parents=True, exist_ok=True)
+    with understood(uri):
+        if uri == embedded_uri(home) and not home.registry_database.is_file():
+            with FileLock(home.registry_database.with_suffix(".lock")):
+                if not home.registry_database.is_file():
+                    _make_database(home.registry_database)
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _make_database(path: Path) -> None:
+    """Make MLflow's tables beside and rename, so that a database is there whole or not at all. Nothing
+    is lost if the machine stops on the way, so SQLite does not wait for the disk after each of the
+    hundreds of statements: one second instead of six."""
+    from mlflow import MlflowClient  # noqa: PLC0415
+    from sqlalchemy import event  # noqa: PLC0415
+    from sqlalchemy.engine import Engine  # noqa: PLC0415
+
+    beside = path.with_suffix(f".{os.getpid()}.new")
+    beside.unlink(missing_ok=True)
+
+    def in_a_hurry(connection: Any, _record: Any) -> None:
+        """For this file alone: other threads may connect to other databases meanwhile."""
+        if isinstance(connection, sqlite3.Connection):
+            files = [file for _, _, file in connection.execute("PRAGMA database_list")]
+            if beside.name in {Path(file).name for file in files}:
+                connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", in_a_hurry)
+    try:
+        MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}").search_registered_models(max_results=1)
+    finally:
+        event.remove(Engine, "connect", in_a_hurry)
+    with beside.open("rb+") as stream:
+        os.fsync(stream.fileno())
+    beside.replace(path)
+
+
+def plain(error: Exception, uri: str) -> str:
+    """The error's first line, without a name and password that the registry's address may carry."""
+    return (str(error).splitlines() or [type(error).__name__])[0].replace(uri, _shown(uri))[:300]
+
+
+@contextmanager
+def understood(uri: str) -> Iterator[None]:
+    """Turn MLflow's errors into ours."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        yield
+    except MlflowException as error:
+        raise VigieError(
+            f"The model registry {_shown(uri)} did not do what was asked: {plain(error, uri)}",
+            action="See that it runs (./vigie status) and that VIGIE_REGISTRY_URL is its address.",
+        ) from None  # MLflow's own words repeat the address with the password in it
+
+
+def absent(error: Exception) -> bool:
+    """Whether MLflow says that a model, version or alias does not exist. For a missing alias its code
+    is INVALID_PARAMETER_VALUE."""
+    code = getattr(error, "error_code", "")
+    return code == "RESOURCE_DOES_NOT_EXIST" or (code == "INVALID_PARAMETER_VALUE" and "alias" in str(error))
+
+
+def _shown(uri: str) -> str:
+    """The address without a name and password that it may carry."""
+    scheme, found, rest = uri.partition("://")
+    return f"{scheme}{found}{rest.rpartition('@')[2]}"

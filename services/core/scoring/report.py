@@ -1,0 +1,81 @@
+"""Metrics as the platform reports them: one JSON object per model and set of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from services.core.scoring.answers import Answers, answers, of_baseline, of_predictor
+from services.core.scoring.metrics import Metric, metrics_of
+from services.core.usecases.contract import UseCase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from services.core.bundle.predictor import Predictor
+
+
+def score(
+    predictor: Predictor, examples: pd.DataFrame, context: Mapping[str, Any], *, version: str | None = None
+) -> dict[str, Any]:
+    """Score a bundle on examples: ``{"use_case", "version", "rows", "metrics"}``, where ``metrics``
+    holds the reported metrics of each target and, under its own name, of each variant. A metric that
+    these rows do not define is left out and explained below ``omitted``.
+
+    ``version`` is what the bundle is called; its hash without."""
+    found = answers(predictor.use_case, examples, context, of_predictor(predictor))
+    return report_of(predictor.use_case, len(examples), found, version=version or predictor.hash[:12])
+
+
+def score_baseline(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any]) -> dict[str, Any]:
+    """The declared baseline, scored by the same code."""
+    found = answers(use_case, examples, context, of_baseline(use_case))
+    return report_of(use_case, len(examples), found, version="baseline")
+
+
+def report_of(use_case: UseCase, rows: int, found: Sequence[Answers], *, version: str) -> dict[str, Any]:
+    """The report of answers that are there already."""
+    report: dict[str, Any] = {"use_case": use_case.name, "version": version, "rows": rows, "metrics": {}}
+    omitted: dict[str, str] = {}
+    for item in found:
+        values, reasons = measure(item, every=False)
+        report["metrics"][item.name] = values
+        omitted |= {f"{item.name}.{metric}": reason for metric, reason in reasons.items()}
+    missing = {t.name for t in use_case.targets} - {item.target.name for item in found}
+    omitted |= dict.fromkeys(sorted(missing), "no row has this outcome")
+    if omitted:
+        report["omitted"] = omitted
+    return report
+
+
+def measure(item: Answers, *, every: bool = True) -> tuple[dict[str, float], dict[str, str]]:
+    """Metric -> value, and metric -> why it is left out. All that the target can have, or those that
+    it reports."""
+    known = metrics_of(item.target)
+    wanted = list(known) if every else list(item.target.reported or known)
+    values, reasons = {}, {}
+    for name in wanted:
+        value = known[name].value(item.target, item.label, item.value)
+        if np.isfinite(value):
+            values[name] = value
+        else:
+            reasons[name] = known[name].undefined
+    return values, reasons
+
+
+def by_group(item: Answers, metric: Metric, groups: Any) -> tuple[Any, Any]:
+    """The metric of each group, (g,) with NaN where undefined, and the groups' row counts (g,).
+    ``groups`` (n,) numbers the item's rows from 0."""
+    count = np.bincount(groups).astype(np.float64)
+    if metric.row_terms is not None and metric.of_sums is not None:
+        terms = metric.row_terms(item.target, item.label, item.value)
+        sums = np.array([np.bincount(groups, weights=column, minlength=len(count)) for column in terms.T])
+        return metric.of_sums(sums.T.astype(np.float64)), count
+    assert metric.of_weights is not None
+    values = [
+        metric.of_weights(item.label, item.value, (groups == number).astype(np.float64)[None, :])[0]
+        for number in range(len(count))
+    ]
+    return np.array(values), count

@@ -1,0 +1,108 @@
+"""Columns: the one form in which requests and examples reach the feature function.
+
+A request field's annotation says what kind of column it is; the same rules turn one request, a batch
+of them and a table of a million examples into NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["number", "flag", "category", "text", "time"]
+
+_WORDS = frozenset({"category", "text"})
+
+
+@cache
+def kinds(model: type[BaseModel]) -> dict[str, Kind]:
+    """Field name -> kind of column, in the order of the model's fields."""
+    return {name: _kind(info.annotation, f"{model.__name__}.{name}") for name, info in model.model_fields.items()}
+
+
+def allowed(model: type[BaseModel], field: str) -> tuple[str, ...]:
+    """The words that a category field may hold."""
+    inner = _unwrap(model.model_fields[field].annotation)
+    if get_origin(inner) is Literal:
+        return tuple(get_args(inner))
+    if isinstance(inner, type) and issubclass(inner, Enum):
+        return tuple(member.value for member in inner)
+    return ()
+
+
+def from_rows(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
+    """Columns of validated requests (their fields as Python values).
+
+    All numbers become one array and all words another, whose rows are the columns: for a single call
+    that takes half the time of an array for each field."""
+    of = kinds(model)
+    numbers: list[list[Any]] = []
+    words: list[list[Any]] = []
+    for name, kind in of.items():
+        if kind in _WORDS:
+            words.append(["" if row[name] is None else row[name] for row in rows])
+        elif kind == "time":
+            numbers.append([np.nan if row[name] is None else row[name].timestamp() for row in rows])
+        else:
+            numbers.append([np.nan if row[name] is None else row[name] for row in rows])
+    number_columns = iter(np.array(numbers, dtype=np.float64))
+    word_columns = iter(np.array(words, dtype=object))
+    return {name: next(word_columns if kind in _WORDS else number_columns) for name, kind in of.items()}
+
+
+def from_frame(model: type[BaseModel], frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """Columns of a table whose columns are named like the request's fields. A missing column is an
+    error: the table and the request are one contract."""
+    columns: dict[str, NDArray[Any]] = {}
+    for name, kind in kinds(model).items():
+        series = frame[name]
+        if kind in {"category", "text"}:
+            columns[name] = series.astype(object).where(series.notna(), "").to_numpy(dtype=object)
+        elif kind == "time":
+            stamps = series.to_numpy(dtype="datetime64[us]")
+            seconds = stamps.astype(np.int64) / 1e6
+            columns[name] = np.where(np.isnat(stamps), np.nan, seconds)
+        else:
+            columns[name] = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    return columns
+
+
+def take(columns: Mapping[str, NDArray[Any]], rows: Any) -> dict[str, NDArray[Any]]:
+    """The chosen rows (indices, mask or slice) of every column."""
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def _unwrap(annotation: Any) -> Any:
+    """The annotation without ``Annotated`` and ``| None``."""
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            annotation = get_args(annotation)[0]
+        elif origin in (Union, types.UnionType):
+            inner = [part for part in get_args(annotation) if part is not type(None)]
+            if len(inner) != 1:
+                raise TypeError(f"a request field has one type and may be missing, not {annotation}")
+            annotation = inner[0]
+        else:
+            return annotation
+
+
+def _kind(annotation: Any, where: str) -> Kind:
+    inner = _unwrap(annotation)
+    if get_origin(inner) is Literal or (isinstance(inner, type) and issubclass(inner, Enum)):
+        return "category"
+    by_type: dict[Any, Kind] = {bool: "flag", int: "number", float: "number", str: "text", datetime: "time"}
+    if inner in by_type:
+        return by_type[inner]
+    raise TypeError(f"{where}: a request field is a number, flag, category, text or time, not {annotation}")

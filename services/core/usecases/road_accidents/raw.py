@@ -1,0 +1,133 @@
+"""Makes one example of each accident from the four BAAC tables that ``tables`` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from services.core.usecases.contract import Arrays
+from services.core.usecases.road_accidents.place import FRANCE
+from services.core.usecases.road_accidents.tables import canonical
+from services.core.usecases.road_accidents.vehicles import KINDS, LEADING
+from services.core.usecases.road_accidents.words import HARDEST_FIRST
+
+__all__ = ["canonical", "context", "examples", "reference"]
+
+_HOUR_BANDS = ((6, "night, 0 to 6 h"), (10, "morning, 6 to 10 h"), (16, "day, 10 to 16 h"), (20, "evening, 16 to 20 h"))
+_LAST_BAND = "late, 20 to 24 h"
+
+
+def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per accident that all four tables know, in the order of time.
+
+    ``priority`` is 1 where somebody was killed or taken to hospital, ``severity`` the index of the worst
+    outcome (slight, hospital, killed). Both are NaN where a missing ``grav`` could change them. Accidents
+    without what every caller has to say (road, collision, built-up area or not) are left out."""
+    rows = tables["caracteristiques"].drop(columns="line", errors="ignore")
+    rows = rows.merge(_one_place(tables["lieux"]), on="accident")
+    rows = rows.merge(_counted_vehicles(_once(tables["vehicules"], "vehicle")), on="accident")
+    rows = rows.merge(_outcomes(_once(tables["usagers"], "user")), on="accident")
+    told = rows["urban"].notna() & (rows["road_category"] != "") & (rows["collision"] != "")
+    rows = rows[told].reset_index(drop=True)
+    rows["road"] = rows["road"].where(rows["road"] != "", rows.pop("numbered_road"))
+    rows["event_time"] = _utc(rows["local_time"], rows["department"])
+    rows["occurred_at"] = rows["event_time"]
+    rows["area"] = rows["department"].map(FRANCE.areas).fillna("unknown").astype("str")
+    rows["hour_band"] = _hour_band(rows["local_time"])
+    rows["vehicle_kind"] = _leading_kind(rows)
+    rows["setting"] = rows["urban"].map({0.0: "outside towns", 1.0: "in towns"}).astype("str")
+    return rows.drop(columns="local_time").sort_values(["event_time", "accident"], ignore_index=True)
+
+
+def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+    """Nothing: all that ``fit`` needs is in the examples."""
+    return {}
+
+
+def context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+    """Nothing comes from outside at call time."""
+    return {}
+
+
+def _one_place(lieux: pd.DataFrame) -> pd.DataFrame:
+    """Since 2023 an accident at a junction has a row per road. The first one that names a road category
+    is the road of the accident; the highest speed limit of all its roads is kept."""
+    limit = lieux.groupby("accident")["speed_limit"].max()
+    named = lieux.assign(unnamed=lieux["road_category"] == "").sort_values("unnamed", kind="stable")
+    first = named.drop_duplicates("accident").drop(columns=["line", "unnamed", "speed_limit"], errors="ignore")
+    return first.merge(limit.reset_index(), on="accident")
+
+
+def _once(rows: pd.DataFrame, identity: str) -> pd.DataFrame:
+    """Each vehicle and user counts once, where the file (since 2019 and 2021) says who is who."""
+    known = rows[identity] != ""
+    return rows[~(known & rows.duplicated(["accident", identity], keep="last"))]
+
+
+def _counted_vehicles(vehicules: pd.DataFrame) -> pd.DataFrame:
+    names = sorted(vehicules["accident"].unique())
+    position = {name: index for index, name in enumerate(names)}
+    row = vehicules["accident"].map(position).to_numpy(dtype=np.int64)
+    kinds = list(KINDS)
+    column = vehicules["kind"].map({kind: index for index, kind in enumerate(kinds)}).to_numpy(dtype=np.int64)
+    counts = np.bincount(row * len(kinds) + column, minlength=len(names) * len(kinds)).reshape(len(names), len(kinds))
+    counted = pd.DataFrame(counts.astype(np.float64), columns=kinds)
+    rank = {obstacle: place for place, obstacle in enumerate(HARDEST_FIRST)}
+    hardness = vehicules["obstacle"].map(rank).fillna(len(rank)).to_numpy(dtype=np.int64)
+    hardest = np.full(len(names), len(rank))
+    np.minimum.at(hardest, row, hardness)
+    counted["obstacle"] = np.array([*HARDEST_FIRST, ""], dtype=object)[hardest]
+    counted["obstacle"] = counted["obstacle"].astype("str")
+    counted["accident"] = names
+    return counted
+
+
+def _outcomes(usagers: pd.DataFrame) -> pd.DataFrame:
+    flags = pd.DataFrame(
+        {
+            "accident": usagers["accident"],
+            "killed": usagers["severity"] == 2,
+            "hospital": usagers["severity"] == 3,
+            "unknown": usagers["severity"].isna(),
+            "pedestrians": usagers["pedestrian"],
+            "people": 1.0,
+        }
+    )
+    sums = flags.groupby("accident", sort=True).sum()
+    killed, hospital, unknown = (sums[name].to_numpy() > 0 for name in ("killed", "hospital", "unknown"))
+    severity = np.where(killed, 2.0, np.where(hospital, 1.0, 0.0))
+    return pd.DataFrame(
+        {
+            "accident": sums.index,
+            "people": sums["people"].to_numpy(),
+            "pedestrians": sums["pedestrians"].to_numpy(),
+            "priority": np.where(unknown & (severity == 0), np.nan, (severity > 0).astype(np.float64)),
+            "severity": np.where(unknown & (severity < 2), np.nan, severity),
+        }
+    )
+
+
+def _utc(local: pd.Series, department: pd.Series) -> pd.Series:
+    """Local times to UTC by the department's zone. Of an hour that happens twice the first is meant, a time
+    inside the hour that never happens is moved on by the gap: as ``in_zone`` does for callers."""
+    utc = pd.Series(pd.NaT, index=local.index, dtype="datetime64[us, UTC]")
+    zones = department.map(FRANCE.zones).fillna(FRANCE.zone)
+    for zone, times in local.groupby(zones):
+        first = np.ones(len(times), dtype=bool)
+        zoned = times.dt.tz_localize(str(zone), ambiguous=first, nonexistent=pd.Timedelta(hours=1))
+        utc.loc[times.index] = zoned.dt.tz_convert("UTC")
+    return utc
+
+
+def _hour_band(local: pd.Series) -> pd.Series:
+    hour = local.dt.hour
+    band = np.select([hour < end for end, _ in _HOUR_BANDS], [name for _, name in _HOUR_BANDS], _LAST_BAND)
+    return pd.Series(band, index=local.index, dtype="str")
+
+
+def _leading_kind(rows: pd.DataFrame) -> pd.Series:
+    conditions = [rows["pedestrians"] > 0, *(rows[list(kinds)].sum(axis=1) > 0 for _, kinds in LEADING)]
+    names = ["pedestrian", *(name for name, _ in LEADING)]
+    return pd.Series(np.select(conditions, names, "other"), index=rows.index, dtype="str")

@@ -1,0 +1,1 @@
+"""Weather through one small interface: none, an hourly CSV, Open-Meteo, Visual Crossing."""

@@ -1,0 +1,189 @@
+"""Fetching one file over HTTP so that it is complete, current and not fetched twice.
+
+Kept below a cache folder: the body, and beside it the validators (ETag, Last-Modified) and the
+SHA-256. An unchanged file costs one 304; a broken transfer goes on where it stopped, if the server
+still has the same file; refusals that pass are tried again with growing pauses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import httpx
+import structlog
+from pydantic import BaseModel, ValidationError
+
+from services.core.errors import VigieError
+
+_PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """``connect_seconds`` also bounds every wait for the next bytes, tenfold."""
+
+    connect_seconds: float
+    size_bytes: int
+    attempts: int = 4
+    pause_seconds: float = 0.5
+    """Before the second attempt; doubled each time, and never longer than 30 s."""
+
+
+class Known(BaseModel):
+    """What was said about the body, complete or part."""
+
+    url: str
+    etag: str | None = None
+    modified: str | None = None
+    sha256: str | None = None
+    """Set once the body is complete."""
+
+    @property
+    def strong(self) -> str | None:
+        """A validator that may guard a range: weak ones may not (RFC 9110, 13.1.5)."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else None
+
+    @classmethod
+    def read(cls, path: Path, url: str) -> Self | None:
+        try:
+            known = cls.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        return known if known.url == url else None
+
+
+class _PassingError(Exception):
+    """Worth another attempt."""
+
+
+def client(limits: Limits) -> httpx.Client:
+    timeout = httpx.Timeout(limits.connect_seconds * 10, connect=limits.connect_seconds)
+    # ranges count bytes of what is sent, so nothing may be compressed on the way
+    return httpx.Client(timeout=timeout, follow_redirects=True, headers={"Accept-Encoding": "identity"})
+
+
+def answers(url: str, limits: Limits) -> bool:
+    """Whether the server has the file, asked once and briefly. Asked with GET, because addresses that are
+    signed for GET refuse HEAD, and in a thread of its own, because looking a name up knows no time limit."""
+    found: list[bool] = []
+
+    def ask() -> None:
+        try:
+            with client(limits) as http, http.stream("GET", url, headers={"Range": "bytes=0-0"}) as answer:
+                found.append(answer.status_code in {200, 206, 416})
+        except httpx.HTTPError as error:
+            structlog.get_logger().debug("not there", url=url, reason=str(error))
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(2 * limits.connect_seconds)
+    return found == [True]
+
+
+def download(url: str, folder: Path, limits: Limits, *, sha256: str | None = None) -> Path:
+    """The complete, current body of ``url``, kept in ``folder`` (one folder for each URL).
+
+    Raises:
+        VigieError: it cannot be had, is larger than allowed or not what ``sha256`` says.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log = structlog.get_logger().bind(url=url)
+    for attempt in range(1, limits.attempts + 1):
+        try:
+            with client(limits) as http:
+                return _attempt(http, url, folder, limits, sha256)
+        except (_PassingError, httpx.TransportError) as error:
+            reason = str(error) or type(error).__name__
+            if attempt == limits.attempts:
+                raise _unavailable(url, f"{reason} ({attempt} attempts)") from error
+            pause = min(30.0, limits.pause_seconds * 2 ** (attempt - 1))
+            log.warning("download interrupted", attempt=attempt, reason=reason, again_in_seconds=pause)
+            time.sleep(pause)
+        except httpx.HTTPError as error:
+            raise _unavailable(url, str(error) or type(error).__name__) from error
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _attempt(http: httpx.Client, url: str, folder: Path, limits: Limits, sha256: str | None) -> Path:
+    body, part = folder / "body", folder / "part"
+    complete = Known.read(folder / "body.json", url)
+    if complete is not None and (not body.is_file() or _digest(body) != complete.sha256):
+        complete = None  # the cache was damaged: fetch anew
+    started = Known.read(folder / "part.json", url)
+    offset = part.stat().st_size if part.is_file() and started is not None and started.strong else 0
+    headers: dict[str, str] = {}
+    if offset and started is not None and started.strong is not None:
+        headers |= {"Range": f"bytes={offset}-", "If-Range": started.strong}
+    elif complete is not None:
+        headers |= {"If-None-Match": complete.etag} if complete.etag else {}
+        headers |= {"If-Modified-Since": complete.modified} if complete.modified else {}
+    with http.stream("GET", url, headers=headers) as answer:
+        if answer.status_code == 304 and complete is not None:
+            return body
+        if answer.status_code in _PASSING:
+            raise _PassingError(f"the server answered {answer.status_code}")
+        if answer.status_code == 416:
+            part.unlink(missing_ok=True)
+            raise _PassingError("the server no longer has the part that is missing")
+        if answer.status_code not in {200, 206}:
+            raise _unavailable(url, f"the server answered {answer.status_code}")
+        if answer.status_code == 206 and not answer.headers.get("Content-Range", "").startswith(f"bytes {offset}-"):
+            part.unlink(missing_ok=True)
+            raise _PassingError("the server sent another range than the one asked for")
+        known = Known(url=url, etag=answer.headers.get("ETag"), modified=answer.headers.get("Last-Modified"))
+        (folder / "part.json").write_text(known.model_dump_json())
+        _receive(answer, part, offset if answer.status_code == 206 else 0, limits.size_bytes)
+    digest = _digest(part)
+    if sha256 is not None and digest != sha256:
+        part.unlink()
+        raise VigieError(
+            f"{url} is not the file that was expected: its SHA-256 is {digest}.",
+            expected=f"SHA-256 {sha256}",
+            action="See whether the publisher replaced the file; if so, correct the declaration.",
+        )
+    part.replace(body)
+    (folder / "body.json").write_text(known.model_copy(update={"sha256": digest}).model_dump_json())
+    (folder / "part.json").unlink()
+    return body
+
+
+def _receive(answer: httpx.Response, part: Path, offset: int, limit: int) -> None:
+    """Write the body after ``offset`` bytes that are there, and never more than ``limit`` in all."""
+    announced = answer.headers.get("Content-Length")
+    if announced is not None and announced.isdigit() and offset + int(announced) > limit:
+        raise _too_large(str(answer.url), limit)
+    size = offset
+    with part.open("r+b" if offset else "wb") as stream:
+        stream.seek(offset)
+        for block in answer.iter_raw():  # as it comes: gathered blocks are lost when the connection breaks
+            size += len(block)
+            if size > limit:
+                stream.truncate(0)
+                raise _too_large(str(answer.url), limit)
+            stream.write(block)
+        stream.truncate()
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _unavailable(url: str, reason: str) -> VigieError:
+    return VigieError(
+        f"{url} cannot be downloaded: {reason}.",
+        expected="the official file",
+        action="Try again later, or download it by hand into the drop folder (--source DIR).",
+    )
+
+
+def _too_large(url: str, limit: int) -> VigieError:
+    return VigieError(
+        f"{url} is larger than {limit / 1e6:,.0f} MB, the most that is accepted.",
+        action="Raise VIGIE_OFFICIAL_SIZE_LIMIT_MB if this size is right.",
+    )

@@ -1,0 +1,154 @@
+"""Raw files -> validated, merged tables, with the refused rows and a report on every file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+import structlog
+
+from services.core.errors import VigieError
+from services.core.usecases import registry
+from services.core.usecases.contract import Checked, Table, UseCase
+from services.ingestion.documents import documents
+from services.ingestion.merge import merge
+from services.ingestion.recognise import lacking
+from services.ingestion.sheet import Sheet
+from services.ingestion.sheets import NO_SHEET, read, refusal
+
+MAX_BAD_SHARE = 0.05
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """How many rows of one sheet went where."""
+
+    file: str
+    table: str
+    rows: int
+    quarantined: int
+
+
+@dataclass(slots=True)
+class Ingested:
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    quarantine: list[pd.DataFrame] = field(default_factory=list)
+    """Frames of ``file``, ``table``, ``line``, ``reason`` and ``row``, the row as a JSON object."""
+    reports: list[FileReport] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+    """Files that belong to no table, and why."""
+
+
+def read_files(
+    use_case: UseCase, files: Iterable[tuple[str, Path]], *, max_bad_share: float = MAX_BAD_SHARE
+) -> Ingested:
+    """Read, validate and merge files given as (name for people, path), oldest first.
+
+    Raises:
+        VigieError: a file is unreadable, lacks a required column or has too many bad rows, or a table
+            that is not optional is missing.
+    """
+    result = Ingested()
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for name, path in files:
+        for document in documents(path):
+            label = name if document.name == path.name else document.name
+            why = refusal(document, use_case.tables)
+            sheets = [] if why else list(read(document, use_case.tables))
+            if not sheets:
+                result.ignored[label] = why or NO_SHEET
+            for table, sheet in sheets:
+                checked = _checked(use_case, table, sheet, label=label, max_bad_share=max_bad_share, result=result)
+                frames.setdefault(table.name, []).append(checked)
+    absent = [table.name for table in use_case.tables if not table.optional and table.name not in frames]
+    if absent:
+        raise _absent(use_case, absent, result)
+    for table in use_case.tables:
+        if table.name in frames:
+            result.tables[table.name] = merge(table, frames[table.name])
+    return result
+
+
+def read_folder(use_case: str, folder: Path) -> dict[str, pd.DataFrame]:
+    """The validated, merged tables of a folder of raw official files, without storing anything.
+
+    Bad rows are left out and counted in the log.
+
+    Raises:
+        VigieError: as ``read_files``, or the folder is missing.
+    """
+    if not folder.is_dir():
+        raise VigieError(f"{folder} is not a folder.", expected="a folder of raw official files")
+    result = read_files(registry.get(use_case), [(folder.name, folder)])
+    structlog.get_logger().info(
+        "read folder",
+        use_case=use_case,
+        rows={name: len(table) for name, table in result.tables.items()},
+        quarantined=sum(report.quarantined for report in result.reports),
+        ignored=len(result.ignored),
+    )
+    return result.tables
+
+
+def _checked(
+    use_case: UseCase, table: Table, sheet: Sheet, *, label: str, max_bad_share: float, result: Ingested
+) -> pd.DataFrame:
+    missing = lacking(set(map(str, sheet.rows.columns)), table.required)
+    if missing:
+        raise VigieError(
+            f"{label} is a file of the table {table.name} but has no column {', '.join(missing)}. Nothing was changed.",
+            expected="the columns " + ", ".join(table.required),
+            action="Fetch or export the file again with these columns.",
+        )
+    try:
+        checked = use_case.raw.canonical(table.name, sheet.rows)
+    except Exception as error:
+        error.add_note(f"while reading {label} as {use_case.name}.{table.name}")
+        raise
+    faults = _faults(sheet, checked)
+    total = len(sheet.rows) + len(sheet.faults)
+    if total and len(faults) > max_bad_share * total:
+        raise _too_bad(label, faults, total, max_bad_share)
+    result.quarantine.append(faults.assign(file=label, table=table.name))
+    result.reports.append(FileReport(label, table.name, len(checked.rows), len(faults)))
+    return checked.rows
+
+
+def _faults(sheet: Sheet, checked: Checked) -> pd.DataFrame:
+    """``line``, ``reason`` and ``row`` of every refused row, in the order of the lines."""
+    bad = checked.faults[["line", "reason"]].astype({"line": "int64", "reason": "str"})
+    source = sheet.rows[sheet.rows["line"].isin(bad["line"])]
+    rows = {
+        int(values["line"]): json.dumps({k: v for k, v in values.items() if k != "line"}, ensure_ascii=False)
+        for values in source.to_dict("records")
+    }
+    bad = bad.assign(row=[rows.get(int(line), "") for line in bad["line"]])
+    return pd.concat([sheet.faults, bad], ignore_index=True).sort_values("line", kind="stable", ignore_index=True)
+
+
+def _too_bad(label: str, faults: pd.DataFrame, total: int, limit: float) -> VigieError:
+    counts = faults.groupby("reason", sort=False)["line"].agg(["size", "min"]).sort_values("size", ascending=False)
+    top = "; ".join(
+        f"{reason} ({int(row['size'])} rows, first on line {int(row['min'])})"
+        for reason, row in counts.head(_REASONS_SHOWN).iterrows()
+    )
+    return VigieError(
+        f"{label}: {len(faults)} of {total} rows ({len(faults) / total:.1%}) are bad: {top}. Nothing was changed.",
+        expected=f"at most {limit:.1%} bad rows in a file",
+        action="Correct the file, or raise max_bad_share in params.yaml if these rows may be lost.",
+    )
+
+
+def _absent(use_case: UseCase, absent: Sequence[str], result: Ingested) -> VigieError:
+    wanted = "; ".join(f"{t.name} ({', '.join(t.marks)}, …)" for t in use_case.tables if t.name in absent)
+    seen = ", ".join(f"{name} ({why})" for name, why in list(result.ignored.items())[:5])
+    return VigieError(
+        f"No file of {use_case.name} holds the table {', '.join(absent)}."
+        + (f" Seen and left alone: {seen}." if seen else ""),
+        expected=f"CSV, zip or xlsx files with these headers: {wanted}",
+        action="Put the official files into the folder, or use --source simulator.",
+    )

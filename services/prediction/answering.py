@@ -1,0 +1,278 @@
+"""From a parsed body to the answer's bytes, for one use case. This is the hot path: no disk, no
+registry, no pandas; each answer is made from one ``Serving`` that is taken once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from services.core.usecases.columns import kinds
+from services.core.usecases.contract import ContextSource, Probability, ProbabilityValue, UseCase, Value
+from services.core.usecases.zones import in_zone
+from services.prediction.counters import Counters
+from services.prediction.explaining import baseline_explained
+from services.prediction.faults import Allowed, RefusedError, fault, refused
+from services.prediction.models import Model, Row
+from services.prediction.schemas import Source, finite
+from services.prediction.slots import Serving, Slot
+
+log = structlog.get_logger(__name__)
+
+Fields = Mapping[str, Any]
+Call = tuple[Fields, str]
+"""The validated fields of a request, and its id."""
+
+_FAILED = {
+    "code": "model_failed",
+    "field": None,
+    "message": "The model failed on this request; the answer is the baseline's.",
+}
+
+
+class Answering:
+    """Everything that the routes of one use case need."""
+
+    def __init__(
+        self, use_case: UseCase, slot: Slot, context: ContextSource, counters: Counters, batch_rows: int
+    ) -> None:
+        self.use_case = use_case
+        self.slot = slot
+        self.request = finite(use_case.request)
+        self._validate = self.request.__pydantic_validator__.validate_python
+        self._allowed = Allowed(self.request)
+        self._context = context
+        self._counters = counters
+        self._batch_rows = batch_rows
+        self._zone = use_case.zone or "UTC"
+        self._times = [name for name, kind in kinds(self.request).items() if kind == "time"]
+        decides = [target.name for target in use_case.targets if isinstance(target.output, Probability)]
+        self._decides = decides[0] if decides else None
+        self._refused_rows = counters.refused_rows.labels(use_case.name).inc
+        self._observe_together = counters.together.labels(use_case.name).observe
+        self._counted: dict[tuple[str, str, str], Callable[[float], None]] = {}
+
+    def one(self, payload: Any, request_id: str) -> bytes:
+        """Answer one request.
+
+        Raises:
+            RefusedError: it is not valid.
+        """
+        return self.together([(self.fields(payload), request_id)])[0]
+
+    def together(self, calls: Sequence[Call]) -> list[bytes]:
+        """Answer validated calls with one prediction, all from one ``Serving``. A call that the model
+        fails on is answered by the baseline, and the others are not touched by it."""
+        serving = self.slot.serving
+        source = self.slot.source(serving)
+        model = serving.model
+        self._observe_together(len(calls))
+        if model is None:
+            return [self._from_baseline(source, call, []) for call in calls]
+        try:
+            rows = model.predict_each([fields for fields, _ in calls], self._context.snapshot())
+        except Exception:  # noqa: BLE001 - rule 7: the answer always comes
+            if len(calls) > 1:
+                return [self.together([call])[0] for call in calls]
+            return [self._rescued(model, calls[0])]
+        return [self._answered(serving, source, call, found) for call, found in zip(calls, rows, strict=True)]
+
+    def batch(self, payload: Any, request_id: str) -> bytes:
+        """Answer many requests with one prediction; rows that are not valid get their reasons.
+
+        Raises:
+            RefusedError: the body is not a list of rows.
+        """
+        rows, errors = self._rows(payload)
+        serving = self.slot.serving
+        model = serving.model
+        source = self.slot.source(serving)
+        warnings: list[dict[str, Any]] = []
+        try:
+            answers, decisions = self._answers(model, rows)
+        except Exception:
+            if model is None:
+                raise
+            self._failed(model, request_id, len(rows))
+            serving, source, warnings = Serving(), "baseline", [_FAILED]
+            answers, decisions = self._answers(None, rows)
+        told = self._envelope(
+            serving, source, request_id, warnings=warnings, body={"errors": errors}, decisions=decisions
+        )
+        return told[:-1] + b',"answers":[' + b",".join(answers) + b"]}"
+
+    def explain(self, payload: Any, request_id: str) -> bytes:
+        """Answer one request and say what each input adds to each target. Not for the event loop.
+
+        Raises:
+            RefusedError: the request is not valid.
+        """
+        fields = self.fields(payload)
+        serving = self.slot.serving
+        model = serving.model
+        source = self.slot.source(serving)
+        warnings: list[dict[str, Any]] = []
+        explained = baseline_explained(self.use_case, fields)
+        values, facts = self.use_case.baseline(fields)
+        if model is not None:
+            context = self._context.snapshot()
+            try:
+                explained = model.explain_row(fields, context)
+                values, facts = model.predict_each([fields], context)[0]
+                warnings = self._warnings(model, fields)
+            except Exception:  # noqa: BLE001 - rule 7: the answer always comes
+                self._failed(model, request_id, 1)
+                serving, source, warnings = Serving(), "baseline", [_FAILED]
+        targets = {
+            name: {"unit": unit, "outputs": [output._asdict() for output in outputs]}
+            for name, (unit, outputs) in explained.items()
+        }
+        body = {"answer": self.use_case.compose(values, facts, fields), "targets": targets}
+        return self._envelope(
+            serving, source, request_id, warnings=warnings, body=body, decisions=[self._decision(values)]
+        )
+
+    def fields(self, payload: Any) -> Fields:
+        """The validated fields of one request; times without a zone are the use case's own.
+
+        Raises:
+            RefusedError: 422 with field, reason and what is allowed.
+        """
+        try:
+            fields: dict[str, Any] = self._validate(payload).__dict__
+            for name in self._times:
+                moment = fields[name]
+                if moment is not None and moment.tzinfo is None:
+                    fields[name] = in_zone(moment, self._zone)
+        except ValidationError as error:
+            faults = self._allowed.faults(error)
+        except OverflowError:
+            faults = [fault("out_of_range", "A number or a time is too large or too small.")]
+        else:
+            return fields
+        self._refused_rows(1)
+        raise RefusedError(422, faults)
+
+    def _rows(self, payload: Any) -> tuple[list[tuple[int, Fields]], list[dict[str, Any]]]:
+        limit = f"between 1 and {self._batch_rows} rows"
+        if not isinstance(payload, dict) or not isinstance(payload.get("rows"), list):
+            raise refused(422, "missing", "A batch is an object with a list of rows.", field="rows", allowed=limit)
+        if len(payload) > 1:
+            raise refused(422, "extra_forbidden", "A batch holds rows and nothing else.", allowed="rows")
+        given = payload["rows"]
+        if not 1 <= len(given) <= self._batch_rows:
+            raise refused(422, "too_long", f"The batch has {len(given)} rows.", field="rows", allowed=limit)
+        rows: list[tuple[int, Fields]] = []
+        errors: list[dict[str, Any]] = []
+        for index, item in enumerate(given):
+            try:
+                rows.append((index, self.fields(item)))
+            except RefusedError as error:
+                errors.append({"index": index, "errors": error.faults})
+        return rows, errors
+
+    def _answers(self, model: Model | None, rows: Sequence[tuple[int, Fields]]) -> tuple[list[bytes], list[str]]:
+        """Each row's JSON and decision. One by one, because writing ten thousand rows at a stroke would
+        hold the interpreter for long, and with it the single calls beside the batch."""
+        answers, decisions = [], []
+        every = [fields for _, fields in rows]
+        if model is None:
+            found = [self.use_case.baseline(fields) for fields in every]
+        else:
+            found = model.predict_each(every, self._context.snapshot()) if every else []
+        for (index, fields), (values, facts) in zip(rows, found, strict=True):
+            warnings = [] if model is None else self._warnings(model, fields)
+            answer = self.use_case.compose(values, facts, fields)
+            answers.append(to_json({"index": index, "answer": answer, "warnings": warnings}))
+            decisions.append(self._decision(values))
+        return answers, decisions
+
+    def _answered(self, serving: Serving, source: Source, call: Call, found: Row) -> bytes:
+        fields, request_id = call
+        values, facts = found
+        assert serving.model is not None
+        try:
+            warnings = self._warnings(serving.model, fields)
+            answer = self.use_case.compose(values, facts, fields)
+            decisions = (self._decision(values),)
+        except Exception:  # noqa: BLE001 - rule 7: the answer always comes
+            return self._rescued(serving.model, call)
+        body = {"answer": answer}
+        return self._envelope(serving, source, request_id, warnings=warnings, body=body, decisions=decisions)
+
+    def _warnings(self, model: Model, fields: Fields) -> list[dict[str, Any]]:
+        found = model.checks(fields)
+        outside = self._context.warning()
+        if outside is not None:
+            found.append({"code": "context_missing", "field": None, "message": outside})
+        return found
+
+    def _rescued(self, model: Model, call: Call) -> bytes:
+        """The baseline's answer to a call that the model fails on."""
+        self._failed(model, call[1], 1)
+        return self._from_baseline("baseline", call, [_FAILED])
+
+    def _from_baseline(self, source: Source, call: Call, warnings: list[dict[str, Any]]) -> bytes:
+        fields, request_id = call
+        values, facts = self.use_case.baseline(fields)
+        body = {"answer": self.use_case.compose(values, facts, fields)}
+        decisions = (self._decision(values),)
+        return self._envelope(Serving(), source, request_id, warnings=warnings, body=body, decisions=decisions)
+
+    def _decision(self, values: Mapping[str, Value]) -> str:
+        if self._decides is None:
+            return "none"
+        value = values[self._decides]
+        assert isinstance(value, ProbabilityValue)
+        return "yes" if value.decision else "no"
+
+    def _failed(self, model: Model, request_id: str, rows: int) -> None:
+        self._counters.failures.labels(self.use_case.name, model.version).inc(rows)
+        log.error(
+            "model failed, baseline answered",
+            use_case=self.use_case.name,
+            version=model.version,
+            request_id=request_id,
+            rows=rows,
+            exc_info=True,
+        )
+
+    def _envelope(
+        self,
+        serving: Serving,
+        source: Source,
+        request_id: str,
+        *,
+        warnings: list[dict[str, Any]],
+        body: dict[str, Any],
+        decisions: Sequence[str],
+    ) -> bytes:
+        version = serving.version
+        if len(decisions) == 1:
+            self._count(version, source, decisions[0])(1)
+        else:
+            for decision in set(decisions):
+                self._count(version, source, decision)(decisions.count(decision))
+        return to_json(
+            {
+                "request_id": request_id,
+                "use_case": self.use_case.name,
+                "model_version": version,
+                "source": source,
+                "simulated": serving.simulated,
+                "warnings": warnings,
+                **body,
+            }
+        )
+
+    def _count(self, version: str, source: str, decision: str) -> Callable[[float], None]:
+        """The counter's child, kept: looking it up by labels costs more than counting."""
+        key = (version, source, decision)
+        found = self._counted.get(key)
+        if found is None:
+            found = self._counters.predictions.labels(self.use_case.name, *key).inc
+            self._counted[key] = found
+        return found

@@ -1,0 +1,62 @@
+"""What the service counts beside HTTP requests, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+HTTP_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""A prediction takes milliseconds, and so do the buckets."""
+
+
+class Counters:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.predictions = Counter(
+            "vigie_predictions",
+            "Rows answered.",
+            ("use_case", "version", "source", "decision"),
+            registry=registry,
+        )
+        self.refused_rows = Counter(
+            "vigie_refused_rows", "Rows that did not validate.", ("use_case",), registry=registry
+        )
+        self.failures = Counter(
+            "vigie_prediction_failures",
+            "Rows that the model failed on; the baseline answered them.",
+            ("use_case", "version"),
+            registry=registry,
+        )
+        self.together = Histogram(
+            "vigie_calls_per_prediction",
+            "Calls that arrived together and shared one prediction.",
+            ("use_case",),
+            buckets=(1, 2, 4, 8, 16, 32),
+            registry=registry,
+        )
+        self.swaps = Counter("vigie_model_swaps", "Models put into service.", ("use_case",), registry=registry)
+        self.swap_seconds = Histogram(
+            "vigie_model_swap_seconds",
+            "From seeing a new champion to serving it.",
+            ("use_case",),
+            buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+            registry=registry,
+        )
+        self.load_failures = Counter(
+            "vigie_model_load_failures",
+            "Bundles that were refused.",
+            ("use_case", "origin"),
+            registry=registry,
+        )
+        self.registry_failures = Counter(
+            "vigie_registry_failures", "Polls that the registry did not answer.", ("use_case",), registry=registry
+        )
+        self.model_created = Gauge(
+            "vigie_model_created_timestamp_seconds", "When the served model was made.", ("use_case",), registry=registry
+        )
+        self.model_age = Gauge("vigie_model_age_seconds", "Age of the served model.", ("use_case",), registry=registry)
+        self.registry_confirmed = Gauge(
+            "vigie_champion_confirmed",
+            "1 where the registry confirmed the served model within the last minute.",
+            ("use_case",),
+            registry=registry,
+        )

@@ -1,0 +1,212 @@
+"""Follows the registry's ``champion`` alias for one use case, in a thread of its own: a slow or broken
+use case stops no other."""
+
+from __future__ import annotations
+
+import contextvars
+import gc
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+
+from services.core.usecases.contract import UseCase
+from services.prediction.champions import CHAMPION, Champions, ChampionsFactory, Version
+from services.prediction.counters import Counters
+from services.prediction.models import Model
+from services.prediction.slots import Slot
+from services.prediction.store import Registered, Store
+
+log = structlog.get_logger(__name__)
+
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
+
+LoadModel = Callable[[UseCase, Path, Registered], Model]
+
+
+class Follower:
+    """``start`` loads the last good bundle from disk and then polls; ``poll`` is one look at the alias."""
+
+    def __init__(
+        self,
+        use_case: UseCase,
+        slot: Slot,
+        store: Store,
+        champions: ChampionsFactory,
+        counters: Counters,
+        *,
+        seconds: float,
+        load: LoadModel = Model,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._use_case = use_case
+        self._slot = slot
+        self._store = store
+        self._make_champions = champions
+        self._champions: Champions | None = None
+        self._counters = counters
+        self._seconds = seconds
+        self._load = load
+        self._clock = clock
+        self._stop = threading.Event()
+        self._disk_done = threading.Event()
+        self._registry_silent = False
+        self._prepared: Model | None = None
+        self._refused: dict[str, tuple[int, float]] = {}
+        """Version -> how often it was refused and when it may be tried again."""
+        self._thread = threading.Thread(
+            # The context carries what every log line says.
+            target=contextvars.copy_context().run,
+            args=(self._run,),
+            name=f"champion-{use_case.name}",
+            daemon=True,
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; a call to the registry that hangs is not waited for."""
+        self._stop.set()
+
+    def join(self, seconds: float) -> None:
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def wait_for_disk(self, seconds: float) -> bool:
+        """True once the bundle on disk is loaded, or there is none that can be."""
+        return self._disk_done.wait(seconds)
+
+    def _run(self) -> None:
+        try:
+            self.load_from_disk()
+        finally:
+            self._disk_done.set()
+        while not self._stop.is_set():
+            before = self._prepared
+            self.poll()
+            if self._prepared is not before:
+                # Models and libraries stay: the garbage collector need not go through them again.
+                gc.freeze()
+            self._stop.wait(self._seconds)
+
+    def load_from_disk(self) -> None:
+        """Serve the newest bundle on disk that is whole."""
+        for kept in self._kept():
+            try:
+                model = self._loaded(self._store.path(kept.hash), kept)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the next one may serve
+                self._refuse("disk", kept.version, error)
+                continue
+            self._serve(model, confirmed=False)
+            return
+
+    def poll(self) -> None:
+        """One look at the alias. Never raises: what went wrong is logged, counted and tried again."""
+        try:
+            if self._champions is None:
+                self._champions = self._make_champions()
+            version = self._champions.by_alias(self._use_case.name, CHAMPION)
+        except Exception as error:  # noqa: BLE001 - any trouble with the registry means: go on with what there is
+            self._counters.registry_failures.labels(self._use_case.name).inc()
+            if not self._registry_silent:
+                log.warning("registry silent", use_case=self._use_case.name, error=_text(error))
+            self._registry_silent = True
+        else:
+            self._look_at(version)
+        self._report()
+        self._prepare()
+
+    def _look_at(self, version: Version | None) -> None:
+        if self._registry_silent:
+            log.info("registry answers again", use_case=self._use_case.name)
+        self._registry_silent = False
+        if version is not None:
+            number = str(version.number)
+            model = self._slot.serving.model
+            if model is not None and model.hash == version.bundle_hash and model.version == number:
+                self._slot.confirm()
+            elif self._may_try(number):
+                self._follow(version)
+
+    def _prepare(self) -> None:
+        """Load what explanations need of a model that is in service, once."""
+        model = self._slot.serving.model
+        if model is None or model is self._prepared:
+            return
+        self._prepared = model
+        try:
+            model.explainer()
+        except Exception as error:  # noqa: BLE001 - answers do not need it
+            self._counters.load_failures.labels(self._use_case.name, "explainer").inc()
+            log.error("no explanations", use_case=self._use_case.name, version=model.version, error=_text(error))
+
+    def _follow(self, version: Version) -> None:
+        """Download, verify, load, warm, swap. The old model answers until the last of these."""
+        began = time.perf_counter()
+        number = str(version.number)
+        champions = self._champions
+        assert champions is not None
+        try:
+            registered = Registered.of(version)
+            folder = self._store.install(registered.hash, lambda folder: champions.download(version, folder))
+            model = self._loaded(folder, registered)
+        except Exception as error:  # noqa: BLE001 - a bundle can be bad in any way; the old one stays
+            times = self._refused.get(number, (0, 0.0))[0]
+            wait = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
+            self._refused[number] = (times + 1, self._clock() + wait)
+            self._refuse("registry", number, error)
+            return
+        self._refused.clear()
+        self._serve(model, confirmed=True)
+        self._counters.swap_seconds.labels(self._use_case.name).observe(time.perf_counter() - began)
+        try:
+            self._store.remember(registered)
+        except OSError as error:
+            log.error("cannot remember the bundle on disk", use_case=self._use_case.name, error=_text(error))
+
+    def _loaded(self, folder: Path, registered: Registered) -> Model:
+        model = self._load(self._use_case, folder, registered)
+        model.warm()
+        return model
+
+    def _serve(self, model: Model, *, confirmed: bool) -> None:
+        self._slot.swap(model, confirmed=confirmed)
+        self._counters.swaps.labels(self._use_case.name).inc()
+        log.info(
+            "model in service",
+            use_case=self._use_case.name,
+            version=model.version,
+            bundle=model.hash[:12],
+            origin="registry" if confirmed else "disk",
+        )
+
+    def _kept(self) -> list[Registered]:
+        try:
+            return self._store.kept()
+        except OSError as error:
+            log.error("cannot read the bundles on disk", use_case=self._use_case.name, error=_text(error))
+            return []
+
+    def _may_try(self, number: str) -> bool:
+        return self._clock() >= self._refused.get(number, (0, 0.0))[1]
+
+    def _refuse(self, origin: str, version: str, error: Exception) -> None:
+        self._counters.load_failures.labels(self._use_case.name, origin).inc()
+        log.error("bundle refused", use_case=self._use_case.name, version=version, origin=origin, error=_text(error))
+
+    def _report(self) -> None:
+        serving = self._slot.serving
+        name = self._use_case.name
+        self._counters.registry_confirmed.labels(name).set(self._slot.source(serving) == "champion")
+        if serving.model is not None:
+            created = datetime.fromisoformat(serving.model.created).timestamp()
+            self._counters.model_created.labels(name).set(created)
+            self._counters.model_age.labels(name).set(max(0.0, time.time() - created))
+
+
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

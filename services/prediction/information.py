@@ -1,0 +1,131 @@
+"""What the service says about itself: use cases, models, health."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from services.core.usecases.contract import Text
+from services.prediction.answering import Answering
+from services.prediction.schemas import Source
+from services.prediction.slots import Slot
+
+
+class Words(BaseModel):
+    en: str
+    fr: str
+
+    @classmethod
+    def of(cls, text: Text) -> Words:
+        return cls(en=text.en, fr=text.fr)
+
+
+class UseCaseLine(BaseModel):
+    name: str
+    title: Words
+    description: Words
+    model_version: str
+    source: Source
+    simulated: bool
+
+
+class UseCaseInformation(UseCaseLine):
+    created: str | None = Field(description="When the served model was made (UTC).")
+    bundle: str | None = Field(description="The served bundle's hash.")
+    targets: dict[str, Words]
+    metrics: dict[str, dict[str, float]] = Field(
+        description="Target to metric to value on the test slice of the model's own data."
+    )
+    subgroups: dict[str, Words] = Field(description="What metrics are also reported by.")
+    data: dict[str, Any] = Field(description="What the model was made from.")
+    importance: dict[str, dict[str, float]] | None = Field(
+        description="Target to request field to its share of the gain; null until it is loaded."
+    )
+    request_schema: dict[str, Any]
+    answer_schema: dict[str, Any]
+
+
+class State(BaseModel):
+    source: Source
+    model_version: str
+
+
+class Readiness(BaseModel):
+    status: Literal["ready"]
+    degraded: bool = Field(description="True where a use case is not answered by a confirmed champion.")
+    use_cases: dict[str, State]
+
+
+class Liveness(BaseModel):
+    status: Literal["alive"]
+
+
+def information_router(desks: Mapping[str, tuple[Answering, Slot]]) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/v1/use-cases", tags=["use cases"], summary="The use cases and what serves them")
+    async def use_cases() -> list[UseCaseLine]:
+        return [_line(answering, slot) for answering, slot in desks.values()]
+
+    def add(answering: Answering, slot: Slot) -> None:
+        name = answering.use_case.name
+        schemas = {
+            "request_schema": answering.request.model_json_schema(),
+            "answer_schema": answering.use_case.answer.model_json_schema(mode="serialization"),
+        }
+
+        async def one() -> UseCaseInformation:
+            return _information(answering, slot, schemas)
+
+        router.add_api_route(
+            f"/v1/{name}", one, name=name, tags=[name], summary=f"{answering.use_case.title.en}: the model in service"
+        )
+
+    for answering, slot in desks.values():
+        add(answering, slot)
+
+    @router.get("/health/live", tags=["health"])
+    async def live() -> Liveness:
+        return Liveness(status="alive")
+
+    @router.get("/health/ready", tags=["health"])
+    async def ready() -> Readiness:
+        states = {}
+        for name, (_, slot) in desks.items():
+            serving = slot.serving
+            states[name] = State(source=slot.source(serving), model_version=serving.version)
+        degraded = any(state.source != "champion" for state in states.values())
+        return Readiness(status="ready", degraded=degraded, use_cases=states)
+
+    return router
+
+
+def _line(answering: Answering, slot: Slot) -> UseCaseLine:
+    serving = slot.serving
+    return UseCaseLine(
+        name=answering.use_case.name,
+        title=Words.of(answering.use_case.title),
+        description=Words.of(answering.use_case.description),
+        model_version=serving.version,
+        source=slot.source(serving),
+        simulated=serving.simulated,
+    )
+
+
+def _information(answering: Answering, slot: Slot, schemas: dict[str, Any]) -> UseCaseInformation:
+    use_case = answering.use_case
+    model = slot.serving.model
+    return UseCaseInformation(
+        **_line(answering, slot).model_dump(),
+        created=model.created if model else None,
+        bundle=model.hash if model else None,
+        targets={target.name: Words.of(target.title) for target in use_case.targets},
+        metrics=model.metrics if model else {},
+        subgroups={subgroup.column: Words.of(subgroup.title) for subgroup in use_case.subgroups},
+        data=dict(model.predictor.manifest.data) if model else {},
+        importance=model.importance if model else None,
+        **schemas,
+    )

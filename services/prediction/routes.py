@@ -1,0 +1,118 @@
+"""Typed routes made from the declarations, so that the OpenAPI page is the manual.
+
+The endpoints that answer calls read, check and answer by themselves: FastAPI documents them from their
+signature, and does not validate twice."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.prediction.answering import Answering
+from services.prediction.bodies import parse, read_body
+from services.prediction.gathering import Gathering
+from services.prediction.schemas import (
+    Refusal,
+    answer_model,
+    batch_answer_model,
+    batch_request_model,
+    explanation_model,
+)
+from services.prediction.settings import PredictionSettings
+
+Handle = Callable[[Request], Awaitable[Response]]
+
+
+class JSONBytes(Response):
+    media_type = "application/json"
+
+
+class DirectEndpoint:
+    """Takes the raw request; its signature tells OpenAPI what the body is."""
+
+    def __init__(self, handle: Handle, body: type[BaseModel]) -> None:
+        self.handle = handle
+        parameter = inspect.Parameter("body", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=body)
+        self.__signature__ = inspect.Signature([parameter])
+
+    async def __call__(self, request: Request) -> Response:
+        return await self.handle(request)
+
+
+class DirectRoute(APIRoute):
+    """A route whose endpoint gets the request as it came."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        assert isinstance(self.endpoint, DirectEndpoint)
+        return self.endpoint.handle
+
+
+def calls_router(answering: Answering, settings: PredictionSettings, background: anyio.CapacityLimiter) -> APIRouter:
+    """``predict``, ``predict/batch`` and ``explain`` of one use case."""
+    use_case = answering.use_case
+    limit = settings.prediction_body_limit_kb * 1_024
+    batch_limit = settings.prediction_batch_limit_mb * 1_048_576
+
+    gathering = Gathering(answering)
+
+    async def predict(request: Request) -> Response:
+        # On the event loop: an answer takes less time than handing it to a thread.
+        body = await read_body(request.scope, request.receive, limit)
+        fields = answering.fields(parse(body))
+        return JSONBytes(await gathering.answer((fields, request.scope["request_id"])))
+
+    async def batch(request: Request) -> Response:
+        body = await read_body(request.scope, request.receive, batch_limit)
+        request_id = request.scope["request_id"]
+        answer = await anyio.to_thread.run_sync(lambda: answering.batch(parse(body), request_id), limiter=background)
+        return JSONBytes(answer)
+
+    async def explain(request: Request) -> Response:
+        body = await read_body(request.scope, request.receive, limit)
+        request_id = request.scope["request_id"]
+        answer = await anyio.to_thread.run_sync(lambda: answering.explain(parse(body), request_id), limiter=background)
+        return JSONBytes(answer)
+
+    router = APIRouter(route_class=DirectRoute, tags=[use_case.name])
+    refusals: dict[int | str, dict[str, Any]] = {
+        413: {"model": Refusal, "description": "The body is too large."},
+        415: {"model": Refusal, "description": "The body is not JSON."},
+        422: {"model": Refusal, "description": "The request is not valid: field, reason and what is allowed."},
+    }
+
+    def add(path: str, handle: Handle, body: type[BaseModel], response: type[BaseModel], summary: str) -> None:
+        router.add_api_route(
+            f"/v1/{use_case.name}/{path}",
+            DirectEndpoint(handle, body),
+            methods=["POST"],
+            name=f"{use_case.name}_{path.replace('/', '_')}",
+            response_model=response,
+            responses=refusals,
+            summary=summary,
+            description=use_case.description.en,
+        )
+
+    add("predict", predict, answering.request, answer_model(use_case), f"{use_case.title.en}: answer one call")
+    add(
+        "predict/batch",
+        batch,
+        batch_request_model(use_case, settings.prediction_batch_rows),
+        batch_answer_model(use_case),
+        f"{use_case.title.en}: answer many rows at once",
+    )
+    add(
+        "explain",
+        explain,
+        answering.request,
+        explanation_model(use_case),
+        f"{use_case.title.en}: what each input adds to the answer",
+    )
+    return router

@@ -1,0 +1,30 @@
+"""Settings of the prediction service, from the environment (prefix ``VIGIE_``) or ``.env``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydantic import Field
+
+from services.core.settings import Settings
+
+
+class PredictionSettings(Settings):
+    prediction_host: str = "127.0.0.1"
+    prediction_body_limit_kb: int = Field(default=64, ge=1, le=10_240)
+    """Largest body of predict and explain."""
+    prediction_batch_limit_mb: int = Field(default=16, ge=1, le=256)
+    """Largest body of a batch."""
+    prediction_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
+    prediction_confirmed_seconds: float = Field(default=60.0, gt=0, le=3_600)
+    """How long after the registry's last word an answer still says ``source: champion``."""
+    prediction_disk_wait_seconds: float = Field(default=20.0, ge=0, le=300)
+    """How long start-up waits for the bundles on disk; the registry is never waited for."""
+    prediction_background_threads: int = Field(default=2, ge=1, le=16)
+    """How many batches and explanations run at once, beside single predictions."""
+
+
+@lru_cache(maxsize=1)
+def settings() -> PredictionSettings:
+    """The process's settings, read once."""
+    return PredictionSettings()

@@ -1,0 +1,125 @@
+"""Verified bundles on this machine's disk, below ``Home.serving(use_case)``.
+
+``<hash>/``       a bundle, complete: written beside and renamed
+``served.json``   which of them was served last, newest first; replaced atomically
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from services.core.bundle.manifest import bundle_hash, read_manifest
+from services.core.errors import VigieError
+from services.prediction.champions import Version
+
+KEPT = 2
+_STALE_SECONDS = 3_600.0
+
+
+class Registered(BaseModel):
+    """What the registry said about a bundle; kept with it on disk."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    hash: str
+    version: str
+    metrics: dict[str, dict[str, float]] = {}
+
+    @classmethod
+    def of(cls, version: Version) -> Registered:
+        metrics = {name: dict(values) for name, values in version.metrics.items()}
+        return cls(hash=version.bundle_hash, version=str(version.number), metrics=metrics)
+
+
+class _Pointer(BaseModel):
+    served: list[Registered]
+
+
+class Store:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, digest: str) -> Path:
+        return self.folder / digest
+
+    def kept(self) -> list[Registered]:
+        """What was served, newest first; empty where nothing was or the pointer cannot be read."""
+        try:
+            return _Pointer.model_validate_json(self._pointer.read_bytes()).served
+        except (FileNotFoundError, ValidationError):
+            return []
+
+    def install(self, digest: str, download: Callable[[Path], object]) -> Path:
+        """The bundle with this hash, verified; ``download`` fills a folder where it is not here yet.
+
+        Raises:
+            VigieError: what was downloaded is not a whole bundle, or another one.
+        """
+        if not digest:
+            raise VigieError("The version has no bundle hash: Vigie did not register it.")
+        if self.path(digest).is_dir():
+            try:
+                self._verify(self.path(digest), digest)
+            except VigieError:
+                self.discard(digest)
+            else:
+                return self.path(digest)
+        with self._incoming() as folder:
+            download(folder)
+            self._verify(folder, digest)
+            # Another process of the same home may have been faster; a bundle's name is its content.
+            with suppress(OSError):
+                folder.rename(self.path(digest))
+        self._verify(self.path(digest), digest)
+        return self.path(digest)
+
+    def remember(self, kept: Registered) -> None:
+        """Point at the bundle that is served now and remove what is older than the one before."""
+        served = [kept, *(old for old in self.kept() if old.hash != kept.hash)][:KEPT]
+        beside = self._pointer.with_suffix(f".{os.getpid()}.tmp")
+        beside.write_text(_Pointer(served=served).model_dump_json(indent=2) + "\n")
+        beside.replace(self._pointer)
+        names = {item.hash for item in served}
+        for folder in self.folder.iterdir():
+            if folder.is_dir() and (folder.name not in names) and (not folder.name.startswith(".") or _stale(folder)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def discard(self, digest: str) -> None:
+        """Remove a bundle that did not verify."""
+        aside = self.folder / f".refused-{uuid.uuid4().hex}"
+        with suppress(FileNotFoundError):
+            self.path(digest).rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    @property
+    def _pointer(self) -> Path:
+        return self.folder / "served.json"
+
+    @contextmanager
+    def _incoming(self) -> Iterator[Path]:
+        folder = self.folder / f".incoming-{uuid.uuid4().hex}"
+        folder.mkdir(parents=True)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @staticmethod
+    def _verify(folder: Path, digest: str) -> None:
+        if bundle_hash(read_manifest(folder)) != digest:
+            raise VigieError(f"The bundle in {folder} is another one.", expected=digest, action="Register it again.")
+
+
+def _stale(folder: Path) -> bool:
+    """Left behind by a process that was killed, not one that another process is still writing."""
+    with suppress(FileNotFoundError):
+        return time.time() - folder.stat().st_mtime > _STALE_SECONDS
+    return False

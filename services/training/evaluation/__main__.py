@@ -1,0 +1,28 @@
+"""The evaluation stage: ``python -m services.training.evaluation USE_CASE`` in a workspace."""
+
+from __future__ import annotations
+
+import sys
+
+from services.core import params
+from services.core.usecases.contract import UseCase
+from services.training.evaluation.evaluate import evaluate
+from services.training.stage import run_stage
+from services.training.workspace import Workspace, read_inputs
+
+
+def work(use_case: UseCase, workspace: Workspace) -> str:
+    inputs = read_inputs(workspace)
+    report = evaluate(
+        use_case,
+        inputs.examples,
+        inputs.context,
+        bundle=workspace.bundle,
+        params=params.load().of(use_case.name).evaluate,
+        folder=workspace.evaluation,
+    )
+    return f"measured on {report['rows']} test rows"
+
+
+if __name__ == "__main__":
+    sys.exit(run_stage("services.training.evaluation", sys.argv[1:], work))

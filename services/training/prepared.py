@@ -1,0 +1,71 @@
+"""Examples as arrays, and what one training run works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.params import Train
+from services.core.usecases import columns as column_tools
+from services.core.usecases.contract import UseCase
+from services.training.slices import target_slices
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The examples as arrays. ``labels`` and ``weights`` are per target over all examples; a label
+    is NaN where the row is not one of the target's."""
+
+    examples: pd.DataFrame
+    columns: dict[str, NDArray[Any]]
+    labels: dict[str, NDArray[np.float64]]
+    weights: dict[str, NDArray[np.float64]]
+    slices: dict[str, NDArray[np.int8]]
+
+    def rows(self, part: int) -> NDArray[np.int64]:
+        """Examples that are in this slice for some target."""
+        within = [(self.slices[name] == part) & ~np.isnan(label) for name, label in self.labels.items()]
+        return np.flatnonzero(np.any(within, axis=0))
+
+    def labels_of(self, part: int, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """The targets' labels at ``rows``, NaN where the row is in another slice for that target."""
+        return {
+            name: np.where(self.slices[name][rows] == part, label[rows], np.nan) for name, label in self.labels.items()
+        }
+
+
+def prepare(use_case: UseCase, examples: pd.DataFrame) -> Prepared:
+    def numbers(column: str) -> NDArray[np.float64]:
+        return examples[column].to_numpy(dtype=np.float64, na_value=np.nan)
+
+    return Prepared(
+        examples=examples,
+        columns=column_tools.from_frame(use_case.request, examples),
+        labels={target.name: numbers(target.label) for target in use_case.targets},
+        weights={t.name: numbers(t.weight) if t.weight else np.ones(len(examples)) for t in use_case.targets},
+        slices=target_slices(use_case, examples),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every step of one training run needs."""
+
+    use_case: UseCase
+    data: Prepared
+    reference: Mapping[str, NDArray[Any]]
+    context: Mapping[str, Any]
+    params: Train
+    folder: Path
+    """The bundle that is being written."""
+
+    def target_folder(self, target: str) -> Path:
+        return self.folder / "targets" / target

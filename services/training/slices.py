@@ -1,0 +1,128 @@
+"""Cutting examples into slices that never share a group: train, calibrate, test, and the folds of
+cross-fitting."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.errors import VigieError
+from services.core.usecases.contract import Split, UseCase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAIN, CALIBRATE, TEST = 0, 1, 2
+
+
+def target_slices(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int8]]:
+    """Target -> slice of every example (n,), by the target's own split or the use case's.
+
+    Raises:
+        VigieError: a column that the split needs is missing, or a slice has no rows of a target.
+    """
+    made: dict[Split, NDArray[np.int8]] = {}
+    slices = {}
+    for target in use_case.targets:
+        split = target.split or use_case.split
+        if split not in made:
+            made[split] = cut(use_case, examples, split)
+        slices[target.name] = made[split]
+        labelled = examples[target.label].notna().to_numpy()
+        counts = np.bincount(made[split][labelled], minlength=3)
+        if counts.min() < 2:
+            raise VigieError(
+                f"{use_case.name}: too few examples of {target.name}: {counts[TRAIN]} to train on, "
+                f"{counts[CALIBRATE]} to calibrate, {counts[TEST]} to test.",
+                expected="at least two in each slice",
+                action="Ingest more data.",
+            )
+    return slices
+
+
+def positions(
+    use_case: UseCase, examples: pd.DataFrame, split: Split
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float64]]:
+    """Group and position (n,) of every example, a group's rows at one position: its first moment for
+    ``time``, a number in [0, 1) from its name for ``hash``."""
+    groups, names = named_groups(use_case, examples, duplicates_together=split.kind == "hash")
+    if split.kind == "hash":
+        return groups, hash_fractions(names, "slice")[groups]
+    if "event_time" not in examples or examples["event_time"].isna().any():
+        raise VigieError(f"{use_case.name}: examples without event_time cannot be cut by time.")
+    seconds = examples["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+    first = np.full(len(names), np.iinfo(np.int64).max, dtype=np.int64)
+    np.minimum.at(first, groups, seconds)
+    return groups, first[groups]
+
+
+def cut(use_case: UseCase, examples: pd.DataFrame, split: Split) -> NDArray[np.int8]:
+    """Slice (n,) of every example."""
+    groups, position = positions(use_case, examples, split)
+    part = _parts(examples, groups, split)
+    result = np.zeros(len(examples), dtype=np.int8)
+    for value in np.unique(part):
+        rows = part == value
+        if split.kind == "hash":
+            first, second = 1 - split.test - split.calibrate, 1 - split.test
+        else:
+            ordered = np.sort(position[rows])
+            count = len(ordered)
+            first = ordered[min(int(count * (1 - split.test - split.calibrate)), count - 1)]
+            second = ordered[min(int(count * (1 - split.test)), count - 1)]
+        result[rows] = np.where(position[rows] >= second, TEST, np.where(position[rows] >= first, CALIBRATE, TRAIN))
+    return result
+
+
+def fold_numbers(use_case: UseCase, examples: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold (n,) of every example, by a hash of its group, duplicates of time-less data together."""
+    groups, names = named_groups(use_case, examples, duplicates_together=use_case.split.kind == "hash")
+    fractions = hash_fractions(names, f"fold {seed}")
+    return np.floor(fractions * folds).astype(np.int64)[groups]
+
+
+def named_groups(
+    use_case: UseCase, examples: pd.DataFrame, *, duplicates_together: bool
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Code (n,) of every example's group, and the name of each code, which does not depend on the order
+    of rows. With ``duplicates_together``, groups that hold the same request become one, called by the
+    first of their names, so that a copy of a training row is never a test row."""
+    import pandas as pd  # noqa: PLC0415
+
+    codes, found = pd.factorize(examples[use_case.group])
+    if (codes < 0).any():
+        raise VigieError(f"{use_case.name}: {(codes < 0).sum()} examples have no {use_case.group}.")
+    names = [str(name) for name in found]
+    if not duplicates_together:
+        return codes.astype(np.int64), names
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    fields = examples[list(use_case.request.model_fields)].astype(str)
+    copies = pd.factorize(pd.util.hash_pandas_object(fields, index=False))[0]
+    size = len(names) + int(copies.max()) + 1
+    graph = coo_array((np.ones(len(codes)), (codes, len(names) + copies)), shape=(size, size))
+    joined = connected_components(graph, directed=False)[1][: len(names)]
+    merged, first = np.unique(joined, return_inverse=True)
+    together: list[list[str]] = [[] for _ in merged]
+    for number, name in zip(first.tolist(), names, strict=True):
+        together[number].append(name)
+    return first[codes].astype(np.int64), [min(each) for each in together]
+
+
+def hash_fractions(names: Sequence[str], salt: str) -> NDArray[np.float64]:
+    """A number in [0, 1) per name, the same on every machine."""
+    return np.array([int.from_bytes(hashlib.sha256(f"{salt}:{name}".encode()).digest()[:6]) / 2**48 for name in names])
+
+
+def _parts(examples: pd.DataFrame, groups: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
+    import pandas as pd  # noqa: PLC0415
+
+    if split.within is None:
+        return np.zeros(len(examples), dtype=np.int64)
+    codes = pd.factorize(examples[split.within].astype(str))[0]
+    return pd.Series(codes).groupby(groups).transform("first").to_numpy(dtype=np.int64)

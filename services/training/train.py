@@ -1,0 +1,142 @@
+"""From examples to a bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from services.core.bundle.manifest import Manifest, TargetManifest, write_manifest
+from services.core.bundle.predictor import save_arrays
+from services.core.params import Train
+from services.core.usecases import columns as column_tools
+from services.core.usecases.contract import Booster, Target, UseCase
+from services.training import boosting
+from services.training.calibration_slice import calibrate_targets
+from services.training.crossfit import OutOfFold, out_of_fold, training_rows
+from services.training.field_ranges import field_ranges
+from services.training.finish import add_findings, add_reference_sample
+from services.training.importance import importance
+from services.training.prepared import Run, prepare
+from services.training.provenance import slice_spans, versions
+from services.training.search import searched
+from services.training.slices import TRAIN, fold_numbers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@threadpool_limits.wrap(limits=1, user_api="blas")  # sums in one order: the same numbers on any number of cores
+def train(
+    use_case: UseCase,
+    examples: pd.DataFrame,
+    reference: Mapping[str, NDArray[Any]],
+    context: Mapping[str, Any],
+    *,
+    params: Train,
+    folder: Path,
+    simulated: bool,
+    source: Mapping[str, str | int | float] | None = None,
+) -> Path:
+    """Train every target and write the bundle into ``folder`` (made anew). Returns ``folder``.
+
+    The same examples, parameters and libraries give the same bundle hash. ``source`` says what the
+    examples came from and is kept in the manifest.
+
+    Raises:
+        VigieError: too few examples, or a booster whose conversion for serving is not faithful.
+    """
+    run = Run(use_case, prepare(use_case, examples), reference, context, params, folder)
+    rows = run.data.rows(TRAIN)
+    columns = column_tools.take(run.data.columns, rows)
+    labels = run.data.labels_of(TRAIN, rows)
+    folds = fold_numbers(use_case, examples, params.folds, params.seed)[rows]
+    features = out_of_fold(run, columns, labels, folds)
+    learned = use_case.features.fit(columns, labels, reference, context)
+    if params.search.trials:
+        run = replace(run, use_case=searched(run, rows, labels, features))
+
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    save_arrays(folder / "fitted.npz", learned)
+    ranges = field_ranges(use_case, columns)
+    (folder / "inputs.json").write_text(
+        json.dumps(ranges, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    _fit_boosters(run, rows, labels, features)
+    (folder / "importance.json").write_text(json.dumps(importance(run), indent=1) + "\n", encoding="utf-8")
+    calibrate_targets(run, learned)
+
+    manifest = Manifest(
+        use_case=use_case.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        simulated=simulated,
+        data={**(source or {}), **slice_spans(use_case, run.data), **_found(use_case, run.use_case)},
+        versions=versions(),
+        targets={target.name: _target_manifest(use_case, target) for target in use_case.targets},
+        files={},
+    )
+    write_manifest(folder, manifest)
+    predictor = add_findings(run, learned)
+    add_reference_sample(run, predictor)
+    write_manifest(folder, manifest)
+    return folder
+
+
+def _fit_boosters(
+    run: Run, rows: NDArray[np.int64], labels: Mapping[str, NDArray[np.float64]], features: OutOfFold
+) -> None:
+    """Boosters side by side, each on one thread; the longest first, so that no thread is left with it."""
+    targets = run.use_case.targets
+    learning = {t.name: training_rows(run, t, rows, labels[t.name], features) for t in targets}
+    jobs = [
+        (target, name, booster, run.params.seed + number)
+        for target in targets
+        for number, (name, booster) in enumerate(boosting.named_boosters(target).items())
+    ]
+    jobs.sort(key=lambda job: -job[2].rounds * learning[job[0].name].label.size)
+    with ThreadPoolExecutor(max_workers=run.params.threads) as pool:
+        sizes = dict.fromkeys((target.name, boosting.bins(booster)) for target, _, booster, _ in jobs)
+        binned = {(t, bins): pool.submit(boosting.quantile_matrix, learning[t], bins) for t, bins in sizes}
+
+        def fit(job: tuple[Target, str, Booster, int]) -> None:
+            target, name, booster, seed = job
+            data = binned[target.name, boosting.bins(booster)].result()
+            fitted = boosting.fit_booster(target, booster, data, seed)
+            boosting.save_booster(fitted, name, run.target_folder(target.name), learning[target.name].matrix.shape[1])
+
+        for target in targets:
+            run.target_folder(target.name).mkdir(parents=True)
+        list(pool.map(fit, jobs))
+
+
+def _found(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
+    """What the search chose in place of the declared parameters."""
+    return {
+        f"{target.name}.{name}.{key}": value
+        for before, target in zip(declared.targets, used.targets, strict=True)
+        for name, booster in boosting.named_boosters(target).items()
+        for key, value in booster.parameters.items()
+        if boosting.named_boosters(before)[name].parameters.get(key) != value
+    }
+
+
+def _target_manifest(use_case: UseCase, target: Target) -> TargetManifest:
+    names = tuple(boosting.named_boosters(target))
+    interval = "lower" in names
+    return TargetManifest(
+        matrix=target.matrix,
+        features=tuple(use_case.features.MATRICES[target.matrix]),
+        members=tuple(name for name in names if name.startswith("member-")),
+        lower="lower" if interval else None,
+        upper="upper" if interval else None,
+    )

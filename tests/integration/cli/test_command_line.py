@@ -1,0 +1,142 @@
+"""The command line from raw files to a served answer, as a person uses it, on the tiny use case."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.cli.platform import free_port
+from services.cli.processes import wait_until
+from services.core import settings as core_settings
+from services.core.errors import VigieError
+from services.core.settings import CHECKOUT
+from services.core.usecases import registry
+from services.prediction import settings as prediction_settings
+
+REQUEST = {"called_at": "2024-01-05T10:00:00Z", "distance": 3.2, "kind": "parcel", "town": "east"}
+
+
+@dataclass(frozen=True, slots=True)
+class Vigie:
+    home: Path
+    port: int
+
+    def __call__(self, *arguments: str) -> Result:
+        """Run a command in this process; its stages and servers are processes of their own."""
+        result = CliRunner().invoke(app, list(arguments), prog_name="./vigie")
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        printed: dict[str, Any] = json.loads(self(*arguments).stdout.splitlines()[-1])
+        return printed
+
+
+def _forget() -> None:
+    for cached in (core_settings.settings, prediction_settings.settings, registry.packages, registry.get):
+        cached.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def vigie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vigie]:
+    """A home with one promoted version of the tiny use case."""
+    command = Vigie(tmp_path_factory.mktemp("vigie") / "home", free_port(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VIGIE_HOME", str(command.home))
+        patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
+        patch.setenv("VIGIE_PREDICTION_PORT", str(command.port))
+        patch.setenv("VIGIE_REGISTRY_PORT", str(free_port(0)))
+        patch.setenv("VIGIE_ALIAS_POLL_SECONDS", "0.3")
+        patch.setenv("PYTHONPATH", str(CHECKOUT))
+        _forget()
+        assert command.json("run", "toy", "--source", "simulator", "--json")["promoted"] is True
+        yield command
+        command("down")
+    _forget()
+
+
+def test_every_command_explains_itself(vigie: Vigie) -> None:
+    listed = vigie("--help").stdout
+    commands = "run ingest preprocess train evaluate promote rollback models predict up down status doctor demo test"
+    for name in commands.split():
+        assert name in listed
+        assert "Usage: ./vigie " + name in vigie(name, "--help").stdout
+
+
+def test_predict_answers_from_the_champion_and_says_that_its_data_was_simulated(vigie: Vigie) -> None:
+    answer = json.loads(vigie("predict", "toy", json.dumps(REQUEST)).stdout)
+    assert (answer["source"], answer["model_version"], answer["simulated"]) == ("champion", "1", True)
+    assert answer["answer"]["seconds"]["lower"] < answer["answer"]["seconds"]["upper"]
+
+
+def test_a_wrong_request_is_answered_with_the_field_and_what_is_allowed(vigie: Vigie) -> None:
+    with pytest.raises(VigieError, match="distance: "):
+        vigie("predict", "toy", json.dumps({**REQUEST, "distance": -1}))
+    with pytest.raises(VigieError, match="not JSON"):
+        vigie("predict", "toy", "{")
+
+
+def test_evaluate_scores_the_champion_on_a_folder_as_one_json_object(vigie: Vigie, tmp_path: Path) -> None:
+    registry.get("toy").simulator.write(tmp_path, seed=3, rows=300, start="2024-09-01", days=20)
+    command = [sys.executable, "-m", "services.cli", "evaluate", "toy", "--data", str(tmp_path), "--json"]
+    printed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    report = json.loads(printed)
+    assert (report["use_case"], report["version"], report["rows"]) == ("toy", "1", 300)
+    assert set(report["metrics"]) == {"seconds", "late", "size", "seconds_town_unknown"}
+    assert set(report["metrics"]["seconds"]) == {"mae", "rmse", "r2", "coverage_90"}
+    assert report["metrics"]["seconds"]["mae"] < 120
+
+
+def test_a_second_run_on_the_same_data_promotes_nothing(vigie: Vigie) -> None:
+    result = vigie.json("run", "toy", "--source", "simulator", "--json")
+    assert (result["version"], result["promoted"]) == (1, False)
+
+
+def test_rollback_without_a_previous_version_says_what_to_do(vigie: Vigie) -> None:
+    with pytest.raises(VigieError, match="no previous version") as raised:
+        vigie("rollback", "toy")
+    assert "promote toy NUMBER" in raised.value.action
+
+
+def test_the_data_of_a_version_comes_back_and_a_wrong_name_is_refused(vigie: Vigie, tmp_path: Path) -> None:
+    vigie("data", "checkout", "toy@1", str(tmp_path / "back"))
+    assert (tmp_path / "back" / "examples" / "examples.parquet").is_file()
+    with pytest.raises(VigieError) as raised:
+        vigie("data", "checkout", "toy", str(tmp_path / "x"))
+    assert "USE_CASE@NUMBER" in raised.value.expected
+
+
+def test_a_folder_without_files_of_the_use_case_is_refused_and_nothing_changes(vigie: Vigie, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing to see")
+    before = (vigie.home / "current" / "toy").resolve()
+    with pytest.raises(VigieError):
+        vigie("ingest", "toy", "--source", str(tmp_path))
+    assert (vigie.home / "current" / "toy").resolve() == before
+
+
+def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None:
+    assert "healthy" in vigie("up").stdout
+    address = f"http://127.0.0.1:{vigie.port}"
+    assert wait_until(lambda: _served(address)["source"] == "champion", seconds=60)
+    answer = httpx.post(f"{address}/v1/toy/predict", json=REQUEST, timeout=10).json()
+    offline = json.loads(vigie("predict", "toy", json.dumps(REQUEST)).stdout)
+    assert answer["answer"] == offline["answer"]
+    assert vigie("status").stdout.count("healthy") == 2
+    vigie("down")
+    assert vigie("status").exit_code == 1
+
+
+def _served(address: str) -> dict[str, str]:
+    return next(item for item in httpx.get(f"{address}/v1/use-cases", timeout=10).json() if item["name"] == "toy")

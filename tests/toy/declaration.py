@@ -1,0 +1,162 @@
+"""Deliveries: seconds to arrive, late or not, and the size of the vehicle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from services.core.usecases.contract import (
+    BoostedTrees,
+    Booster,
+    Classes,
+    ClassesValue,
+    Guard,
+    Probability,
+    ProbabilityValue,
+    Quantity,
+    QuantityValue,
+    Split,
+    Subgroup,
+    Table,
+    Target,
+    Text,
+    UseCase,
+    Value,
+    Variant,
+)
+from services.core.usecases.fields import described
+
+SIZES = ("small", "medium", "large")
+_TREES = {"max_depth": 3, "eta": 0.2}
+
+
+class ToyRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    called_at: datetime = described(
+        title=Text("Time", "Heure"), help=Text("When.", "Quand."), examples=["2024-01-05T10:00:00+00:00"]
+    )
+    distance: float = described(
+        title=Text("Distance", "Distance"),
+        help=Text("How far.", "À quelle distance."),
+        examples=[3.2],
+        unit="km",
+        ge=0,
+        le=100,
+    )
+    kind: Literal["letter", "parcel"] = described(
+        title=Text("Kind", "Genre"), help=Text("What.", "Quoi."), examples=["parcel"]
+    )
+    town: str | None = described(
+        None, title=Text("Town", "Ville"), help=Text("Where.", "Où."), examples=["east"], max_length=40
+    )
+
+
+class ToySeconds(BaseModel):
+    median: float
+    lower: float
+    upper: float
+
+
+class ToyAnswer(BaseModel):
+    seconds: ToySeconds
+    late: bool
+    late_probability: float
+    size: str
+
+
+def compose(values: Mapping[str, Value], facts: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    seconds, late, size = values["seconds"], values["late"], values["size"]
+    assert isinstance(seconds, QuantityValue)
+    assert isinstance(late, ProbabilityValue)
+    assert isinstance(size, ClassesValue)
+    return {
+        "seconds": {"median": seconds.value, "lower": seconds.lower, "upper": seconds.upper},
+        "late": late.decision,
+        "late_probability": late.probability,
+        "size": size.labels[max(range(len(SIZES)), key=size.probabilities.__getitem__)],
+    }
+
+
+def baseline(request: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, Any]]:
+    values: dict[str, Value] = {
+        "seconds": QuantityValue(600.0, 60.0, 3_000.0),
+        "late": ProbabilityValue(0.4, 0.5),
+        "size": ClassesValue([0.4, 0.3, 0.3], SIZES),
+    }
+    return values, {"letter": float(request["kind"] == "letter")}
+
+
+def without_town(columns: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    blank = columns["town"].copy()
+    blank[:] = ""
+    return {**columns, "town": blank}, context
+
+
+USE_CASE = UseCase(
+    name="toy",
+    title=Text("Deliveries", "Livraisons"),
+    description=Text("A tiny use case for tests.", "Un petit cas d'usage pour les tests."),
+    request=ToyRequest,
+    answer=ToyAnswer,
+    targets=(
+        Target(
+            name="seconds",
+            title=Text("Seconds", "Secondes"),
+            label="seconds",
+            output=Quantity("s", interval_by="letter", minimum=0.0),
+            matrix="all",
+            learner=BoostedTrees(
+                members=(Booster("reg:absoluteerror", 30, _TREES), Booster("reg:squarederror", 30, _TREES)),
+                lower=Booster("reg:quantileerror", 30, {**_TREES, "quantile_alpha": 0.05}),
+                upper=Booster("reg:quantileerror", 30, {**_TREES, "quantile_alpha": 0.95}),
+                search={"max_depth": (2, 5), "eta": (0.05, 0.3)},
+            ),
+            metric="mae",
+            guards=(Guard("rmse", 10.0),),
+            reported=("mae", "rmse", "r2", "coverage_90"),
+        ),
+        Target(
+            name="late",
+            title=Text("Late", "En retard"),
+            label="late",
+            output=Probability(cost_of_miss=2.0, cost_of_false_alarm=1.0),
+            matrix="all",
+            learner=BoostedTrees(members=(Booster("binary:logistic", 30, _TREES),)),
+            metric="brier",
+            guards=(Guard("ece", 0.05),),
+            reported=("roc_auc", "brier", "ece", "f1"),
+        ),
+        Target(
+            name="size",
+            title=Text("Size", "Taille"),
+            label="size",
+            output=Classes(SIZES),
+            matrix="kind",
+            learner=BoostedTrees(members=(Booster("multi:softprob", 20, _TREES),)),
+            metric="log_loss",
+            reported=("accuracy", "f1_weighted"),
+        ),
+    ),
+    tables=(
+        Table(
+            name="deliveries",
+            marks=("delivery_id", "distance"),
+            required=("delivery_id", "called_at|time", "distance", "kind", "town", "seconds", "size"),
+            key=("delivery_id",),
+        ),
+    ),
+    official=(),
+    group="delivery_id",
+    split=Split("time", calibrate=0.15, test=0.15),
+    compose=compose,
+    baseline=baseline,
+    zone="Europe/London",
+    time_field="called_at",
+    variants=(Variant("seconds_town_unknown", "seconds", without_town, training_weight=0.5),),
+    subgroups=(Subgroup("kind", Text("Kind", "Genre")),),
+    package="tests.toy",
+)

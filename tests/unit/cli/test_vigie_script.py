@@ -1,0 +1,56 @@
+"""The shell script in front of everything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from services.core.settings import CHECKOUT
+
+
+def _path_with(folder: Path, *, python: str | None) -> str:
+    """A PATH with the ordinary tools and a ``python3`` that prints and behaves as told."""
+    folder.mkdir()
+    for tool in ("bash", "dirname", "cat", "cksum", "flock", "env"):
+        found = shutil.which(tool)
+        if found:
+            (folder / tool).symlink_to(found)
+    if python is not None:
+        script = folder / "python3"
+        script.write_text(f"#!/bin/sh\n{python}\n")
+        script.chmod(0o755)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("python", "found"),
+    [(None, "no python3"), ('[ "$1" = --version ] && echo "Python 3.9.2" || exit 1', "Python 3.9.2")],
+    ids=["missing", "too old"],
+)
+def test_without_python_3_11_it_says_so_and_what_to_do(tmp_path: Path, python: str | None, found: str) -> None:
+    path = _path_with(tmp_path / "bin", python=python)
+    done = subprocess.run(
+        [str(CHECKOUT / "vigie"), "doctor"],
+        env={"PATH": path, "VIGIE_VENV": str(tmp_path / "venv")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Python 3.11 is needed" in done.stderr
+    assert found in done.stderr
+    assert "VIGIE_PYTHON" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_it_runs_from_any_folder_and_hands_on_arguments_and_exit_code(tmp_path: Path) -> None:
+    environment = {**os.environ, "VIGIE_HOME": str(tmp_path / "home with space")}
+    done = subprocess.run(
+        [str(CHECKOUT / "vigie"), "status"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "home with space" in done.stderr

@@ -1,0 +1,61 @@
+"""Rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from pydantic_settings import BaseSettings
+
+from services.core.settings import CHECKOUT, Settings
+from services.core.usecases import registry
+from services.prediction.settings import PredictionSettings
+from services.registry.settings import ServerSettings
+
+SERVICES = CHECKOUT / "services"
+NAMES = set(registry.names())
+
+
+def _generic_sources() -> list[Path]:
+    packages = {SERVICES / "core" / "usecases" / name for name in NAMES}
+    return [path for path in sorted(SERVICES.rglob("*.py")) if not packages & set(path.parents)]
+
+
+@pytest.mark.parametrize("path", _generic_sources(), ids=lambda path: path.relative_to(SERVICES).as_posix())
+def test_generic_code_names_no_use_case(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    named = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value in NAMES]
+    assert named == [], f"{path.name} names {named}: what is special about a use case belongs into its package"
+
+
+def test_every_setting_is_explained_in_the_example_file_with_its_default() -> None:
+    lines = (CHECKOUT / ".env.example").read_text()
+    explained = dict(re.findall(r"^(?:# )?(VIGIE_[A-Z_]+)=(.*)$", lines, flags=re.MULTILINE))
+    declared = {
+        _variable(settings, name): _written(info.default)
+        for settings in (Settings, PredictionSettings, ServerSettings)
+        for name, info in settings.model_fields.items()
+    }
+    declared["VIGIE_HOME"] = ""  # its default is a folder of this checkout
+    declared["VIGIE_EXTRA_USE_CASES"] = ""
+    assert explained == declared
+
+
+def _variable(settings: type[BaseSettings], name: str) -> str:
+    alias = settings.model_fields[name].validation_alias
+    return str(alias or f"{settings.model_config.get('env_prefix')}{name.upper()}")
+
+
+def _written(default: object) -> str:
+    return "" if default is None else str(default)
+
+
+def test_no_file_outgrows_400_lines() -> None:
+    long = {
+        path.relative_to(CHECKOUT).as_posix(): lines
+        for path in SERVICES.rglob("*.py")
+        if (lines := path.read_text().count("\n")) > 400
+    }
+    assert long == {}
