@@ -45,6 +45,11 @@ class Home:
         return self.root / "dvc" / "remote"
 
     @property
+    def database(self) -> Path:
+        """The embedded platform's own database; another one is set by ``VIGIE_DATABASE_URL``."""
+        return self.root / "database" / "vigie.db"
+
+    @property
     def registry_database(self) -> Path:
         return self.root / "registry" / "mlflow.db"
 

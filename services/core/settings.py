@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.core.home import Home
@@ -23,6 +23,10 @@ class Settings(BaseSettings):
     home_path: Path = Field(default=CHECKOUT / ".vigie", validation_alias="VIGIE_HOME")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
+    database_url: str | None = None
+    """SQLAlchemy address of the platform's database; without one the SQLite file below ``VIGIE_HOME``."""
+    service_token: SecretStr | None = Field(default=None, min_length=32)
+    """What the platform's services show each other. There is no default: ``./vigie init`` and ``./vigie up`` make one."""
     registry_url: str | None = None
     """MLflow tracking server; without one the SQLite registry below ``VIGIE_HOME`` is used."""
     registry_port: int = Field(default=5500, ge=1, le=65535)

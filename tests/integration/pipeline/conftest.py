@@ -37,8 +37,8 @@ _STAGES = {
 }
 
 
-@pytest.fixture(scope="session", autouse=True)
-def toy() -> Iterator[None]:
+@contextmanager
+def _toy_declared() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
         registry.packages.cache_clear()
@@ -48,12 +48,20 @@ def toy() -> Iterator[None]:
     registry.get.cache_clear()
 
 
+# For each test: a wider scope would last into tests of other folders that this worker runs in between.
+@pytest.fixture(autouse=True)
+def toy() -> Iterator[None]:
+    with _toy_declared():
+        yield
+
+
 @pytest.fixture(scope="session")
-def _published(tmp_path_factory: pytest.TempPathFactory, toy: None) -> Path:
+def _published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose ``home`` has published the word "one", and its ``root``: made once, copied by tests."""
     folder = tmp_path_factory.mktemp("published")
     _write_root(folder / "root")
-    _run(Home(folder / "home"), folder / "root", "one")
+    with _toy_declared():
+        _run(Home(folder / "home"), folder / "root", "one")
     return folder
 
 

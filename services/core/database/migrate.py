@@ -1,0 +1,75 @@
+"""Bringing the database up to date: ``python -m services.core.database.migrate``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+from services.core.database.connection import address, make_engine
+from services.core.errors import VigieError
+from services.core.logs import configure_logs
+from services.core.settings import settings
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+PATIENCE_SECONDS = 60.0
+
+
+def configuration(engine: Engine) -> Config:
+    """Alembic's configuration for this schema, without a file."""
+    made = Config()
+    made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    made.attributes["engine"] = engine
+    return made
+
+
+def upgrade(engine: Engine) -> None:
+    """Apply every migration that the database does not have yet. Safe to call again, and at the same
+    time: migrations of one database take turns."""
+    command.upgrade(configuration(engine), "heads")
+
+
+def wait_for(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until the database takes connections.
+
+    Raises:
+        VigieError: it did not within ``seconds``.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+            return
+        except OperationalError as error:
+            if time.monotonic() > end:
+                reason = str(error.orig).strip().splitlines()[0]
+                raise VigieError(
+                    f"The database {engine.url.render_as_string(hide_password=True)} does not answer: {reason}",
+                    action="See that it runs and that VIGIE_DATABASE_URL is its address.",
+                ) from None
+        time.sleep(0.5)
+
+
+def main() -> int:
+    configure_logs("database")
+    chosen = settings()
+    engine = make_engine(address(chosen.database_url, chosen.home))
+    try:
+        wait_for(engine)
+        upgrade(engine)
+    except VigieError as error:
+        structlog.get_logger().error("database not up to date", reason=str(error))
+        return 1
+    structlog.get_logger().info("database up to date", address=engine.url.render_as_string(hide_password=True))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

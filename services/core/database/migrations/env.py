@@ -1,0 +1,31 @@
+"""Alembic's environment. The engine comes from ``services.core.database.migrate``."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import Engine, text
+
+from services.core.database.base import Base
+from services.core.database.parts import import_tables
+
+LOCK = 7_206_511
+"""PostgreSQL's advisory lock that concurrent upgrades queue for."""
+
+
+def run() -> None:
+    import_tables()
+    engine: Engine = context.config.attributes["engine"]
+    with engine.connect() as connection:
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_as_batch=engine.dialect.name == "sqlite",
+            compare_type=True,
+        )
+        with context.begin_transaction():
+            if engine.dialect.name == "postgresql":
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            context.run_migrations()
+
+
+run()

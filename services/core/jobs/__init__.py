@@ -1,0 +1,1 @@
+"""Jobs of the stage services: rows in the database, run in child processes."""

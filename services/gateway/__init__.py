@@ -1,0 +1,1 @@
+"""Identity and administration: sign-in, keys, centres, the audit log, and what admins set going."""
