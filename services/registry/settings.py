@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -23,3 +23,15 @@ class ServerSettings(BaseSettings):
     """Host headers that are answered, with ports, comma-separated, ``*`` for any part."""
     prefix: str = ""
     """Path below which an edge serves it, for example ``/mlflow``."""
+
+    admin_user: str = "admin"
+    admin_password: SecretStr | None = Field(default=None, min_length=12)
+    """Turns authentication on. Without one the server starts on this machine's own address alone."""
+    writer_password: SecretStr | None = Field(default=None, min_length=12)
+    """Of the user ``writer``, who registers versions and moves aliases: for training."""
+    reader_password: SecretStr | None = Field(default=None, min_length=12)
+    """Of the user ``reader``, who only reads: for prediction and for people's pages."""
+    secret_key: SecretStr | None = Field(default=None, min_length=32)
+    """Signs the forms of MLflow's own pages; needed with authentication."""
+    auth_backend: str | None = None
+    """SQLAlchemy address of the database of MLflow's users; without one a SQLite file below ``VIGIE_HOME``."""
