@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     """SQLAlchemy address of the platform's database; without one the SQLite file below ``VIGIE_HOME``."""
     service_token: SecretStr | None = Field(default=None, min_length=32)
     """What the platform's services show each other. There is no default: ``./vigie init`` and ``./vigie up`` make one."""
+    gateway_url: str | None = None
+    """Where services find the gateway: who may call, and where audit entries go."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks, comma-separated, whose word about who calls is believed: the edge's."""
     registry_url: str | None = None
     """MLflow tracking server; without one the SQLite registry below ``VIGIE_HOME`` is used."""
     registry_port: int = Field(default=5500, ge=1, le=65535)
