@@ -20,6 +20,8 @@ from starlette.responses import Response
 
 from services.core.usecases import registry as declared
 from services.core.usecases.contract import ContextSource, UseCase
+from services.core.web.manual import add_manual
+from services.core.web.request_ids import HEADER, RequestIds
 from services.prediction.answering import Answering
 from services.prediction.champions import ChampionsFactory
 from services.prediction.context import NoContext
@@ -28,7 +30,6 @@ from services.prediction.faults import RefusedError, fault, refusal
 from services.prediction.follower import Follower, LoadModel
 from services.prediction.information import information_router
 from services.prediction.models import Model
-from services.prediction.request_ids import HEADER, RequestIds
 from services.prediction.routes import calls_router
 from services.prediction.settings import PredictionSettings
 from services.prediction.slots import Slot
@@ -104,7 +105,7 @@ def create_app(
         title="Vigie: predictions",
         version="1",
         description=DESCRIPTION,
-        docs_url="/v1/docs",
+        docs_url=None,  # the framework's page asks a foreign server for its scripts
         openapi_url="/v1/openapi.json",
         redoc_url=None,
         lifespan=lifespan,
@@ -117,6 +118,7 @@ def create_app(
     Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).instrument(
         app, latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS
     ).expose(app, include_in_schema=False)
+    add_manual(app, "/v1/docs")
     app.add_middleware(RequestIds)
     _add_failure_handlers(app, tuple(desks))
     app.state.desks = desks
