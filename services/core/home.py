@@ -62,6 +62,11 @@ class Home:
         return self.root / "serving" / use_case
 
     @property
+    def access_list(self) -> Path:
+        """Who may call, as the gateway said it last."""
+        return self.root / "serving" / "access-list.json"
+
+    @property
     def downloads(self) -> Path:
         return self.root / "downloads"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from pydantic import Field
 
@@ -11,6 +12,8 @@ from services.core.settings import Settings
 
 class PredictionSettings(Settings):
     prediction_host: str = "127.0.0.1"
+    prediction_access: Literal["required", "open"] = "required"
+    """``open`` asks nobody who calls; refused where others than this machine can reach the service."""
     prediction_body_limit_kb: int = Field(default=64, ge=1, le=10_240)
     """Largest body of predict and explain."""
     prediction_batch_limit_mb: int = Field(default=16, ge=1, le=256)
