@@ -57,7 +57,8 @@ class _OneBundle:
 def main() -> None:
     use_case, bundle, home, port = sys.argv[1:5]
     configure_logs("prediction")
-    settings = PredictionSettings.model_validate({"VIGIE_HOME": home, "prediction_port": int(port)})
+    given = {"VIGIE_HOME": home, "prediction_port": int(port), "prediction_access": "open"}
+    settings = PredictionSettings.model_validate(given)
     registry = _OneBundle(use_case, Path(bundle))
     run(create_app(settings, lambda: registry, load=ConstantModel if "--constant" in sys.argv else Model), settings)
 

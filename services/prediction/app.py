@@ -20,9 +20,13 @@ from starlette.responses import Response
 
 from services.core.usecases import registry as declared
 from services.core.usecases.contract import ContextSource, UseCase
+from services.core.web.authentication import show_roles
 from services.core.web.manual import add_manual
 from services.core.web.request_ids import HEADER, RequestIds
+from services.core.web.roles import PUBLIC
+from services.prediction.access import access_of
 from services.prediction.answering import Answering
+from services.prediction.calls_log import CallsLog
 from services.prediction.champions import ChampionsFactory
 from services.prediction.context import NoContext
 from services.prediction.counters import HTTP_SECONDS, Counters
@@ -68,6 +72,8 @@ def create_app(
         load: makes a served model of a bundle; benchmarks put a constant one here.
     """
     counters = Counters(CollectorRegistry())
+    calls = CallsLog(settings, counters.registry)
+    access = access_of(settings, counters.registry)
     desks: dict[str, Desk] = {}
     for use_case in declared.every() if use_cases is None else use_cases:
         slot = Slot(settings.prediction_confirmed_seconds, clock)
@@ -87,19 +93,25 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        access.start()
+        calls.delivery.start()
         for desk in desks.values():
             desk.context.start()
             desk.follower.start()
         until = time.monotonic() + settings.prediction_disk_wait_seconds
         for desk in desks.values():
             await asyncio.to_thread(desk.follower.wait_for_disk, max(0.0, until - time.monotonic()))
+        await asyncio.to_thread(calls.delivery.wait_until_imported, 5.0)
         _settle_memory()
         yield
+        access.stop()
         for desk in desks.values():
             desk.follower.stop()
         for desk in desks.values():
             await asyncio.to_thread(desk.context.stop)
             await asyncio.to_thread(desk.follower.join, 2.0)
+        await asyncio.to_thread(calls.delivery.stop, 3.0)
+        await asyncio.to_thread(access.join, 2.0)
 
     app = FastAPI(
         title="Vigie: predictions",
@@ -113,15 +125,20 @@ def create_app(
     background = anyio.CapacityLimiter(settings.prediction_background_threads)
     for desk in desks.values():
         # First and not through include_router, whose matching costs as much as reading the request.
-        app.router.routes[:0] = calls_router(desk.answering, settings, background).routes
-    app.include_router(information_router({name: (d.answering, d.slot) for name, d in desks.items()}))
+        app.router.routes[:0] = calls_router(
+            desk.answering, calls.recorder(desk.answering.use_case), settings, background
+        ).routes
+    app.include_router(information_router({name: (d.answering, d.slot) for name, d in desks.items()}, access.state))
     Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).instrument(
         app, latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS
-    ).expose(app, include_in_schema=False)
+    ).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
     add_manual(app, "/v1/docs")
     app.add_middleware(RequestIds)
     _add_failure_handlers(app, tuple(desks))
+    show_roles(app)
     app.state.desks = desks
+    app.state.calls = calls
+    app.state.verifier = access.verifier
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol
 
 import httpx
@@ -28,9 +29,15 @@ class GatewayClient:
     the credential goes to nobody else."""
 
     def __init__(self, url: str, token: SecretStr, service: str) -> None:
-        self._client = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"Bearer {token.get_secret_value()}", "X-Vigie-Service": service},
+        self._url = url
+        self._token = token
+        self._service = service
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self._url,
+            headers={"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": self._service},
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,  # inside the platform's own network there is no proxy
         )
@@ -51,6 +58,3 @@ class GatewayClient:
         """
         body = _USES.dump_json(uses)
         self._client.post(KEY_USAGE_PATH, content=body, headers={"Content-Type": "application/json"}).raise_for_status()
-
-    def close(self) -> None:
-        self._client.close()

@@ -41,11 +41,13 @@ class AccessListFollower:
         *,
         seconds: float,
         clock: Callable[[], float] = time.time,
+        on_refused: Callable[[Reason], None] = lambda _: None,
     ) -> None:
         self._file = file
         self._source = source
         self._seconds = seconds
         self._clock = clock
+        self._on_refused = on_refused
         self._list: AccessList | None = None
         self._issued = 0.0
         self._written = 0.0
@@ -62,6 +64,14 @@ class AccessListFollower:
         )
 
     def verify(self, credential: str | None) -> Caller | Refusal:
+        found = self._verified(credential)
+        if isinstance(found, Refusal):
+            self._on_refused(found.reason)
+            if found.reason is Reason.UNKNOWN:
+                self._wake.set()  # it may be younger than our list
+        return found
+
+    def _verified(self, credential: str | None) -> Caller | Refusal:
         if credential is None:
             return _MISSING
         current = self._list
@@ -69,11 +79,8 @@ class AccessListFollower:
             return _NO_LIST
         now = self._clock()
         found = current.verify(credential, now)
-        if isinstance(found, Caller):
-            if found.kind == "key":
-                self._usage.count(found.id, now)
-        elif found.reason is Reason.UNKNOWN:
-            self._wake.set()  # it may be younger than our list
+        if isinstance(found, Caller) and found.kind == "key":
+            self._usage.count(found.id, now)
         return found
 
     def age(self) -> float | None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from services.core.settings import settings
 from services.core.web.access_log import LogContext, log_access
+from services.core.web.authentication import show_roles
 from services.core.web.body_limit import BodyLimit
 from services.core.web.failures import add_failure_handlers
 from services.core.web.faults import Failure
@@ -92,6 +93,7 @@ def make_app(
     app.add_middleware(LogContext)
     app.add_middleware(RequestIds)
     add_failure_handlers(app)
+    show_roles(app)
     return app
 
 
