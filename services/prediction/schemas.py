@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.core.usecases.contract import UseCase
+from services.prediction.incidents import with_incident
 
 Source = Literal["champion", "cached", "baseline"]
 
@@ -98,7 +99,7 @@ def answer_model(use_case: UseCase) -> type[BaseModel]:
 def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
     """Documents the batch's body; rows are validated one by one so that a bad one does not stop the rest."""
     rows = Field(min_length=1, max_length=limit, description="Up to the limit; each row is a request of its own.")
-    request: Any = finite(use_case.request)
+    request: Any = with_incident(finite(use_case.request))
     return create_model(f"{_stem(use_case)}Batch", rows=(list[request], rows))
 
 

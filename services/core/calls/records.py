@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic_core import from_json, to_json
 
 VERSION = 1
+PSEUDONYM = "pseudonym:"
+"""What a pseudonymised text begins with."""
 _NAMESPACE = uuid.UUID("6f0a9c52-5f0e-5c0b-9f57-0d8f5b1c2a11")
 _NEWLINES = bytes.maketrans(b"\r\n", b"  ")
 

@@ -44,6 +44,11 @@ class CallsSettings(Settings):
     def pseudonymised(self) -> frozenset[str]:
         return frozenset(name.strip() for name in self.calls_pseudonymise.split(",") if name.strip())
 
+    @property
+    def shortest_retention_days(self) -> int:
+        """Of all use cases; 0 where nothing is ever removed."""
+        return min((days for days in _DAYS.validate_json(self.calls_retention_days).values() if days), default=0)
+
     def retention_days(self, use_case: str) -> int:
         """Days that calls of ``use_case`` are kept; 0 is for ever."""
         days = _DAYS.validate_json(self.calls_retention_days)

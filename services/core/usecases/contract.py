@@ -289,7 +289,6 @@ class RawModule(Protocol):
     def canonical(self, table: str, frame: pd.DataFrame) -> Checked:
         """``frame`` holds strings as they stand in the file (missing is ""), column names stripped,
         and ``line``, the line number in the file."""
-        ...
 
     def examples(self, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """``tables`` are canonical rows of all files, merged by ``Table.key`` and without ``line``.
@@ -300,11 +299,9 @@ class RawModule(Protocol):
 
     def reference(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
         """Tables that ``fit`` needs besides the examples: stations, holidays. May be empty."""
-        ...
 
     def context(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
         """The context of the training period, for example hourly weather. May be empty."""
-        ...
 
 
 class SimulatorModule(Protocol):
@@ -314,7 +311,6 @@ class SimulatorModule(Protocol):
         self, folder: Path, *, seed: int, rows: int, start: str, days: int, drift: Sequence[str] = ()
     ) -> list[Path]:
         """Write about ``rows`` incidents from the day ``start`` (ISO) on over ``days`` days."""
-        ...
 
 
 class ContextSource(Protocol):
@@ -343,8 +339,7 @@ class ContextModule(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UseCase:
-    """One declaration, from which ingestion, training, the gate, serving, drift, the dashboard's
-    form and the DAGs follow."""
+    """One declaration, from which ingestion, training, the gate, serving, drift, forms and DAGs follow."""
 
     name: str
     title: Text
@@ -366,6 +361,10 @@ class UseCase:
     time_field: str | None = None
     variants: tuple[Variant, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
+    personal: Mapping[str, float | None] = field(default_factory=dict)
+    """Fields that say where or whom, kept as pseudonyms on request: text -> None, a number -> its rounding step."""
+    incident_is_group: bool = False
+    """Whether centres call an incident as ``group`` does: then its official record takes an outcome's place."""
     package: str = ""
 
     def target(self, name: str) -> Target:
@@ -387,7 +386,7 @@ class UseCase:
         return cast("SimulatorModule", self._module("simulator"))
 
     def context_source(self, settings: Settings) -> ContextSource | None:
-        """A new source of what comes from outside at call time, if the use case needs one."""
+        """A new source of what comes from outside at call time, if there is one."""
         if importlib.util.find_spec(self._path("context")) is None:
             return None
         return cast("ContextModule", self._module("context")).source(settings)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from services.prediction import journal as journal_module
 from services.prediction.journal import Journal
 from services.prediction.journal_folders import adopt
 
@@ -35,8 +34,8 @@ def test_a_record_costs_one_write_and_opens_nothing(make_journal: Make, monkeypa
         calls.append(data)
         return len(data)
 
-    monkeypatch.setattr(journal_module.os, "write", write)
-    monkeypatch.setattr(journal_module.os, "open", lambda *_: pytest.fail("opened a file"))
+    monkeypatch.setattr(os, "write", write)
+    monkeypatch.setattr(os, "open", lambda *_: pytest.fail("opened a file"))
     journal.write(b"one\n")
     assert calls == [b"one\n"]
 
@@ -86,7 +85,7 @@ def test_a_full_disk_drops_the_record_and_leaves_no_half_line(
     journal = make_journal()
     journal.write(b"one\n")
     real = os.write
-    monkeypatch.setattr(journal_module.os, "write", lambda descriptor, data: real(descriptor, data[:3]))
+    monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:3]))
     assert not journal.write(b"two\n")
     monkeypatch.undo()
     assert not journal.write(b"three\n"), "writes go on only after the journal was opened again"
@@ -102,7 +101,7 @@ def test_an_error_of_the_disk_is_no_error_of_the_call(make_journal: Make, monkey
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(journal_module.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     assert not journal.write(b"one\n")
     assert "No space left" in journal.trouble
 
