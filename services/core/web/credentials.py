@@ -60,15 +60,18 @@ def session_of(headers: Headers) -> Credential:
 def from_this_site(headers: Headers) -> bool:
     """Whether a request with a cookie was sent by our own page: it repeats the readable cookie in a header,
     which another site cannot, and the browser does not say that it comes from elsewhere."""
+    expected, shown = _cookie(headers, _CSRF), dict(headers).get(_CSRF_HEADER, b"")
+    return from_own_origin(headers) and bool(expected) and hmac.compare_digest(expected or b"", shown)
+
+
+def from_own_origin(headers: Headers) -> bool:
+    """Whether the browser does not say that a request comes from another site; other clients say nothing."""
     given = dict(headers)
     fetched_from = given.get(b"sec-fetch-site")
     origin = given.get(b"origin")
     if fetched_from is not None and fetched_from != b"same-origin":
         return False
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc != given.get(b"host", b"").decode("latin-1"):
-        return False
-    expected, shown = _cookie(headers, _CSRF), given.get(_CSRF_HEADER, b"")
-    return bool(expected) and hmac.compare_digest(expected or b"", shown)
+    return origin is None or urlsplit(origin.decode("latin-1")).netloc == given.get(b"host", b"").decode("latin-1")
 
 
 def _cookie(headers: Headers, wanted: bytes) -> bytes | None:
