@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from services.core.usecases.contract import Text
 
-
 REGISTRY = "registry"
 
 
@@ -42,16 +41,17 @@ STEPS: tuple[Step, ...] = (
 FURTHER_JOBS: tuple[Step, ...] = (
     Step("rollback", Text("Go back to the champion before", "Revenir au champion précédent"), False, "training"),
     Step(
-        "housekeeping", Text("Remove what nothing needs any more", "Supprimer ce qui ne sert plus"), True, "ingestion"
+        "housekeeping", Text("Remove what nothing needs any more", "Supprimer ce qui ne sert plus"), False, "ingestion"
     ),
 )
-"""Jobs that stand outside the order. ``housekeeping`` is for all use cases at once."""
+"""Jobs that stand outside the order. ``housekeeping`` is for ``ALL_USE_CASES``."""
 
 JOBS: dict[str, Step] = {step.name: step for step in (*STEPS, *FURTHER_JOBS)}
 """Everything that a stage service can be asked to do."""
 
 ALL_USE_CASES = "*"
 """The use case of a job that is for all of them."""
+FOR_ALL: frozenset[str] = frozenset({"housekeeping"})
 
 STAGES: tuple[str, ...] = tuple(step.name for step in STEPS if step.stage)
 

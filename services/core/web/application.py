@@ -3,8 +3,10 @@ manual. ``make_app`` builds one, ``serve`` runs it."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import FrameType
 from typing import Any, Literal
 
 import structlog
@@ -80,6 +82,7 @@ def make_app(
     app.state.service = service
     app.state.metrics = registry
     app.state.service_token = service_token
+    app.state.stopping = threading.Event()
     add_manual(app, docs)
     _add_health(app, ready)
     Instrumentator(registry=registry, excluded_handlers=["^/metrics$", "^/health"]).add(
@@ -111,17 +114,29 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     """Serve until a signal ends the process: one worker, because replicas scale. Who calls is taken from the
     edge's headers where the call comes from ``VIGIE_TRUSTED_PROXIES``."""
     structlog.get_logger().info("listening", host=host, port=port)
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,  # log_access knows the route and the caller
-        log_config=None,
-        server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=settings().trusted_proxies,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    _Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            access_log=False,  # log_access knows the route and the caller
+            log_config=None,
+            server_header=False,
+            proxy_headers=True,
+            forwarded_allow_ips=settings().trusted_proxies,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+    ).run()
+
+
+class _Server(uvicorn.Server):
+    """Says so when it is told to stop, so that requests which wait for something end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        app.state.stopping.set()
+        super().handle_exit(sig, frame)

@@ -1,0 +1,74 @@
+"""A stage service: jobs by HTTP, and a worker that runs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.core.database.connection import address, make_engine
+from services.core.errors import UnavailableError
+from services.core.jobs.counters import Counters
+from services.core.jobs.queue import Queue
+from services.core.jobs.settings import JobSettings
+from services.core.jobs.worker import Worker
+from services.core.web.application import make_app
+from services.core.web.job_routes import job_routes
+from services.core.web.service_credential import required
+
+DESCRIPTION = """Runs this part of the pipeline as jobs. A job is asked for with `POST /jobs` and followed with
+`GET /jobs/{id}`; it runs in processes of its own, with limits of memory and time, and what it makes is published whole
+or not at all. Only the platform's services may call."""
+
+
+def stage_app(service: str, title: str, module: str, settings: JobSettings) -> FastAPI:
+    """The stage service ``service``, whose jobs are done by the functions in ``module.JOBS``.
+
+    Raises:
+        VigieError: there is no credential for calls between services.
+    """
+    token = required(settings.service_token)
+    engine = make_engine(address(settings.database_url, settings.home))
+    metrics = CollectorRegistry()
+    queue = Queue(engine, service)
+    worker = Worker(queue, module, settings, Counters(metrics))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        yield
+        await asyncio.to_thread(worker.stop)
+        engine.dispose()
+
+    def ready() -> Mapping[str, Any]:
+        try:
+            counts = queue.counts()
+        except SQLAlchemyError as error:
+            raise UnavailableError(
+                f"The table of jobs cannot be read ({type(error).__name__}).",
+                expected="a database that answers and is up to date",
+                action="See VIGIE_DATABASE_URL, and run python -m services.core.database.migrate.",
+            ) from error
+        if not worker.alive:
+            raise UnavailableError("The worker does not run.", action="Restart the service; its log says why.")
+        return {"jobs": {str(state): number for state, number in counts.items()}}
+
+    app = make_app(
+        service=service,
+        title=title,
+        description=DESCRIPTION,
+        docs="/docs",
+        lifespan=lifespan,
+        ready=ready,
+        metrics=metrics,
+        service_token=token,
+        body_limit_kb=64,
+    )
+    app.include_router(job_routes(service, queue, worker))
+    app.state.queue, app.state.worker = queue, worker
+    return app
