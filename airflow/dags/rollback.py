@@ -34,7 +34,7 @@ def rollback(use_case: UseCase) -> DAG:
         )
     }
     with DAG(**dag_arguments("rollback", DOC, use_case), schedule=None, params=params) as dag:
-        step_task(use_case.name, JOBS["rollback"], {"reason": "{{ params.reason }}"})
+        step_task(use_case.name, JOBS["rollback"])
     return dag
 
 

@@ -10,7 +10,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
-from vigie_orchestration.links import LINKS, RUN, VERSION, mlflow_links, remember
+from vigie_orchestration.links import RUN, VERSION, mlflow_links
 
 WAIT = timedelta(days=3)
 """How long a promotion waits for its answer; silence is a no."""
@@ -19,8 +19,6 @@ WAIT = timedelta(days=3)
 class PromotionApproval(ApprovalOperator):
     """Asks in Airflow's pages, with the gate's decision, its numbers and links before the person's eyes.
     Skips itself where the run needs no approval. Without an answer in three days the version is not promoted."""
-
-    operator_extra_links = LINKS
 
     def __init__(self, *, use_case: str, title: str, gate_task: str, **kwargs: Any) -> None:
         super().__init__(
@@ -36,7 +34,6 @@ class PromotionApproval(ApprovalOperator):
         if not context["params"]["require_approval"]:
             raise AirflowSkipException("This run needs no approval: the gate's decision is enough.")
         result = context["ti"].xcom_pull(task_ids=self.gate_task) or {}
-        remember(context["ti"], self.use_case, result)
         self.body = described(self.use_case, result)
         return super().execute(context)
 

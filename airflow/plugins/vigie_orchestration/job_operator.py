@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from services.core.errors import UnavailableError, VigieError
-from vigie_orchestration.links import LINKS, remember
+from vigie_orchestration.links import LINKS, mlflow_links
 from vigie_orchestration.stage_service import AGAIN, Job, StageService
 from vigie_orchestration.trigger import JobTrigger
 
@@ -53,6 +53,7 @@ class JobOperator(BaseOperator):
         self.options = dict(options or {})
         self.skip_if = skip_if
         self.time_limit = time_limit
+        self.links: dict[str, str] = {}
         self._job_id: str | None = None
 
     def execute(self, context: Context) -> Any:
@@ -67,14 +68,14 @@ class JobOperator(BaseOperator):
         self._job_id = str(job["id"])
         self.log.info("Job %s of the %s service: %s.", self._job_id, self.service, job["state"])
         if job["state"] == "succeeded":
-            return self._succeeded(context, job)
+            return self._succeeded(job)
         self.defer(
             trigger=JobTrigger(self.service, self._job_id, time.time() + self.time_limit.total_seconds()),
             method_name="resume",
         )
         return None
 
-    def resume(self, context: Context, event: dict[str, Any]) -> Any:
+    def resume(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ARG002 - Airflow gives it
         """Called when the trigger has fired.
 
         Raises:
@@ -85,7 +86,7 @@ class JobOperator(BaseOperator):
         self._job_id = None
         match event["outcome"]:
             case "succeeded":
-                return self._succeeded(context, job)
+                return self._succeeded(job)
             case "failed":
                 raise AirflowException(_told(f"{self._name()} failed.", job))
             case "interrupted":
@@ -124,9 +125,9 @@ class JobOperator(BaseOperator):
                 time.sleep(pause)
         return submit()
 
-    def _succeeded(self, context: Context, job: Job) -> dict[str, Any]:
+    def _succeeded(self, job: Job) -> dict[str, Any]:
         result = {name: part for name, part in (job.get("result") or {}).items() if _is_small(part)}
-        remember(context["ti"], self.use_case, result)
+        self.links = mlflow_links(self.use_case, result)
         self.log.info("Job %s succeeded: %s", job["id"], json.dumps(result, default=str))
         return result
 

@@ -7,16 +7,15 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk import BaseOperator, BaseOperatorLink
-from airflow.sdk.bases.xcom import BaseXCom
 from airflow.sdk.types import TaskInstanceKey
 
 from vigie_orchestration.settings import OrchestrationSettings
 
-RUN, VERSION = "vigie_mlflow_run", "vigie_model_version"
+RUN, VERSION = "MLflow run", "Model version"
 
 
 def mlflow_links(use_case: str, result: Mapping[str, Any]) -> dict[str, str]:
-    """XCom key -> address, for what a job's result names; addresses are those of people's browsers."""
+    """Button -> address, for what a job's result names; addresses are those of people's browsers."""
     base = f"{OrchestrationSettings().public_url.rstrip('/')}/mlflow/#"
     links = {}
     if run := result.get("run_id"):
@@ -26,24 +25,20 @@ def mlflow_links(use_case: str, result: Mapping[str, Any]) -> dict[str, str]:
     return links
 
 
-def remember(ti: Any, use_case: str, result: Mapping[str, Any]) -> None:
-    """Keep the links of a task's result where its buttons look for them."""
-    for key, address in mlflow_links(use_case, result).items():
-        ti.xcom_push(key=key, value=address)
-
-
-class MlflowRunLink(BaseOperatorLink):
-    name = "MLflow run"
+class _Link(BaseOperatorLink):
+    """Airflow asks for the address once, where the task has ended, and keeps it for its pages."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        return BaseXCom.get_value(ti_key=ti_key, key=RUN) or ""
+        links: Mapping[str, str] = getattr(operator, "links", {})
+        return links.get(self.name, "")
 
 
-class ModelVersionLink(BaseOperatorLink):
-    name = "Model version"
+class MlflowRunLink(_Link):
+    name = RUN
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
-        return BaseXCom.get_value(ti_key=ti_key, key=VERSION) or ""
+
+class ModelVersionLink(_Link):
+    name = VERSION
 
 
 LINKS = (MlflowRunLink(), ModelVersionLink())
