@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    MISSING = "missing"
+    MISSING = "no_credential"
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
     """a key, or a token's signing key, that is not on the list (any more)"""
