@@ -2,6 +2,7 @@
 #   serving   prediction, gateway, migrations
 #   ml        ingestion, preprocessing, training, registry
 #   airflow   orchestration
+# The edge is a stage of its own: docker build --target edge.
 #
 #   docker build --build-arg SET=serving -t vigie/serving:local .
 
@@ -23,6 +24,16 @@ RUN cd "$VIRTUAL_ENV/lib/python3.11/site-packages" \
     && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/capi/libonnxruntime.so.* sqlalchemy/testing \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'databricks/sdk/service|/templates/' .
 
+FROM caddy:2 AS edge
+COPY services/edge/Caddyfile /etc/caddy/Caddyfile
+COPY services/edge/start.sh /usr/local/bin/vigie-edge
+COPY services/edge/site /srv/site
+RUN mkdir -p /data /config && chown -R 10001:10001 /data /config \
+    && VIGIE_EDGE_REGISTRY_LOGIN=none caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile
+ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/tmp HOME=/tmp
+USER 10001:10001
+CMD ["/usr/local/bin/vigie-edge"]
+
 FROM python:3.11-slim-bookworm
 ARG SET
 # The base image brings its own installers; what runs here installs nothing.
@@ -30,7 +41,7 @@ RUN python -m pip uninstall --quiet --yes setuptools wheel pip \
     && rm -rf /usr/lib/python3*/ensurepip /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* /usr/bin/pip* \
     && groupadd --gid 10001 vigie \
     && useradd --uid 10001 --gid vigie --home-dir /var/lib/vigie --shell /usr/sbin/nologin --no-create-home vigie \
-    && install -d -o vigie -g vigie -m 0750 /var/lib/vigie /var/lib/airflow /var/lib/airflow/logs
+    && install -d -o vigie -g vigie -m 0750 /var/lib/vigie /var/lib/airflow /var/lib/airflow/logs /var/lib/vigie/registry
 COPY --from=dependencies /opt/venv /opt/venv
 # Nothing here reports its use to anybody: ONNX Runtime's Linux builds do so from 1.29 on unless told otherwise.
 ENV PATH=/opt/venv/bin:$PATH \
@@ -45,6 +56,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     GIT_PYTHON_REFRESH=quiet
 WORKDIR /app
 COPY . /app
-RUN rm -rf /app/requirements && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/services
+RUN rm -rf /app/requirements /app/services/edge && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/services
 USER vigie
 LABEL org.opencontainers.image.title="vigie-${SET}" org.opencontainers.image.licenses="MIT"

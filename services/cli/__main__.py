@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 import typer
 
-from services.cli import data, demo, doctor, models, pipeline, platform, test
+from services.cli import data, demo, doctor, init, models, pipeline, platform, test
 from services.cli.console import fail
 from services.core.errors import VigieError
 from services.core.logs import configure_logs
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(rich_help_panel="Start here")(demo.demo)
+app.command(rich_help_panel="Start here")(init.init)
 app.command(name="test", rich_help_panel="Start here")(test.run_tests)
 app.command(rich_help_panel="Start here")(doctor.doctor)
 
