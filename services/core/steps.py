@@ -49,7 +49,7 @@ FURTHER_JOBS: tuple[Step, ...] = (
 JOBS: dict[str, Step] = {step.name: step for step in (*STEPS, *FURTHER_JOBS)}
 """Everything that a stage service can be asked to do."""
 
-ALL_USE_CASES = "*"
+ALL_USE_CASES = "all"
 """The use case of a job that is for all of them."""
 FOR_ALL: frozenset[str] = frozenset({"housekeeping"})
 

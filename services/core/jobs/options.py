@@ -28,7 +28,12 @@ class GateOptions(NoOptions):
 
 class PromoteOptions(NoOptions):
     version: int | None = Field(
-        default=None, ge=1, description="Promote this version by hand; without it what the gate passed."
+        default=None, ge=1, description="Promote this version by hand, past the gate; without it what the gate passed."
+    )
+    approved: int | None = Field(
+        default=None,
+        ge=1,
+        description="Promote this version if the gate passed it, and no newer candidate in its place.",
     )
 
 

@@ -3,6 +3,8 @@ manual. ``make_app`` builds one, ``serve`` runs it."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -32,6 +34,7 @@ Ready = Callable[[], Mapping[str, Any] | None]
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 GRACE_SECONDS = 10
 """Requests under way get so long when the service is told to stop."""
+START_FAILURE = 3
 
 
 class Liveness(BaseModel):
@@ -114,7 +117,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     """Serve until a signal ends the process: one worker, because replicas scale. Who calls is taken from the
     edge's headers where the call comes from ``VIGIE_TRUSTED_PROXIES``."""
     structlog.get_logger().info("listening", host=host, port=port)
-    _Server(
+    server = _Server(
         uvicorn.Config(
             app,
             host=host,
@@ -129,7 +132,11 @@ def serve(app: FastAPI, host: str, port: int) -> None:
             forwarded_allow_ips=settings().trusted_proxies,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-    ).run()
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(START_FAILURE)
 
 
 class _Server(uvicorn.Server):

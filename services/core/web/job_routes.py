@@ -28,7 +28,7 @@ LONGEST_WAIT = 30
 
 class JobRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    use_case: str = Field(max_length=120, description="A use case, or * for a job that is for all of them.")
+    use_case: str = Field(max_length=120, description="A use case, or all for a job that is for every one.")
     step: str = Field(max_length=40)
     options: dict[str, Any] = Field(default_factory=dict, description="What the step may be told.")
     idempotency_key: str = Field(

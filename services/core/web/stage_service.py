@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.core.database.connection import address, make_engine
-from services.core.errors import UnavailableError
+from services.core.errors import UnavailableError, VigieError
 from services.core.jobs.counters import Counters
 from services.core.jobs.queue import Queue
 from services.core.jobs.settings import JobSettings
 from services.core.jobs.worker import Worker
-from services.core.web.application import make_app
+from services.core.logs import configure_logs
+from services.core.web.application import make_app, serve
 from services.core.web.job_routes import job_routes
 from services.core.web.service_credential import required
 
@@ -72,3 +74,22 @@ def stage_app(service: str, title: str, module: str, settings: JobSettings) -> F
     app.include_router(job_routes(service, queue, worker))
     app.state.queue, app.state.worker = queue, worker
     return app
+
+
+Chosen = TypeVar("Chosen", bound=JobSettings)
+
+
+def main(
+    service: str, title: str, module: str, settings: type[Chosen], place: Callable[[Chosen], tuple[str, int]]
+) -> int:
+    """Serve the stage service on the host and port that ``place`` finds in its settings; the process's exit
+    code."""
+    configure_logs(service)
+    try:
+        chosen = settings()
+        app = stage_app(service, title, module, chosen)
+    except VigieError as error:
+        structlog.get_logger().error("service does not start", reason=str(error))
+        return 1
+    serve(app, *place(chosen))
+    return 0
