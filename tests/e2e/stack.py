@@ -3,6 +3,7 @@ down whatever happens."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from services.core.settings import CHECKOUT
 
@@ -102,6 +104,51 @@ class Stack:
         if start_again:
             self.compose("start", service)
 
+    def states(self) -> dict[str, str]:
+        """Service -> healthy, unhealthy, starting, running or ``exited CODE``; the worst of its containers."""
+        found: dict[str, str] = {}
+        for container in self._listed():
+            state = container["Health"] or container["State"]
+            if container["State"] == "exited":
+                state = f"exited {container['ExitCode']}"
+            if found.get(container["Service"], "healthy") == "healthy":
+                found[container["Service"]] = state
+        return found
+
+    def published(self) -> dict[str, str]:
+        """Service -> the address of the host that leads to it."""
+        return {
+            container["Service"]: f"{port['URL']}:{port['PublishedPort']}"
+            for container in self._listed()
+            for port in container["Publishers"] or ()
+            if port["PublishedPort"]
+        }
+
+    def _listed(self) -> list[dict[str, Any]]:
+        printed = self.compose("ps", "--all", "--format", "json").stdout.decode()
+        return [json.loads(line) for line in printed.splitlines() if line.strip()]
+
+    def restart_container(self, container: str) -> None:
+        """As a rolling update does it: stop with grace, start, wait until it is healthy."""
+        _docker("restart", container)
+        self._wait_healthy(container)
+
+    def kill_container(self, container: str) -> None:
+        _docker("kill", container)
+
+    def start_container(self, container: str) -> None:
+        _docker("start", container)
+        self._wait_healthy(container)
+
+    def _wait_healthy(self, container: str, seconds: float = 120) -> None:
+        end, state = time.monotonic() + seconds, ""
+        while time.monotonic() < end:
+            state = _docker("inspect", "--format", "{{.State.Health.Status}}", container)
+            if state == "healthy":
+                return
+            time.sleep(0.5)
+        raise AssertionError(f"{container} is {state} after {seconds:.0f} s")
+
     def logs(self, *services: str) -> str:
         done = self.compose("logs", "--no-color", "--timestamps", *services, check=False)
         return (done.stdout + done.stderr).decode(errors="replace")
@@ -112,6 +159,11 @@ class Stack:
         file = folder / f"{self.project}.log"
         file.write_text(f"{states}\n{self.logs()}")
         return file
+
+
+def _docker(*arguments: str) -> str:
+    done = subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True, timeout=120)
+    return done.stdout.strip()
 
 
 def free_port() -> int:
