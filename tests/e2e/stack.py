@@ -90,6 +90,10 @@ class Stack:
         """Run a command in a running container of ``service``; its standard output."""
         return self.compose("exec", "-T", service, *command, given=given, timeout=timeout).stdout.decode()
 
+    def query(self, database: str, sql: str) -> list[str]:
+        """The lines that PostgreSQL answers, asked in its container as its own administrator."""
+        return self.run_in("postgres", "psql", "-U", "postgres", "-d", database, "-tAc", sql).splitlines()
+
     def put(self, service: str, path: str, content: bytes) -> None:
         """Write a file in a container as its own user; folders are made. Read-only file systems refuse."""
         self.run_in(service, "sh", "-c", 'mkdir -p "$(dirname "$0")" && cat > "$0"', path, given=content)
