@@ -12,9 +12,9 @@ from services.core.access.refusals import Reason, Refusal
 from services.core.access.roles import Role
 from services.core.web.access_log import CALLER
 from services.core.web.authentication import answer_to
-from services.core.web.credentials import SAFE_METHODS, from_own_origin, session_of
+from services.core.web.credentials import SAFE_METHODS, credential_of, from_own_origin, session_of
 from services.core.web.faults import refused
-from services.core.web.roles import PUBLIC
+from services.core.web.roles import REQUIRED_ROLE
 from services.gateway.gateway import Gateway
 from services.gateway.session_routes import local_path
 
@@ -24,7 +24,7 @@ def check_router(gateway: Gateway) -> APIRouter:
 
     @router.get(
         "/auth/check",
-        openapi_extra=dict(PUBLIC),
+        openapi_extra={REQUIRED_ROLE: str(Role.VIEWER)},
         summary="Whether a browser may see a page",
         status_code=204,
         responses={303: {"description": "The browser has to sign in first."}},
@@ -32,12 +32,13 @@ def check_router(gateway: Gateway) -> APIRouter:
     def check(
         request: Request, role: Annotated[Role, Query(description="The role that the page requires.")] = Role.VIEWER
     ) -> Response:
-        """For the edge's `forward_auth`, which sends `X-Forwarded-Uri` and `X-Forwarded-Method`. Knows the session
-        cookie and `X-API-Key`; the `Authorization` header belongs to the page behind. 204 carries `X-Vigie-User`
-        and `X-Vigie-Role`."""
+        """For the edge's `forward_auth`, which sends `X-Forwarded-Uri` and `X-Forwarded-Method`. The session cookie
+        counts first, then `X-API-Key`: `Authorization` may be meant for the page behind. 204 carries
+        `X-Vigie-User` and `X-Vigie-Role`."""
         headers = request.headers
         credential = session_of(headers.raw)
-        found = gateway.access.verify(credential.text or headers.get("x-api-key"))
+        shown = credential.text or headers.get("x-api-key") or credential_of(headers.raw).text
+        found = gateway.access.verify(shown)
         method = headers.get("x-forwarded-method", "GET").upper()
         if isinstance(found, Refusal):
             if method == "GET" and "text/html" in headers.get("accept", ""):

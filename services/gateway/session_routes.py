@@ -62,7 +62,7 @@ def session_router(gateway: Gateway) -> APIRouter:
     async def renew(request: Request) -> Response:
         """With the cookie `vigie_refresh` and the header `X-Vigie-CSRF`. 409: another page of this browser has
         just done it, and the new cookies are there."""
-        if not from_this_site(request.headers.raw):
+        if request.cookies.get(REFRESH_COOKIE) and not from_this_site(request.headers.raw):
             raise answer_to(Refusal(Reason.CROSS_SITE))
         found = await renewed(request)
         if isinstance(found, SignedIn):
