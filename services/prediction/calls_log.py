@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from services.core.calls.database import CallsDatabase
 from services.core.calls.records import Record
+from services.core.calls.store import Poison, store
 from services.core.usecases.contract import UseCase
-from services.prediction.delivery import Delivery, Store
+from services.prediction.delivery import Delivery
 from services.prediction.incidents import Incidents
 from services.prediction.journal import Journal
 from services.prediction.pseudonyms import Pseudonyms
 from services.prediction.recording import Recorder
 from services.prediction.settings import PredictionSettings
-
-if TYPE_CHECKING:
-    from services.core.calls.database import CallsDatabase
-    from services.core.calls.store import Poison
 
 SEGMENT_BYTES = 4_194_304
 _MEGABYTE = 1_048_576
@@ -33,6 +29,7 @@ class CallsLog:
 
     def __init__(self, settings: PredictionSettings, registry: CollectorRegistry) -> None:
         self._settings = settings
+        self.database = CallsDatabase(settings)
         self.journal = Journal(
             settings.home.journal,
             limit_bytes=settings.prediction_journal_mb * _MEGABYTE,
@@ -40,7 +37,7 @@ class CallsLog:
         )
         self.delivery = Delivery(
             self.journal,
-            self._connect,
+            self._keep,
             seconds=settings.prediction_journal_seconds,
             dead_letter_days=settings.shortest_retention_days,
         )
@@ -55,21 +52,8 @@ class CallsLog:
         own = Incidents(use_case.request).own_field
         return Recorder(use_case, self.journal, pseudonyms, own_incident_field=own)
 
-    @cached_property
-    def database(self) -> CallsDatabase:
-        from services.core.calls.database import CallsDatabase  # noqa: PLC0415 - SQLAlchemy, and no call needs it
-
-        return CallsDatabase(self._settings)
-
-    def _connect(self) -> Store:
-        from services.core.calls.store import store  # noqa: PLC0415 - as above
-
-        database = self.database
-
-        def keep(records: Sequence[Record]) -> list[Poison]:
-            return store(database.engine(), records)
-
-        return keep
+    def _keep(self, records: Sequence[Record]) -> list[Poison]:
+        return store(self.database.engine(), records)
 
 
 class _Figures(Collector):

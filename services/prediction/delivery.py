@@ -12,19 +12,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
 from services.core.calls.away import DatabaseAwayError
 from services.core.calls.records import Record
+from services.core.calls.store import Poison
 from services.prediction.dead_letters import DeadLetters
 from services.prediction.journal import Journal
 from services.prediction.journal_folders import HeldFolder, adopt
 from services.prediction.segments import read_segment
-
-if TYPE_CHECKING:
-    from services.core.calls.store import Poison
 
 log = structlog.get_logger(__name__)
 
@@ -34,47 +31,38 @@ ADOPTION_SECONDS = 5.0
 TELL_SECONDS = 60.0
 PRUNE_SECONDS = 3_600.0
 
-Store = Callable[[Sequence[Record]], "list[Poison]"]
+Store = Callable[[Sequence[Record]], list[Poison]]
 
 
 class Delivery:
     """
     Args:
-        connect: imports what talks to the database and returns what stores records; called in the
-            delivery's thread. The store raises ``DatabaseAwayError`` where the database is away.
+        store: called in the delivery's thread; raises ``DatabaseAwayError`` where the database is away.
         seconds: how often finished segments are delivered.
         dead_letter_days: how long records that the database refuses are kept.
     """
 
-    def __init__(
-        self, journal: Journal, connect: Callable[[], Store], *, seconds: float, dead_letter_days: int = 0
-    ) -> None:
+    def __init__(self, journal: Journal, store: Store, *, seconds: float, dead_letter_days: int = 0) -> None:
         self.journal = journal
         self.dead_letters = DeadLetters(journal.root)
         self.delivered = 0
         self.torn = 0
         self.failures = 0
-        self._connect = connect
         self._seconds = seconds
         self._dead_letter_days = dead_letter_days
-        self._store: Store | None = None
+        self._store = store
         self._adopted: list[HeldFolder] = []
         self._stop = threading.Event()
-        self._ready = threading.Event()
         self._thread: threading.Thread | None = None
         self._told: dict[str, float] = {}
         self._told_drops = 0
         self._adopt_at = self._prune_at = 0.0
 
     def start(self) -> None:
-        """Open the journal and begin. Waits neither for the database nor for its library."""
+        """Open the journal and begin. The database is not waited for."""
         self.journal.open()
         self._thread = threading.Thread(target=self._run, name="calls-delivery", daemon=True)
         self._thread.start()
-
-    def wait_until_imported(self, seconds: float) -> None:
-        """Until the database's library is loaded, so that loading it disturbs no call."""
-        self._ready.wait(seconds)
 
     def stop(self, seconds: float) -> None:
         """Deliver what can be delivered within about ``seconds`` and leave the rest to the next process."""
@@ -106,12 +94,6 @@ class Delivery:
             self.journal.adopted_bytes = self._waiting_in_adopted()
 
     def _run(self) -> None:
-        try:
-            self._store = self._connect()
-        except Exception:
-            log.exception("calls cannot be delivered: the database's library does not load")
-        finally:
-            self._ready.set()
         pause, due = self._seconds, 0.0
         while True:
             ending = self._stop.wait(self._seconds)
@@ -169,8 +151,6 @@ class Delivery:
         return sum(path.stat().st_size for folder in self._adopted for path in folder.segments())
 
     def _deliver(self, path: Path) -> None:
-        if self._store is None:
-            self._store = self._connect()
         segment = read_segment(path)
         letters = [(item.line, item.reason) for item in segment.unreadable]
         for start in range(0, len(segment.records), BATCH_ROWS):

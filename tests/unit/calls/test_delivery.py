@@ -21,7 +21,7 @@ Make = Callable[..., Journal]
 
 
 def deliver(journal: Journal, shelf: Shelf) -> Delivery:
-    delivery = Delivery(journal, lambda: shelf, seconds=0.01)
+    delivery = Delivery(journal, shelf, seconds=0.01)
     delivery.once()
     return delivery
 
@@ -51,7 +51,7 @@ def test_a_segment_stays_until_its_last_batch_is_stored(
             raise DatabaseAwayError("gone in the middle")
         return shelf(records)  # type: ignore[arg-type]
 
-    delivery = Delivery(journal, lambda: breaks, seconds=0.01)  # type: ignore[arg-type, return-value]
+    delivery = Delivery(journal, breaks, seconds=0.01)  # type: ignore[arg-type]
     with pytest.raises(DatabaseAwayError):
         delivery.once()
     assert shelf.request_ids == ["r0", "r1"]
@@ -64,7 +64,7 @@ def test_a_segment_stays_until_its_last_batch_is_stored(
 def test_while_the_database_is_away_segments_wait(make_journal: Make, shelf: Shelf) -> None:
     journal = make_journal()
     shelf.away = True
-    delivery = Delivery(journal, lambda: shelf, seconds=0.01)
+    delivery = Delivery(journal, shelf, seconds=0.01)
     for number in range(3):
         journal.write(call_line(f"r{number}"))
         with pytest.raises(DatabaseAwayError):
@@ -131,7 +131,7 @@ def test_what_was_adopted_waits_too_while_the_database_is_away(make_journal: Mak
     dead.write(call_line("of the dead"))
     dead.close()
     shelf.away = True
-    delivery = Delivery(living, lambda: shelf, seconds=0.01)
+    delivery = Delivery(living, shelf, seconds=0.01)
     with pytest.raises(DatabaseAwayError):
         delivery.once()
     assert living.waiting_bytes == living.adopted_bytes > 0
@@ -153,7 +153,7 @@ def test_the_thread_delivers_by_itself_and_goes_on_after_an_outage_and_a_bug(
             raise troubles.pop()
         return shelf(records)  # type: ignore[arg-type]
 
-    delivery = Delivery(journal, lambda: store, seconds=0.005)  # type: ignore[arg-type, return-value]
+    delivery = Delivery(journal, store, seconds=0.005)  # type: ignore[arg-type]
     delivery.start()
     journal.write(call_line("r1"))
     until = time.monotonic() + 5
@@ -165,7 +165,7 @@ def test_the_thread_delivers_by_itself_and_goes_on_after_an_outage_and_a_bug(
 
 def test_stopping_delivers_what_is_there(make_journal: Make, shelf: Shelf) -> None:
     journal = make_journal()
-    delivery = Delivery(journal, lambda: shelf, seconds=60.0)
+    delivery = Delivery(journal, shelf, seconds=60.0)
     delivery.start()
     journal.write(call_line("last words"))
     delivery.stop(5.0)

@@ -27,6 +27,8 @@ def test_every_route_of_a_use_case_is_documented(openapi: dict[str, Any]) -> Non
         "/v1/toy/predict",
         "/v1/toy/predict/batch",
         "/v1/toy/explain",
+        "/v1/toy/outcomes",
+        "/v1/toy/predictions",
         "/health/live",
         "/health/ready",
         "/metrics",
