@@ -19,7 +19,7 @@ Without = Annotated[list[str] | None, typer.Option(metavar="PART", help=f"Leave 
 
 def up(
     without: Without = None,
-    wait: Annotated[float, typer.Option(help="Seconds to wait until everything answers.", min=1)] = 300.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait until everything answers.", min=1)] = 600.0,
 ) -> None:
     """Start the whole platform and leave it running."""
     left_out = set(without or ())

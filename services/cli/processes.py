@@ -190,14 +190,19 @@ class Processes:
         family = {process, *process.children(recursive=True), *self.left_over()}
         try:
             with self._supervisor() as supervisor:
+                supervisor.stopAllProcesses(False)  # at once: a shutdown alone takes one after the other
+                wait_until(lambda: not self._moving(), seconds=patience)
                 supervisor.shutdown()
         except (OSError, xmlrpc.client.Error):
             process.terminate()
         with contextlib.suppress(psutil.TimeoutExpired):
-            process.wait(patience)
+            process.wait(10)
         _, alive = psutil.wait_procs(family, timeout=2)
         _kill([*alive, *self.left_over()])
         return True
+
+    def _moving(self) -> bool:
+        return any(state.status in {"STARTING", "RUNNING", "BACKOFF", "STOPPING"} for state in self.states())
 
     def left_over(self) -> list[psutil.Process]:
         """Every process that carries this home's mark, whoever its parent is now."""

@@ -6,8 +6,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -72,16 +70,7 @@ def programs(settings: Settings, secrets: Secrets, *, airflow: bool = True) -> l
         _stage(platform, "preprocessing", {}),
         _stage(platform, "training", platform.registry_user("writer")),
     ]
-    parts += _airflow(platform) if airflow else []
-    return [part for part in parts if _there(part)]
-
-
-def _there(program: Program) -> bool:
-    """For the hour in which services are being added."""
-    if program.command[1] != "-m":
-        return Path(program.command[1]).is_file()
-    name = program.command[2]
-    return find_spec(name if name.endswith((".server", ".migrate")) else f"{name}.__main__") is not None
+    return [*parts, *(_airflow(platform) if airflow else [])]
 
 
 def _shared(platform: Platform) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from rich.console import Console
 from rich.table import Table
 
 from services.cli import secrets
@@ -13,6 +14,7 @@ from services.cli.starting import healthy
 from services.core.settings import settings
 from services.core.usecases import registry as use_cases
 
+TABLE_WIDTH = 120
 LOGINS = (
     ("gateway", "admin", "VIGIE_GATEWAY_ADMIN_PASSWORD"),
     ("airflow-api", "admin", "VIGIE_AIRFLOW_PASSWORD"),
@@ -34,7 +36,8 @@ def show(processes: Processes) -> bool:
     for state, good in zip(states, well, strict=True):
         address = state.address + state.page if state.address else ""
         table.add_row(state.name, _word(state, good), address, users.get(state.name, ""), state.description)
-    out.print(table)
+    # an address that is broken over two lines cannot be clicked
+    Console(soft_wrap=True, highlight=False, width=max(out.width, TABLE_WIDTH)).print(table)
     names = {state.name for state in states}
     variables = ", ".join(f"{part} {variable}" for part, _, variable in LOGINS if part in names)
     out.print(f"\nPasswords: {secrets.file_of(processes.home)} ({variables}).", markup=False)

@@ -14,6 +14,8 @@ from services.core.errors import VigieError
 
 Tell = Callable[[State, float], None]
 EVERY_SECONDS = 0.5
+EVERY_CHECK_SECONDS = 3.0
+"""Commands cost more than addresses, and what they wait for takes its time."""
 
 
 def start(processes: Processes, *, wait: float, tell: Tell) -> None:
@@ -23,13 +25,20 @@ def start(processes: Processes, *, wait: float, tell: Tell) -> None:
         VigieError: a program ended or did not get ready; the end of its log is in the message, and
             everything was stopped.
     """
-    began, ready = time.monotonic(), set[str]()
+    began, ready, checked = time.monotonic(), set[str](), dict[str, float]()
+
+    def is_ready(state: State) -> bool:
+        if state.check and time.monotonic() - checked.get(state.name, -EVERY_CHECK_SECONDS) < EVERY_CHECK_SECONDS:
+            return False
+        checked[state.name] = time.monotonic()
+        return state.done or (state.running and not state.once and healthy(processes, state))
+
     while True:
         waiting = []
         for state in processes.states():
             if state.name in ready:
                 continue
-            if state.done or (state.running and not state.once and healthy(processes, state)):
+            if is_ready(state):
                 ready.add(state.name)
                 tell(state, time.monotonic() - began)
             elif state.failed:

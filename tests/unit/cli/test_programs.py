@@ -16,11 +16,6 @@ from services.core.home import Home
 from services.core.settings import Settings
 
 
-@pytest.fixture(autouse=True)
-def all_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.cli.programs._there", lambda _: True)
-
-
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     for name in SECRETS:
