@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, task
 
-from services.core.steps import JOBS
+from services.core.steps import ALL_USE_CASES, JOBS
 from vigie_orchestration.presentation import dag_arguments, daily
 from vigie_orchestration.retention import clean_logs, clean_runs
 from vigie_orchestration.steps import step_task
@@ -20,8 +20,6 @@ old reports, and Airflow's own old runs and logs.
 **When it fails:** nothing is lost, it only grows. The task's log says what was expected and what to do; the next night
 tries again.
 """
-EVERY_USE_CASE = "all"
-
 PARAMS = {
     "dry_run": Param(False, type="boolean", title="Dry run", description="Only say what would be removed."),
     "keep_days": Param(
@@ -45,7 +43,7 @@ def airflow_history(params: dict[str, Any] | None = None) -> None:
 
 with DAG(**dag_arguments("housekeeping", DOC), schedule=daily("housekeeping", hour=0), params=PARAMS) as dag:
     cleaned = step_task(
-        EVERY_USE_CASE,
+        ALL_USE_CASES,
         JOBS["housekeeping"],
         {"dry_run": "{{ params.dry_run }}", "keep_days": "{{ params.keep_days }}"},
     )

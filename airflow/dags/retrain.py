@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 OPTIONS = {
     "ingest": {"source": "{{ params.source }}", "fresh": False},
     "gate": {"force": "{{ params.force }}"},
+    # what was judged and approved, and no newer candidate in its place
+    "promote": {"approved": "{{ ti.xcom_pull(task_ids='gate')['version'] }}"},
 }
 """Step -> what its job is told."""
 

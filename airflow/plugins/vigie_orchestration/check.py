@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 JOBS = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
-SILENT = timedelta(seconds=45)
+SILENT = timedelta(seconds=60)
 """Heartbeats come every 5 seconds; a busy machine may be late by this much."""
 _QUERY = "SELECT max(latest_heartbeat) FROM job WHERE job_type = {0} AND state = 'running' AND hostname = {0}"
 

@@ -23,7 +23,7 @@ def airflow_environment(chosen: AirflowSettings) -> dict[str, str]:
     """
     secret = jwt_secret(chosen)
     folder = chosen.folder
-    public = OrchestrationSettings().public_url.rstrip("/")
+    public = OrchestrationSettings().edge
     return {
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow" / "dags"),
@@ -51,6 +51,10 @@ def airflow_environment(chosen: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": shared().log_level,
         # Health is asked of the database (see check.py), so nothing has to listen for it.
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        # Two busy cores let any process wait; these would call it dead after 30 seconds.
+        "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
+        "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "60",
+        "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "120",
         "DO_NOT_TRACK": "1",
         "SCARF_ANALYTICS": "false",
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -109,7 +111,7 @@ class JobOperator(BaseOperator):
         ti, run = context["ti"], context["dag_run"]
         person = (run.conf or {}).get("requested_by") or run.triggering_user_name or ""
         service = StageService(self.service, on_behalf_of=str(person))
-        key = f"airflow:{ti.dag_id}:{ti.run_id}:{ti.task_id}"
+        key = job_key(ti.dag_id, ti.run_id, ti.task_id)
         job = self._patiently(lambda: service.submit(self.use_case, self.step, self.options, key))
         if job["state"] in AGAIN and ti.try_number > 1:
             self.log.info("Job %s was %s before and is run again.", job["id"], job["state"])
@@ -139,6 +141,14 @@ class JobOperator(BaseOperator):
 
     def _name(self) -> str:
         return f"{self.step} of {self.use_case}"
+
+
+def job_key(dag_id: str, run_id: str, task_id: str) -> str:
+    """The idempotency key. People name runs as they like: what a key may not hold is replaced by its hash."""
+    key = f"airflow:{dag_id}:{run_id}:{task_id}"
+    if re.fullmatch(r"[A-Za-z0-9._:+/~-]{8,200}", key):
+        return key
+    return f"airflow:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def _told(headline: str, job: Job) -> str:

@@ -16,7 +16,7 @@ RUN, VERSION = "MLflow run", "Model version"
 
 def mlflow_links(use_case: str, result: Mapping[str, Any]) -> dict[str, str]:
     """Button -> address, for what a job's result names; addresses are those of people's browsers."""
-    base = f"{OrchestrationSettings().public_url.rstrip('/')}/mlflow/#"
+    base = f"{OrchestrationSettings().mlflow_pages}/#"
     links = {}
     if run := result.get("run_id"):
         links[RUN] = f"{base}/runs/{quote(str(run))}"

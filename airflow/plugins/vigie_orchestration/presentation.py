@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zlib import crc32
 
@@ -11,8 +11,6 @@ from airflow.sdk import Asset, CronTriggerTimetable
 
 from services.core.usecases.contract import UseCase
 from vigie_orchestration.settings import OrchestrationSettings
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[str, Any]:
@@ -26,7 +24,6 @@ def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[
         "description": doc_md.partition("\n")[0],
         "doc_md": doc_md + (f"\n\n**{use_case.title.en}**: {use_case.description.en}" if use_case else ""),
         "tags": ["vigie", kind, *([use_case.name] if use_case else [])],
-        "start_date": START,
         "catchup": False,
         "max_active_runs": 1,
         "render_template_as_native_obj": True,  # a flag of the form stays a flag in a job's options
@@ -48,11 +45,16 @@ def raw_data(use_case: str) -> Asset:
 def daily(name: str, *, hour: int) -> CronTriggerTimetable:
     """Once a day between ``hour`` and two hours later (UTC), at a minute that the name decides: so that use cases
     do not start together, and a new one moves no other."""
-    minute = crc32(name.encode()) % 120
-    return CronTriggerTimetable(f"{minute % 60} {hour + minute // 60} * * *", timezone="UTC")
+    return _cron(name, hour, "* * *")
 
 
 def weekly(name: str, *, hour: int) -> CronTriggerTimetable:
     """Like ``daily``, on Sundays."""
+    return _cron(name, hour, "* * 0")
+
+
+def _cron(name: str, hour: int, days: str) -> CronTriggerTimetable:
     minute = crc32(name.encode()) % 120
-    return CronTriggerTimetable(f"{minute % 60} {hour + minute // 60} * * 0", timezone="UTC")
+    # Without a start date in the DAG this waits for the first time to come; with one Airflow would begin with the
+    # last time before its own first start, when there is no data yet.
+    return CronTriggerTimetable(f"{minute % 60} {hour + minute // 60} {days}", timezone="UTC", run_immediately=False)

@@ -16,7 +16,9 @@ BASE_PATH = "/airflow"
 class AirflowSettings(BaseSettings):
     """Read when a process of Airflow starts. Nothing here has a secret default."""
 
-    model_config = SettingsConfigDict(env_prefix="VIGIE_AIRFLOW_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="VIGIE_AIRFLOW_", env_file=".env", env_ignore_empty=True, extra="ignore"
+    )
 
     home: Path | None = None
     """Folder of Airflow's own files: the password file, task logs and, without a database, SQLite."""
@@ -48,13 +50,16 @@ class AirflowSettings(BaseSettings):
 class OrchestrationSettings(BaseSettings):
     """Read by DAGs, tasks and triggers."""
 
-    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
     ingestion_url: str = "http://127.0.0.1:8601"
     preprocessing_url: str = "http://127.0.0.1:8602"
     training_url: str = "http://127.0.0.1:8603"
-    public_url: str = "http://127.0.0.1:8000"
-    """Address of the edge as people's browsers reach it: the start of every link."""
+    public_url: str | None = None
+    """Address of the edge as people's browsers reach it, the start of every link; without one
+    ``http://127.0.0.1:8000``."""
+    registry_pages_url: str | None = None
+    """Address of MLflow's pages for the same browsers; without one ``public_url`` and ``/mlflow``."""
     require_approval: bool = False
     """Whether a promotion waits for a person where the run does not say."""
     airflow_retries: int = Field(default=2, ge=0, le=10)
@@ -63,6 +68,14 @@ class OrchestrationSettings(BaseSettings):
     airflow_poll_seconds: float = Field(default=5.0, gt=0, le=60)
     airflow_outage_seconds: float = Field(default=900.0, gt=0)
     """How long a waiting task bears a stage service that does not answer."""
+
+    @property
+    def edge(self) -> str:
+        return (self.public_url or "http://127.0.0.1:8000").rstrip("/")
+
+    @property
+    def mlflow_pages(self) -> str:
+        return (self.registry_pages_url or f"{self.edge}/mlflow").rstrip("/")
 
     def service_url(self, service: str) -> str:
         """

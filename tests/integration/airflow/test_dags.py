@@ -113,6 +113,10 @@ def test_what_a_person_chose_reaches_the_jobs(airflow: dict[str, Any]) -> None:
     assert ("gate", {"force": True}) in airflow["jobs"]
 
 
+def test_what_is_promoted_is_the_version_that_the_gate_judged(airflow: dict[str, Any]) -> None:
+    assert ("promote", {"approved": 3}) in airflow["jobs"]
+
+
 def test_a_refused_gate_ends_in_a_skipped_promotion_and_says_why(airflow: dict[str, Any]) -> None:
     run = airflow["runs"]["refused"]
     assert (run["state"], run["tasks"]["promote"], run["tasks"]["approve"]) == ("success", "skipped", "skipped")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -112,6 +113,13 @@ def test_another_run_is_another_job(orchestration: SimpleNamespace, server: JobS
     run(orchestration, task(orchestration), context())
     run(orchestration, task(orchestration), other)
     assert len(server.jobs) == 2
+
+
+@pytest.mark.parametrize("run_id", ["manual__2026-11-21T13:11:14.240765+00:00", "après l'orage", "x" * 250])
+def test_a_run_may_have_any_name(orchestration: SimpleNamespace, run_id: str) -> None:
+    key = orchestration.job_operator.job_key("retrain_toy", run_id, "train")
+    assert re.fullmatch(r"[A-Za-z0-9._:+/~-]{8,200}", key)
+    assert key != orchestration.job_operator.job_key("retrain_toy", run_id + "2", "train")
 
 
 def test_a_failure_says_what_was_expected_what_to_do_and_ends_with_the_jobs_log(

@@ -16,9 +16,12 @@ from services.prediction.settings import PredictionSettings
 from services.preprocessing.settings import PreprocessingSettings
 from services.registry.settings import ServerSettings
 from services.training.settings import TrainingSettings
+from vigie_orchestration.settings import AirflowSettings, OrchestrationSettings
 
 SETTINGS: tuple[type[BaseSettings], ...] = (
     Settings,
+    AirflowSettings,
+    OrchestrationSettings,
     IngestionSettings,
     PredictionSettings,
     PreprocessingSettings,
