@@ -19,13 +19,19 @@ from services.gateway.account_routes import account_router
 from services.gateway.admin_audit import audit_router
 from services.gateway.admin_centres import centres_router
 from services.gateway.admin_keys import keys_router
+from services.gateway.admin_models import models_router
+from services.gateway.admin_runs import runs_router
 from services.gateway.admin_users import users_router
+from services.gateway.airflow import Airflow
 from services.gateway.caretaker import Caretaker
 from services.gateway.check_routes import check_router
-from services.gateway.gateway import assemble
+from services.gateway.first_training import FirstTraining
+from services.gateway.gateway import Gateway, assemble
 from services.gateway.internal_routes import internal_router
+from services.gateway.runner import Runner
 from services.gateway.session_routes import session_router
 from services.gateway.settings import GatewaySettings
+from services.gateway.stages import Stages
 from services.gateway.token_routes import token_router
 
 DESCRIPTION = """Who may do what: signing in, users, API keys and centres, the audit log, and the actions of operators
@@ -49,6 +55,8 @@ def create_app(
     token = required(settings.service_token)
     engine = engine or make_engine(address(settings.database_url, settings.home), pool_size=15)
     gateway = assemble(settings, engine, hasher=hasher)
+    airflow = None if settings.airflow_url is None else Airflow(settings, gateway.counters)
+    runner = Runner(gateway, Stages(settings, token, gateway.counters), airflow)
     caretaker = Caretaker(gateway)
 
     def ready() -> Mapping[str, Any]:
@@ -60,10 +68,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        caring = asyncio.create_task(caretaker.run())
+        tasks = [asyncio.create_task(caretaker.run()), asyncio.create_task(_carry_on(caretaker, gateway, runner))]
         yield
-        caring.cancel()
-        await asyncio.gather(caring, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await runner.close()
         await asyncio.to_thread(gateway.access.stop)
         await asyncio.to_thread(engine.dispose)
 
@@ -79,6 +89,7 @@ def create_app(
         body_limit_kb=2_048,
     )
     app.state.gateway = gateway
+    app.state.runner = runner
     app.state.verifier = gateway.access
     for make_router in (
         token_router,
@@ -92,4 +103,15 @@ def create_app(
         internal_router,
     ):
         app.include_router(make_router(gateway))
+    app.include_router(runs_router(gateway, runner))
+    app.include_router(models_router(gateway, runner))
     return app
+
+
+async def _carry_on(caretaker: Caretaker, gateway: Gateway, runner: Runner) -> None:
+    """Runs, and the first ones of all, once the database is there."""
+    await caretaker.until_prepared()
+    carrying = [runner.run()]
+    if gateway.settings.gateway_first_training:
+        carrying.append(FirstTraining(gateway, runner).run())
+    await asyncio.gather(*carrying)

@@ -25,7 +25,14 @@ class Caretaker:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self.prepared = False
+        self._prepared = asyncio.Event()
+
+    @property
+    def prepared(self) -> bool:
+        return self._prepared.is_set()
+
+    async def until_prepared(self) -> None:
+        await self._prepared.wait()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,4 +68,4 @@ class Caretaker:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._gateway.access.start()
-            self.prepared = True
+            self._prepared.set()

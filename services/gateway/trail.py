@@ -11,9 +11,12 @@ from sqlalchemy.orm import Session
 from services.core.access.audit import AuditEntry, Detail, Outcome
 from services.core.access.audit_chain import AuditChain
 from services.core.access.caller import Caller
+from services.core.access.roles import Role
 from services.gateway.counters import Counters
 
 SERVICE = "gateway"
+SYSTEM = Caller("service", SERVICE, SERVICE, Role.ADMIN, "", None)
+"""The gateway itself, where nobody asked."""
 
 
 @dataclass(frozen=True, slots=True)
