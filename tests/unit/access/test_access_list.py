@@ -146,3 +146,13 @@ def test_the_list_survives_being_kept_as_text(
 def test_a_revocation_without_a_name_is_refused() -> None:
     with pytest.raises(ValidationError, match="names a jti or a sub"):
         Revocation()
+
+
+def test_a_remembered_token_is_not_verified_again(
+    signing_key: SigningKey, dispatcher: Caller, now: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = AccessList(_document(signing_key, now))
+    token, _ = issue(dispatcher, signing_key, jti="t-1", now=now)
+    assert listed.verify(token, now) == dispatcher
+    monkeypatch.setattr("services.core.access.tokens.jwt.decode", lambda *_, **__: pytest.fail("verified again"))
+    assert listed.verify(token, now + 1) == dispatcher
