@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from services.core.calls.training_rows import export_outcomes
 from services.core.jobs.child import Task, Work
 from services.core.pipeline.run import run_stages
 
 
 def preprocess(task: Task) -> Mapping[str, Any]:
-    state = run_stages(task.home, task.use_case, "preprocess", progress=task.progress, said=task.log)
+    def prepare(workspace: Path) -> None:
+        task.progress(str(export_outcomes(task.use_case, workspace)))
+
+    state = run_stages(task.home, task.use_case, "preprocess", prepare=prepare, progress=task.progress, said=task.log)
     path = state / "data" / task.use_case / "examples" / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     return {
