@@ -174,8 +174,8 @@ class Queue:
         for job_id in self._heads():
             now = self._clock()
             try:
-                with self._engine.begin() as connection:
-                    taken = connection.execute(
+                with Session(self._engine) as session, session.begin():
+                    taken = session.execute(
                         self._change(job_id, State.QUEUED).values(
                             state=State.RUNNING,
                             worker=worker,
@@ -183,11 +183,11 @@ class Queue:
                             started_at=now,
                             attempts=JobRow.attempts + 1,
                         )
-                    ).rowcount
+                    )
+                    if taken.rowcount:  # type: ignore[attr-defined]
+                        return from_row(session.scalars(select(JobRow).where(self._mine(job_id))).one())
             except IntegrityError:
                 continue  # another worker has just started a job of the lane
-            if taken:
-                return self.get(job_id)
         return None
 
     def _heads(self) -> list[str]:

@@ -120,7 +120,7 @@ class Running:
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._keeper.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, or its pipe was closed after that
             self._keeper.stdin.write(json.dumps(message).encode() + b"\n")
             self._keeper.stdin.flush()
 
