@@ -53,6 +53,7 @@ def create_app(
         VigieError: a secret that the gateway needs is not set.
     """
     token = required(settings.service_token)
+    own = engine is None
     engine = engine or make_engine(address(settings.database_url, settings.home), pool_size=15)
     gateway = assemble(settings, engine, hasher=hasher)
     airflow = None if settings.airflow_url is None else Airflow(settings, gateway.counters)
@@ -75,7 +76,8 @@ def create_app(
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.close()
         await asyncio.to_thread(gateway.access.stop)
-        await asyncio.to_thread(engine.dispose)
+        if own:
+            await asyncio.to_thread(engine.dispose)
 
     app = make_app(
         service="gateway",

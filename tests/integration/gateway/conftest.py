@@ -32,18 +32,25 @@ def migrated_postgres() -> Iterator[Engine]:
         made.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Iterator[Engine]:
-    """A migrated, empty database of each kind."""
-    if request.param == "sqlite":
-        made = sqlite_copy(template, tmp_path)
-        yield made
-        made.dispose()
-        return
-    made = request.getfixturevalue("migrated_postgres")
+@pytest.fixture
+def sqlite_engine(template: Path, tmp_path: Path) -> Iterator[Engine]:
+    made = sqlite_copy(template, tmp_path)
     yield made
-    with made.begin() as connection:
+    made.dispose()
+
+
+@pytest.fixture
+def postgres_engine(migrated_postgres: Engine) -> Iterator[Engine]:
+    yield migrated_postgres
+    with migrated_postgres.begin() as connection:
         connection.execute(text("ALTER TABLE audit_entries DISABLE TRIGGER USER"))
         for table in reversed(Base.metadata.sorted_tables):
             connection.execute(table.delete())
         connection.execute(text("ALTER TABLE audit_entries ENABLE TRIGGER USER"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """A migrated, empty database of each kind."""
+    made: Engine = request.getfixturevalue(f"{request.param}_engine")
+    return made

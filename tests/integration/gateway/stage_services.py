@@ -16,15 +16,18 @@ class StageServices:
     """``results``: step -> (state, result). Steps that are in ``held`` stay running."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.begin_anew()
+        self.app = FastAPI()
+        self._add_routes()
+
+    def begin_anew(self) -> None:
         self.results: dict[str, tuple[str, dict[str, Any]]] = {"gate": ("succeeded", {"promote": True, "version": 3})}
         self.results["promote"] = ("succeeded", {"promoted": True, "version": 3})
         self.held: set[str] = set()
         self.jobs: dict[str, dict[str, Any]] = {}
         self.submitted: list[tuple[str, str, dict[str, Any], str]] = []
         self.away = False
-        self._lock = threading.Lock()
-        self.app = FastAPI()
-        self._add_routes()
 
     def steps(self) -> list[str]:
         return [step for step, *_ in self.submitted]

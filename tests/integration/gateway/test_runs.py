@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from services.core.access.audit_read import AuditFilter, read
 from services.core.access.tables import RunRow
 from services.core.steps import STEPS
-from services.gateway import runner
+from services.gateway import runner, runs
 from services.gateway.gateway import Gateway
 from tests.gateways import PASSWORD, make_gateway
 from tests.integration.gateway.stage_services import StageServices
@@ -30,28 +30,45 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "LOOK_SECONDS", 0.05)
 
 
-@pytest.fixture
-def stages() -> StageServices:
-    return StageServices()
-
-
-@pytest.fixture
-def platform(engine: Engine, tmp_path: Path, stages: StageServices) -> Iterator[Callable[..., Any]]:
-    """Starts a gateway beside the stage services, as a context."""
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[StageServices, str]]:
+    stages = StageServices()
     with running(stages.app) as url:
+        yield stages, url
 
-        @contextmanager
-        def started(**changed: Any) -> Iterator[TestClient]:
-            urls = dict.fromkeys(("ingestion_url", "preprocessing_url", "training_url"), url)
-            app = make_gateway(tmp_path, engine, **(urls | changed))
-            app.state.runner._poll = 0.05
-            with TestClient(app, base_url="https://vigie.test") as client:
-                form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
-                token = client.post("/auth/token", data=form).json()["access_token"]
-                client.headers["Authorization"] = f"Bearer {token}"
-                yield client
 
-        yield started
+@pytest.fixture
+def stages(served: tuple[StageServices, str]) -> StageServices:
+    served[0].begin_anew()
+    return served[0]
+
+
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """SQLite, unless the test says ``database``."""
+    kind = request.getfixturevalue("database") if "database" in request.fixturenames else "sqlite"
+    made: Engine = request.getfixturevalue(f"{kind}_engine")
+    return made
+
+
+@pytest.fixture
+def platform(
+    engine: Engine, tmp_path: Path, stages: StageServices, served: tuple[StageServices, str]
+) -> Callable[..., Any]:
+    """Starts a gateway beside the stage services, as a context."""
+
+    @contextmanager
+    def started(**changed: Any) -> Iterator[TestClient]:
+        urls = dict.fromkeys(("ingestion_url", "preprocessing_url", "training_url"), served[1])
+        app = make_gateway(tmp_path, engine, **(urls | changed))
+        app.state.runner._poll = 0.05
+        with TestClient(app, base_url="https://vigie.test") as client:
+            form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
+            token = client.post("/auth/token", data=form).json()["access_token"]
+            client.headers["Authorization"] = f"Bearer {token}"
+            yield client
+
+    return started
 
 
 def _retrain(client: TestClient, **body: Any) -> dict[str, Any]:
@@ -147,8 +164,9 @@ def test_a_rejected_model_is_not_promoted(platform: Callable[..., Any], stages: 
         assert client.post(f"/admin/retrainings/{run['id']}/approve").status_code == 409
 
 
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_a_run_goes_on_after_the_gateways_restart_without_a_second_job(
-    platform: Callable[..., Any], stages: StageServices
+    platform: Callable[..., Any], stages: StageServices, database: str
 ) -> None:
     stages.held.add("train")
     with platform() as client:
@@ -177,11 +195,12 @@ def test_a_run_of_a_gateway_that_was_killed_is_taken_over(
         with gateway.transaction() as session:
             row = session.get_one(RunRow, run["id"])
             assert row.owned_until is not None
-            row.owned_until -= runner.runs.LEASE
+            row.owned_until -= runs.LEASE
         _until(client, run, "succeeded")
 
 
-def test_two_gateways_carry_a_run_on_once(platform: Callable[..., Any], stages: StageServices) -> None:
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_two_gateways_carry_a_run_on_once(platform: Callable[..., Any], stages: StageServices, database: str) -> None:
     with platform() as one, platform() as other:
         _until(other, _retrain(one), "succeeded")
         time.sleep(0.2)
