@@ -115,7 +115,7 @@ def test_reported_calls_of_the_platforms_use_cases_become_valid_examples(name: s
     records = examples.head(40)[[*fields, *labels]].astype(object)
     rows = [
         {
-            **{key: None if value is None or value == "" or value != value else value for key, value in record.items()},
+            **{key: None if value is None or value == "" or pd.isna(value) else value for key, value in record.items()},
             **{label: float(record[label]) for label in labels},
             "call_id": f"p{number}",
             "call_group": f"call-{number}",
