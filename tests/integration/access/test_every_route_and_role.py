@@ -41,7 +41,8 @@ class Walk:
     def outcomes(self, headers: Callable[[], dict[str, str]]) -> Iterator[tuple[str, dict[str, Any], str]]:
         """Operation, its entry, and ``in`` or the word of the refusal."""
         for method, path, operation in self.operations:
-            yield f"{method} {path}", operation, self.ask(method, path, headers())
+            if f"{method} {path}" not in self.subject.verdicts:
+                yield f"{method} {path}", operation, self.ask(method, path, headers())
 
     def ask(self, method: str, path: str, headers: dict[str, str]) -> str:
         found = re.sub(r"{([^}]+)}", lambda match: self.subject.parameters.get(match[1], str(uuid.uuid4())), path)
@@ -107,12 +108,8 @@ def test_without_a_credential_only_what_is_public_answers(walk: Walk) -> None:
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("kind", ["token", "key", "cookie"])
 def test_each_role_gets_into_what_is_declared_for_it_and_nothing_else(walk: Walk, kind: str, role: Role) -> None:
-    if kind == "key" and walk.subject.key is None:
-        pytest.skip("takes no keys")
-
     def headers() -> dict[str, str]:
         if kind == "key":
-            assert walk.subject.key is not None
             return {"X-API-Key": walk.subject.key(role, None)}
         token = walk.subject.token(role, None)
         if kind == "token":
@@ -169,24 +166,16 @@ def test_a_token_without_a_signature_opens_nothing(walk: Walk) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_an_expired_token_opens_nothing(walk: Walk, role: Role) -> None:
-    expired = walk.subject.expired
-    if expired is None:
-        pytest.skip("takes no tokens")
-    _nothing_but(walk, lambda: _bearer(expired(role)), {Reason.EXPIRED, "unauthorized"})
+    _nothing_but(walk, lambda: _bearer(walk.subject.expired(role)), {Reason.EXPIRED, "unauthorized"})
 
 
 def test_a_revoked_token_opens_nothing(walk: Walk) -> None:
-    revoked = walk.subject.revoked
-    if revoked is None:
-        pytest.skip("takes no tokens")
-    _nothing_but(walk, lambda: _bearer(revoked(Role.ADMIN)), {Reason.REVOKED, "unauthorized"})
+    _nothing_but(walk, lambda: _bearer(walk.subject.revoked(Role.ADMIN)), {Reason.REVOKED, "unauthorized"})
 
 
 @pytest.mark.parametrize("kind", ["token", "key"])
 def test_a_credential_for_another_use_case_gets_into_no_other(walk: Walk, kind: str) -> None:
     make = walk.subject.token if kind == "token" else walk.subject.key
-    if make is None:
-        pytest.skip("takes no keys")
     wrong = [
         (name, operation[USE_CASE], outcome)
         for name, operation, outcome in walk.outcomes(lambda: _bearer(make(Role.ADMIN, frozenset({"another"}))))
