@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request
@@ -16,14 +15,10 @@ from services.core.errors import ConflictError, NotFoundError
 from services.gateway import attempts, refresh, revocations, users
 from services.gateway.callers import Admin
 from services.gateway.gateway import Gateway
-from services.gateway.passwords import check_new
+from services.gateway.passwords import check_new, new_password
 from services.gateway.rights import require_no_more_than_own, seen_centres
 from services.gateway.schemas import MadeUser, NewPassword, NewUser, User, UserChange
 from services.gateway.trail import origin_of
-
-
-def new_password() -> str:
-    return secrets.token_urlsafe(18)
 
 
 def users_router(gateway: Gateway) -> APIRouter:

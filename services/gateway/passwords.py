@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 import anyio
 from anyio import to_thread
 from argon2 import PasswordHasher
@@ -57,6 +59,11 @@ class Passwords:
             raise refused(
                 503, "service_unavailable", "Too many people sign in at once; try again.", headers={"Retry-After": "2"}
             )
+
+
+def new_password() -> str:
+    """144 random bits."""
+    return secrets.token_urlsafe(18)
 
 
 def check_new(password: str, name: str) -> None:

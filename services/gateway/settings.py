@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from services.core.settings import Settings
 
@@ -44,6 +44,12 @@ class GatewaySettings(Settings):
     """Airflow's address with its base path. Without one the gateway drives the stage services itself."""
     airflow_user: str = "admin"
     airflow_password: SecretStr | None = None
+
+    @field_validator("airflow_url", "gateway_admin_password", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        """Compose hands an unset variable on as an empty one."""
+        return value or None
 
 
 @lru_cache(maxsize=1)

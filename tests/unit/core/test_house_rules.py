@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from services.core.settings import CHECKOUT, Settings
 from services.core.usecases import registry
+from services.gateway.settings import GatewaySettings
 from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
 from services.preprocessing.settings import PreprocessingSettings
@@ -22,6 +23,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     Settings,
     AirflowSettings,
     OrchestrationSettings,
+    GatewaySettings,
     IngestionSettings,
     PredictionSettings,
     PreprocessingSettings,
