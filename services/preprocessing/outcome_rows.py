@@ -44,7 +44,7 @@ def with_outcomes(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, si
 
 def _examples_of(use_case: UseCase, found: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
     """Outcomes with all columns that examples have."""
-    own = [name for name in found if name.startswith("call_") and name not in use_case.request.model_fields]
+    own = [name for name in found if str(name).startswith("call_") and name not in use_case.request.model_fields]
     rows = found.drop(columns=own)
     rows[use_case.group] = found["call_group"]
     if use_case.incident_is_group:
