@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -22,6 +23,8 @@ class GatewaySettings(Settings):
     """Whether people may make themselves a user (a viewer of the first centre)."""
     gateway_first_training: bool = True
     """Whether use cases without any model are trained when the platform starts."""
+    gateway_first_source: Literal["auto", "official", "simulator"] = "auto"
+    """Where the data of the first training comes from."""
     gateway_signing_days: float = Field(default=30.0, gt=0, le=365)
     gateway_refresh_hours: float = Field(default=12.0, gt=0, le=720)
     """A sign-in ends when it was not used for so long,"""

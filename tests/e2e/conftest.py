@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +12,27 @@ import pytest
 
 from tests.e2e.engine import ensure_engine
 from tests.e2e.platform_client import USE_CASES, Platform, champion_of, wait_for
+from tests.e2e.real_files import USE_CASE, bring_files
 from tests.e2e.stack import Stack, make_stack, running
 
 ORDER = (
     "test_images",
+    "test_edge",
     "test_first_start",
     "test_a_day",
-    "test_airflow",
     "test_faults_under_load",
     "test_prediction_log",
     "test_lasting",
 )
 """From what every test needs to what leaves the stack changed. Each file passes alone too."""
 FIRST_TRAINING_SECONDS = 600
+RETRAINING_SECONDS = 600
+SETTINGS = {
+    # every machine plays the same day, whatever it can download
+    "VIGIE_GATEWAY_FIRST_SOURCE": "simulator",
+    "VIGIE_AIRFLOW_RETRIES": "1",
+    "VIGIE_AIRFLOW_RETRY_SECONDS": "2",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,10 +53,9 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def stack(images: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole platform but Grafana, healthy. Its first models come from simulated data, so that every machine
-    plays the same day, whatever it can download."""
+    """The whole platform but Grafana, healthy."""
     folder = tmp_path_factory.mktemp("stack")
-    with running(make_stack(folder, VIGIE_GATEWAY_FIRST_SOURCE="simulator"), folder) as started:
+    with running(make_stack(folder, **SETTINGS), folder) as started:
         yield started
 
 
@@ -78,6 +86,40 @@ def trained(platform: Platform) -> None:
             seconds=FIRST_TRAINING_SECONDS,
             every=2,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Retrained:
+    version: int
+    state: str
+    waited_for_approval: bool
+    dag_run: str
+
+
+@pytest.fixture(scope="session")
+def retrained(stack: Stack, platform: Platform, trained: None, tmp_path_factory: pytest.TempPathFactory) -> Retrained:
+    """A second version of fire_response: from new files, through Airflow, approved by a person."""
+    folder = bring_files(stack, tmp_path_factory.mktemp("files"))
+    asked = {"use_case": USE_CASE, "source": folder, "require_approval": True}
+    run = platform.post("/admin/retrainings", asked)["id"]
+    wait_for(
+        "the question for approval",
+        lambda: platform.state_of(run, "awaiting_approval"),
+        seconds=RETRAINING_SECONDS,
+        every=2,
+    )
+    platform.post(f"/admin/retrainings/{run}/approve")
+    ended = wait_for("the end", lambda: platform.state_of(run, "succeeded"), seconds=180)
+    champion = platform.get(f"/admin/models/{USE_CASE}")["champion"]
+    return Retrained(champion, ended["state"], True, ended["dag_run_id"])
+
+
+@pytest.fixture(scope="session")
+def two_versions(platform: Platform, retrained: Retrained) -> tuple[int, int]:
+    """Another version of fire_response, and its champion."""
+    models = platform.get(f"/admin/models/{USE_CASE}")
+    others = [version["number"] for version in models["versions"] if version["number"] != models["champion"]]
+    return others[0], models["champion"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -65,11 +65,21 @@ class Platform:
         """The same platform, asked by a dispatch centre with its API key."""
         return self._client.request(method, path, headers={"X-API-Key": key}, **more)
 
+    def anonymous(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return self._client.request(method, path, **more)
+
     def get(self, path: str, **more: Any) -> Any:
         return self.ask("GET", path, **more)
 
     def post(self, path: str, body: dict[str, Any] | None = None, **more: Any) -> Any:
         return self.ask("POST", path, json=body or {}, **more)
+
+    def state_of(self, run: str, *states: str) -> dict[str, Any] | None:
+        """The retraining ``run`` once it is in one of ``states``."""
+        found: dict[str, Any] = self.get(f"/admin/retrainings/{run}")
+        ended = found["state"] in {"succeeded", "failed", "rejected"}
+        assert found["state"] in states or not ended, f"the retraining {found['state']}: {found}"
+        return found if found["state"] in states else None
 
 
 def example_calls() -> list[dict[str, Any]]:
