@@ -27,8 +27,8 @@ def bring_files(stack: Stack, folder: Path) -> str:
 
 
 def simulated_files(folder: Path) -> list[Path]:
-    from services.core import params  # noqa: PLC0415
-    from services.ingestion.simulated import Simulator  # noqa: PLC0415
+    from services.core import params
+    from services.ingestion.simulated import Simulator
 
     chosen = params.load(CHECKOUT).of(USE_CASE).ingest.simulate.model_copy(update={"seed": 11, "rows": 20_000})
     folder.mkdir(parents=True, exist_ok=True)
