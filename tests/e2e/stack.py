@@ -94,6 +94,13 @@ class Stack:
         """The lines that PostgreSQL answers, asked in its container as its own administrator."""
         return self.run_in("postgres", "psql", "-U", "postgres", "-d", database, "-tAc", sql).splitlines()
 
+    def predictions_of(self, container: str) -> int:
+        """How many rows one replica of prediction has answered since it started."""
+        script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8500/metrics').read().decode())"
+        figures = _docker("exec", container, "python", "-S", "-c", script)
+        lines = [line for line in figures.splitlines() if line.startswith("vigie_predictions_total{")]
+        return sum(int(float(line.rpartition(" ")[2])) for line in lines)
+
     def put(self, service: str, path: str, content: bytes) -> None:
         """Write a file in a container as its own user; folders are made. Read-only file systems refuse."""
         self.run_in(service, "sh", "-c", 'mkdir -p "$(dirname "$0")" && cat > "$0"', path, given=content)

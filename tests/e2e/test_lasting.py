@@ -23,7 +23,7 @@ def test_three_replicas_share_the_calls(stack: Stack, platform: Platform, key: s
     call = example_calls()[0]
     for _ in range(60):
         assert platform.with_key(key, "POST", call["path"], json=call["body"]).status_code == 200
-    answered = [stack.calls_answered(container) for container in stack.containers("prediction")]
+    answered = [stack.predictions_of(container) for container in stack.containers("prediction")]
     assert all(number >= 10 for number in answered), answered
     stack.up()
 
@@ -73,16 +73,11 @@ def jobs_under_way(stack: Stack) -> list[str]:
 
 def vigie(stack: Stack, *arguments: str) -> None:
     """The command line, as an administrator on the stack's machine calls it."""
-    environment = {
-        **os.environ,
-        "COMPOSE_PROJECT_NAME": stack.project,
-        "COMPOSE_PROFILES": ",".join(stack.profiles),
-        "VIGIE_ENV_FILE": str(stack.settings_file),
-    }
+    of_this_stack = ("--project", stack.project, "--env-file", str(stack.settings_file))
     done = subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
+        [sys.executable, "-m", "services.cli", *arguments, *of_this_stack],
         cwd=CHECKOUT,
-        env=environment,
+        env={**os.environ, "COMPOSE_PROFILES": ",".join(stack.profiles)},
         check=False,
         capture_output=True,
         text=True,
