@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from services.core.calls.retention import enforce_retention
+from services.core.calls.settings import calls_settings
 from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.jobs.child import Task, Work
@@ -57,7 +60,11 @@ def ingest(task: Task) -> Mapping[str, Any]:
 
 def keep_house(task: Task) -> Mapping[str, Any]:
     options: HousekeepingOptions = task.options
-    return housekeeping(task.home, keep_days=options.keep_days, dry_run=options.dry_run, progress=task.progress)
+    found = housekeeping(task.home, keep_days=options.keep_days, dry_run=options.dry_run, progress=task.progress)
+    calls = enforce_retention(calls_settings(), dry_run=options.dry_run)
+    for use_case, erased in calls.items():
+        task.progress(f"calls of {use_case}: {erased} {'would go' if options.dry_run else 'removed'}")
+    return {**found, "calls": {use_case: asdict(erased) for use_case, erased in calls.items()}}
 
 
 JOBS: Mapping[str, Work] = {"ingest": ingest, "housekeeping": keep_house}
