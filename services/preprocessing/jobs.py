@@ -23,6 +23,7 @@ def preprocess(task: Task) -> Mapping[str, Any]:
         "state": state.name,
         "simulated": manifest["simulated"],
         "rows": manifest["rows"],
+        "origins": manifest["origins"],
         "span": manifest["span"],
         "labelled": manifest["labelled"],
     }
