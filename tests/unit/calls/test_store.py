@@ -35,8 +35,8 @@ def test_a_prediction_is_kept_with_all_that_is_known_of_it(engine: Engine) -> No
 
 
 def test_the_same_record_again_is_stored_once(engine: Engine) -> None:
-    put(engine, call_line("r1"), call_line("r2"))
-    put(engine, call_line("r1"), call_line("r1"), call_line("r3"))
+    assert put(engine, call_line("r1"), call_line("r2")) == []
+    assert put(engine, call_line("r1"), call_line("r1"), call_line("r3")) == []
     assert sorted(row["request_id"] for row in rows(engine, Prediction)) == ["r1", "r2", "r3"]
 
 

@@ -37,6 +37,7 @@ ListFile(settings.home.access_list).save(listed)
 app = create_app(settings, lambda: registry, use_cases=[USE_CASE])
 app.state.verifier.load_from_disk()
 follower = app.state.desks["toy"].follower
+app.state.calls.journal.open()  # so that recording is watched too
 follower._prepare = lambda: None  # explanations need XGBoost, answers do not
 follower.poll()
 call = {"called_at": "2024-01-05T10:00:00Z", "distance": 3.2, "kind": "parcel", "town": "atlantis"}
