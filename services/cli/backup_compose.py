@@ -110,6 +110,7 @@ def restore(stack: Stack, folder: Path, *, force: bool) -> manifest.Manifest:
         _refuse_running(stack)
     with step("nothing but PostgreSQL runs"):
         _run(stack.compose("stop"), "stopping the platform")
+        _run(stack.compose("create"), "making the volumes")
         _run(stack.compose("up", "--detach", "--wait", "postgres"), "starting PostgreSQL")
     if not force:
         _refuse_full(stack)
@@ -185,7 +186,7 @@ def _values(file: Path) -> dict[str, str]:
 
 def _compose(project: str | None, env_file: Path) -> list[str]:
     line = ["docker", "compose", "--env-file", str(env_file), "--project-directory", str(CHECKOUT)]
-    line += ["--profile", "core", "--profile", "orchestration", "--profile", "monitoring", "--profile", "grafana"]
+    line += ["--profile", "core", "--profile", "orchestration"]
     return [*line, *(("--project-name", project) if project else ())]
 
 
