@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TriggerRule, task
@@ -32,7 +33,7 @@ steps whose inputs are the same are not computed again.
 """
 log = logging.getLogger(__name__)
 
-OPTIONS = {
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "ingest": {"source": "{{ params.source }}", "fresh": False},
     "gate": {"force": "{{ params.force }}"},
     # what was judged and approved, and no newer candidate in its place

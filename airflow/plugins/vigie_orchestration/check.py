@@ -42,7 +42,7 @@ def _metadatabase() -> str:
 def _last_heartbeat(job: str, root: Path) -> datetime | None:
     parameters = (job, socket.gethostname())
     if url := os.environ.get("VIGIE_AIRFLOW_DATABASE_URL"):
-        import psycopg2  # noqa: PLC0415 - needed with PostgreSQL alone
+        import psycopg2  # type: ignore[import-untyped]  # noqa: PLC0415 - needed with PostgreSQL alone
 
         connection = psycopg2.connect("postgresql://" + url.partition("://")[2], connect_timeout=5)
         try:

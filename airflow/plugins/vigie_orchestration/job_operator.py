@@ -89,8 +89,11 @@ class JobOperator(BaseOperator):
         match event["outcome"]:
             case "succeeded":
                 return self._succeeded(job)
-            case "failed":
+            case "failed" if (job.get("attempts") or 1) < 2:
                 raise AirflowException(_told(f"{self._name()} failed.", job))
+            case "failed":
+                # The same step on the same data failed twice: a person has to look.
+                raise AirflowFailException(_told(f"{self._name()} failed.", job))
             case "interrupted":
                 raise AirflowException(_told(f"{self._name()} was interrupted: its service was restarted.", job))
             case "cancelled":

@@ -30,8 +30,12 @@ def clean_runs(keep_days: int, *, dry_run: bool) -> None:
     # A task's AIRFLOW__ variables point nowhere on purpose; start.py makes the true ones of Vigie's settings.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__DATABASE__")}
     done = subprocess.run(line, env=environment, text=True, capture_output=True, check=False)
-    log.info("%s", done.stdout + done.stderr)
+    if done.returncode:
+        log.error("%s", done.stdout + done.stderr)
     done.check_returncode()
+    for line in done.stdout.splitlines():
+        if line.startswith(("Checking", "Found", "Performing")):
+            log.info("%s", line)
 
 
 def clean_logs(keep_days: int, *, dry_run: bool) -> int:

@@ -137,6 +137,21 @@ def test_a_failure_says_what_was_expected_what_to_do_and_ends_with_the_jobs_log(
     assert text.endswith("line 2 is where it broke")
 
 
+@pytest.mark.parametrize(("state", "tried_again"), [("failed", False), ("interrupted", True)])
+def test_what_failed_twice_waits_for_a_person_and_what_was_interrupted_does_not(
+    orchestration: SimpleNamespace, server: JobServer, state: str, tried_again: bool
+) -> None:
+    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+    server.script["train"] = [{**failed("No."), "state": state}]
+    with pytest.raises(AirflowException) as first:
+        run(orchestration, task(orchestration), context(try_number=1))
+    with pytest.raises(AirflowException) as second:
+        run(orchestration, task(orchestration), context(try_number=2))
+    assert not isinstance(first.value, AirflowFailException)
+    assert isinstance(second.value, AirflowFailException) is not tried_again
+
+
 def test_a_job_that_somebody_cancelled_is_not_tried_again(orchestration: SimpleNamespace, server: JobServer) -> None:
     from airflow.sdk.exceptions import AirflowFailException
 
