@@ -58,7 +58,12 @@ class FirstTraining:
             kind="retrain",
             use_case=use_case,
             backend="stages" if self._runner.airflow is None else "airflow",
-            options={"source": gateway.settings.gateway_first_source, "force": False, "require_approval": False, "patient": True},
+            options={
+                "source": gateway.settings.gateway_first_source,
+                "force": False,
+                "require_approval": False,
+                "patient": True,
+            },
             requested_by=SERVICE,
             centre="",
             key=f"first-training:{use_case}",

@@ -171,8 +171,6 @@ class Runner:
                 await self._save(run, steps=run.steps, state=runs.AWAITING)
                 await asyncio.to_thread(self._count_approvals)
                 return
-        if state == "succeeded" and name == "promote" and result.get("promoted"):
-            await asyncio.to_thread(self._tell, run, "model.promoted", f"version {result.get('version')}", "ok")
         await self._save(run, steps=run.steps, state="running")
 
     async def _advance_in_airflow(self, run: RunRow, wait: float) -> None:

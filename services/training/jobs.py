@@ -15,6 +15,7 @@ from services.core.registry.client import Registry
 from services.core.registry.version import CHAMPION, Version
 from services.core.settings import settings
 from services.training import promotion
+from services.training.champion_log import champion_changed
 from services.training.judged import candidate, judged_decision, passed_against
 from services.training.promotion_freeze import refuse_while_frozen
 
@@ -70,6 +71,7 @@ def promote(task: Task) -> Mapping[str, Any]:
     before = registry.by_alias(task.use_case, CHAMPION)
     if options.version is not None:
         champion = registry.promote(task.use_case, options.version)
+        champion_changed(task, before, champion, "by hand")
         return _promoted(champion, before, by_hand=True, reasons=["Promoted by hand."])
     chosen = _chosen(registry, task, options.approved)
     allowed, reasons = passed_against(chosen, before)
@@ -77,6 +79,7 @@ def promote(task: Task) -> Mapping[str, Any]:
         serves = before is not None and before.number == chosen.number
         return {**_described(chosen), "promoted": False, "champion": serves, "by_hand": False, "reasons": reasons}
     champion = registry.promote(task.use_case, chosen.number, compared_with=None if before is None else before.number)
+    champion_changed(task, before, champion, "gate")
     return _promoted(champion, before, by_hand=False, reasons=reasons)
 
 
@@ -85,6 +88,7 @@ def rollback(task: Task) -> Mapping[str, Any]:
     registry = Registry.open(task.home)
     before = registry.by_alias(task.use_case, CHAMPION)
     champion = promotion.rollback(task.home, task.use_case, registry=registry)
+    champion_changed(task, before, champion, "rollback")
     return {**_described(champion), "rolled_back": None if before is None else before.number}
 
 

@@ -50,15 +50,7 @@ class AuditOutbox:
         Raises:
             OSError: the disk does not take it.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # Sorted by name the files stand in the order in which things happened.
-        path = self._folder / f"{entry.time.timestamp():017.6f}-{entry.id}.json"
-        beside = path.with_suffix(".new")
-        with beside.open("w", encoding="utf-8") as stream:
-            stream.write(entry.model_dump_json())
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(path)
+        keep(self._folder, entry)
         self._wake.set()
 
     def waiting(self) -> int:
@@ -115,7 +107,7 @@ class AuditOutbox:
             if failing:
                 log.info("audit entries delivered again")
             failing = False
-            self._wake.wait(RETRY_SECONDS * 12)
+            self._wake.wait(RETRY_SECONDS)  # a job in another process wakes nobody
 
     def _read(self, path: Path) -> AuditEntry | None:
         """The entry; a file that holds none is put aside under another name, where a person finds it."""
@@ -134,3 +126,20 @@ class AuditOutbox:
 
 def folder_of(home: Home, service: str) -> Path:
     return home.root / "audit" / service
+
+
+def keep(folder: Path, entry: AuditEntry) -> None:
+    """Put ``entry`` where the service's outbox delivers it from; for its jobs, which run in other processes.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Sorted by name the files stand in the order in which things happened.
+    path = folder / f"{entry.time.timestamp():017.6f}-{entry.id}.json"
+    beside = path.with_suffix(".new")
+    with beside.open("w", encoding="utf-8") as stream:
+        stream.write(entry.model_dump_json())
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import structlog
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.core.access.audit_outbox import AuditOutbox
 from services.core.database.connection import address, make_engine
 from services.core.errors import UnavailableError, VigieError
 from services.core.jobs.counters import Counters
@@ -39,12 +40,20 @@ def stage_app(service: str, title: str, module: str, settings: JobSettings) -> F
     metrics = CollectorRegistry()
     queue = Queue(engine, service)
     worker = Worker(queue, module, settings, Counters(metrics))
+    outbox = AuditOutbox.of(settings, service)
+    if outbox is not None:
+        waiting = Gauge("vigie_audit_entries_waiting", "Audit entries not yet delivered.", registry=metrics)
+        waiting.set_function(outbox.waiting)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         worker.start()
+        if outbox is not None:
+            outbox.start()
         yield
         await asyncio.to_thread(worker.stop)
+        if outbox is not None:
+            await asyncio.to_thread(outbox.stop)
         engine.dispose()
 
     def ready() -> Mapping[str, Any]:
