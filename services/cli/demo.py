@@ -80,9 +80,11 @@ def _prediction(home: Home, promoted: Set[str]) -> Iterator[str]:
         )
         try:
             with step(f"prediction service at {address} serves the champions"):
-                if not wait_until(lambda: _serves(address, promoted), seconds=60):
+                if not wait_until(lambda: _serves(address, promoted), seconds=180):
                     tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-                    raise VigieError(f"The prediction service did not serve the champions within 60 s:\n{tail}")
+                    raise VigieError(
+                        f"The prediction service did not serve the champions within three minutes:\n{tail}"
+                    )
             yield address
         finally:
             process.terminate()

@@ -71,7 +71,12 @@ def from_own_origin(headers: Headers) -> bool:
     origin = given.get(b"origin")
     if fetched_from is not None and fetched_from != b"same-origin":
         return False
-    return origin is None or urlsplit(origin.decode("latin-1")).netloc == given.get(b"host", b"").decode("latin-1")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc == given.get(b"host", b"").decode("latin-1")
+    except ValueError:  # no address at all
+        return False
 
 
 def _cookie(headers: Headers, wanted: bytes) -> bytes | None:

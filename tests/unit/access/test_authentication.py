@@ -162,6 +162,7 @@ def test_a_cookie_changes_something_from_our_own_page(ask: Any) -> None:
         {"Origin": "https://vigie.test.elsewhere.test"},
         {"Origin": "https://vigie.test:8443"},
         {"Origin": "null"},
+        {"Origin": "https://["},
     ],
     ids=str,
 )
