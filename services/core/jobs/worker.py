@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from uuid import uuid4
@@ -41,9 +42,12 @@ class Worker:
         self._prune_at = 0.0
         self._renew_at = 0.0
         self._away = False
-        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+        self._thread = threading.Thread()
 
     def start(self) -> None:
+        # The thread's log lines name the service as the others do.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name="jobs", daemon=True)
         self._thread.start()
 
     @property
