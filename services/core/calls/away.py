@@ -5,3 +5,7 @@ from __future__ import annotations
 
 class DatabaseAwayError(Exception):
     """The database cannot be used at the moment: not reachable, not there yet, or not brought up to date."""
+
+
+class NoDatabaseYetError(DatabaseAwayError):
+    """The embedded database has not been made: nothing is wrong where only the pipeline is used."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
-from services.core.calls.away import DatabaseAwayError
+from services.core.calls.away import DatabaseAwayError, NoDatabaseYetError
 from services.core.database.connection import address, make_engine
 from services.core.settings import Settings
 
@@ -27,13 +27,13 @@ class CallsDatabase:
     def engine(self) -> Engine:
         """
         Raises:
-            DatabaseAwayError: the embedded database has not been made yet. Making it is the migration's
+            NoDatabaseYetError: the embedded database has not been made yet. Making it is the migration's
                 business: an empty file would look like a database.
         """
         parsed = make_url(self._address)
         file = parsed.database
         if parsed.get_backend_name() == "sqlite" and file and file != ":memory:" and not Path(file).exists():
-            raise DatabaseAwayError(f"there is no database at {file} yet")
+            raise NoDatabaseYetError(f"there is no database at {file} yet")
         with self._lock:
             if self._engine is None:
                 self._engine = make_engine(self._address)
@@ -44,7 +44,7 @@ class CallsDatabase:
         """A connection for queries, which PostgreSQL ends after ``seconds``.
 
         Raises:
-            DatabaseAwayError: see ``is_away``.
+            DatabaseAwayError: see ``engine`` and ``away_told``.
         """
         engine = self.engine()
         with away_told(), engine.begin() as connection:

@@ -21,7 +21,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection, and_, select
 
-from services.core.calls.away import DatabaseAwayError
+from services.core.calls.away import DatabaseAwayError, NoDatabaseYetError
 from services.core.calls.database import CallsDatabase
 from services.core.calls.records import PSEUDONYM
 from services.core.calls.reports import merged, reports_on
@@ -65,6 +65,8 @@ def export_outcomes(use_case: str, workspace: Path, *, chosen: Settings | None =
     try:
         with database.reading(seconds=300) as connection:
             rows, refused = training_rows(connection, declared)
+    except NoDatabaseYetError as error:
+        return Exported(0, 0, 0, str(error))
     except DatabaseAwayError as error:
         log.warning("outcomes are not read", use_case=use_case, reason=str(error))
         return Exported(0, 0, 0, str(error))
