@@ -353,12 +353,38 @@ def test_the_backup_is_for_its_owner_alone_and_never_written_over(
         backup_command(tmp_path / "new")
 
 
-def test_an_archive_cannot_write_outside_of_the_home(tmp_path: Path) -> None:
+def link(name: str, target: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, target
+    return member
+
+
+def device(name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type = tarfile.CHRTYPE
+    return member
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        [tarfile.TarInfo("../outside")],
+        [tarfile.TarInfo("/outside")],
+        [tarfile.TarInfo("a/../../outside")],
+        [link("link", "../outside")],
+        [link("link", "/outside")],
+        [link("a", "."), link("a/up", ".."), tarfile.TarInfo("up/outside")],
+        [device("device")],
+    ],
+    ids=lambda members: ", ".join(member.name for member in members),
+)
+def test_an_archive_cannot_write_outside_of_the_home(tmp_path: Path, evil: list[tarfile.TarInfo]) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
-        archive.addfile(tarfile.TarInfo("../outside"), io.BytesIO())
+        for member in evil:
+            archive.addfile(member, io.BytesIO())
     stream.seek(0)
-    with pytest.raises(tarfile.OutsideDestinationError):
+    with pytest.raises(VigieError, match="which no backup does"):
         trees.unpack(tmp_path / "home", stream)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
