@@ -21,7 +21,7 @@ from services.core.settings import CHECKOUT
 
 PROFILES = ("core", "orchestration", "monitoring")
 """Grafana's image is left out: not every machine that runs the tests can get it, and nothing depends on it."""
-UP_SECONDS = 420
+UP_SECONDS = 600
 BUILD_SECONDS = 1_500
 KEEP, LOGS = "VIGIE_E2E_KEEP", "VIGIE_E2E_LOGS"
 """Environment variables: leave the stack running at the end; folder for its logs when a test fails."""
