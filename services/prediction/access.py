@@ -12,10 +12,8 @@ from pydantic import BaseModel, Field
 from services.core.access.gateway_client import GatewayClient
 from services.core.access.list_file import ListFile
 from services.core.access.list_follower import AccessListFollower
-from services.core.access.refusals import Reason, Refusal
 from services.core.access.verifier import OpenAccess, Verifier
 from services.core.errors import VigieError
-from services.core.web.authentication import answer_to
 from services.prediction.settings import PredictionSettings
 
 
@@ -24,7 +22,8 @@ class AccessState(BaseModel):
 
     mode: Literal["required", "open"]
     list_age_seconds: float | None = Field(
-        default=None, description="Since the gateway issued the list of who may call; null in open mode."
+        default=None,
+        description="Since the gateway issued the list of who may call; null in open mode and before the first list.",
     )
     stale: bool = Field(default=False, description="True where a revoked key may still be working.")
 
@@ -49,15 +48,12 @@ class Access:
             self._follower.join(seconds)
 
     def state(self) -> AccessState:
-        """
-        Raises:
-            RefusedError: 503, there is no list at all, so that no call could be answered.
-        """
+        """Without any list the service is up and refuses every call: stale, and ``list_age_seconds`` is null."""
         if self._follower is None:
             return AccessState(mode="open")
         age = self._follower.age()
         if age is None:
-            raise answer_to(Refusal(Reason.NO_LIST))
+            return AccessState(mode="required", stale=True)
         return AccessState(mode="required", list_age_seconds=round(age, 1), stale=self._follower.stale)
 
 
