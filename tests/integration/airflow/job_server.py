@@ -42,6 +42,8 @@ class JobServer:
     in_turn: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """What the step's first, second, ... job comes to, where that differs from job to job."""
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unwell: int = 0
+    """So many requests are answered with 503, as by a service that is starting."""
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     @property
@@ -58,6 +60,7 @@ class JobServer:
     def forget(self) -> None:
         for kept in (self.script, self.in_turn, self.jobs, self.requests):
             kept.clear()
+        self.unwell = 0
 
     def start(self) -> None:
         listener = socket.socket()
@@ -90,6 +93,9 @@ class JobServer:
                     "type": "unauthorized",
                 }
                 return JSONResponse({"errors": [fault], "request_id": "r"}, 401)
+            if self.unwell > 0:
+                self.unwell -= 1
+                return JSONResponse({"errors": [], "request_id": "r"}, 503)
             return await call_next(request)
 
         @app.post("/jobs", status_code=202)

@@ -203,6 +203,13 @@ def test_waiting_goes_on_through_a_restart_of_the_service(orchestration: SimpleN
     assert (event["outcome"], event["job"]["result"]) == ("succeeded", {"rows": 3})
 
 
+def test_a_service_that_is_starting_is_waited_for(orchestration: SimpleNamespace, server: JobServer) -> None:
+    server.script["train"] = [running_then(succeeded(rows=3))]
+    server.unwell = 2
+    assert run(orchestration, task(orchestration), context()) == {"rows": 3}
+    assert len(server.jobs) == 1
+
+
 def test_an_outage_is_borne_for_a_bounded_time(
     orchestration: SimpleNamespace, server: JobServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
