@@ -41,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal", limit_bytes=10**9, segment_bytes=4_194_304)
         journal.open()
-        recorder = Recorder(use_case, journal, None, own_incident_field=False)
+        recorder = Recorder(journal, None, own_incident_field=False)
         began = time.process_time()
         for number in range(CALLS):
             arrival = Arrival(Sender("centre", "key", "key-1"), f"{number:024d}", time.time(), time.perf_counter())

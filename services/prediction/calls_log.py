@@ -50,7 +50,7 @@ class CallsLog:
             assert key is not None
             pseudonyms = Pseudonyms(use_case, key.get_secret_value())
         own = Incidents(use_case.request).own_field
-        return Recorder(use_case, self.journal, pseudonyms, own_incident_field=own)
+        return Recorder(self.journal, pseudonyms, own_incident_field=own)
 
     def _keep(self, records: Sequence[Record]) -> list[Poison]:
         return store(self.database.engine(), records)

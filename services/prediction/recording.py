@@ -10,8 +10,7 @@ from pydantic_core import to_json
 from starlette.types import Scope
 
 from services.core.access.caller import Caller
-from services.core.calls.records import Sender, prediction_id, prediction_line
-from services.core.usecases.contract import UseCase
+from services.core.calls.records import Sender, prediction_line
 from services.prediction.journal import Journal
 from services.prediction.pseudonyms import Pseudonyms
 
@@ -55,10 +54,7 @@ class BatchRow(NamedTuple):
 class Recorder:
     """Writes the records of one use case."""
 
-    def __init__(
-        self, use_case: UseCase, journal: Journal, pseudonyms: Pseudonyms | None, *, own_incident_field: bool
-    ) -> None:
-        self._use_case = use_case.name
+    def __init__(self, journal: Journal, pseudonyms: Pseudonyms | None, *, own_incident_field: bool) -> None:
         self._journal = journal
         self._pseudonyms = pseudonyms
         self._own_field = own_incident_field
@@ -68,10 +64,9 @@ class Recorder:
     ) -> None:
         """Record one call. ``body`` is the request as it came and ``answer`` what goes back: nothing is
         written out as JSON a second time unless fields have to be pseudonymised."""
-        sender, request_id, at, started = arrival
+        sender, _, at, started = arrival
         kept = body if self._pseudonyms is None else to_json(self._pseudonyms.applied(payload))
         line = prediction_line(
-            prediction_id(sender.centre, self._use_case, request_id, body),
             sender,
             incident=incident,
             own_field=self._own_field,
@@ -88,16 +83,14 @@ class Recorder:
     def batch(self, arrival: Arrival, envelope: bytes, rows: Sequence[BatchRow]) -> None:
         """Record each row of a batch. ``envelope`` is the answer's JSON object without its rows. Not for
         the event loop."""
-        sender, request_id, at, started = arrival
+        sender, _, at, started = arrival
         latency = int((time.perf_counter() - started) * 1e6)
         head = envelope[:-1] + b","
         lines: list[bytes] = []
         size = 0
         for row in rows:
-            request = to_json(row.request)
-            kept = request if self._pseudonyms is None else to_json(self._pseudonyms.applied(row.request))
+            kept = row.request if self._pseudonyms is None else self._pseudonyms.applied(row.request)
             line = prediction_line(
-                prediction_id(sender.centre, self._use_case, request_id, request, row.position),
                 sender,
                 incident=row.incident,
                 own_field=self._own_field,
@@ -106,7 +99,7 @@ class Recorder:
                 latency_us=latency,
                 pseudonymised=self._pseudonyms is not None,
                 decisions=row.decisions,
-                request=kept,
+                request=to_json(kept),
                 response=head + row.answer[1:],
             )
             lines.append(line)

@@ -54,7 +54,8 @@ class Record(NamedTuple):
 
 
 def prediction_id(centre: str, use_case: str, request_id: str, body: bytes, row: int | None = None) -> str:
-    """The same call always has the same id, whoever answers it and however often it is delivered."""
+    """The same call always has the same id, whoever answers it and however often it is delivered. Made when
+    a record is read, because hashing would take time from the call."""
     name = f"{centre}|{use_case}|{request_id}|{'' if row is None else row}|{sha256(body).hexdigest()}"
     return str(uuid.uuid5(_NAMESPACE, name))
 
@@ -70,7 +71,6 @@ def one_line(body: bytes) -> bytes:
 
 
 def prediction_line(
-    id: str,
     sender: Sender,
     *,
     incident: str | None,
@@ -94,7 +94,6 @@ def prediction_line(
     head = {
         "v": VERSION,
         "k": "prediction",
-        "id": id,
         "by": sender,
         "incident": incident,
         "own_field": own_field,
@@ -157,13 +156,14 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
 
 def _prediction(found: dict[str, Any]) -> dict[str, Any]:
     request, response, decisions = found["request"], found["response"], found["decisions"]
+    use_case, request_id, body = response["use_case"], response["request_id"], to_json(request)
     if not found["own_field"]:
         request.pop("incident_id", None)
     return {
-        "id": found["id"],
-        "use_case": response["use_case"],
+        "id": prediction_id(found["by"][0], use_case, request_id, body, found["row"]),
+        "use_case": use_case,
         **_sent(found),
-        "request_id": response["request_id"],
+        "request_id": request_id,
         "row_index": found["row"],
         "incident_id": found["incident"],
         "latency_us": found["us"],

@@ -13,7 +13,7 @@ from alembic import command
 from sqlalchemy import Engine
 
 from services.core.calls.away import DatabaseAwayError
-from services.core.calls.records import Record, Sender, outcome_id, outcome_line, prediction_id, prediction_line
+from services.core.calls.records import Record, Sender, outcome_id, outcome_line, prediction_line
 from services.core.calls.store import Poison
 from services.core.database.connection import make_engine
 from services.core.database.migrate import configuration
@@ -51,7 +51,6 @@ def call_line(
         "answer": {"seconds": {"median": 300.0, "lower": 200.0, "upper": 400.0}, "late": late, "size": "small"},
     }
     return prediction_line(
-        prediction_id(centre, use_case, request_id, body, row),
         Sender(centre, "user", caller),
         incident=incident,
         own_field=False,
