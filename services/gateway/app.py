@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from argon2 import PasswordHasher
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DataError
 
 from services.core.database.connection import address, make_engine
 from services.core.errors import UnavailableError
 from services.core.web.application import make_app
+from services.core.web.faults import fault, refusal
 from services.core.web.service_credential import required
 from services.gateway.account_routes import account_router
 from services.gateway.admin_audit import audit_router
@@ -90,6 +92,7 @@ def create_app(
         service_token=token,
         body_limit_kb=2_048,
     )
+    app.add_exception_handler(DataError, _on_odd_text)
     app.state.gateway = gateway
     app.state.runner = runner
     app.state.verifier = gateway.access
@@ -108,6 +111,12 @@ def create_app(
     app.include_router(runs_router(gateway, runner))
     app.include_router(models_router(gateway, runner))
     return app
+
+
+def _on_odd_text(request: Request, _: Exception) -> Response:
+    """PostgreSQL keeps no NUL characters and nothing beyond a column's length."""
+    faults = [fault("text", "A text in the request has characters that cannot be kept, or is too long.")]
+    return refusal(422, faults, request.scope["request_id"])
 
 
 async def _carry_on(caretaker: Caretaker, gateway: Gateway, runner: Runner) -> None:

@@ -107,11 +107,9 @@ def claim(session: Session, owner: str) -> list[str]:
     """Take over the runs that nobody carries on; their ids."""
     now = datetime.now(UTC)
     free = or_(RunRow.owned_until.is_(None), RunRow.owned_until < now)
-    claimed: list[str] = []
-    for run_id in session.scalars(select(RunRow.id).where(RunRow.state.in_(CARRIED), free)):
-        mine = update(RunRow).where(RunRow.id == run_id, free).values(owner=owner, owned_until=now + LEASE)
-        claimed += session.scalars(mine.returning(RunRow.id)).all()
-    return claimed
+    # One statement: of two gateways at the same moment one finds the run taken.
+    taken = update(RunRow).where(RunRow.state.in_(CARRIED), free).values(owner=owner, owned_until=now + LEASE)
+    return list(session.scalars(taken.returning(RunRow.id)))
 
 
 def keep(session: Session, run_id: str, owner: str) -> bool:

@@ -26,6 +26,8 @@ def normal_name(name: str) -> str:
 
 
 def find(session: Session, name: str) -> UserRow | None:
+    if not _NAME.fullmatch(normal_name(name)):
+        return None  # nobody is called so, and not every database takes every text
     return session.scalar(select(UserRow).where(UserRow.name == normal_name(name)))
 
 
