@@ -7,6 +7,7 @@ import json
 import socket
 import sqlite3
 import stat
+import sys
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -29,7 +30,7 @@ def start() -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sys.path", ["first", *__import__("sys").path])
+        patch.setattr(sys, "path", [*sys.path])  # the script adds to it
         spec.loader.exec_module(module)
     return module
 
