@@ -135,6 +135,18 @@ def test_an_entry_that_the_gateway_does_not_understand_holds_up_no_other(
     assert taken == ["one", "two"]
 
 
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_entries_stay_where_the_gateway_answers_that_it_cannot(
+    outbox: AuditOutbox, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    outbox.record(_entry("version 1"))
+    answer = httpx.Response(status, request=httpx.Request("POST", "https://vigie.test"))
+    monkeypatch.setattr(httpx, "post", lambda *_, **__: answer)
+    with pytest.raises(httpx.HTTPStatusError):
+        outbox.deliver()
+    assert outbox.waiting() == 1
+
+
 def test_a_secret_of_the_services_is_shown_to_the_gateway_alone(outbox: AuditOutbox, tmp_path: Path) -> None:
     outbox.record(_entry("version 1"))
     assert all(SERVICE_TOKEN not in path.read_text() for path in (tmp_path / "audit").iterdir())
