@@ -15,10 +15,11 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from services.core.bundle.manifest import bundle_hash, read_manifest
-from services.core.errors import VigieError
+from services.core.errors import UnavailableError, VigieError
 from services.core.home import Home
 from services.core.registry.client import Registry
-from services.core.settings import CHECKOUT
+from services.core.settings import CHECKOUT, Settings
+from services.gateway.models import versions_of
 from services.registry.server import trouble
 from tests.integration.registry.conftest import registry_at
 
@@ -135,7 +136,14 @@ def test_server_and_file_show_each_others_versions_and_users_have_their_limits( 
     )
     assert len(searched.json()["runs"]) == 2, "MLflow's own pages work for the reader"
 
+    # the gateway asks by plain HTTP and sees the same
+    chosen = Settings().model_copy(update={"home_path": home.root, "registry_url": server})
+    assert versions_of(chosen, "toy") == reader.versions("toy")
+    assert versions_of(chosen, "nothing") == []
+
     become("writer", "wrong password")
+    with pytest.raises(UnavailableError, match="401"):
+        versions_of(chosen, "toy")
     with pytest.raises(VigieError, match="401") as error:
         reader.by_alias("toy", "champion")
     assert "MLFLOW_TRACKING_PASSWORD" in error.value.action
