@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ ORDER = (
     "test_lasting",
 )
 """From what every test needs to what leaves the stack changed. Each file passes alone too."""
+KEPT_STACK = "VIGIE_E2E_STACK"
 FIRST_TRAINING_SECONDS = 600
 RETRAINING_SECONDS = 600
 SETTINGS = {
@@ -53,10 +56,27 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def stack(images: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The whole platform but Grafana, healthy."""
+    """The whole platform but Grafana, healthy. ``VIGIE_E2E_STACK=FOLDER`` keeps it running with its settings in
+    that folder, and takes it from there the next time: for working on a test."""
+    if os.environ.get(KEPT_STACK):
+        yield kept_stack(Path(os.environ[KEPT_STACK]))
+        return
     folder = tmp_path_factory.mktemp("stack")
     with running(make_stack(folder, **SETTINGS), folder) as started:
         yield started
+
+
+def kept_stack(folder: Path) -> Stack:
+    record = folder / "stack.json"
+    if record.is_file():
+        found = json.loads(record.read_text())
+        stack = Stack(found["project"], folder / "stack.env", found["port"], overrides=SETTINGS)
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        stack = make_stack(folder, **SETTINGS)
+        record.write_text(json.dumps({"project": stack.project, "port": stack.port}))
+    stack.up()
+    return stack
 
 
 @pytest.fixture(scope="session")
