@@ -28,8 +28,8 @@ FROM caddy:2 AS edge
 COPY services/edge/Caddyfile /etc/caddy/Caddyfile
 COPY services/edge/start.sh /usr/local/bin/vigie-edge
 COPY services/edge/site /srv/site
-RUN mkdir -p /data /config && chown -R 10001:10001 /data /config \
-    && VIGIE_EDGE_REGISTRY_LOGIN=none caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile
+RUN XDG_DATA_HOME=/tmp/tried VIGIE_EDGE_REGISTRY_LOGIN=none caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile \
+    && rm -rf /tmp/tried && mkdir -p /data /config && chown 10001:10001 /data /config
 ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/tmp HOME=/tmp
 USER 10001:10001
 CMD ["/usr/local/bin/vigie-edge"]

@@ -227,3 +227,25 @@ def test_the_log_says_what_happened_and_nothing_private(edge: Edge) -> None:
     assert "geheim" not in text
     (entry,) = (entry for entry in edge.log() if entry.get("request_id") == "logged-1")
     assert (entry["request"]["uri"], entry["status"]) == ("/v1/logged", 200)
+
+
+def test_with_a_domain_there_is_https_and_hsts_and_http_leads_there(edge: Edge) -> None:
+    plain, safe = free_port(), free_port()
+    docker("run", "-d", "--rm", "--name", f"{edge.name}-domain", "-e", "VIGIE_REGISTRY_READER_PASSWORD=right",
+           "-e", "VIGIE_EDGE_SITE=https://vigie.test", "-e", "VIGIE_EDGE_TLS=internal",
+           "-p", f"127.0.0.1:{plain}:8080", "-p", f"127.0.0.1:{safe}:8443", "vigie/edge:local")  # fmt: skip
+    with httpx.Client(verify=False, timeout=10) as client:  # noqa: S501 - the authority was made a moment ago
+        request = client.build_request("GET", f"https://127.0.0.1:{safe}/", headers={"Host": "vigie.test"})
+        request.extensions["sni_hostname"] = "vigie.test"
+        until = time.monotonic() + 30
+        while True:
+            try:
+                answer = client.send(request)
+                break
+            except httpx.TransportError:
+                assert time.monotonic() < until, docker("logs", f"{edge.name}-domain")
+                time.sleep(0.3)
+        assert answer.status_code == 200
+        assert "max-age=" in answer.headers["strict-transport-security"]
+        led = client.get(f"http://127.0.0.1:{plain}/x", headers={"Host": "vigie.test"})
+        assert (led.status_code, led.headers["location"]) == (308, "https://vigie.test/x")

@@ -105,3 +105,6 @@ class TestImages:
         pattern = "|".join(map(re.escape, values))
         found = in_image(name, "grep", "-rlE", pattern, "/app" if name in PYTHON else "/srv", check=False)
         assert found == ""
+
+    def test_no_certificate_authority_is_inside_the_edge(self) -> None:
+        assert in_image("edge", "find", "/data", "/config", "-type", "f") == ""
