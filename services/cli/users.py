@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -11,7 +10,6 @@ import typer
 from services.cli.access import OPERATOR, opened_gateway
 from services.cli.console import err, out
 from services.core.access.roles import Role
-from services.core.errors import NotFoundError
 
 app = typer.Typer(help="Make users and set passwords.", no_args_is_help=True)
 
@@ -57,23 +55,13 @@ def add(
 @app.command(name="reset-password")
 def reset_password(name: Name, password_from_input: FromInput = False) -> None:
     """Set a user's password anew, end their sign-ins and a pause after failed ones."""
-    from services.gateway import attempts, refresh, revocations, users  # noqa: PLC0415
-    from services.gateway.trail import Origin  # noqa: PLC0415
+    from services.gateway import users  # noqa: PLC0415
+    from services.gateway.maintenance import reset_password as reset  # noqa: PLC0415
 
     with opened_gateway() as gateway:
         password, made = _password(users.normal_name(name), password_from_input)
-        password_hash, now = gateway.passwords.hash(password), datetime.now(UTC)
-        with gateway.transaction() as session:
-            user = users.find(session, name)
-            if user is None:
-                raise NotFoundError(f"There is no user {name}.", action="./vigie users add makes one.")
-            user.password_hash, user.password_changed, user.must_change_password = password_hash, now, True
-            user.active = True
-            attempts.unlock(session, user.name)
-            refresh.end_all(session, user, now)
-            revocations.revoke_tokens_of(session, user.id, now)
-            gateway.trail.add(session, Origin(), "user.password_reset", by=OPERATOR, target=f"user {user.name}")
-    _show(user.name, password if made else None)
+        user = reset(gateway, name, password)
+    _show(user, password if made else None)
 
 
 def _password(name: str, from_input: bool) -> tuple[str, bool]:

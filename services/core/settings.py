@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     database_url: str | None = None
     """SQLAlchemy address of the platform's database; without one the SQLite file below ``VIGIE_HOME``."""
     service_token: SecretStr | None = Field(default=None, min_length=32)
-    """What the platform's services show each other. There is no default: ``./vigie init`` and ``./vigie up`` make one."""
+    """What the platform's services show each other. No default: ``./vigie init`` and ``./vigie up`` make one."""
     gateway_url: str | None = None
     """Where services find the gateway: who may call, and where audit entries go."""
     access_poll_seconds: float = Field(default=10.0, gt=0, le=30)

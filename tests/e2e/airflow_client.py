@@ -25,6 +25,9 @@ class AirflowClient:
         assert answer.status_code == 201, answer.text
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
+    def close(self) -> None:
+        self._client.close()
+
     def ask(self, method: str, path: str, **more: Any) -> Any:
         answer = self._client.request(method, f"/airflow/api/v2{path}", headers=self._headers, **more)
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:1_000]}"

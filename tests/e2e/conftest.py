@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,10 @@ def kept_stack(folder: Path) -> Stack:
 
 
 @pytest.fixture(scope="session")
-def platform(stack: Stack) -> Platform:
+def platform(stack: Stack) -> Iterator[Platform]:
     """The first administrator, signed in."""
-    return Platform(stack.address, "admin", stack.admin_password)
+    with closing(Platform(stack.address, "admin", stack.admin_password)) as signed_in:
+        yield signed_in
 
 
 @pytest.fixture(scope="session")

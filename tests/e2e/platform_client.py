@@ -47,6 +47,9 @@ class Platform:
     def __post_init__(self) -> None:
         self._client = httpx.Client(base_url=self.address, timeout=30.0)
 
+    def close(self) -> None:
+        self._client.close()
+
     def token(self) -> str:
         if time.monotonic() > self._until:
             form = {"grant_type": "password", "username": self.user, "password": self.password}
