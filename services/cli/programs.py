@@ -183,6 +183,7 @@ def _airflow(platform: Platform) -> list[Program]:
         **_listens(platform, "airflow"),
         "VIGIE_AIRFLOW_URL": f"{platform.url('airflow')}/airflow",
         "VIGIE_PUBLIC_URL": platform.url("airflow"),  # there is no edge
+        "VIGIE_REGISTRY_PAGES_URL": platform.url("registry"),
         **platform.secrets.only("VIGIE_SERVICE_TOKEN", "VIGIE_AIRFLOW_JWT_SECRET", "VIGIE_AIRFLOW_PASSWORD"),
     }
 

@@ -17,10 +17,7 @@ class AirflowClient:
         self._client = httpx.Client(base_url=stack.address, timeout=30.0)
         credentials = {"username": "admin", "password": stack.admin_password}
         assert self._client.post("/auth/session", json=credentials).status_code == 200
-        account = {
-            "username": stack.setting("VIGIE_AIRFLOW_USER"),
-            "password": stack.setting("VIGIE_AIRFLOW_PASSWORD"),
-        }
+        account = {"username": "admin", "password": stack.setting("VIGIE_AIRFLOW_PASSWORD")}
         answer = self._client.post("/airflow/auth/token", json=account)
         assert answer.status_code == 201, answer.text
         self._headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}

@@ -58,8 +58,17 @@ class Platform:
             self._token, self._until = answer.json()["access_token"], time.monotonic() + 300
         return self._token
 
-    def ask(self, method: str, path: str, *, expect: int | tuple[int, ...] = (200, 201, 202, 204), **more: Any) -> Any:
-        answer = self._client.request(method, path, headers={"Authorization": f"Bearer {self.token()}"}, **more)
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        expect: int | tuple[int, ...] = (200, 201, 202, 204),
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        signed_in = {"Authorization": f"Bearer {self.token()}", **(headers or {})}
+        answer = self._client.request(method, path, headers=signed_in, **more)
         expected = (expect,) if isinstance(expect, int) else expect
         assert answer.status_code in expected, f"{method} {path}: {answer.status_code} {answer.text[:2_000]}"
         return answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else answer.text
