@@ -82,6 +82,8 @@ def requests(use_case: UseCase, columns: Columns) -> list[dict[str, Any]]:
             python[name] = [value or None for value in values]
         elif kind == "time":
             python[name] = [None if isnan(value) else datetime.fromtimestamp(value, UTC) for value in values]
+        elif kind == "date":
+            python[name] = [None if isnan(value) else datetime.fromtimestamp(value, UTC).date() for value in values]
         elif kind == "flag":
             python[name] = [None if isnan(value) else bool(value) for value in values]
         else:
