@@ -91,7 +91,9 @@ def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) ->
             spread = np.quantile(label[known] - model.predict(table[known]), [0.05, 0.95])
         models[target.name] = (model, spread)
 
-    def answer(columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any]) -> Mapping[str, Value]:
+    def answer(
+        columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]
+    ) -> Mapping[str, Value]:
         asked = plain_table(use_case, columns)
         return {target.name: _value(target, *models[target.name], asked) for target in use_case.targets}
 

@@ -29,6 +29,7 @@ def check_examples(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) 
     needed = [*kinds(use_case.request), *(t.label for t in use_case.targets), use_case.group]
     needed += [target.weight for target in use_case.targets if target.weight]
     needed += [subgroup.column for subgroup in use_case.subgroups]
+    needed += [part.column for part in use_case.parts]
     needed += ["event_time"] if use_case.split.kind == "time" else []
     absent = [name for name in dict.fromkeys(needed) if name not in examples]
     if absent:

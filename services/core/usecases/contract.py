@@ -226,7 +226,8 @@ class Table:
     a key wins unless ``several_rows``. ``optional`` tables may be absent.
 
     ``below_text`` is for files whose header stands below lines of text: it is looked for in the first so many
-    lines, and what stands above it comes with every row, in the column ``above``."""
+    lines, and what stands above it comes with every row, in the column ``above``. With ``file_names`` the
+    file's name comes with every row, in the column ``file``, for publishers that say something there alone."""
 
     name: str
     marks: tuple[str, ...]
@@ -235,6 +236,7 @@ class Table:
     several_rows: bool = False
     optional: bool = False
     below_text: int = 0
+    file_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)

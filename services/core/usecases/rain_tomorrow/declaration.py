@@ -88,10 +88,10 @@ USE_CASE = UseCase(
     ),
     official=(),
     group="day",
-    split=Split("time", calibrate=0.09, test=0.06),
+    split=Split("time", calibrate=0.08, test=0.04),
     compose=compose,
     baseline=baseline,
-    variants=(Variant("rain_one_row", "rain", one_row, training_weight=0.4),),
+    variants=(Variant("rain_one_row", "rain", one_row, training_weight=1.0),),
     subgroups=(
         Subgroup("region", Text("Region", "Région")),
         Subgroup("season", Text("Season", "Saison")),
