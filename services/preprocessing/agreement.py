@@ -46,9 +46,7 @@ def request_rows(model: type[BaseModel], examples: pd.DataFrame) -> list[dict[st
     names = list(kinds(model))
     dates = {name for name, kind in kinds(model).items() if kind == "date"}
     records = examples[names].astype(object).to_dict("records")
-    return [
-        {str(k): v.date() if k in dates else v for k, v in record.items() if not _missing(v)} for record in records
-    ]
+    return [{str(k): v.date() if k in dates else v for k, v in record.items() if not _missing(v)} for record in records]
 
 
 def _missing(value: Any) -> bool:

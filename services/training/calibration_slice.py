@@ -35,13 +35,13 @@ def calibrate_targets(run: Run, learned: Mapping[str, NDArray[Any]]) -> None:
         parts = run.data.parts_at(rows[own]).get(target.name)
         calibration: Calibration
         if isinstance(target.output, Quantity):
-            every = [_interval_rows(target, made, folder, seen, own, outcome, parts)]
+            every = [_interval_rows(target, made, folder, seen, rows=own, outcome=outcome, parts=parts)]
             for variant in run.use_case.variants:
                 if variant.target == target.name and variant.training_weight > 0 and target.output.interval_by:
                     changed, its_context = variant.apply(column_tools.take(columns, own), run.context)
                     its = run.use_case.features.features(changed, fitted, its_context)
                     whole = np.arange(len(own))
-                    every.append(_interval_rows(target, made, folder, its, whole, outcome, parts))
+                    every.append(_interval_rows(target, made, folder, its, rows=whole, outcome=outcome, parts=parts))
             calibration = calibrate.quantity(
                 target.output, target.metric, every[0], every[1:], run.params.minimum_group
             )
@@ -70,6 +70,7 @@ def _interval_rows(
     made: Sequence[Copy],
     folder: Path,
     seen: Features,
+    *,
     rows: NDArray[np.int64],
     outcome: NDArray[np.float64],
     parts: NDArray[np.int64] | None,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from services.core.settings import Settings
-    from services.core.usecases.modules import ContextModule, FeatureModule, RawModule, SimulatorModule  # noqa: F401
+    from services.core.usecases.modules import ContextModule, FeatureModule, RawModule, SimulatorModule
 
     Columns = Mapping[str, NDArray[Any]]
     """Request field -> one value per row. Numbers, flags, times and dates are float64 (times in seconds

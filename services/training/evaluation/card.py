@@ -51,8 +51,8 @@ def model_card(
 
 def _row(use_case: UseCase, name: str, report: Mapping[str, Any]) -> str:
     model, baseline = report["metrics"][name], report["baseline"].get(name, {})
-    derived = next((v for v in (*use_case.variants, *use_case.parts) if v.name == name), None)
-    title = use_case.target(derived.target).title.en + f" ({name})" if derived else use_case.target(name).title.en
+    derived = {item.name: item.target for item in use_case.variants} | {p.name: p.target for p in use_case.parts}
+    title = use_case.target(derived.get(name, name)).title.en + (f" ({name})" if name in derived else "")
     return f"| {title} | {_figures(model)} | {_figures(baseline)} |"
 
 
@@ -73,10 +73,8 @@ def _target(
     counts = f"{rows['train']:,} to learn from, {rows['calibrate']:,} to calibrate, {rows['test']:,} to test"
     lines = [f"Rows: {counts}, cut by {cut}; {use_case.group} is never divided."]
     if split.kind == "cross":
-        lines = [
-            f"Rows: {rows['test']:,}, too few for a test slice of their own. Cross-validated {split.repeats} times in "
-            f"{split.folds} parts by {cut}, the parts cut anew each time; {use_case.group} is never divided."
-        ]
+        validated = f"Cross-validated {split.repeats} times in {split.folds} parts by {cut}, cut anew each time"
+        lines = [f"Rows: {rows['test']:,}, too few for slices. {validated}; {use_case.group} is never divided."]
     if isinstance(output, Quantity):
         lines.append(f"A {output.coverage:.0%} interval in {output.unit}, conformalised on the calibration slice.")
     elif isinstance(output, Probability):

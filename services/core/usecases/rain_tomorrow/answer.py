@@ -25,7 +25,7 @@ class RainAnswer(BaseModel):
     decision: bool = Field(description="The probability reaches the threshold: rain is announced.")
     threshold: float = Field(description="Where the stated costs of a missed rain and of a false alarm balance.")
     expected_accuracy: float = Field(
-        description="Share of such decisions that come true: the probability where rain is announced, else the rest to 1."
+        description="Share of such decisions that come true: the probability where rain is announced, else 1 minus it."
     )
     own_days: int = Field(description="Of the six days before today, how many of this station's were known.")
     other_stations: int = Field(description="How many other stations' observations of the same day were known.")
@@ -49,8 +49,7 @@ def compose(values: Mapping[str, Value], facts: Mapping[str, Any], request: Mapp
 def baseline(request: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, Any]]:
     """Persistence: how often a rainy day follows a rainy or a dry one."""
     rainfall = request["rainfall"]
-    if rainfall is None:
-        share = USUAL
-    else:
+    share = USUAL
+    if rainfall is not None:
         share = AFTER_RAIN if rainfall > RAINY_MM else AFTER_DRY
     return {"rain": ProbabilityValue(share, THRESHOLD)}, {"own_days": 0, "other_stations": 0}

@@ -161,7 +161,7 @@ def _block(columns: Columns, fitted: Fitted, past: History) -> tuple[Floats, NDA
             _own(today, columns, stations, days, fitted),
             _past(today, before),
             _seen_around(field, stations),
-            _weather_map(field, today, others, stations, days, fitted),
+            _weather_map(field, today, others, stations=stations, days=days, fitted=fitted),
         ],
         axis=1,
     )
@@ -185,7 +185,9 @@ def _today(columns: Columns) -> Floats:
     return np.stack(made, axis=1)
 
 
-def _own(today: Floats, columns: Columns, stations: NDArray[np.int64], days: NDArray[np.int64], fitted: Fitted) -> Floats:
+def _own(
+    today: Floats, columns: Columns, stations: NDArray[np.int64], days: NDArray[np.int64], fitted: Fitted
+) -> Floats:
     changes = [today[:, _ROW[later]] - today[:, _ROW[earlier]] for later, earlier in _CHANGES.values()]
     dew = [_dew_point(today[:, _ROW[warm]], today[:, _ROW[damp]]) for warm, damp in _DEW.values()]
     angle = days * (2 * np.pi / 365.2425)
@@ -232,6 +234,7 @@ def _weather_map(
     field: Floats,
     today: Floats,
     others: NDArray[np.int64],
+    *,
     stations: NDArray[np.int64],
     days: NDArray[np.int64],
     fitted: Fitted,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from math import cos, pi, sin
 from typing import Literal, get_args
 
-Direction = Literal[
-    "N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW"
-]
+Direction = Literal["N", "NNE", "NE", "ENE", "E", "ESE", "SE", "SSE", "S", "SSW", "SW", "WSW", "W", "WNW", "NW", "NNW"]
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 NORTH: dict[str, float] = {name: cos(number * pi / 8) for number, name in enumerate(DIRECTIONS)}
 EAST: dict[str, float] = {name: sin(number * pi / 8) for number, name in enumerate(DIRECTIONS)}

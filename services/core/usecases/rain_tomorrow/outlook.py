@@ -76,7 +76,7 @@ def learn(history: History, days: NDArray[np.int64], stations: NDArray[np.int64]
         _usual(field, season, learned)
         shape = (len(here), len(QUANTITIES), len(NAMES))
         anomaly = _anomalies(field.reshape(shape), season[:, None, :], learned.usual, learned.scale)[:, 0, :]
-        _regress(anomaly, season, at_day, stations, hits, known, learned)
+        _regress(anomaly, season, at_day, stations, hits, learned=learned)
     return {f"outlook_{name}": value.astype(np.float32) for name, value in learned._asdict().items()}
 
 
@@ -114,7 +114,7 @@ def _regress(
     at_day: NDArray[np.int64],
     stations: NDArray[np.int64],
     hits: Floats,
-    known: NDArray[np.bool_],
+    *,
     learned: Outlook,
 ) -> None:
     """Fill in the weights of every station with enough labelled days of both outcomes."""
@@ -125,7 +125,7 @@ def _regress(
     turn = directions[:, order] / np.sqrt(size[order]) * np.sqrt(np.sqrt(size[order] / size.max()))
     map_parts = anomaly @ turn
     for station in range(len(NAMES)):
-        rows = np.flatnonzero(known & (stations == station))
+        rows = np.flatnonzero(~np.isnan(hits) & (stations == station))
         outcome = hits[rows]
         if len(rows) < _FEWEST_DAYS or outcome.min() == outcome.max():
             continue

@@ -66,13 +66,13 @@ _TITLE = re.compile(r"Daily Weather Observations for ([^,\"]+)")
 def read_long(frame: pd.DataFrame) -> Checked:
     station = frame["Location"].str.strip().map(_stations(frame["Location"]))
     rained = frame["RainTomorrow"].str.strip().map({"Yes": 1.0, "No": 0.0}) if "RainTomorrow" in frame else None
-    return _checked(frame, LONG, station, frame["Location"].str.strip(), frame["Date"], rained)
+    return _checked(frame, LONG, station, written=frame["Location"].str.strip(), rained=rained)
 
 
 def read_monthly(frame: pd.DataFrame) -> Checked:
     """The station stands in the title above the header."""
     titles = frame["above"].str.extract(_TITLE.pattern, expand=False).fillna("")
-    return _checked(frame, MONTHLY, titles.map(_stations(titles)), titles, frame["Date"], None)
+    return _checked(frame, MONTHLY, titles.map(_stations(titles)), written=titles, rained=None)
 
 
 def _stations(names: pd.Series) -> dict[str, str]:
@@ -83,11 +83,11 @@ def _checked(
     frame: pd.DataFrame,
     layout: Mapping[str, str],
     station: pd.Series,
+    *,
     written: pd.Series,
-    date: pd.Series,
     rained: pd.Series | None,
 ) -> Checked:
-    day = pd.to_datetime(date.str.strip(), format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
+    day = pd.to_datetime(frame["Date"].str.strip(), format="%Y-%m-%d", errors="coerce").astype("datetime64[us]")
     rows = pd.DataFrame({"line": frame["line"], "station": station.fillna("").astype("str"), "date": day})
     for field in NUMBERS:
         rows[field] = _number(frame, layout[field], field)

@@ -12,7 +12,9 @@ from services.core.usecases.rain_tomorrow.observations import Direction
 from services.core.usecases.rain_tomorrow.stations import StationName
 
 
-def _number(en: str, fr: str, unit: str, low: float, high: float, example: float, help: Text | None = None) -> float | None:
+def _number(
+    en: str, fr: str, unit: str, low: float, high: float, *, example: float, help: Text | None = None
+) -> float | None:
     number: float | None = described(
         None,
         title=Text(en, fr),
@@ -57,25 +59,29 @@ class RainRequest(BaseModel):
         ),
         examples=["2015-11-03"],
     )
-    min_temperature: float | None = _number("Lowest temperature", "Température minimale", "°C", -30, 60, 16.4)
-    max_temperature: float | None = _number("Highest temperature", "Température maximale", "°C", -30, 60, 22.1)
+    min_temperature: float | None = _number("Lowest temperature", "Température minimale", "°C", -30, 60, example=16.4)
+    max_temperature: float | None = _number("Highest temperature", "Température maximale", "°C", -30, 60, example=22.1)
     rainfall: float | None = _number(
-        "Rain to 9 am", "Pluie jusqu'à 9 h", "mm", 0, 1_000, 3.2,
-        Text("Rain in the 24 hours to 9 am today.", "Pluie des 24 heures jusqu'à 9 h ce jour."),
+        "Rain to 9 am", "Pluie jusqu'à 9 h", "mm", 0, 1_000, example=3.2,
+        help=Text("Rain in the 24 hours to 9 am today.", "Pluie des 24 heures jusqu'à 9 h ce jour."),
     )  # fmt: skip
-    evaporation: float | None = _number("Evaporation", "Évaporation", "mm", 0, 200, 4.2)
-    sunshine: float | None = _number("Sunshine", "Ensoleillement", "h", 0, 24, 5.1)
-    gust_direction: Direction | None = _wind("Direction of the strongest gust", "Direction de la plus forte rafale", "S")
-    gust_speed: float | None = _number("Speed of the strongest gust", "Vitesse de la plus forte rafale", "km/h", 0, 400, 46)
+    evaporation: float | None = _number("Evaporation", "Évaporation", "mm", 0, 200, example=4.2)
+    sunshine: float | None = _number("Sunshine", "Ensoleillement", "h", 0, 24, example=5.1)
+    gust_direction: Direction | None = _wind(
+        "Direction of the strongest gust", "Direction de la plus forte rafale", "S"
+    )
+    gust_speed: float | None = _number(
+        "Speed of the strongest gust", "Vitesse de la plus forte rafale", "km/h", 0, 400, example=46
+    )
     wind_direction_9am: Direction | None = _wind("Wind at 9 am", "Vent à 9 h", "SW")
     wind_direction_3pm: Direction | None = _wind("Wind at 3 pm", "Vent à 15 h", "SSE")
-    wind_speed_9am: float | None = _number("Wind speed at 9 am", "Vitesse du vent à 9 h", "km/h", 0, 200, 13)
-    wind_speed_3pm: float | None = _number("Wind speed at 3 pm", "Vitesse du vent à 15 h", "km/h", 0, 200, 24)
-    humidity_9am: float | None = _number("Humidity at 9 am", "Humidité à 9 h", "%", 0, 100, 82)
-    humidity_3pm: float | None = _number("Humidity at 3 pm", "Humidité à 15 h", "%", 0, 100, 71)
-    pressure_9am: float | None = _number("Pressure at 9 am", "Pression à 9 h", "hPa", 850, 1_100, 1_012.4)
-    pressure_3pm: float | None = _number("Pressure at 3 pm", "Pression à 15 h", "hPa", 850, 1_100, 1_010.8)
-    cloud_9am: float | None = _number("Cloud at 9 am", "Nébulosité à 9 h", "oktas", 0, 9, 7)
-    cloud_3pm: float | None = _number("Cloud at 3 pm", "Nébulosité à 15 h", "oktas", 0, 9, 6)
-    temperature_9am: float | None = _number("Temperature at 9 am", "Température à 9 h", "°C", -30, 60, 18.2)
-    temperature_3pm: float | None = _number("Temperature at 3 pm", "Température à 15 h", "°C", -30, 60, 20.6)
+    wind_speed_9am: float | None = _number("Wind speed at 9 am", "Vitesse du vent à 9 h", "km/h", 0, 200, example=13)
+    wind_speed_3pm: float | None = _number("Wind speed at 3 pm", "Vitesse du vent à 15 h", "km/h", 0, 200, example=24)
+    humidity_9am: float | None = _number("Humidity at 9 am", "Humidité à 9 h", "%", 0, 100, example=82)
+    humidity_3pm: float | None = _number("Humidity at 3 pm", "Humidité à 15 h", "%", 0, 100, example=71)
+    pressure_9am: float | None = _number("Pressure at 9 am", "Pression à 9 h", "hPa", 850, 1_100, example=1_012.4)
+    pressure_3pm: float | None = _number("Pressure at 3 pm", "Pression à 15 h", "hPa", 850, 1_100, example=1_010.8)
+    cloud_9am: float | None = _number("Cloud at 9 am", "Nébulosité à 9 h", "oktas", 0, 9, example=7)
+    cloud_3pm: float | None = _number("Cloud at 3 pm", "Nébulosité à 15 h", "oktas", 0, 9, example=6)
+    temperature_9am: float | None = _number("Temperature at 9 am", "Température à 9 h", "°C", -30, 60, example=18.2)
+    temperature_3pm: float | None = _number("Temperature at 3 pm", "Température à 15 h", "°C", -30, 60, example=20.6)

@@ -28,7 +28,7 @@ _OFTEN_MISSING = ("evaporation", "sunshine", "cloud_9am", "cloud_3pm")
 
 
 def write(folder: Path, *, seed: int, rows: int, start: str, days: int, drift: Sequence[str] = ()) -> list[Path]:
-    """Write about ``rows`` rows: as many stations as ``days`` days from ``start`` (ISO) allow, at least one, at most all.
+    """Write about ``rows`` rows: as many stations as ``days`` days from ``start`` (ISO) allow, one at least.
 
     Raises:
         VigieError: a drift that there is not.
@@ -39,7 +39,7 @@ def write(folder: Path, *, seed: int, rows: int, start: str, days: int, drift: S
     draw = np.random.default_rng([seed, rows, days])
     order = [*_FIRST, *(name for name in NAMES if name not in _FIRST)]
     chosen = sorted(order[: min(max(1, round(rows / days)), len(NAMES))])
-    stations = np.array([NAMES.index(name) for name in chosen])  # type: ignore[arg-type]
+    stations = np.array([NAMES.index(name) for name in chosen])
     dates = pd.date_range(start, periods=days)
     first_day = int(np.datetime64(start, "D").astype(np.int64))
     weather = make(draw, stations, first_day, days, drift)
@@ -57,7 +57,9 @@ def write(folder: Path, *, seed: int, rows: int, start: str, days: int, drift: S
     return written
 
 
-def _table(draw: np.random.Generator, weather: Weather, names: list[str], dates: pd.DatetimeIndex, faulty: bool) -> pd.DataFrame:
+def _table(
+    draw: np.random.Generator, weather: Weather, names: list[str], dates: pd.DatetimeIndex, faulty: bool
+) -> pd.DataFrame:
     """One row per station and day, in the request's fields, and ``tomorrow``, the rain measured on the next morning."""
     shape = weather.wet_9am.shape
     south = -np.array([STATIONS[name].latitude for name in names])[None, :]
@@ -91,7 +93,9 @@ def _table(draw: np.random.Generator, weather: Weather, names: list[str], dates:
     }
     lacking = np.array([_own_number(name) for name in names])[None, :]
     for number, (field, made) in enumerate(values.items()):
-        whole = np.round(made, 0) if field.startswith(("humidity", "cloud", "wind_speed", "gust")) else np.round(made, 1)
+        whole = (
+            np.round(made, 0) if field.startswith(("humidity", "cloud", "wind_speed", "gust")) else np.round(made, 1)
+        )
         share = 0.35 if field in _OFTEN_MISSING else 0.02
         never = field in _OFTEN_MISSING and (lacking + number) % 4 == 0
         values[field] = np.where(never | (draw.random(shape) < share), np.nan, whole)
@@ -106,7 +110,7 @@ def _table(draw: np.random.Generator, weather: Weather, names: list[str], dates:
     for wind in WINDS:
         turn = np.round(11 - 2.5 * noon + noise(2.5)).astype(np.int64) % len(DIRECTIONS)
         words = np.array(DIRECTIONS, dtype=object)[turn.reshape(-1)]
-        table[wind] = np.where(draw.random(len(table)) < 0.04, None, words)
+        table[wind] = np.where(draw.random(len(table)) < 0.04, "", words)
     return table
 
 
@@ -120,13 +124,12 @@ def _long(table: pd.DataFrame) -> pd.DataFrame:
     for field, column in LONG.items():
         made[column] = table[field]
     for column, fell in (("RainToday", table["rainfall"]), ("RainTomorrow", table["tomorrow"])):
-        made[column] = np.where(fell.isna(), None, np.where(fell > RAINY_MM, "Yes", "No"))
-    made["RainTomorrow"] = made["RainTomorrow"].where(table["rainfall"].notna())
-    return made
+        made[column] = np.where(fell.isna(), "", np.where(fell > RAINY_MM, "Yes", "No"))
+    return made.replace("", np.nan)
 
 
 def _monthly(station: str, table: pd.DataFrame) -> str:
-    """One station's month as the Bureau writes it: text above the header, an empty first column, a calm wind in words."""
+    """One station's month as the Bureau writes it: text above the header, an empty first column, ``Calm``."""
     month = table["date"].iloc[0].strftime("%B %Y")
     head = [
         f'"Daily Weather Observations for {station}, Australia for {month}"',

@@ -98,7 +98,13 @@ REGIONS: dict[str, str] = {
 }
 """Station -> region of the subgroups."""
 
-_OTHER_NAMES = {"pearce": "PearceRAAF", "nhill": "Nhil", "viewbank": "Watsonia", "yulara": "Uluru", "bellambi": "Wollongong"}
+_OTHER_NAMES = {
+    "pearce": "PearceRAAF",
+    "nhill": "Nhil",
+    "viewbank": "Watsonia",
+    "yulara": "Uluru",
+    "bellambi": "Wollongong",
+}
 _BY_LETTERS: dict[str, str] = {name.lower(): name for name in NAMES} | _OTHER_NAMES
 
 

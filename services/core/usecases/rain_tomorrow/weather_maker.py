@@ -36,7 +36,9 @@ class Weather:
     """(days, 1): 1 at midsummer, -1 at midwinter."""
 
 
-def make(draw: np.random.Generator, stations: NDArray[np.int64], first_day: int, days: int, drift: Collection[str]) -> Weather:
+def make(
+    draw: np.random.Generator, stations: NDArray[np.int64], first_day: int, days: int, drift: Collection[str]
+) -> Weather:
     """What happens at ``stations`` (numbers) over ``days`` days from ``first_day`` (days since 1970)."""
     shape = np.random.default_rng(20_081_201)
     length, tilt = shape.uniform(18, 70, _WAVES), shape.normal(0, 0.05, _WAVES)

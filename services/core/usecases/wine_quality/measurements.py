@@ -27,7 +27,9 @@ class Measurement(NamedTuple):
 
 MEASUREMENTS: Mapping[str, Measurement] = {
     "fixed_acidity": Measurement("fixed acidity", Text("Fixed acidity", "Acidité fixe"), "g/l", 0, 30, 7.4),
-    "volatile_acidity": Measurement("volatile acidity", Text("Volatile acidity", "Acidité volatile"), "g/l", 0, 4, 0.43),
+    "volatile_acidity": Measurement(
+        "volatile acidity", Text("Volatile acidity", "Acidité volatile"), "g/l", 0, 4, 0.43
+    ),
     "citric_acid": Measurement("citric acid", Text("Citric acid", "Acide citrique"), "g/l", 0, 4, 0.3),
     "residual_sugar": Measurement("residual sugar", Text("Residual sugar", "Sucre résiduel"), "g/l", 0, 300, 2.1),
     "chlorides": Measurement("chlorides", Text("Chlorides", "Chlorures"), "g/l", 0, 2, 0.071),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -23,7 +23,9 @@ def canonical(table: str, frame: pd.DataFrame) -> Checked:
     reason = pd.Series("", index=frame.index, dtype=object)
     for name, what in MEASUREMENTS.items():
         rows[name] = _number(frame[what.column])
-        reason = reason.mask(~rows[name].between(what.low, what.high), f"{what.column} is no number from {what.low:g} to {what.high:g}")
+        reason = reason.mask(
+            ~rows[name].between(what.low, what.high), f"{what.column} is no number from {what.low:g} to {what.high:g}"
+        )
     rows["quality"] = _number(frame["quality"])
     reason = reason.mask(~rows["quality"].isin(range(11)), "quality is no whole number from 0 to 10")
     more = rows["free_sulfur_dioxide"] > rows["total_sulfur_dioxide"]
@@ -41,8 +43,7 @@ def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     in ``GRADES``, NaN for a grade that is not among them."""
     rows = tables["wines"].drop(columns="line", errors="ignore")
     rows = rows.drop_duplicates(["colour", *NAMES], keep="last", ignore_index=True)
-    written = rows["colour"].str.cat([rows[name].map("{:.6g}".format) for name in NAMES], sep=";")
-    rows["wine"] = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in written]
+    rows["wine"] = [_identity(wine) for wine in rows[["colour", *NAMES]].itertuples(index=False)]
     rows["grade"] = rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)})
     rows["strength"] = pd.cut(rows["alcohol"], [-1, 10, 11.5, 100], labels=["light", "medium", "strong"]).astype("str")
     return rows.sort_values("wine", ignore_index=True)
@@ -56,6 +57,11 @@ def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:
 def context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
     """Nothing comes from outside."""
     return {}
+
+
+def _identity(wine: Iterable[object]) -> str:
+    text = ";".join(value if isinstance(value, str) else f"{value:.6g}" for value in wine)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _colours(frame: pd.DataFrame) -> pd.Series:
