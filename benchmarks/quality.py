@@ -122,9 +122,9 @@ def main() -> None:
         "# Quality on real data",
         "",
         "Written by `benchmarks/quality.py`; run it again to repeat every figure. The latest rows (without time,",
-        "some groups) are kept apart before anything is trained, and every contender is scored on them by the same code.",
-        "The references see the request's fields as they come: the average (median or class shares), a ridge or logistic",
-        "regression on one-hot words, XGBoost with 200 trees of depth 6 on ordinal codes and, where there are few rows,",
+        "some groups) are kept apart before anything is trained; the same code scores every contender on them. The",
+        "references see the request's fields as they come: the average (median or class shares), a ridge or logistic",
+        "regression on one-hot words, XGBoost with 200 trees of depth 6 on ordinal codes; where there are few rows,",
         "500 extremely randomised trees.",
         "",
     ]
