@@ -31,10 +31,11 @@ DISTINCT_CALLS = 200
 NOTES = """
 What is compared, and in whose favour:
 
-- Vigie reads and validates the request, computes the features, runs all boosters of all targets, applies
-  calibration and business rules, warns, counts and answers. Calls that arrive at the same moment share one
-  prediction (`services/prediction/gathering.py`); their answers are bit for bit those of single calls. The
-  second line keeps all of that but the columns, the features, the boosters and their calibration.
+- Vigie verifies the caller's API key, reads and validates the request, computes the features, runs all boosters
+  of all targets, applies calibration and business rules, warns, counts and answers. Calls that arrive at the same
+  moment share one prediction (`services/prediction/gathering.py`); their answers are bit for bit those of single
+  calls. The second line leaves out who calls, the third the columns, the features, the boosters and their
+  calibration.
 - `mlflow models serve` runs the same boosters; its pipeline is the usual one and makes fewer features. It gives
   no intervals, warnings or business rules.
 - MLServer runs one of the boosters alone on a ready matrix: no fields to validate, no features to compute. Its
@@ -43,7 +44,7 @@ What is compared, and in whose favour:
 
 Repeat it with `.venv/bin/python -m benchmarks.serving` (about five minutes; `--help` says the rest). MLServer is
 installed from the package index into an environment of its own below `VIGIE_HOME/benchmarks`. `wrk` comes with
-most distributions; without it an asyncio client is used, whose own limit is near that of Vigie's second line.
+most distributions; without it an asyncio client is used, whose own limit is near that of Vigie's third line.
 """
 
 
@@ -55,7 +56,8 @@ def main() -> None:
     bundle = Path(arguments.bundle) if arguments.bundle else simulated_bundle(use_case, work)
     calls = serving_pipeline.rows(use_case, bundle, DISTINCT_CALLS)
     field = [
-        contenders.vigie(use_case, bundle, work, calls, constant=False),
+        contenders.vigie(use_case, bundle, work, calls),
+        contenders.vigie(use_case, bundle, work, calls, unguarded=True),
         contenders.vigie(use_case, bundle, work, calls, constant=True),
     ]
     if not arguments.vigie_only:
@@ -67,10 +69,10 @@ def main() -> None:
         for one in field:
             print(f"starting {one.name}")
             stack.enter_context(contenders.running(one, work / "logs"))
-            measure(one.url, one.bodies, 1)
+            measure(one.url, one.bodies, 1, one.headers)
         for number in range(arguments.rounds):
             for one in field:
-                found = measure(one.url, one.bodies, arguments.seconds)
+                found = measure(one.url, one.bodies, arguments.seconds, one.headers)
                 measured[one.name].append(found)
                 latency = f"p50 {found.p50:7.2f}  p99 {found.p99:7.2f} ms"
                 print(f"round {number + 1}: {one.name:36s} {found.rate:8.0f}/s  {latency}")

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import serving_pipeline
+from benchmarks.serving_vigie import KEY
 from services.core.bundle.manifest import read_manifest
 from services.core.usecases.contract import UseCase
 
@@ -38,21 +39,30 @@ class Contender:
     bodies: Sequence[str]
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every request."""
 
 
-def vigie(use_case: UseCase, bundle: Path, work: Path, calls: pd.DataFrame, *, constant: bool) -> Contender:
+def vigie(
+    use_case: UseCase, bundle: Path, work: Path, calls: pd.DataFrame, *, constant: bool = False, unguarded: bool = False
+) -> Contender:
+    """``unguarded``: it asks nobody who calls, which shows what asking costs."""
     port = free_port()
+    name = "vigie" + (", features and model taken out" if constant else ", open to everybody" if unguarded else "")
+    what = "the same route answering with constant values" if constant else "POST predict, all targets"
     bodies = [json.dumps(_present(row)) for row in calls.to_dict("records")]
-    home = work / ("constant" if constant else "vigie")
-    arguments = [use_case.name, str(bundle), str(home), str(port), *(["--constant"] if constant else [])]
+    home = work / ("constant" if constant else "open" if unguarded else "vigie")
+    arguments = [use_case.name, str(bundle), str(home), str(port)]
+    arguments += ["--constant"] * constant + ["--open"] * unguarded
     return Contender(
-        name="vigie, features and model taken out" if constant else "vigie",
-        what="the same route answering with constant values" if constant else "POST predict, all targets",
+        name=name,
+        what=what + ("; nobody is asked who calls" if unguarded else ", with an API key"),
         command=[sys.executable, "-m", "benchmarks.serving_vigie", *arguments],
         health=f"http://127.0.0.1:{port}/v1/{use_case.name}",
         url=f"http://127.0.0.1:{port}/v1/{use_case.name}/predict",
         bodies=bodies,
         folder=CHECKOUT,
+        headers={} if unguarded else {"X-API-Key": KEY},
     )
 
 
@@ -149,12 +159,12 @@ def running(contender: Contender, logs: Path) -> Iterator[None]:
 
 def _wait(contender: Contender, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_SECONDS
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **contender.headers}
     while True:
         if process.poll() is not None or time.monotonic() > until:
             raise SystemExit(f"{contender.name} did not start. The end of its log:\n{log.read_text()[-3_000:]}")
         try:
-            answer = httpx.get(contender.health, timeout=5)
+            answer = httpx.get(contender.health, headers=contender.headers, timeout=5)
             started = answer.status_code == 200
             if started and contender.name.startswith("vigie"):
                 # Measured once the champion serves and what explanations need is loaded.

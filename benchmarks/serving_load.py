@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ local lines, bodies, turn = io.open("{bodies}"), {{}}, 0
 for line in lines:lines() do bodies[#bodies + 1] = line end
 function request()
   turn = turn % #bodies + 1
-  return wrk.format("POST", nil, {{["Content-Type"] = "application/json"}}, bodies[turn])
+  return wrk.format("POST", nil, {{{headers}}}, bodies[turn])
 end
 function done(summary, latency)
   local e = summary.errors
@@ -51,24 +51,28 @@ def tool() -> str:
     return "wrk" if shutil.which("wrk") else "asyncio client"
 
 
-def measure(url: str, bodies: Sequence[str], seconds: float) -> Measured:
-    """POST the JSON bodies in turn over 8 connections."""
+def measure(url: str, bodies: Sequence[str], seconds: float, headers: Mapping[str, str] | None = None) -> Measured:
+    """POST the JSON bodies in turn over 8 connections, each with these headers."""
+    given = {"Content-Type": "application/json", **(headers or {})}
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "bodies.jsonl"
         lines.write_text("\n".join(bodies) + "\n")
         if tool() == "wrk":
             script = Path(folder) / "load.lua"
-            script.write_text(_SCRIPT.format(bodies=lines))
+            script.write_text(
+                _SCRIPT.format(bodies=lines, headers=", ".join(f'["{k}"] = "{v}"' for k, v in given.items()))
+            )
             command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script), url]
         else:
-            command = [sys.executable, __file__, url, str(lines), str(seconds)]
+            command = [sys.executable, __file__, url, str(lines), str(seconds), json.dumps(given)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     found = json.loads(done.stdout.rpartition("JSON ")[2])
     return Measured(found["requests"] / found["seconds"], found["p50"], found["p99"], found["errors"])
 
 
-async def _client(url: str, bodies: list[str], seconds: float) -> None:
+async def _client(url: str, bodies: list[str], seconds: float, headers: Mapping[str, str]) -> None:
     address = urlsplit(url)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     taken: list[float] = []
     errors = 0
     until = time.perf_counter() + seconds
@@ -82,7 +86,7 @@ async def _client(url: str, bodies: list[str], seconds: float) -> None:
             turn += 1
             began = time.perf_counter()
             writer.write(
-                f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Type: application/json\r\n"
+                f"POST {address.path} HTTP/1.1\r\nHost: {address.netloc}\r\n{lines}"
                 f"Content-Length: {len(body)}\r\n\r\n".encode()
                 + body
             )
@@ -101,4 +105,5 @@ async def _client(url: str, bodies: list[str], seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_client(sys.argv[1], Path(sys.argv[2]).read_text().splitlines(), float(sys.argv[3])))
+    given = json.loads(sys.argv[4])
+    asyncio.run(_client(sys.argv[1], Path(sys.argv[2]).read_text().splitlines(), float(sys.argv[3]), given))

@@ -1,5 +1,8 @@
 """The prediction service on one bundle, as ``python -m services.prediction`` would run it:
-``python -m benchmarks.serving_vigie USE_CASE BUNDLE HOME PORT [--constant]``.
+``python -m benchmarks.serving_vigie USE_CASE BUNDLE HOME PORT [--constant] [--open]``.
+
+It lets in who shows ``KEY``, verified with an access list on disk as while the gateway is down; ``--open`` asks
+nobody.
 
 ``--constant`` takes the features and the model out: after the first answer every request gets the same
 values. Reading, validation, warnings, business rules, envelope, counting and HTTP stay as they are."""
@@ -10,15 +13,23 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from services.core.access.access_list import AccessListDocument, KeyEntry, KeySet
+from services.core.access.keys import digest
+from services.core.access.list_file import ListFile
+from services.core.access.roles import Role
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.logs import configure_logs
 from services.prediction.__main__ import run
 from services.prediction.app import create_app
 from services.prediction.models import Model, Row
 from services.prediction.settings import PredictionSettings
+
+KEY = f"vig_abcdefghijkl_{'a' * 43}"
+"""An API key of the benchmark's own."""
 
 
 class ConstantModel(Model):
@@ -57,7 +68,15 @@ class _OneBundle:
 def main() -> None:
     use_case, bundle, home, port = sys.argv[1:5]
     configure_logs("prediction")
-    settings = PredictionSettings.model_validate({"VIGIE_HOME": home, "prediction_port": int(port)})
+    given = {"VIGIE_HOME": home, "prediction_port": int(port), "gateway_url": "http://127.0.0.1:9"}
+    secret = {"service_token": "nothing-answers-at-this-address-"}
+    access = {"prediction_access": "open" if "--open" in sys.argv else "required"}
+    settings = PredictionSettings.model_validate({**given, **secret, **access})
+    entry = KeyEntry(
+        id="abcdefghijkl", sha256=digest(KEY), name="benchmark", role=Role.DISPATCHER, centre="north", centres="*"
+    )
+    listed = AccessListDocument(issued_at=datetime.now(UTC), jwks=KeySet(keys=[]), keys=[entry])
+    ListFile(settings.home.access_list).save(listed)
     registry = _OneBundle(use_case, Path(bundle))
     run(create_app(settings, lambda: registry, load=ConstantModel if "--constant" in sys.argv else Model), settings)
 

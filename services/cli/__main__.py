@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 import typer
 
-from services.cli import data, demo, doctor, models, pipeline, platform, test
+from services.cli import audit, backup, data, demo, doctor, init, keys, models, pipeline, platform, test, users
 from services.cli.console import fail
 from services.core.errors import VigieError
 from services.core.logs import configure_logs
@@ -22,11 +22,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command(rich_help_panel="Start here")(demo.demo)
+app.command(rich_help_panel="Start here")(init.init)
 app.command(name="test", rich_help_panel="Start here")(test.run_tests)
 app.command(rich_help_panel="Start here")(doctor.doctor)
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "The platform": (platform.up, platform.down, platform.status),
+    "The platform": (platform.up, platform.down, platform.status, backup.backup, backup.restore),
     "From raw files to a serving model": (
         pipeline.run,
         pipeline.ingest,
@@ -42,6 +43,8 @@ for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.add_typer(data.app, name="data", rich_help_panel="Data")
+for name, group in {"users": users.app, "keys": keys.app, "audit": audit.app}.items():
+    app.add_typer(group, name=name, rich_help_panel="Access")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import typer
 from services.core.usecases import registry
 
 
-def _known(value: str) -> str:
+def known_use_case(value: str) -> str:
     registry.get(value)
     return value
 
@@ -20,7 +20,7 @@ UseCaseName = Annotated[
     typer.Argument(
         metavar="USE_CASE",
         help="One of " + ", ".join(registry.names()) + ".",
-        callback=_known,
+        callback=known_use_case,
         autocompletion=registry.names,
     ),
 ]

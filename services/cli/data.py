@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.cli.arguments import UseCaseName
-from services.cli.console import out, step
+from services.cli.arguments import UseCaseName, known_use_case
+from services.cli.console import err, out, step
 from services.core.errors import VigieError
 from services.core.settings import settings
 from services.core.usecases import registry as use_cases
@@ -67,3 +68,34 @@ def gc(
     kept = [registry.lock_file(version) for name in use_cases.names() for version in registry.versions(name)]
     removed = collect_garbage(home, kept, dry_run=dry_run)
     out.print(f"{'would remove' if dry_run else 'removed'} {removed}")
+
+
+@app.command(name="erase-calls")
+def erase_calls(
+    use_case: Annotated[str, typer.Option("--use-case", help="Whose calls.", callback=known_use_case)],
+    incident: Annotated[str, typer.Option(help="The centre's id of the incident; with --centre.")] = "",
+    centre: Annotated[str, typer.Option(help="The centre that the incident belongs to.")] = "",
+    before: Annotated[
+        datetime | None, typer.Option(help="Everything that came before this day (UTC).", formats=["%Y-%m-%d"])
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Erase logged calls and their outcomes: those of one incident, or all that came before a day."""
+    from services.core.calls.retention import erase_before, erase_incident  # noqa: PLC0415
+    from services.core.calls.settings import calls_settings  # noqa: PLC0415
+
+    chosen = calls_settings()
+    if before is not None and not incident and not centre:
+        erased = erase_before(chosen, use_case, before.replace(tzinfo=UTC), dry_run=dry_run)
+    elif before is None and incident and centre:
+        erased = erase_incident(chosen, use_case, centre, incident, dry_run=dry_run)
+    else:
+        raise VigieError(
+            "It is not clear what to erase.", expected="--incident with --centre, or --before with a day and no other"
+        )
+    out.print(f"{'would erase' if dry_run else 'erased'} {erased}")
+    waiting = [*chosen.home.journal.glob("*/*.jsonl")] if chosen.home.journal.is_dir() else []
+    if any(path.stat().st_size for path in waiting):
+        err.print(
+            "Calls still wait on disk for the database, or lie in journal/dead-letters: see docs/prediction-log.md."
+        )

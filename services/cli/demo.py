@@ -19,8 +19,9 @@ from services.cli.arguments import Source
 from services.cli.console import err, out, step
 from services.cli.models import example_payload
 from services.cli.pipeline import run_chain
-from services.cli.platform import answers, free_port
 from services.cli.processes import wait_until
+from services.cli.programs import free_port
+from services.cli.starting import answers
 from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.settings import CHECKOUT, settings
@@ -61,7 +62,14 @@ def _prediction(home: Home, promoted: Set[str]) -> Iterator[str]:
     address = f"http://127.0.0.1:{port}"
     home.logs.mkdir(parents=True, exist_ok=True)
     log = home.logs / "prediction.log"
-    environment = {**os.environ, "VIGIE_HOME": str(home.root), "VIGIE_PREDICTION_PORT": str(port)}
+    # No gateway runs here that knows who may call: everybody on this machine may.
+    environment = {
+        **os.environ,
+        "VIGIE_HOME": str(home.root),
+        "VIGIE_PREDICTION_PORT": str(port),
+        "VIGIE_PREDICTION_HOST": "127.0.0.1",
+        "VIGIE_PREDICTION_ACCESS": "open",
+    }
     with log.open("wb") as stream:
         process = subprocess.Popen(
             [sys.executable, "-m", "services.prediction"],
@@ -72,9 +80,11 @@ def _prediction(home: Home, promoted: Set[str]) -> Iterator[str]:
         )
         try:
             with step(f"prediction service at {address} serves the champions"):
-                if not wait_until(lambda: _serves(address, promoted), seconds=60):
+                if not wait_until(lambda: _serves(address, promoted), seconds=180):
                     tail = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-                    raise VigieError(f"The prediction service did not serve the champions within 60 s:\n{tail}")
+                    raise VigieError(
+                        f"The prediction service did not serve the champions within three minutes:\n{tail}"
+                    )
             yield address
         finally:
             process.terminate()

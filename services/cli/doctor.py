@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from importlib import metadata
@@ -29,7 +30,7 @@ class Finding:
 
 
 def doctor() -> None:
-    """Check Python, packages, disk, memory and ports, and say what to do."""
+    """Check Python, packages, disk, memory, ports, secrets and Docker, and say what to do."""
     findings = examine(settings())
     table = Table("check", "found", "what to do", box=None, pad_edge=False)
     for finding in findings:
@@ -41,6 +42,8 @@ def doctor() -> None:
 
 
 def examine(chosen: Settings) -> list[Finding]:
+    from services.cli.programs import Ports  # noqa: PLC0415 - supervisor's client is not needed elsewhere here
+
     home = chosen.home.root
     return [
         _python(),
@@ -48,8 +51,10 @@ def examine(chosen: Settings) -> list[Finding]:
         _writable(home),
         _disk(home),
         _memory(),
-        port("registry", chosen.registry_port, home),
-        port("prediction", chosen.prediction_port, home),
+        private("secrets", home / "secrets.env"),
+        private("Compose's secrets", CHECKOUT / ".env"),
+        *(port(part, number, home) for part, number in Ports().wanted().items()),
+        docker(),
     ]
 
 
@@ -111,10 +116,37 @@ def _memory() -> Finding:
     available = psutil.virtual_memory().available
     return Finding(
         "memory",
-        available >= 2 * _GIB,
+        available >= 4 * _GIB,
         f"{available / _GIB:.1f} GiB available",
-        "end other programs: training takes up to 2 GiB",
+        "end other programs, or use ./vigie up --without airflow: the whole platform takes about 3 GiB while it trains",
     )
+
+
+def private(what: str, file: Path) -> Finding:
+    """Made at the first start, and nobody else's to read."""
+    if not file.exists():
+        return Finding(what, True, "none yet; the first start makes them")
+    good = file.stat().st_mode & 0o077 == 0
+    return Finding(what, good, f"{file}{'' if good else ' can be read by others'}", f"run: chmod 600 {file}")
+
+
+def docker() -> Finding:
+    """Whether Compose could be used; ``./vigie up`` needs no Docker."""
+    try:
+        done = subprocess.run(
+            ["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False, timeout=10
+        )
+        engine = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=10)
+    except FileNotFoundError:
+        return Finding("Docker", True, "not installed; needed for Docker Compose alone, not for ./vigie up")
+    except subprocess.TimeoutExpired:
+        return Finding("Docker", False, "does not answer", "restart the Docker engine")
+    version = done.stdout.strip().removeprefix("v")
+    if done.returncode != 0 or version.startswith("1."):
+        return Finding("Docker", False, f"Compose {version or 'is missing'}", "install Compose v2")
+    if engine.returncode != 0:
+        return Finding("Docker", True, f"Compose {version}; no engine runs, ./vigie up needs none")
+    return Finding("Docker", True, f"Compose {version}, engine runs")
 
 
 def port(service: str, number: int, home: Path) -> Finding:

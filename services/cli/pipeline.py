@@ -109,9 +109,18 @@ def run_stage(home: Home, use_case: str, last: str, *, source: str | None = None
     new raw files are acquired first."""
     from services.core.pipeline.run import run_stages  # noqa: PLC0415 - heavy, and not every command needs it
 
-    prepare: Callable[[Path], None] | None = None
-    if source is not None:
-        prepare = _acquiring(home, use_case, source, fresh)
+    acquire = _acquiring(home, use_case, source, fresh) if source is not None else None
+    # Outcomes come in with new files and with preprocessing itself; the later stages alone take what is there.
+    outcomes = last != "ingest" and (source is not None or last == "preprocess")
+
+    def prepare(workspace: Path) -> None:
+        if acquire is not None:
+            acquire(workspace)
+        if outcomes:
+            from services.core.calls.training_rows import export_outcomes  # noqa: PLC0415
+
+            err.print(f"  [dim]{export_outcomes(use_case, workspace)}[/]")
+
     titles = {item.name: item.title.en for item in STEPS}
     with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
         return run_stages(home, use_case, last, prepare=prepare, progress=lambda line: err.print(f"  [dim]{line}[/]"))

@@ -4,6 +4,7 @@ as a group. One supervisord per home, so that two homes run side by side."""
 from __future__ import annotations
 
 import configparser
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,27 +25,80 @@ from supervisor.xmlrpc import SupervisorTransport
 from services.core.errors import VigieError
 from services.core.home import Home
 
+MARK = "VIGIE_PROCESS_OF"
+"""Stands in the environment of every process of a home and of all that they start, so that none is forgotten."""
+_WITH_ENVIRONMENT = ("/bin/sh", "-c", 'set -a; . "$0"; set +a; exec "$@"')
+"""Secrets come from a private file: on a command line and in supervisord's configuration they would show."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process to keep running. ``health`` is the address that answers 200 when it is ready."""
+    """A process to keep running, or with ``once`` one that ends. ``health`` is the address that answers 200
+    when it is ready (``health_password`` names the secret that it asks for); where it listens nowhere, ``check``
+    is the command that ends with 0. It is started when the programs ``after`` are ready or have ended."""
 
     name: str
     command: Sequence[str]
-    port: int
-    health: str
+    port: int = 0
+    health: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    restart: bool = True
+    check: Sequence[str] = ()
+    health_user: str = ""
+    health_password: str = ""
+    page: str = ""
+    """Path of what people open."""
+    after: Sequence[str] = ()
+    once: bool = False
+    grace: int = 15
+    """Seconds to end after SIGTERM, before its whole process group is killed."""
+
+    def kept(self) -> dict[str, Any]:
+        """What has to be known of it later on; no secret."""
+        return {
+            "port": self.port,
+            "health": self.health,
+            "check": list(self.check),
+            "health_user": self.health_user,
+            "health_password": self.health_password,
+            "page": self.page,
+            "after": list(self.after),
+            "once": self.once,
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     name: str
-    running: bool
+    status: str
+    """supervisord's word: STOPPED, STARTING, RUNNING, BACKOFF, EXITED, FATAL …"""
+    exit_status: int
     description: str
     pid: int
-    address: str
+    port: int
     health: str
+    check: tuple[str, ...]
+    health_user: str
+    health_password: str
+    page: str
+    after: tuple[str, ...]
+    once: bool
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}" if self.port else ""
+
+    @property
+    def running(self) -> bool:
+        return self.status in {"STARTING", "RUNNING"}
+
+    @property
+    def done(self) -> bool:
+        """A program that runs once has ended well."""
+        return self.once and self.status == "EXITED" and self.exit_status == 0
+
+    @property
+    def failed(self) -> bool:
+        return self.status == "FATAL" or (self.once and self.status == "EXITED" and self.exit_status != 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +114,24 @@ class Processes:
         return self.home.processes / "supervisord.conf"
 
     @property
-    def _addresses(self) -> Path:
-        return self.home.processes / "addresses.json"
+    def _programs(self) -> Path:
+        return self.home.processes / "programs.json"
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(str(self.home.root).encode()).hexdigest()[:16]
 
     @property
     def _socket(self) -> Path:
         # A socket's path may have 107 bytes; a home's path may be longer.
-        name = hashlib.sha256(str(self.home.root).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"vigie-{os.getuid()}-{name}.sock"
+        return Path(tempfile.gettempdir()) / f"vigie-{os.getuid()}-{self._digest}.sock"
 
-    def _ask(self, method: str) -> Any:
-        """Call the supervisor's API over its socket."""
+    @contextlib.contextmanager
+    def _supervisor(self) -> Iterator[Any]:
+        """The supervisor's API over its socket."""
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
         with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
-            return getattr(proxy.supervisor, method)()
+            yield proxy.supervisor
 
     def pid(self) -> int | None:
         """The supervisor of this home, if it is alive."""
@@ -85,17 +143,16 @@ class Processes:
         return pid if str(self._configuration) in command else None
 
     def owns(self, port: int) -> bool:
-        return self.pid() is not None and any(item["port"] == port for item in self._read_addresses().values())
+        return self.pid() is not None and any(item["port"] == port for item in self._read_programs().values())
 
     def start(self, programs: Sequence[Program]) -> None:
-        """Write the configuration and start the supervisor, which starts the programs."""
+        """Write the configuration and start the supervisor; ``begin`` then starts the programs. What a
+        supervisor that was killed left running is ended first."""
         for folder in (self.home.processes, self.home.logs):
             folder.mkdir(parents=True, exist_ok=True)
+        _end(self.left_over(), patience=5)
         self._write(programs)
-        addresses = {
-            p.name: {"port": p.port, "url": f"http://127.0.0.1:{p.port}", "health": p.health} for p in programs
-        }
-        self._addresses.write_text(json.dumps(addresses, indent=2))
+        self._programs.write_text(json.dumps({program.name: program.kept() for program in programs}, indent=2))
         done = subprocess.run(
             [str(Path(sys.executable).with_name("supervisord")), "-c", str(self._configuration)],
             capture_output=True,
@@ -107,50 +164,92 @@ class Processes:
                 f"The processes could not be started: {(done.stderr or done.stdout).strip()[-500:]}",
                 action=f"Look into {self.home.logs}.",
             )
+        wait_until(self._listens, seconds=10)
 
-    def stop(self, *, patience: float = 30.0) -> bool:
-        """Stop all programs and the supervisor; whether there was anything to stop."""
-        pid = self.pid()
-        if pid is None:
-            return False
-        process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
+    def _listens(self) -> bool:
         try:
-            self._ask("shutdown")
+            with self._supervisor() as supervisor:
+                supervisor.getState()
         except (OSError, xmlrpc.client.Error):
-            process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=patience)
-        for left in alive:
-            left.kill()
-        psutil.wait_procs(alive, timeout=5)
+            return False
         return True
 
+    def begin(self, name: str) -> None:
+        """Start a program that does not run. Its supervisor's word for one that cannot start comes with
+        ``states``."""
+        with self._supervisor() as supervisor, contextlib.suppress(xmlrpc.client.Fault):
+            supervisor.startProcess(name, False)
+
+    def stop(self, *, patience: float = 60.0) -> bool:
+        """Stop all programs, the supervisor and everything they started; whether there was anything to
+        stop. What ignores its signal is killed."""
+        pid = self.pid()
+        if pid is None:
+            return _end(self.left_over(), patience=10) > 0
+        process = psutil.Process(pid)
+        family = {process, *process.children(recursive=True), *self.left_over()}
+        try:
+            with self._supervisor() as supervisor:
+                supervisor.stopAllProcesses(False)  # at once: a shutdown alone takes one after the other
+                wait_until(lambda: not self._moving(), seconds=patience)
+                supervisor.shutdown()
+        except (OSError, xmlrpc.client.Error):
+            process.terminate()
+        with contextlib.suppress(psutil.TimeoutExpired):
+            process.wait(10)
+        _, alive = psutil.wait_procs(family, timeout=2)
+        _kill([*alive, *self.left_over()])
+        return True
+
+    def _moving(self) -> bool:
+        return any(state.status in {"STARTING", "RUNNING", "BACKOFF", "STOPPING"} for state in self.states())
+
+    def left_over(self) -> list[psutil.Process]:
+        """Every process that carries this home's mark, whoever its parent is now."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.environ().get(MARK) == self._digest:
+                    found.append(process)
+        return found
+
     def states(self) -> list[State]:
-        addresses = self._read_addresses()
+        programs = self._read_programs()
         known: dict[str, Any] = {}
         if self.pid() is not None:
-            known = {info["name"]: info for info in self._ask("getAllProcessInfo")}
-        return [
-            State(
-                name=name,
-                running=known.get(name, {}).get("statename") in {"STARTING", "RUNNING"},
-                description=known.get(name, {}).get("description", "stopped"),
-                pid=known.get(name, {}).get("pid", 0),
-                address=item["url"],
-                health=item["health"],
+            with self._supervisor() as supervisor:
+                known = {info["name"]: info for info in supervisor.getAllProcessInfo()}
+        states = []
+        for name, item in programs.items():
+            info = known.get(name, {})
+            states.append(
+                State(
+                    name=name,
+                    status=info.get("statename", "STOPPED"),
+                    exit_status=info.get("exitstatus", 0),
+                    description=info.get("description", "stopped"),
+                    pid=info.get("pid", 0),
+                    **{**item, "check": tuple(item["check"]), "after": tuple(item["after"])},
+                )
             )
-            for name, item in addresses.items()
-        ]
+        return states
+
+    def with_environment(self, name: str, command: Sequence[str]) -> list[str]:
+        """``command`` as run with the environment of the program ``name``."""
+        return [*_WITH_ENVIRONMENT, str(self._environment(name)), *command]
 
     def log(self, name: str) -> Path:
         return self.home.logs / f"{name}.log"
 
-    def _read_addresses(self) -> dict[str, Any]:
+    def _environment(self, name: str) -> Path:
+        return self.home.processes / f"{name}.env"
+
+    def _read_programs(self) -> dict[str, Any]:
         try:
-            addresses: dict[str, Any] = json.loads(self._addresses.read_text())
+            programs: dict[str, Any] = json.loads(self._programs.read_text())
         except (OSError, ValueError):
             return {}
-        return addresses
+        return programs
 
     def _write(self, programs: Sequence[Program]) -> None:
         configuration = configparser.RawConfigParser()
@@ -166,17 +265,17 @@ class Processes:
             "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
         }
         for program in programs:
+            self._write_environment(program)
+            command = self.with_environment(program.name, program.command)
             configuration[f"program:{program.name}"] = {
-                # supervisord's own syntax for variables cannot hold every value; a shell's words can.
-                "command": shlex.join(
-                    ["env", *(f"{name}={value}" for name, value in program.environment.items()), *program.command]
-                ).replace("%", "%%"),
-                "autorestart": "true" if program.restart else "false",
-                "startsecs": "1",
+                "command": shlex.join(command).replace("%", "%%"),
+                "autostart": "false",
+                "autorestart": "false" if program.once else "true",
+                "startsecs": "0" if program.once else "1",
                 "startretries": "5",
                 "stopasgroup": "true",
                 "killasgroup": "true",
-                "stopwaitsecs": "15",
+                "stopwaitsecs": str(program.grace),
                 "redirect_stderr": "true",
                 "stdout_logfile": str(self.log(program.name)),
                 "stdout_logfile_maxbytes": "10MB",
@@ -185,8 +284,32 @@ class Processes:
         with self._configuration.open("w") as stream:
             configuration.write(stream)
 
+    def _write_environment(self, program: Program) -> None:
+        file = self._environment(program.name)
+        file.unlink(missing_ok=True)
+        values = {**program.environment, MARK: self._digest}
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.writelines(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 
-def wait_until(condition: Any, *, seconds: float, every: float = 0.2) -> bool:
+
+def _end(processes: Sequence[psutil.Process], *, patience: float) -> int:
+    """Ask processes to end, kill those that do not; how many there were."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=patience)
+    _kill(alive)
+    return len(processes)
+
+
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(processes, timeout=5)
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float, every: float = 0.2) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -6,6 +6,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +18,23 @@ from services.cli.console import err
 from services.core.settings import CHECKOUT
 
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("types", ("mypy", "services", "benchmarks")),
     ("lint", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
     ("import contracts", ("lint-imports",)),
-    ("types", ("mypy", "services", "benchmarks")),
 )
+END_TO_END = "tests/e2e"
+"""One stack for all of its tests, in order: never side by side."""
+NO_TESTS = 5
+"""pytest's exit code where nothing was selected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    name: str
+    code: int
+    seconds: float
+    output: bytes = b""
 
 
 def run_tests(
@@ -29,21 +44,66 @@ def run_tests(
     ] = None,
 ) -> None:
     """Lint, types, unit and integration tests: offline, on this machine's cores."""
-    failed = [name for name, command in CHECKS if not _passes(name, command)]
-    selection = [] if everything else ["-m", "not docker and not browser"]
-    tests = ("pytest", "-q", "-n", "auto", "--dist", "loadgroup", *selection, *(pytest_arguments or []))
-    if not _passes("tests", tests):
-        failed.append("tests")
+    results = _checks()
+    selections = suites(pytest_arguments or [], everything=everything)
+    tested = [_run(name, command) for name, command in selections]
+    for result in (*results, *tested):
+        err.print(f"{_word(result)} {result.name} [dim]{result.seconds:.0f} s[/]")
+    failed = [result.name for result in results if result.code] + failures(tested)
     if failed:
         err.print(f"[bold red]Failed:[/] {', '.join(failed)}")
         raise typer.Exit(1)
 
 
-def _passes(name: str, command: tuple[str, ...]) -> bool:
+def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, list[str]]]:
+    """Name and command of each of pytest's runs. Arguments that name files choose among the suites."""
+    named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
+    end_to_end = [argument for argument in named if argument.startswith(END_TO_END)]
+    others = [argument for argument in arguments if argument not in end_to_end]
+    side_by_side = ["pytest", "-q", "-n", "auto", "--dist", "loadgroup"]
+    if not everything:
+        return [("tests", [*side_by_side, "-m", "not docker and not browser", *arguments])]
+    found = []
+    if not named or len(end_to_end) < len(named):
+        found.append(("tests", [*side_by_side, f"--ignore={END_TO_END}", *others]))
+    if not named or end_to_end:
+        options = [argument for argument in others if argument not in named]
+        found.append(("end to end", ["pytest", "-q", "-n", "0", *(end_to_end or [END_TO_END]), *options]))
+    return found
+
+
+def failures(results: Sequence[Result]) -> list[str]:
+    """Which runs failed. Where a choice of tests leaves nothing to one of two runs, that is no failure."""
+    ran = [result for result in results if result.code != NO_TESTS]
+    return [result.name for result in (ran or results) if result.code]
+
+
+def _checks() -> list[Result]:
+    """Side by side: the slowest, mypy, keeps one core busy."""
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda check: _run(*check, shown=False), CHECKS))
+    for result in results:
+        if result.code:
+            err.print(f"[bold]── {result.name}[/]")
+            sys.stderr.write(result.output.decode(errors="replace"))
+    return results
+
+
+def _run(name: str, command: Sequence[str], *, shown: bool = True) -> Result:
     err.print(f"[bold]── {name}[/] [dim]{' '.join(command)}[/]")
     started = time.perf_counter()
     # The modules' own scripts stand beside this interpreter, whatever PATH says.
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, check=False)
-    err.print(f"[dim]{name}: {time.perf_counter() - started:.0f} s, exit {done.returncode}[/]")
-    return done.returncode == 0
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    done = subprocess.run(
+        command,
+        cwd=CHECKOUT,
+        env={**os.environ, "PATH": path},
+        check=False,
+        stdout=None if shown else subprocess.PIPE,
+        stderr=None if shown else subprocess.STDOUT,
+    )
+    return Result(name, done.returncode, time.perf_counter() - started, done.stdout or b"")
+
+
+def _word(result: Result) -> str:
+    return "[green]✓[/]" if result.code == 0 else f"[red]✗[/] (exit {result.code})"

@@ -20,3 +20,15 @@ class VigieError(Exception):
         if self.action:
             lines.append(f"What to do: {self.action}")
         return "\n".join(lines)
+
+
+class NotFoundError(VigieError):
+    """What was asked for is not there."""
+
+
+class ConflictError(VigieError):
+    """What was asked for does not go with what is there."""
+
+
+class UnavailableError(VigieError):
+    """Something that is needed does not answer now; later it may."""

@@ -62,6 +62,16 @@ class Home:
         return self.root / "serving" / use_case
 
     @property
+    def access_list(self) -> Path:
+        """Who may call, as the gateway said it last."""
+        return self.root / "serving" / "access-list.json"
+
+    @property
+    def journal(self) -> Path:
+        """Where prediction writes answers before they leave; replicas share it, each in a folder of its own."""
+        return self.root / "serving" / "journal"
+
+    @property
     def downloads(self) -> Path:
         return self.root / "downloads"
 

@@ -27,6 +27,12 @@ class Settings(BaseSettings):
     """SQLAlchemy address of the platform's database; without one the SQLite file below ``VIGIE_HOME``."""
     service_token: SecretStr | None = Field(default=None, min_length=32)
     """What the platform's services show each other. There is no default: ``./vigie init`` and ``./vigie up`` make one."""
+    gateway_url: str | None = None
+    """Where services find the gateway: who may call, and where audit entries go."""
+    access_poll_seconds: float = Field(default=10.0, gt=0, le=30)
+    """How often a service asks the gateway who may call. A revoked key works so much longer, at most."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses and networks, comma-separated, whose word about who calls is believed: the edge's."""
     registry_url: str | None = None
     """MLflow tracking server; without one the SQLite registry below ``VIGIE_HOME`` is used."""
     registry_port: int = Field(default=5500, ge=1, le=65535)

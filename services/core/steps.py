@@ -7,25 +7,51 @@ from dataclasses import dataclass
 
 from services.core.usecases.contract import Text
 
+REGISTRY = "registry"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """``stage`` steps are DVC stages: pure, from files to files. The others act on the registry and
-    are idempotent by the bundle's hash."""
+    are idempotent by the bundle's hash. ``service`` is the stage service whose jobs do it."""
 
     name: str
     title: Text
     stage: bool
+    service: str
+
+    @property
+    def lane(self) -> str:
+        """Jobs of one use case and one lane take turns. What acts on the registry does not wait for a
+        training that takes hours: a rollback is needed now."""
+        return self.service if self.stage else REGISTRY
 
 
 STEPS: tuple[Step, ...] = (
-    Step("ingest", Text("Read and validate raw files", "Lire et valider les fichiers bruts"), True),
-    Step("preprocess", Text("Make examples", "Construire les exemples"), True),
-    Step("train", Text("Train the models", "Entraîner les modèles"), True),
-    Step("evaluate", Text("Measure on later data", "Mesurer sur des données ultérieures"), True),
-    Step("gate", Text("Register and compare with the champion", "Enregistrer et comparer au champion"), False),
-    Step("promote", Text("Promote if the gate allows it", "Promouvoir si le contrôle l'autorise"), False),
+    Step("ingest", Text("Read and validate raw files", "Lire et valider les fichiers bruts"), True, "ingestion"),
+    Step("preprocess", Text("Make examples", "Construire les exemples"), True, "preprocessing"),
+    Step("train", Text("Train the models", "Entraîner les modèles"), True, "training"),
+    Step("evaluate", Text("Measure on later data", "Mesurer sur des données ultérieures"), True, "training"),
+    Step(
+        "gate", Text("Register and compare with the champion", "Enregistrer et comparer au champion"), False, "training"
+    ),
+    Step("promote", Text("Promote if the gate allows it", "Promouvoir si le contrôle l'autorise"), False, "training"),
 )
+
+FURTHER_JOBS: tuple[Step, ...] = (
+    Step("rollback", Text("Go back to the champion before", "Revenir au champion précédent"), False, "training"),
+    Step(
+        "housekeeping", Text("Remove what nothing needs any more", "Supprimer ce qui ne sert plus"), False, "ingestion"
+    ),
+)
+"""Jobs that stand outside the order. ``housekeeping`` is for ``ALL_USE_CASES``."""
+
+JOBS: dict[str, Step] = {step.name: step for step in (*STEPS, *FURTHER_JOBS)}
+"""Everything that a stage service can be asked to do."""
+
+ALL_USE_CASES = "all"
+"""The use case of a job that is for all of them."""
+FOR_ALL: frozenset[str] = frozenset({"housekeeping"})
 
 STAGES: tuple[str, ...] = tuple(step.name for step in STEPS if step.stage)
 
@@ -33,3 +59,8 @@ STAGES: tuple[str, ...] = tuple(step.name for step in STEPS if step.stage)
 def stages_through(last: str) -> tuple[str, ...]:
     """The DVC stages up to and including ``last``."""
     return STAGES[: STAGES.index(last) + 1]
+
+
+def jobs_of(service: str) -> tuple[str, ...]:
+    """What the stage service can be asked to do."""
+    return tuple(name for name, step in JOBS.items() if step.service == service)

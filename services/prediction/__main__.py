@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from services.core.errors import VigieError
 from services.core.logs import configure_logs
 from services.prediction.app import create_app
 from services.prediction.mlflow_champions import core_champions
@@ -31,11 +33,17 @@ def run(app: FastAPI, chosen: PredictionSettings) -> None:
     )
 
 
-def main() -> None:
+def main() -> int:
     configure_logs("prediction")
     chosen = settings()
-    run(create_app(chosen, lambda: core_champions(chosen)), chosen)
+    try:
+        app = create_app(chosen, lambda: core_champions(chosen))
+    except VigieError as error:
+        structlog.get_logger().error("prediction does not start", reason=str(error))
+        return 1
+    run(app, chosen)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,7 +4,7 @@ registry, no pandas; each answer is made from one ``Serving`` that is taken once
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from pydantic import ValidationError
@@ -16,7 +16,9 @@ from services.core.usecases.zones import in_zone
 from services.prediction.counters import Counters
 from services.prediction.explaining import baseline_explained
 from services.prediction.faults import Allowed, RefusedError, fault, refused
+from services.prediction.incidents import Incidents
 from services.prediction.models import Model, Row
+from services.prediction.recording import BatchRow
 from services.prediction.schemas import Source, finite
 from services.prediction.slots import Serving, Slot
 
@@ -25,6 +27,37 @@ log = structlog.get_logger(__name__)
 Fields = Mapping[str, Any]
 Call = tuple[Fields, str]
 """The validated fields of a request, and its id."""
+
+
+class Answered(NamedTuple):
+    """One call's answer."""
+
+    body: bytes
+    decisions: bytes
+    """JSON object, target -> decision, of the targets that decide."""
+
+
+class AnsweredBatch(NamedTuple):
+    body: bytes
+    envelope: bytes
+    """The body's JSON object without its rows."""
+    rows: list[BatchRow]
+
+
+class Decided(NamedTuple):
+    word: str
+    """What the first target that decides says, for the counters."""
+    by_target: bytes
+
+
+class _Row(NamedTuple):
+    """A valid row of a batch."""
+
+    position: int
+    request: dict[str, Any]
+    incident: str | None
+    fields: Fields
+
 
 _FAILED = {
     "code": "model_failed",
@@ -49,8 +82,9 @@ class Answering:
         self._batch_rows = batch_rows
         self._zone = use_case.zone or "UTC"
         self._times = [name for name, kind in kinds(self.request).items() if kind == "time"]
-        decides = [target.name for target in use_case.targets if isinstance(target.output, Probability)]
-        self._decides = decides[0] if decides else None
+        self.incidents = Incidents(use_case.request)
+        self._decides = [target.name for target in use_case.targets if isinstance(target.output, Probability)]
+        self._decided: dict[tuple[bool, ...], Decided] = {}
         self._refused_rows = counters.refused_rows.labels(use_case.name).inc
         self._observe_together = counters.together.labels(use_case.name).observe
         self._counted: dict[tuple[str, str, str], Callable[[float], None]] = {}
@@ -61,9 +95,10 @@ class Answering:
         Raises:
             RefusedError: it is not valid.
         """
-        return self.together([(self.fields(payload), request_id)])[0]
+        self.incidents.take(payload)
+        return self.together([(self.fields(payload), request_id)])[0].body
 
-    def together(self, calls: Sequence[Call]) -> list[bytes]:
+    def together(self, calls: Sequence[Call]) -> list[Answered]:
         """Answer validated calls with one prediction, all from one ``Serving``. A call that the model
         fails on is answered by the baseline, and the others are not touched by it."""
         serving = self.slot.serving
@@ -80,7 +115,7 @@ class Answering:
             return [self._rescued(model, calls[0])]
         return [self._answered(serving, source, call, found) for call, found in zip(calls, rows, strict=True)]
 
-    def batch(self, payload: Any, request_id: str) -> bytes:
+    def batch(self, payload: Any, request_id: str) -> AnsweredBatch:
         """Answer many requests with one prediction; rows that are not valid get their reasons.
 
         Raises:
@@ -99,10 +134,14 @@ class Answering:
             self._failed(model, request_id, len(rows))
             serving, source, warnings = Serving(), "baseline", [_FAILED]
             answers, decisions = self._answers(None, rows)
-        told = self._envelope(
-            serving, source, request_id, warnings=warnings, body={"errors": errors}, decisions=decisions
-        )
-        return told[:-1] + b',"answers":[' + b",".join(answers) + b"]}"
+        words = [decided.word for decided in decisions]
+        envelope = self._envelope(serving, source, request_id, warnings=warnings, body={}, decisions=words)
+        told = envelope[:-1] + b',"errors":' + to_json(errors) + b',"answers":[' + b",".join(answers) + b"]}"
+        recorded = [
+            BatchRow(row.position, row.request, row.incident, decided.by_target, answer)
+            for row, decided, answer in zip(rows, decisions, answers, strict=True)
+        ]
+        return AnsweredBatch(told, envelope, recorded)
 
     def explain(self, payload: Any, request_id: str) -> bytes:
         """Answer one request and say what each input adds to each target. Not for the event loop.
@@ -110,6 +149,7 @@ class Answering:
         Raises:
             RefusedError: the request is not valid.
         """
+        self.incidents.take(payload)
         fields = self.fields(payload)
         serving = self.slot.serving
         model = serving.model
@@ -132,7 +172,7 @@ class Answering:
         }
         body = {"answer": self.use_case.compose(values, facts, fields), "targets": targets}
         return self._envelope(
-            serving, source, request_id, warnings=warnings, body=body, decisions=[self._decision(values)]
+            serving, source, request_id, warnings=warnings, body=body, decisions=[self._decide(values).word]
         )
 
     def fields(self, payload: Any) -> Fields:
@@ -156,7 +196,7 @@ class Answering:
         self._refused_rows(1)
         raise RefusedError(422, faults)
 
-    def _rows(self, payload: Any) -> tuple[list[tuple[int, Fields]], list[dict[str, Any]]]:
+    def _rows(self, payload: Any) -> tuple[list[_Row], list[dict[str, Any]]]:
         limit = f"between 1 and {self._batch_rows} rows"
         if not isinstance(payload, dict) or not isinstance(payload.get("rows"), list):
             raise refused(422, "missing", "A batch is an object with a list of rows.", field="rows", allowed=limit)
@@ -165,43 +205,45 @@ class Answering:
         given = payload["rows"]
         if not 1 <= len(given) <= self._batch_rows:
             raise refused(422, "too_long", f"The batch has {len(given)} rows.", field="rows", allowed=limit)
-        rows: list[tuple[int, Fields]] = []
+        rows: list[_Row] = []
         errors: list[dict[str, Any]] = []
         for index, item in enumerate(given):
             try:
-                rows.append((index, self.fields(item)))
+                incident = self.incidents.take(item)
+                rows.append(_Row(index, item, incident, self.fields(item)))
             except RefusedError as error:
                 errors.append({"index": index, "errors": error.faults})
         return rows, errors
 
-    def _answers(self, model: Model | None, rows: Sequence[tuple[int, Fields]]) -> tuple[list[bytes], list[str]]:
+    def _answers(self, model: Model | None, rows: Sequence[_Row]) -> tuple[list[bytes], list[Decided]]:
         """Each row's JSON and decision. One by one, because writing ten thousand rows at a stroke would
         hold the interpreter for long, and with it the single calls beside the batch."""
         answers, decisions = [], []
-        every = [fields for _, fields in rows]
+        every = [row.fields for row in rows]
         if model is None:
             found = [self.use_case.baseline(fields) for fields in every]
         else:
             found = model.predict_each(every, self._context.snapshot()) if every else []
-        for (index, fields), (values, facts) in zip(rows, found, strict=True):
-            warnings = [] if model is None else self._warnings(model, fields)
-            answer = self.use_case.compose(values, facts, fields)
-            answers.append(to_json({"index": index, "answer": answer, "warnings": warnings}))
-            decisions.append(self._decision(values))
+        for row, (values, facts) in zip(rows, found, strict=True):
+            warnings = [] if model is None else self._warnings(model, row.fields)
+            answer = self.use_case.compose(values, facts, row.fields)
+            answers.append(to_json({"index": row.position, "answer": answer, "warnings": warnings}))
+            decisions.append(self._decide(values))
         return answers, decisions
 
-    def _answered(self, serving: Serving, source: Source, call: Call, found: Row) -> bytes:
+    def _answered(self, serving: Serving, source: Source, call: Call, found: Row) -> Answered:
         fields, request_id = call
         values, facts = found
         assert serving.model is not None
         try:
             warnings = self._warnings(serving.model, fields)
             answer = self.use_case.compose(values, facts, fields)
-            decisions = (self._decision(values),)
+            decided = self._decide(values)
         except Exception:  # noqa: BLE001 - rule 7: the answer always comes
             return self._rescued(serving.model, call)
         body = {"answer": answer}
-        return self._envelope(serving, source, request_id, warnings=warnings, body=body, decisions=decisions)
+        told = self._envelope(serving, source, request_id, warnings=warnings, body=body, decisions=(decided.word,))
+        return Answered(told, decided.by_target)
 
     def _warnings(self, model: Model, fields: Fields) -> list[dict[str, Any]]:
         found = model.checks(fields)
@@ -210,24 +252,33 @@ class Answering:
             found.append({"code": "context_missing", "field": None, "message": outside})
         return found
 
-    def _rescued(self, model: Model, call: Call) -> bytes:
+    def _rescued(self, model: Model, call: Call) -> Answered:
         """The baseline's answer to a call that the model fails on."""
         self._failed(model, call[1], 1)
         return self._from_baseline("baseline", call, [_FAILED])
 
-    def _from_baseline(self, source: Source, call: Call, warnings: list[dict[str, Any]]) -> bytes:
+    def _from_baseline(self, source: Source, call: Call, warnings: list[dict[str, Any]]) -> Answered:
         fields, request_id = call
         values, facts = self.use_case.baseline(fields)
         body = {"answer": self.use_case.compose(values, facts, fields)}
-        decisions = (self._decision(values),)
-        return self._envelope(Serving(), source, request_id, warnings=warnings, body=body, decisions=decisions)
+        decided = self._decide(values)
+        told = self._envelope(Serving(), source, request_id, warnings=warnings, body=body, decisions=(decided.word,))
+        return Answered(told, decided.by_target)
 
-    def _decision(self, values: Mapping[str, Value]) -> str:
-        if self._decides is None:
-            return "none"
-        value = values[self._decides]
-        assert isinstance(value, ProbabilityValue)
-        return "yes" if value.decision else "no"
+    def _decide(self, values: Mapping[str, Value]) -> Decided:
+        """What the targets that decide say; kept, because there are few ways to decide and many calls."""
+        said = []
+        for name in self._decides:
+            value = values[name]
+            assert isinstance(value, ProbabilityValue)
+            said.append(bool(value.decision))
+        key = tuple(said)
+        found = self._decided.get(key)
+        if found is None:
+            word = "none" if not said else "yes" if said[0] else "no"
+            found = Decided(word, to_json(dict(zip(self._decides, said, strict=True))))
+            self._decided[key] = found
+        return found
 
     def _failed(self, model: Model, request_id: str, rows: int) -> None:
         self._counters.failures.labels(self.use_case.name, model.version).inc(rows)

@@ -5,36 +5,41 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from services.core.usecases import registry as declared
 from services.core.usecases.contract import ContextSource, UseCase
+from services.core.web.authentication import show_roles
+from services.core.web.failures import add_failure_handlers
+from services.core.web.manual import add_manual
+from services.core.web.request_ids import RequestIds
+from services.core.web.roles import PUBLIC
+from services.prediction.access import access_of
 from services.prediction.answering import Answering
+from services.prediction.calls_log import CallsLog
 from services.prediction.champions import ChampionsFactory
 from services.prediction.context import NoContext
 from services.prediction.counters import HTTP_SECONDS, Counters
-from services.prediction.faults import RefusedError, fault, refusal
+from services.prediction.faults import fault, refusal
 from services.prediction.follower import Follower, LoadModel
 from services.prediction.information import information_router
+from services.prediction.listing import listing_router
 from services.prediction.models import Model
-from services.prediction.request_ids import HEADER, RequestIds
+from services.prediction.outcomes import outcomes_router
 from services.prediction.routes import calls_router
 from services.prediction.settings import PredictionSettings
 from services.prediction.slots import Slot
 from services.prediction.store import Store
-
-log = structlog.get_logger(__name__)
 
 DESCRIPTION = """Answers dispatch centres' calls. Every answer says which model version made it and where that came
 from: the registry's champion, the last good version (`cached`) or the declared baseline."""
@@ -67,6 +72,8 @@ def create_app(
         load: makes a served model of a bundle; benchmarks put a constant one here.
     """
     counters = Counters(CollectorRegistry())
+    calls = CallsLog(settings, counters.registry)
+    access = access_of(settings, counters.registry)
     desks: dict[str, Desk] = {}
     for use_case in declared.every() if use_cases is None else use_cases:
         slot = Slot(settings.prediction_confirmed_seconds, clock)
@@ -86,6 +93,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        access.start()
+        calls.delivery.start()
         for desk in desks.values():
             desk.context.start()
             desk.follower.start()
@@ -94,32 +103,44 @@ def create_app(
             await asyncio.to_thread(desk.follower.wait_for_disk, max(0.0, until - time.monotonic()))
         _settle_memory()
         yield
+        access.stop()
         for desk in desks.values():
             desk.follower.stop()
         for desk in desks.values():
             await asyncio.to_thread(desk.context.stop)
             await asyncio.to_thread(desk.follower.join, 2.0)
+        await asyncio.to_thread(calls.delivery.stop, 3.0)
+        await asyncio.to_thread(access.join, 2.0)
 
     app = FastAPI(
         title="Vigie: predictions",
         version="1",
         description=DESCRIPTION,
-        docs_url="/v1/docs",
+        docs_url=None,  # the framework's page asks a foreign server for its scripts
         openapi_url="/v1/openapi.json",
         redoc_url=None,
         lifespan=lifespan,
     )
     background = anyio.CapacityLimiter(settings.prediction_background_threads)
+    lists = anyio.CapacityLimiter(settings.prediction_background_threads)
     for desk in desks.values():
         # First and not through include_router, whose matching costs as much as reading the request.
-        app.router.routes[:0] = calls_router(desk.answering, settings, background).routes
-    app.include_router(information_router({name: (d.answering, d.slot) for name, d in desks.items()}))
+        use_case = desk.answering.use_case
+        app.router.routes[:0] = calls_router(desk.answering, calls.recorder(use_case), settings, background).routes
+        app.router.routes += outcomes_router(use_case, calls.journal, settings, background).routes
+        app.include_router(listing_router(use_case, calls.database, settings, lists))
+    app.include_router(information_router({name: (d.answering, d.slot) for name, d in desks.items()}, access.state))
     Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).instrument(
         app, latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS
-    ).expose(app, include_in_schema=False)
+    ).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
+    add_manual(app, "/v1/docs")
     app.add_middleware(RequestIds)
-    _add_failure_handlers(app, tuple(desks))
+    add_failure_handlers(app)
+    app.add_exception_handler(HTTPException, _on_http(tuple(desks)))
+    show_roles(app)
     app.state.desks = desks
+    app.state.calls = calls
+    app.state.verifier = access.verifier
     return app
 
 
@@ -130,12 +151,8 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-def _add_failure_handlers(app: FastAPI, names: Sequence[str]) -> None:
-    """Every failure has one shape, and none shows internals."""
-
-    async def on_refused(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RefusedError)
-        return refusal(error.status, error.faults, request.scope["request_id"], error.headers)
+def _on_http(names: Sequence[str]) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What is not there is told with the use cases that are."""
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -147,16 +164,4 @@ def _add_failure_handlers(app: FastAPI, names: Sequence[str]) -> None:
         faults = [fault("not_found" if error.status_code == 404 else "http", reason, allowed=allowed)]
         return refusal(error.status_code, faults, request.scope["request_id"], error.headers)
 
-    async def on_hang_up(request: Request, _: Exception) -> Response:
-        return refusal(400, [fault("disconnected", "The caller hung up.")], request.scope["request_id"])
-
-    async def on_failure(request: Request, error: Exception) -> Response:
-        request_id = request.scope["request_id"]
-        log.error("request failed", request_id=request_id, path=request.url.path, exc_info=error)
-        faults = [fault("internal", "The service failed on this request; its log has the request id.")]
-        return refusal(500, faults, request_id, {HEADER.decode(): request_id})
-
-    app.add_exception_handler(RefusedError, on_refused)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(ClientDisconnect, on_hang_up)
-    app.add_exception_handler(Exception, on_failure)
+    return on_http

@@ -1,51 +1,17 @@
-"""Refusals: 4xx answers that say field, reason and what is allowed, and never what was sent."""
+"""What a request that did not validate is told: field, reason and what is allowed, and never what was sent."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-import pydantic_core
 from pydantic import BaseModel, ValidationError
-from starlette.responses import Response
 
 from services.core.usecases.columns import allowed as words_of
 from services.core.usecases.columns import kinds
+from services.core.web.faults import MOST_FAULTS, RefusedError, fault, name_of, refusal, refused
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"), ("max_length", "length at most"))
-MOST_FAULTS = 50
-"""An answer lists no more faults than this."""
-
-
-class RefusedError(Exception):
-    """The request is answered with ``status`` and these faults."""
-
-    def __init__(self, status: int, faults: list[dict[str, str]], headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(f"{status}: {faults[0]['type'] if faults else ''}")
-        self.status = status
-        self.faults = faults
-        self.headers = headers
-
-
-def fault(type: str, reason: str, *, field: str = "", allowed: str = "") -> dict[str, str]:
-    return {"field": field, "reason": reason, "allowed": allowed, "type": type}
-
-
-def refused(status: int, type: str, reason: str, *, field: str = "", allowed: str = "") -> RefusedError:
-    return RefusedError(status, [fault(type, reason, field=field, allowed=allowed)])
-
-
-def refusal(status: int, faults: list[dict[str, str]], request_id: str, headers: Any = None) -> Response:
-    body = pydantic_core.to_json({"errors": faults, "request_id": request_id})
-    return Response(body, status, headers=headers, media_type="application/json")
-
-
-def name_of(part: object) -> str:
-    """A field's name as it may stand in an answer: what a caller sent as a name could be anything."""
-    text = str(part)
-    return text if _NAME.fullmatch(text) else "(another name)"
+__all__ = ["MOST_FAULTS", "Allowed", "RefusedError", "fault", "name_of", "refusal", "refused"]
 
 
 class Allowed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.prediction.answering import Answering, Call
+from services.prediction.answering import Answered, Answering, Call
 
 MOST = 32
 """More than these are answered in turns, so that other requests are not held up."""
@@ -22,13 +22,13 @@ class Gathering:
 
     def __init__(self, answering: Answering) -> None:
         self._answering = answering
-        self._waiting: list[tuple[Call, asyncio.Future[bytes]]] = []
+        self._waiting: list[tuple[Call, asyncio.Future[Answered]]] = []
         self._seen = 0
         self._quiet_turns = 0
 
-    async def answer(self, call: Call) -> bytes:
+    async def answer(self, call: Call) -> Answered:
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
+        future: asyncio.Future[Answered] = loop.create_future()
         self._waiting.append((call, future))
         if len(self._waiting) == 1:
             loop.call_soon(self._look, loop)

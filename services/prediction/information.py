@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from services.core.access.roles import Role
 from services.core.usecases.contract import Text
+from services.core.web.authentication import requires
+from services.core.web.roles import PUBLIC
+from services.prediction.access import AccessState
 from services.prediction.answering import Answering
 from services.prediction.schemas import Source
 from services.prediction.slots import Slot
@@ -55,18 +59,26 @@ class State(BaseModel):
 
 class Readiness(BaseModel):
     status: Literal["ready"]
-    degraded: bool = Field(description="True where a use case is not answered by a confirmed champion.")
+    degraded: bool = Field(
+        description="True where a use case is not answered by a confirmed champion, or the list of who may call is old."
+    )
     use_cases: dict[str, State]
+    access: AccessState
 
 
 class Liveness(BaseModel):
     status: Literal["alive"]
 
 
-def information_router(desks: Mapping[str, tuple[Answering, Slot]]) -> APIRouter:
+def information_router(desks: Mapping[str, tuple[Answering, Slot]], access: Callable[[], AccessState]) -> APIRouter:
     router = APIRouter()
 
-    @router.get("/v1/use-cases", tags=["use cases"], summary="The use cases and what serves them")
+    @router.get(
+        "/v1/use-cases",
+        tags=["use cases"],
+        summary="The use cases and what serves them",
+        dependencies=[Depends(requires(Role.VIEWER))],
+    )
     async def use_cases() -> list[UseCaseLine]:
         return [_line(answering, slot) for answering, slot in desks.values()]
 
@@ -81,24 +93,30 @@ def information_router(desks: Mapping[str, tuple[Answering, Slot]]) -> APIRouter
             return _information(answering, slot, schemas)
 
         router.add_api_route(
-            f"/v1/{name}", one, name=name, tags=[name], summary=f"{answering.use_case.title.en}: the model in service"
+            f"/v1/{name}",
+            one,
+            name=name,
+            tags=[name],
+            summary=f"{answering.use_case.title.en}: the model in service",
+            dependencies=[Depends(requires(Role.VIEWER, use_case=name))],
         )
 
     for answering, slot in desks.values():
         add(answering, slot)
 
-    @router.get("/health/live", tags=["health"])
+    @router.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC))
     async def live() -> Liveness:
         return Liveness(status="alive")
 
-    @router.get("/health/ready", tags=["health"])
+    @router.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC))
     async def ready() -> Readiness:
         states = {}
         for name, (_, slot) in desks.items():
             serving = slot.serving
             states[name] = State(source=slot.source(serving), model_version=serving.version)
-        degraded = any(state.source != "champion" for state in states.values())
-        return Readiness(status="ready", degraded=degraded, use_cases=states)
+        callers = access()
+        degraded = callers.stale or any(state.source != "champion" for state in states.values())
+        return Readiness(status="ready", degraded=degraded, use_cases=states, access=callers)
 
     return router
 

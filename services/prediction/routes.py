@@ -10,15 +10,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.core.access.roles import Role
+from services.core.web.authentication import RequiredRole, requires
 from services.prediction.answering import Answering
 from services.prediction.bodies import parse, read_body
 from services.prediction.gathering import Gathering
+from services.prediction.incidents import with_incident
+from services.prediction.recording import Arrival, Recorder
 from services.prediction.schemas import (
     Refusal,
     answer_model,
@@ -48,14 +52,26 @@ class DirectEndpoint:
 
 
 class DirectRoute(APIRoute):
-    """A route whose endpoint gets the request as it came."""
+    """A route whose endpoint gets the request as it came, once its caller is known to be allowed: of the
+    route's dependencies it has the required role alone, which is asked before the body is read."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         assert isinstance(self.endpoint, DirectEndpoint)
-        return self.endpoint.handle
+        handle = self.endpoint.handle
+        (required,) = (dependency.dependency for dependency in self.dependencies)
+        assert isinstance(required, RequiredRole)
+        admit = required.admit
+
+        async def guarded(request: Request) -> Response:
+            admit(request.scope)
+            return await handle(request)
+
+        return guarded
 
 
-def calls_router(answering: Answering, settings: PredictionSettings, background: anyio.CapacityLimiter) -> APIRouter:
+def calls_router(
+    answering: Answering, recorder: Recorder, settings: PredictionSettings, background: anyio.CapacityLimiter
+) -> APIRouter:
     """``predict``, ``predict/batch`` and ``explain`` of one use case."""
     use_case = answering.use_case
     limit = settings.prediction_body_limit_kb * 1_024
@@ -65,15 +81,25 @@ def calls_router(answering: Answering, settings: PredictionSettings, background:
 
     async def predict(request: Request) -> Response:
         # On the event loop: an answer takes less time than handing it to a thread.
+        arrival = Arrival.of(request.scope)
         body = await read_body(request.scope, request.receive, limit)
-        fields = answering.fields(parse(body))
-        return JSONBytes(await gathering.answer((fields, request.scope["request_id"])))
+        payload = parse(body)
+        incident = answering.incidents.take(payload)
+        fields = answering.fields(payload)
+        answer, decisions = await gathering.answer((fields, arrival.request_id))
+        recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer)
+        return JSONBytes(answer)
 
     async def batch(request: Request) -> Response:
+        arrival = Arrival.of(request.scope)
         body = await read_body(request.scope, request.receive, batch_limit)
-        request_id = request.scope["request_id"]
-        answer = await anyio.to_thread.run_sync(lambda: answering.batch(parse(body), request_id), limiter=background)
-        return JSONBytes(answer)
+
+        def work() -> bytes:
+            answered = answering.batch(parse(body), arrival.request_id)
+            recorder.batch(arrival, answered.envelope, answered.rows)
+            return answered.body
+
+        return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
 
     async def explain(request: Request) -> Response:
         body = await read_body(request.scope, request.receive, limit)
@@ -81,11 +107,18 @@ def calls_router(answering: Answering, settings: PredictionSettings, background:
         answer = await anyio.to_thread.run_sync(lambda: answering.explain(parse(body), request_id), limiter=background)
         return JSONBytes(answer)
 
-    router = APIRouter(route_class=DirectRoute, tags=[use_case.name])
+    router = APIRouter(
+        route_class=DirectRoute,
+        tags=[use_case.name],
+        dependencies=[Depends(requires(Role.DISPATCHER, use_case=use_case.name))],
+    )
     refusals: dict[int | str, dict[str, Any]] = {
+        401: {"model": Refusal, "description": "No token or API key, or one that is not good (any more)."},
+        403: {"model": Refusal, "description": "The caller has too low a role, or is for other use cases."},
         413: {"model": Refusal, "description": "The body is too large."},
         415: {"model": Refusal, "description": "The body is not JSON."},
         422: {"model": Refusal, "description": "The request is not valid: field, reason and what is allowed."},
+        503: {"model": Refusal, "description": "It is not known yet who may call; try again after a moment."},
     }
 
     def add(path: str, handle: Handle, body: type[BaseModel], response: type[BaseModel], summary: str) -> None:
@@ -100,7 +133,8 @@ def calls_router(answering: Answering, settings: PredictionSettings, background:
             description=use_case.description.en,
         )
 
-    add("predict", predict, answering.request, answer_model(use_case), f"{use_case.title.en}: answer one call")
+    request = with_incident(answering.request)
+    add("predict", predict, request, answer_model(use_case), f"{use_case.title.en}: answer one call")
     add(
         "predict/batch",
         batch,
@@ -111,7 +145,7 @@ def calls_router(answering: Answering, settings: PredictionSettings, background:
     add(
         "explain",
         explain,
-        answering.request,
+        request,
         explanation_model(use_case),
         f"{use_case.title.en}: what each input adds to the answer",
     )

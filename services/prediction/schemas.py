@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.core.usecases.contract import UseCase
+from services.prediction.incidents import with_incident
 
 Source = Literal["champion", "cached", "baseline"]
 
@@ -92,22 +93,22 @@ def example_request(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def answer_model(use_case: UseCase) -> type[BaseModel]:
-    return create_model(f"{_stem(use_case)}Response", __base__=Envelope, answer=(use_case.answer, ...))
+    return create_model(f"{stem(use_case)}Response", __base__=Envelope, answer=(use_case.answer, ...))
 
 
 def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
     """Documents the batch's body; rows are validated one by one so that a bad one does not stop the rest."""
     rows = Field(min_length=1, max_length=limit, description="Up to the limit; each row is a request of its own.")
-    request: Any = finite(use_case.request)
-    return create_model(f"{_stem(use_case)}Batch", rows=(list[request], rows))
+    request: Any = with_incident(finite(use_case.request))
+    return create_model(f"{stem(use_case)}Batch", rows=(list[request], rows))
 
 
 def batch_answer_model(use_case: UseCase) -> type[BaseModel]:
     answer: Any = create_model(
-        f"{_stem(use_case)}BatchRow", index=(int, ...), answer=(use_case.answer, ...), warnings=(list[Warned], ...)
+        f"{stem(use_case)}BatchRow", index=(int, ...), answer=(use_case.answer, ...), warnings=(list[Warned], ...)
     )
     return create_model(
-        f"{_stem(use_case)}BatchResponse",
+        f"{stem(use_case)}BatchResponse",
         __base__=Envelope,
         answers=(list[answer], ...),
         errors=(list[RowFaults], Field(description="The rows that were refused, each with its reasons.")),
@@ -116,11 +117,11 @@ def batch_answer_model(use_case: UseCase) -> type[BaseModel]:
 
 def explanation_model(use_case: UseCase) -> type[BaseModel]:
     fields: dict[str, Any] = {target.name: (ExplainedTarget, ...) for target in use_case.targets}
-    targets: Any = create_model(f"{_stem(use_case)}Targets", **fields)
+    targets: Any = create_model(f"{stem(use_case)}Targets", **fields)
     return create_model(
-        f"{_stem(use_case)}Explanation", __base__=Envelope, answer=(use_case.answer, ...), targets=(targets, ...)
+        f"{stem(use_case)}Explanation", __base__=Envelope, answer=(use_case.answer, ...), targets=(targets, ...)
     )
 
 
-def _stem(use_case: UseCase) -> str:
+def stem(use_case: UseCase) -> str:
     return "".join(part.capitalize() for part in use_case.name.split("_"))

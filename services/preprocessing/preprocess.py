@@ -1,6 +1,6 @@
-"""The preprocess stage: ``raw/`` -> ``examples/`` below ``data/<use case>``.
+"""The preprocess stage: ``raw/`` and ``outcomes/`` -> ``examples/`` below ``data/<use case>``.
 
-``examples.parquet``   one row per example, see ``RawModule.examples``
+``examples.parquet``   one row per example, see ``RawModule.examples`` and ``outcome_rows``
 ``reference.npz``      tables that fitting needs besides
 ``context.npz``        the context of the training period
 ``manifest.json``      rows, span of time, hashes, and whether the data was simulated
@@ -25,6 +25,7 @@ from services.core.params import Preprocess
 from services.core.usecases import registry
 from services.core.usecases.contract import Arrays, UseCase
 from services.preprocessing.agreement import check_examples
+from services.preprocessing.outcome_rows import ORIGIN, with_outcomes
 
 MANIFEST = "manifest.json"
 
@@ -38,7 +39,8 @@ def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
     declared = registry.get(use_case)
     data = root / "data" / use_case
     tables, simulated = read_raw(declared, data / "raw")
-    examples = declared.raw.examples(tables)
+    official = declared.raw.examples(tables)
+    examples = with_outcomes(declared, official, data / "outcomes", simulated=simulated)
     check_examples(declared, examples, parameters.sample_rows)
     part = data / "examples.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -102,6 +104,7 @@ def _manifest(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, simula
         "use_case": use_case.name,
         "simulated": simulated,
         "rows": len(examples),
+        "origins": {str(name): int(count) for name, count in examples[ORIGIN].value_counts().sort_index().items()},
         "span": span,
         "labelled": {target.name: int(examples[target.label].notna().sum()) for target in use_case.targets},
         "sha256": {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.suffix in {".parquet", ".npz"}},

@@ -104,7 +104,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     )
     champions = FolderRegistry()
     champions.promote(use_case.name, 1, bundle)
-    settings = PredictionSettings.model_validate({"VIGIE_HOME": folder / "home"})
+    settings = PredictionSettings.model_validate({"VIGIE_HOME": folder / "home", "prediction_access": "open"})
     app = create_app(settings, lambda: champions, use_cases=[use_case])
     desk = app.state.desks[use_case.name]
     desk.follower.poll()

@@ -1,1 +1,5 @@
-"""What was predicted and what came of it: the tables of predictions and outcomes."""
+"""Calls that were answered and what became of them: tables, queries, training rows, retention.
+
+The prediction service writes each answer into a journal on disk before it leaves and delivers the journal
+to the tables here in the background. ``docs/prediction-log.md`` tells the whole way.
+"""

@@ -29,13 +29,15 @@ def dvc(
     *,
     log: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    said: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
     inherit: Sequence[int] = (),
 ) -> list[str]:
     """Run ``dvc ARGUMENTS`` in the workspace ``folder`` and return the last lines that it said.
 
     ``progress`` hears of every stage that starts or is skipped, ``started`` gets the process's id, all
-    output goes to ``log``, ``inherit`` lists file descriptors that the process keeps open.
+    output goes to ``log`` and line by line to ``said``, ``inherit`` lists file descriptors that the process
+    keeps open.
 
     Raises:
         VigieError: it failed: the stage's own error where it left one, else the last lines.
@@ -57,7 +59,7 @@ def dvc(
     try:
         if started is not None:
             started(process.pid)
-        lines = _follow(process, log, progress)
+        lines = _follow(process, log, progress, said)
         code = process.wait()
     except BaseException:
         end_group(process.pid)
@@ -96,7 +98,12 @@ def _environment(home: Home, error_file: Path) -> dict[str, str]:
     return environment
 
 
-def _follow(process: subprocess.Popen[str], log: Path | None, progress: Callable[[str], None] | None) -> list[str]:
+def _follow(
+    process: subprocess.Popen[str],
+    log: Path | None,
+    progress: Callable[[str], None] | None,
+    said: Callable[[str], None] | None,
+) -> list[str]:
     """Read the output to its end; the last lines of it."""
     last: list[str] = []
     assert process.stdout is not None
@@ -106,6 +113,8 @@ def _follow(process: subprocess.Popen[str], log: Path | None, progress: Callable
             if sink is not None:
                 sink.write(line)
                 sink.flush()
+            if said is not None:
+                said(line.rstrip())
             last = [*last[-_LAST_LINES:], line.rstrip()]
             if progress is not None and (found := _RUNNING.match(line)):
                 progress(f"{found['stage']}: running")

@@ -31,6 +31,7 @@ def run_stages(
     *,
     prepare: Callable[[Path], None] | None = None,
     progress: Callable[[str], None] | None = None,
+    said: Callable[[str], None] | None = None,
     root: Path = CHECKOUT,
     parameters: Params | None = None,
     wait_seconds: float | None = None,
@@ -39,8 +40,9 @@ def run_stages(
     """Run the DVC stages of ``use_case`` up to ``last_stage`` and publish what they made.
 
     ``prepare`` gets the workspace before the stages run; that is where raw files are acquired.
-    ``progress`` hears lines such as ``"train: running"`` and ``"ingest: unchanged"``. ``root`` is the
-    checkout whose code, stages and parameters are run; ``parameters`` take the place of its params.yaml.
+    ``progress`` hears lines such as ``"train: running"`` and ``"ingest: unchanged"``, ``said`` every line
+    that DVC and the stages print, which ``logs/runs`` keeps as well. ``root`` is the checkout whose code,
+    stages and parameters are run; ``parameters`` take the place of its params.yaml.
     Runs of one use case take turns: without ``wait_seconds`` this one waits as long as it takes.
 
     Returns the published state: the new one, or the current one if nothing has changed. Whatever
@@ -72,6 +74,7 @@ def run_stages(
                 ["repro", f"{last_stage}@{use_case}"],
                 log=_log_file(home, use_case, run_id),
                 progress=progress,
+                said=said,
                 started=mine.runs,
                 inherit=(mine.descriptor,),
             )

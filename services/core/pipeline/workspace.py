@@ -71,7 +71,8 @@ def make_workspace(home: Home, use_case: str, folder: Path, root: Path) -> None:
     state = home.current(use_case)
     if state.exists():
         seed(state.resolve(), use_case, folder)
-    (folder / "data" / use_case / "landing").mkdir(parents=True, exist_ok=True)
+    for impure in ("landing", "outcomes"):  # what stages depend on and none makes
+        (folder / "data" / use_case / impure).mkdir(parents=True, exist_ok=True)
 
 
 def write_params(folder: Path, parameters: params.Params) -> None:

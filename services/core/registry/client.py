@@ -22,7 +22,7 @@ from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry import run_record
-from services.core.registry.mlflow_connection import absent, connect, embedded_uri, plain, understood
+from services.core.registry.mlflow_connection import absent, connect, denied, embedded_uri, plain, understood
 from services.core.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Version, from_mlflow
 from services.core.settings import Settings
 from services.core.settings import settings as process_settings
@@ -76,7 +76,7 @@ class Registry:
         """The version that an alias points at; None where the model or the alias does not exist."""
         if self._nothing_yet():
             return None
-        return self._ask(lambda: self._client.get_model_version_by_alias(use_case, alias))
+        return self._ask(use_case, lambda: self._client.get_model_version_by_alias(use_case, alias))
 
     def version(self, use_case: str, number: int) -> Version:
         """
@@ -85,7 +85,7 @@ class Registry:
         """
         found = None
         if not self._nothing_yet():
-            found = self._ask(lambda: self._client.get_model_version(use_case, str(number)))
+            found = self._ask(use_case, lambda: self._client.get_model_version(use_case, str(number)))
         if found is None:
             raise VigieError(
                 f"{use_case} has no version {number}.", action=f"./vigie models {use_case} lists its versions."
@@ -227,7 +227,7 @@ class Registry:
         """Reading never makes the embedded database."""
         return self.embedded and self._connected is None and not self.home.registry_database.is_file()
 
-    def _ask(self, question: Any) -> Version | None:
+    def _ask(self, use_case: str, question: Any) -> Version | None:
         client = self._client
         assert client is not None
         with understood(self.uri):
@@ -236,9 +236,13 @@ class Registry:
             try:
                 return from_mlflow(question())
             except MlflowException as error:
-                if absent(error):
+                if absent(error) or self._unknown(use_case, error):
                     return None
                 raise
+
+    def _unknown(self, use_case: str, error: Exception) -> bool:
+        """Whether a user was refused because there is no such model."""
+        return denied(error) and not self._client.search_registered_models(filter_string=f"name = '{use_case}'")
 
     def _aliases(self, use_case: str) -> dict[str, int]:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
@@ -246,7 +250,7 @@ class Registry:
         try:
             model = self._client.get_registered_model(use_case)
         except MlflowException as error:
-            if absent(error):
+            if absent(error) or self._unknown(use_case, error):
                 return {}
             raise
         return {alias: int(number) for alias, number in model.aliases.items()}

@@ -22,6 +22,7 @@ _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
@@ -33,7 +34,8 @@ def embedded_uri(home: Home) -> str:
 def connect(uri: str, home: Home, patience: float) -> Any:
     """An MLflow client. A registry that does not answer is given up after ``patience`` seconds and one
     repetition; MLflow's own defaults wait for minutes. An embedded database that is not there is made
-    first, under a lock."""
+    first, under a lock. MLflow takes its user from ``MLFLOW_TRACKING_USERNAME`` and
+    ``MLFLOW_TRACKING_PASSWORD``."""
     os.environ.update(_QUIET)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(patience)))
@@ -93,8 +95,16 @@ def understood(uri: str) -> Iterator[None]:
     except MlflowException as error:
         raise VigieError(
             f"The model registry {_shown(uri)} did not do what was asked: {plain(error, uri)}",
-            action="See that it runs (./vigie status) and that VIGIE_REGISTRY_URL is its address.",
+            action=_what_to_do(str(error)),
         ) from None  # MLflow's own words repeat the address with the password in it
+
+
+def _what_to_do(words: str) -> str:
+    if "error code 401" in words:
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user of the registry."
+    if "error code 403" in words:
+        return "This takes another user (MLFLOW_TRACKING_USERNAME): writer registers and promotes, reader reads."
+    return "See that it runs (./vigie status) and that VIGIE_REGISTRY_URL is its address."
 
 
 def absent(error: Exception) -> bool:
@@ -102,6 +112,12 @@ def absent(error: Exception) -> bool:
     is INVALID_PARAMETER_VALUE."""
     code = getattr(error, "error_code", "")
     return code == "RESOURCE_DOES_NOT_EXIST" or (code == "INVALID_PARAMETER_VALUE" and "alias" in str(error))
+
+
+def denied(error: Exception) -> bool:
+    """Whether the server refused this user. MLflow also refuses what does not exist, so that nobody can
+    guess names."""
+    return "error code 403" in str(error)
 
 
 def _shown(uri: str) -> str:

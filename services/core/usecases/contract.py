@@ -287,8 +287,7 @@ class ContextSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UseCase:
-    """One declaration, from which ingestion, training, the gate, serving, drift, the dashboard's
-    form and the DAGs follow."""
+    """One declaration, from which ingestion, training, the gate, serving, drift, forms and DAGs follow."""
 
     name: str
     title: Text
@@ -311,6 +310,10 @@ class UseCase:
     variants: tuple[Variant, ...] = ()
     parts: tuple[Part, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
+    personal: Mapping[str, float | None] = field(default_factory=dict)
+    """Fields that say where or whom, kept as pseudonyms on request: text -> None, a number -> its rounding step."""
+    incident_is_group: bool = False
+    """Whether centres call an incident as ``group`` does: then its official record takes an outcome's place."""
     package: str = ""
 
     def target(self, name: str) -> Target:
@@ -332,7 +335,7 @@ class UseCase:
         return cast("SimulatorModule", self._module("simulator"))
 
     def context_source(self, settings: Settings) -> ContextSource | None:
-        """A new source of what comes from outside at call time, if the use case needs one."""
+        """A new source of what comes from outside at call time, if there is one."""
         if importlib.util.find_spec(self._path("context")) is None:
             return None
         return cast("ContextModule", self._module("context")).source(settings)

@@ -57,7 +57,8 @@ class FeatureModule(Protocol):
 
 
 class RawModule(Protocol):
-    """``raw.py``. pandas; reads canonical tables out of strings and makes examples of them."""
+    """``raw.py``. pandas; reads canonical tables out of strings and makes examples of them. It may have
+    ``outcome_examples(rows)`` too: requests and labels of reported calls, with what else examples hold."""
 
     def canonical(self, table: str, frame: pd.DataFrame) -> Checked:
         """``frame`` holds strings as they stand in the file (missing is ""), column names stripped,

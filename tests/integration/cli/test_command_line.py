@@ -15,11 +15,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from services.cli import secrets
 from services.cli.__main__ import app
-from services.cli.platform import free_port
-from services.cli.processes import wait_until
+from services.cli.processes import Processes, wait_until
+from services.cli.programs import Ports, free_port
 from services.core import settings as core_settings
 from services.core.errors import VigieError
+from services.core.home import Home
 from services.core.settings import CHECKOUT
 from services.core.usecases import registry
 from services.prediction import settings as prediction_settings
@@ -56,9 +58,10 @@ def vigie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vigie]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIGIE_HOME", str(command.home))
         patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-        patch.setenv("VIGIE_PREDICTION_PORT", str(command.port))
-        patch.setenv("VIGIE_REGISTRY_PORT", str(free_port(0)))
+        for part in Ports().wanted():
+            patch.setenv(f"VIGIE_{part.upper()}_PORT", str(command.port if part == "prediction" else free_port(0)))
         patch.setenv("VIGIE_ALIAS_POLL_SECONDS", "0.3")
+        patch.setenv("VIGIE_GATEWAY_FIRST_TRAINING", "false")
         patch.setenv("PYTHONPATH", str(CHECKOUT))
         _forget()
         assert command.json("run", "toy", "--source", "simulator", "--json")["promoted"] is True
@@ -127,16 +130,32 @@ def test_a_folder_without_files_of_the_use_case_is_refused_and_nothing_changes(v
 
 
 def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None:
-    assert "healthy" in vigie("up").stdout
-    address = f"http://127.0.0.1:{vigie.port}"
-    assert wait_until(lambda: _served(address)["source"] == "champion", seconds=60)
-    answer = httpx.post(f"{address}/v1/toy/predict", json=REQUEST, timeout=10).json()
+    shown = vigie("up", "--without", "airflow").stdout
+    password = secrets.keep(Home(vigie.home)).values["VIGIE_GATEWAY_ADMIN_PASSWORD"]
+    assert f"First login (shown once): user admin, password {password}" in shown
+    assert str(vigie.home / "secrets.env") in shown
+
+    processes = Processes(Home(vigie.home))
+    at = {state.name: state.address for state in processes.states()}
+    login = {"grant_type": "password", "username": "admin", "password": password}
+    token = httpx.post(f"{at['gateway']}/auth/token", data=login, timeout=10).json()["access_token"]
+    with httpx.Client(base_url=at["prediction"], headers={"Authorization": f"Bearer {token}"}, timeout=10) as caller:
+        assert wait_until(lambda: _served(caller).get("source") == "champion", seconds=60)
+        answer = caller.post("/v1/toy/predict", json=REQUEST).json()
     offline = json.loads(vigie("predict", "toy", json.dumps(REQUEST)).stdout)
     assert answer["answer"] == offline["answer"]
-    assert vigie("status").stdout.count("healthy") == 2
+
+    status = vigie("status")
+    assert status.exit_code == 0
+    assert status.stdout.count("healthy") == len([state for state in processes.states() if not state.once])
+    assert password not in status.stdout
+
     vigie("down")
+    assert processes.left_over() == []
     assert vigie("status").exit_code == 1
 
 
-def _served(address: str) -> dict[str, str]:
-    return next(item for item in httpx.get(f"{address}/v1/use-cases", timeout=10).json() if item["name"] == "toy")
+def _served(caller: httpx.Client) -> dict[str, str]:
+    """What the service says of the use case; nothing while it does not know the caller yet."""
+    answer = caller.get("/v1/use-cases")
+    return next((item for item in answer.json() if item["name"] == "toy"), {}) if answer.is_success else {}

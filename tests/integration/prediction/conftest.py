@@ -75,8 +75,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
     with ExitStack() as stack:
 
         def start(champions: Callable[[], Any], **options: Any) -> Served:
-            chosen = {"VIGIE_HOME": tmp_path / "home", "alias_poll_seconds": 0.05, **options.pop("settings", {})}
-            settings = PredictionSettings.model_validate(chosen)
+            chosen = {"VIGIE_HOME": tmp_path / "home", "alias_poll_seconds": 0.05, "prediction_access": "open"}
+            settings = PredictionSettings.model_validate({**chosen, **options.pop("settings", {})})
             return stack.enter_context(_running(create_app(settings, champions, use_cases=[USE_CASE], **options)))
 
         yield start

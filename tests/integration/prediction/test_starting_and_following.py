@@ -62,7 +62,8 @@ def test_one_broken_use_case_does_not_stop_another(tmp_path: Path, toy_bundles: 
 
     registry = Half()
     registry.promote("toy", 1, toy_bundles[0])
-    settings = PredictionSettings.model_validate({"VIGIE_HOME": tmp_path, "alias_poll_seconds": 0.05})
+    given = {"VIGIE_HOME": tmp_path, "alias_poll_seconds": 0.05, "prediction_access": "open"}
+    settings = PredictionSettings.model_validate(given)
     app = create_app(settings, lambda: registry, use_cases=[replace(USE_CASE, name="slow"), USE_CASE])
     desks = app.state.desks
     try:
@@ -85,7 +86,7 @@ def mlflow_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     from services.core.registry.client import Registry
     from services.core.settings import Settings
 
-    return Registry(Settings.model_validate({"VIGIE_HOME": tmp_path / "home"}), patience=30)
+    return Registry(Settings.model_validate({"VIGIE_HOME": tmp_path / "home", "prediction_access": "open"}), patience=30)
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning")  # MLflow's

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from mlflow.exceptions import MlflowException
 
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import VigieError
@@ -20,6 +21,9 @@ from services.core.registry.client import Registry
 from services.core.settings import CHECKOUT
 from services.registry.server import trouble
 from tests.integration.registry.conftest import registry_at
+
+PASSWORDS = {user: f"password-of-{user}" for user in ("admin", "writer", "reader")}
+READER = ("reader", PASSWORDS["reader"])
 
 
 @pytest.fixture
@@ -32,15 +36,18 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
         "PYTHONPATH": str(CHECKOUT),
         "VIGIE_HOME": str(home.root),
         "VIGIE_REGISTRY_PORT": str(port),
+        "VIGIE_REGISTRY_PREFIX": "/mlflow",
+        "VIGIE_REGISTRY_SECRET_KEY": "k" * 32,
+        **{f"VIGIE_REGISTRY_{user.upper()}_PASSWORD": password for user, password in PASSWORDS.items()},
     }
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{port}/mlflow"
     with (tmp_path / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "services.registry"], env=environment, cwd=tmp_path, stdout=log, stderr=log
         )
         try:
             deadline = time.monotonic() + 120
-            while problem := trouble(url):
+            while problem := trouble(url, auth=READER):
                 assert process.poll() is None, (tmp_path / "server.log").read_text()
                 assert time.monotonic() < deadline, problem
                 time.sleep(0.25)
@@ -50,10 +57,22 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
             process.wait(20)
 
 
-def test_server_and_file_show_each_others_versions(
-    server: str, home: Home, registry: Registry, trained: dict[str, Path], tmp_path: Path
+def test_server_and_file_show_each_others_versions_and_users_have_their_limits(  # noqa: PLR0917 - fixtures
+    server: str,
+    home: Home,
+    registry: Registry,
+    trained: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One server for all that is asked of it: starting it takes ten seconds."""
+
+    def become(user: str, password: str | None = None) -> None:
+        """MLflow's client reads these for each request."""
+        monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", user)
+        monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", password or PASSWORDS[user])
+
+    become("writer")
     served = registry_at(home, server)
 
     by_server = served.log_run_and_register("toy", trained["good"])
@@ -66,7 +85,10 @@ def test_server_and_file_show_each_others_versions(
         assert reader.lock_file(found).startswith("schema")
 
     card = httpx.get(
-        f"{server}/get-artifact", params={"path": "evaluation/model_card.md", "run_uuid": by_file.run_id}, timeout=30
+        f"{server}/get-artifact",
+        params={"path": "evaluation/model_card.md", "run_uuid": by_file.run_id},
+        auth=READER,
+        timeout=30,
     )
     assert card.text.startswith("# Deliveries"), "people read the card in the server's pages"
 
@@ -80,9 +102,44 @@ def test_server_and_file_show_each_others_versions(
     with pytest.raises(VigieError, match="no version 9"):
         served.version("toy", 9)
 
-    refused = trouble(server, host="registry.example:5500")
-    assert refused is not None
-    assert "403" in refused
+    # the check is refused where a client would be
+    for wrong, code in (
+        ({"host": "registry.example:5500", "auth": READER}, "403"),
+        ({"auth": ("reader", "wrong")}, "401"),
+        ({}, "401"),
+    ):
+        refused = trouble(server, **wrong)
+        assert refused is not None
+        assert code in refused
+
+    # the reader reads, and cannot register a version or move an alias
+    become("reader")
+    reader = registry_at(home, server)
+    assert [version.number for version in reader.versions("toy")] == [2, 1]
+    reader.download(reader.version("toy", 1), tmp_path / "read")
+    for attempt in (
+        lambda: reader.log_run_and_register("toy", trained["worse"]),
+        lambda: reader._client.create_registered_model("mine"),
+        lambda: reader._client.create_experiment("mine"),
+        lambda: reader._client.set_registered_model_alias("toy", "champion", "2"),
+        lambda: reader.promote("toy", 2),
+    ):
+        with pytest.raises((VigieError, MlflowException), match="403"):
+            attempt()
+    assert reader.by_alias("toy", "champion").number == 1
+    searched = httpx.post(
+        f"{server}/ajax-api/2.0/mlflow/runs/search",
+        json={"experiment_ids": [registry._client.get_run(by_file.run_id).info.experiment_id]},
+        auth=READER,
+        timeout=30,
+    )
+    assert len(searched.json()["runs"]) == 2, "MLflow's own pages work for the reader"
+
+    become("writer", "wrong password")
+    with pytest.raises(VigieError, match="401") as error:
+        reader.by_alias("toy", "champion")
+    assert "MLFLOW_TRACKING_PASSWORD" in error.value.action
+    assert "wrong password" not in str(error.value)
 
 
 def test_the_check_says_what_is_wrong_where_nothing_listens() -> None:

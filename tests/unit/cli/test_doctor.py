@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
+
 from services.cli import doctor
 
 
@@ -41,3 +43,32 @@ def test_a_home_that_cannot_be_written_is_found(tmp_path: Path) -> None:
     finding = doctor._writable(file / "home")
     assert not finding.good
     assert "VIGIE_HOME" in finding.action
+
+
+def test_secrets_that_others_can_read_are_found(tmp_path: Path) -> None:
+    file = tmp_path / "secrets.env"
+    assert doctor.private("secrets", file).good
+    file.write_text("VIGIE_SERVICE_TOKEN=x\n")
+    file.chmod(0o644)
+    finding = doctor.private("secrets", file)
+    assert not finding.good
+    assert f"chmod 600 {file}" in finding.action
+    file.chmod(0o600)
+    assert doctor.private("secrets", file).good
+
+
+def test_without_docker_the_platform_still_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finding = doctor.docker()
+    assert finding.good
+    assert "not installed" in finding.found
+
+
+def test_an_old_compose_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "docker"
+    old.write_text("#!/bin/sh\necho 1.29.2\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    finding = doctor.docker()
+    assert not finding.good
+    assert "Compose v2" in finding.action

@@ -89,7 +89,8 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     def make(registry: FolderRegistry | None = None, **options: Any) -> Service:
         clock = Clock()
         chosen = registry or FolderRegistry()
-        settings = PredictionSettings.model_validate({"VIGIE_HOME": tmp_path / "home", **options.pop("settings", {})})
+        given = {"VIGIE_HOME": tmp_path / "home", "prediction_access": "open", **options.pop("settings", {})}
+        settings = PredictionSettings.model_validate(given)
         app = create_app(settings, lambda: chosen, use_cases=[USE_CASE], clock=clock, **options)
         client = Client(app)
         opened.append(client)

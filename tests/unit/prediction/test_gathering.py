@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.prediction.answering import Answered
 from services.prediction.gathering import MOST, Gathering
 
 
@@ -17,11 +18,11 @@ def _calls(service: Any, count: int) -> list[Any]:
 
 
 def _together(service: Any, calls: list[Any]) -> list[dict[str, Any]]:
-    async def main() -> list[bytes]:
+    async def main() -> list[Answered]:
         gathering = Gathering(service.desk.answering)
         return await asyncio.gather(*(gathering.answer(call) for call in calls))
 
-    return [json.loads(answer) for answer in asyncio.run(main())]
+    return [json.loads(answer.body) for answer in asyncio.run(main())]
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_each_caller_gets_the_answer_to_its_own_call_bit_for_bit(service: Any) -
     calls = _calls(service, 12)
     for call, answer in zip(calls, _together(service, calls), strict=True):
         [alone] = service.desk.answering.together([call])
-        assert answer == json.loads(alone)
+        assert answer == json.loads(alone.body)
         assert answer["request_id"] == call[1]
 
 
@@ -98,8 +99,8 @@ def test_a_caller_that_hangs_up_does_not_harm_the_others(service: Any) -> None:
 
     first, second, third = asyncio.run(main())
     assert isinstance(second, asyncio.CancelledError)
-    assert json.loads(first)["request_id"] == "id-0"
-    assert json.loads(third)["request_id"] == "id-2"
+    assert json.loads(first.body)["request_id"] == "id-0"
+    assert json.loads(third.body)["request_id"] == "id-2"
 
 
 def test_a_failure_of_the_service_itself_reaches_every_waiting_request(

@@ -1,4 +1,4 @@
-"""A call is answered without pandas, without the registry's client and without the disk."""
+"""A call with a key is verified and answered without pandas, without the registry's client and without the disk."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ HEAVY = ("pandas", "mlflow", "xgboost", "sklearn", "pyarrow", "scipy", "matplotl
 for name in HEAVY:
     sys.modules[name] = None  # importing it now fails
 
+from datetime import UTC, datetime
+from services.core.access.access_list import AccessListDocument, KeyEntry
+from services.core.access.keys import new_key
+from services.core.access.list_file import ListFile
+from services.core.access.roles import Role
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
 from tests.toy.declaration import USE_CASE
@@ -23,9 +28,16 @@ from tests.toy.folder_registry import FolderRegistry
 
 registry = FolderRegistry()
 registry.promote("toy", 1, Path(sys.argv[2]))
-settings = PredictionSettings.model_validate({"VIGIE_HOME": sys.argv[1]})
+given = {"VIGIE_HOME": sys.argv[1], "gateway_url": "http://127.0.0.1:9", "service_token": "s" * 32}
+settings = PredictionSettings.model_validate(given)
+key = new_key()
+entry = KeyEntry(id=key.id, sha256=key.sha256, name="k", role=Role.DISPATCHER, centre="north")
+listed = AccessListDocument(issued_at=datetime.now(UTC), jwks={"keys": []}, keys=[entry])
+ListFile(settings.home.access_list).save(listed)
 app = create_app(settings, lambda: registry, use_cases=[USE_CASE])
+app.state.verifier.load_from_disk()
 follower = app.state.desks["toy"].follower
+app.state.calls.journal.open()  # so that recording is watched too
 follower._prepare = lambda: None  # explanations need XGBoost, answers do not
 follower.poll()
 call = {"called_at": "2024-01-05T10:00:00Z", "distance": 3.2, "kind": "parcel", "town": "atlantis"}
@@ -36,7 +48,7 @@ def watch(event, arguments):
         seen.append((event, str(arguments[0])))
 
 async def post(path, payload):
-    messages, headers = [], [(b"content-type", b"application/json")]
+    messages, headers = [], [(b"content-type", b"application/json"), (b"x-api-key", key.text.encode())]
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "path": path,
              "raw_path": path.encode(), "root_path": "", "scheme": "http", "query_string": b"", "headers": headers,
              "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}

@@ -27,8 +27,11 @@ def test_every_route_of_a_use_case_is_documented(openapi: dict[str, Any]) -> Non
         "/v1/toy/predict",
         "/v1/toy/predict/batch",
         "/v1/toy/explain",
+        "/v1/toy/outcomes",
+        "/v1/toy/predictions",
         "/health/live",
         "/health/ready",
+        "/metrics",
     }
 
 
@@ -46,7 +49,7 @@ def test_the_request_is_documented_with_titles_units_bounds_and_examples(openapi
 @pytest.mark.parametrize("path", ["predict", "predict/batch", "explain"])
 def test_the_answer_and_the_refusals_are_documented(openapi: dict[str, Any], path: str) -> None:
     responses = openapi["paths"][f"/v1/toy/{path}"]["post"]["responses"]
-    assert set(responses) == {"200", "413", "415", "422"}
+    assert set(responses) == {"200", "401", "403", "413", "415", "422", "503"}
     answer = _schema(openapi, responses["200"]["content"]["application/json"]["schema"])
     assert {"request_id", "use_case", "model_version", "source", "simulated", "warnings"} <= set(answer["required"])
     refusal = _schema(openapi, responses["422"]["content"]["application/json"]["schema"])

@@ -171,6 +171,8 @@ USE_CASE = UseCase(
     split=Split("time", calibrate=0.06, test=0.06, within="period"),
     compose=compose,
     baseline=baseline,
+    personal={"easting": 1_000.0, "northing": 1_000.0, "latitude": 0.01, "longitude": 0.01, "property_type": None},
+    incident_is_group=True,
     zone="Europe/London",
     time_field="call_time",
     variants=(

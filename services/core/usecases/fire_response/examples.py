@@ -58,6 +58,22 @@ def incident_examples(incidents: pd.DataFrame, mobilisations: pd.DataFrame | Non
     )
 
 
+def reported_examples(rows: pd.DataFrame, brigade: Brigade) -> pd.DataFrame:
+    """Reported calls with the columns of examples that follow from their fields; the borough does not. The
+    objective is judged by the seconds where they are known, and an incident's pumps are counted once."""
+    seconds = rows["attendance_seconds"]
+    missed = (seconds > brigade.objective_seconds).astype("float64")
+    again = rows.sort_values("event_time", kind="stable")["incident_id"].duplicated().sort_index()
+    local = rows["call_time"].dt.tz_convert(brigade.zone)
+    return rows.assign(
+        over_360s=missed.where(seconds.notna(), rows["over_360s"]),
+        pumps=rows["pumps"].where(~again),
+        hour_band=np.array(_HOURS)[local.dt.hour.to_numpy() // 6],
+        area="elsewhere",
+        borough="",
+    )
+
+
 def _pumps_of(incidents: pd.DataFrame, order: int) -> pd.DataFrame:
     rows = incidents.loc[:, [*_SAME, "pumps"]].copy()
     rows["pump_order"] = order

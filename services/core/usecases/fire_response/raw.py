@@ -10,7 +10,7 @@ from services.core.errors import VigieError
 from services.core.usecases.contract import Arrays, Checked
 from services.core.usecases.fire_response.brigade import LONDON
 from services.core.usecases.fire_response.calendar import calendar_arrays
-from services.core.usecases.fire_response.examples import incident_examples
+from services.core.usecases.fire_response.examples import incident_examples, reported_examples
 from services.core.usecases.fire_response.reading import read_incidents, read_mobilisations, read_stations
 from services.core.usecases.fire_response.stations import station_arrays
 from services.core.weather.meteostat import read_weather, weather_arrays
@@ -37,6 +37,11 @@ def canonical(table: str, frame: pd.DataFrame) -> Checked:
 def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One row per arrived pump, and one for an incident that no pump is known to have reached."""
     return incident_examples(tables["incidents"], tables.get("mobilisations"), LONDON)
+
+
+def outcome_examples(rows: pd.DataFrame) -> pd.DataFrame:
+    """See ``RawModule``: the columns of reported calls that follow from their fields."""
+    return reported_examples(rows, LONDON)
 
 
 def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:

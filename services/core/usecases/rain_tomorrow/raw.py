@@ -35,12 +35,18 @@ def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     fell = rows[["station", "date"]].merge(tomorrow, on=["station", "date"], how="left")["rainfall"]
     later = (fell > RAINY_MM).astype("float64").where(fell.notna())
     rows["rain"] = rows.pop("rained").fillna(later)
-    rows["event_time"] = rows["date"].dt.tz_localize("UTC")
-    rows["date"] = rows["event_time"]
-    rows["day"] = rows["date"].dt.strftime("%Y-%m-%d")
-    rows["region"] = rows["station"].map(REGIONS).fillna("elsewhere").astype("str")
-    rows["season"] = rows["date"].dt.month.map(_SEASONS).astype("str")
-    return rows
+    rows["date"] = rows["date"].dt.tz_localize("UTC")
+    return outcome_examples(rows)
+
+
+def outcome_examples(rows: pd.DataFrame) -> pd.DataFrame:
+    """What follows from station and date. A reported call belongs to its day, as all stations' rows of it do."""
+    return rows.assign(
+        event_time=rows["date"],
+        day=rows["date"].dt.strftime("%Y-%m-%d").astype("str"),
+        region=rows["station"].map(REGIONS).fillna("elsewhere").astype("str"),
+        season=rows["date"].dt.month.map(_SEASONS).astype("str"),
+    )
 
 
 def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:

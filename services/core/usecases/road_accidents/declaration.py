@@ -139,6 +139,7 @@ USE_CASE = UseCase(
     split=Split("time", calibrate=0.08, test=0.04),
     compose=compose,
     baseline=baseline,
+    personal={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},
     zone=FRANCE.zone,
     time_field="occurred_at",
     variants=(Variant("priority_without_details", "priority", without_details, training_weight=0.3),),

@@ -13,7 +13,7 @@ from services.core.usecases.road_accidents.tables import canonical
 from services.core.usecases.road_accidents.vehicles import KINDS, LEADING
 from services.core.usecases.road_accidents.words import HARDEST_FIRST
 
-__all__ = ["canonical", "context", "examples", "reference"]
+__all__ = ["canonical", "context", "examples", "outcome_examples", "reference"]
 
 _HOUR_BANDS = ((6, "night, 0 to 6 h"), (10, "morning, 6 to 10 h"), (16, "day, 10 to 16 h"), (20, "evening, 16 to 20 h"))
 _LAST_BAND = "late, 20 to 24 h"
@@ -39,6 +39,22 @@ def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows["vehicle_kind"] = _leading_kind(rows)
     rows["setting"] = rows["urban"].map({0.0: "outside towns", 1.0: "in towns"}).astype("str")
     return rows.drop(columns="local_time").sort_values(["event_time", "accident"], ignore_index=True)
+
+
+def outcome_examples(rows: pd.DataFrame) -> pd.DataFrame:
+    """See ``RawModule``: the columns of reported accidents that follow from their fields. A known severity
+    decides about the priority."""
+    grave = (rows["severity"] > 0).astype("float64")
+    local = pd.Series(index=rows.index, dtype="datetime64[us]")
+    for zone, times in rows["occurred_at"].groupby(rows["department"].map(FRANCE.zones).fillna(FRANCE.zone)):
+        local.loc[times.index] = times.dt.tz_convert(str(zone)).dt.tz_localize(None)
+    return rows.assign(
+        priority=grave.where(rows["severity"].notna(), rows["priority"]),
+        area=rows["department"].map(FRANCE.areas).fillna("unknown").astype("str"),
+        hour_band=_hour_band(local),
+        vehicle_kind=_leading_kind(rows),
+        setting=rows["urban"].map({0.0: "outside towns", 1.0: "in towns"}).astype("str"),
+    )
 
 
 def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:

@@ -43,10 +43,17 @@ def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     in ``GRADES``, NaN for a grade that is not among them."""
     rows = tables["wines"].drop(columns="line", errors="ignore")
     rows = rows.drop_duplicates(["colour", *NAMES], keep="last", ignore_index=True)
-    rows["wine"] = [_identity(wine) for wine in rows[["colour", *NAMES]].itertuples(index=False)]
-    rows["grade"] = rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)})
-    rows["strength"] = pd.cut(rows["alcohol"], [-1, 10, 11.5, 100], labels=["light", "medium", "strong"]).astype("str")
-    return rows.sort_values("wine", ignore_index=True)
+    return outcome_examples(rows).sort_values("wine", ignore_index=True)
+
+
+def outcome_examples(rows: pd.DataFrame) -> pd.DataFrame:
+    """What follows from a wine's measurements and its quality. A reported wine has the name that it would have in
+    the files, so that it is never on both sides of a split."""
+    return rows.assign(
+        wine=[_identity(wine) for wine in rows[["colour", *NAMES]].itertuples(index=False)],
+        grade=rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)}),
+        strength=pd.cut(rows["alcohol"], [-1, 10, 11.5, 100], labels=["light", "medium", "strong"]).astype("str"),
+    )
 
 
 def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:

@@ -1,0 +1,58 @@
+"""``ingest_<use case>``: new raw files every day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import DAG, Param, TriggerRule, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from services.core.steps import JOBS
+from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from vigie_orchestration.presentation import dag_arguments, daily, raw_data
+from vigie_orchestration.steps import SOURCE, step_task
+
+DOC = """
+Fetches new raw files, validates them row by row and publishes the tables.
+
+**When:** every night between 02:00 and 04:00 UTC, and by hand with *Trigger* (choose a source there).
+
+**What follows:** only where the data has really changed does *New data?* update the asset, and with it start a
+retraining. Otherwise that task is skipped, which is the normal end of a quiet day.
+
+**When it fails:** the failed task's log says what was expected, what came and what to do, and ends with the job's
+own log. A bad row never fails a run: it goes to quarantine. What was published before stays as it was. Once the cause
+is mended, *Clear* the failed task: the same job is run again.
+"""
+
+
+def ingest(use_case: UseCase) -> DAG:
+    params = {
+        "source": Param("auto", **SOURCE),
+        "fresh": Param(
+            False,
+            type="boolean",
+            title="Start afresh",
+            description="Forget the files that landed before and start again with what the source has.",
+        ),
+    }
+    with DAG(**dag_arguments("ingest", DOC, use_case), schedule=daily(use_case.name, hour=2), params=params) as dag:
+        fetched = step_task(
+            use_case.name, JOBS["ingest"], {"source": "{{ params.source }}", "fresh": "{{ params.fresh }}"}
+        )
+        announce.override(outlets=[raw_data(use_case.name)], trigger_rule=TriggerRule.ALL_SUCCESS)(fetched.output)
+    return dag
+
+
+@task(task_id="announce", task_display_name="New data?", retries=0)
+def announce(result: Any) -> dict[str, Any]:
+    """Updates the asset that retraining follows, unless nothing has changed."""
+    if not result.get("changed", True):
+        raise AirflowSkipException("The data is what it was: no retraining is started.")
+    done: dict[str, Any] = result
+    return done
+
+
+for declared in registry.every():
+    globals()[f"ingest_{declared.name}"] = ingest(declared)

@@ -1,0 +1,111 @@
+"""``retrain_<use case>``: from the raw tables to a champion, in the one order of ``services.core.steps``."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TriggerRule, task
+
+from services.core.steps import STEPS
+from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from vigie_orchestration.approval import PromotionApproval
+from vigie_orchestration.presentation import dag_arguments, raw_data, weekly
+from vigie_orchestration.settings import OrchestrationSettings
+from vigie_orchestration.steps import SOURCE, step_task
+
+DOC = """
+Trains a new model, measures it, and makes it the champion if it is better.
+
+**When:** as soon as ingestion has brought new data, on Sundays between 04:00 and 06:00 UTC at the latest, and by hand
+with *Trigger*. By hand it can fetch files first (*source*); otherwise it starts with what is published.
+
+**How it ends:** *Promote* green means a new champion, which serves within seconds. *Promote* skipped means that the
+champion stays: the gate refused, found nothing new, or a person rejected. The log of *May it be promoted?* says why;
+that is a normal end and no failure. With *require approval* the run waits at *Approval* for up to three days
+(*Browse, Required Actions*); no answer means no.
+
+**When it fails:** the failed task's log says what was expected, what came and what to do, and ends with the job's own
+log. The champion goes on serving. Once the cause is mended, *Clear* the failed task: the same job is run again, and
+steps whose inputs are the same are not computed again.
+"""
+log = logging.getLogger(__name__)
+
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "ingest": {"source": "{{ params.source }}", "fresh": False},
+    "gate": {"force": "{{ params.force }}"},
+    # what was judged and approved, and no newer candidate in its place
+    "promote": {"approved": "{{ ti.xcom_pull(task_ids='gate')['version'] }}"},
+}
+"""Step -> what its job is told."""
+
+
+def retrain(use_case: UseCase) -> DAG:
+    schedule = AssetOrTimeSchedule(assets=[raw_data(use_case.name)], timetable=weekly(use_case.name, hour=4))
+    with DAG(**dag_arguments("retrain", DOC, use_case), schedule=schedule, params=params()) as dag:
+        before: list[Any] = []
+        for step in STEPS:
+            arguments: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED}
+            if step.name == "ingest":
+                arguments["skip_if"] = "{{ params.source == 'none' }}"
+            if step.name == "promote":
+                before = consent(use_case, before[0])
+            current = step_task(use_case.name, step, OPTIONS.get(step.name), **arguments)
+            before >> current
+            before = [current]
+    return dag
+
+
+def params() -> dict[str, Param]:
+    source = {**SOURCE, "examples": ["none", *SOURCE["examples"]]}
+    source["description"] = f"none: use the data that is there. {SOURCE['description']}"
+    return {
+        "source": Param("none", **source),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Force",
+            description="Judge the model again even if nothing has changed since it was judged last.",
+        ),
+        "require_approval": Param(
+            OrchestrationSettings().require_approval,
+            type="boolean",
+            title="Require approval",
+            description="Wait for a person's approval between the gate and the promotion.",
+        ),
+    }
+
+
+def consent(use_case: UseCase, gate: Any) -> list[Any]:
+    """What stands between gate and promotion; both skip it where the answer is no."""
+    allowed = may_be_promoted(gate.output)
+    approval = PromotionApproval(
+        task_id="approve",
+        task_display_name="Approval",
+        doc_md="Waits for a person where the run asks for it. No answer in three days is a no.",
+        use_case=use_case.name,
+        title=use_case.title.en,
+        gate_task=gate.task_id,
+        retries=0,
+    )
+    allowed >> approval
+    return [allowed, approval]
+
+
+@task.short_circuit(task_id="allowed", task_display_name="May it be promoted?", retries=0)
+def may_be_promoted(result: dict[str, Any]) -> bool:
+    """Goes on if the gate passed the version; otherwise says why not and skips the promotion."""
+    if result.get("promote"):
+        return True
+    log.info(
+        "The champion stays. The gate's decision on version %s: %s.", result.get("version"), result.get("decision")
+    )
+    for reason in result.get("reasons") or ():
+        log.info("- %s", reason)
+    return False
+
+
+for declared in registry.every():
+    globals()[f"retrain_{declared.name}"] = retrain(declared)

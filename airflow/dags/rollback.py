@@ -1,0 +1,42 @@
+"""``rollback_<use case>``: the previous champion again, by hand."""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from services.core.steps import JOBS
+from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from vigie_orchestration.presentation import dag_arguments
+from vigie_orchestration.steps import step_task
+
+DOC = """
+Makes the previous champion the champion again; prediction follows within seconds.
+
+**When:** by hand alone, when answers of the new model look wrong. Say why: the reason stays with the run.
+
+**What follows:** the version that was rolled back is marked and is not promoted again by the gate; retraining goes on
+and a new version may take over. Freeze promotions through the gateway where none should.
+
+**When it fails:** most likely there is no previous version. The task's log says so.
+"""
+
+
+def rollback(use_case: UseCase) -> DAG:
+    params = {
+        "reason": Param(
+            "No reason given",
+            type="string",
+            minLength=3,
+            maxLength=500,
+            title="Reason",
+            description="Why the champion is taken back, for those who look at it later.",
+        )
+    }
+    with DAG(**dag_arguments("rollback", DOC, use_case), schedule=None, params=params) as dag:
+        step_task(use_case.name, JOBS["rollback"])
+    return dag
+
+
+for declared in registry.every():
+    globals()[f"rollback_{declared.name}"] = rollback(declared)

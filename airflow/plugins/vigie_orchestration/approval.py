@@ -1,0 +1,66 @@
+"""A person's word before a promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from vigie_orchestration.links import RUN, VERSION, mlflow_links
+
+WAIT = timedelta(days=3)
+"""How long a promotion waits for its answer; silence is a no."""
+
+
+class PromotionApproval(ApprovalOperator):
+    """Asks in Airflow's pages, with the gate's decision, its numbers and links before the person's eyes.
+    Skips itself where the run needs no approval. Without an answer in three days the version is not promoted."""
+
+    def __init__(self, *, use_case: str, title: str, gate_task: str, **kwargs: Any) -> None:
+        super().__init__(
+            subject=f"Promote the new model of {title}?",
+            response_timeout=WAIT,
+            defaults=self.REJECT,
+            **kwargs,
+        )
+        self.use_case = use_case
+        self.gate_task = gate_task
+
+    def execute(self, context: Context) -> Any:
+        if not context["params"]["require_approval"]:
+            raise AirflowSkipException("This run needs no approval: the gate's decision is enough.")
+        result = context["ti"].xcom_pull(task_ids=self.gate_task) or {}
+        self.body = described(self.use_case, result)
+        return super().execute(context)
+
+
+def described(use_case: str, result: Mapping[str, Any]) -> str:
+    """The gate's result in Markdown."""
+    links = mlflow_links(use_case, result)
+    version = f"version {result.get('version')}"
+    reasons = [f"- {reason}" for reason in result.get("reasons") or ["no reasons given"]]
+    lines = [f"The gate decided about {version} of `{use_case}`: **{result.get('decision')}**", "", *reasons]
+    if metrics := _numbers(result.get("metrics") or {}):
+        lines += ["", "| metric | value |", "|---|---|"]
+        lines += [f"| {name} | {value:.6g} |" for name, value in metrics.items()]
+    if VERSION in links:
+        lines += ["", f"[The version in the registry]({links[VERSION]})"]
+    if RUN in links:
+        lines += ["", f"[Its MLflow run with all numbers and plots]({links[RUN]})"]
+    lines += ["", "*Approve*: it is champion within seconds. *Reject*, or no answer in three days: the champion stays."]
+    return "\n".join(lines)
+
+
+def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """Nested metrics, flat: ``seconds.mae`` -> 61.2."""
+    flat: dict[str, float] = {}
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            flat |= _numbers(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,171 @@
+"""A job of a stage service as an Airflow task."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from services.core.errors import UnavailableError, VigieError
+from vigie_orchestration.links import LINKS, mlflow_links
+from vigie_orchestration.stage_service import AGAIN, Job, StageService
+from vigie_orchestration.trigger import JobTrigger
+
+LARGEST_RESULT = 8_000
+"""Characters of JSON that one part of a job's result may have in XCom."""
+PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds between attempts to reach a service that is being restarted; after them Airflow's retries take over."""
+
+
+class JobOperator(BaseOperator):
+    """Starts a job and gives its worker back until the job is done.
+
+    The job's idempotency key is made of DAG, run and task, not of the try: a task that is tried again finds its
+    job, waits on if it still runs, runs it again if it failed or was interrupted, and takes its result if it
+    succeeded. ``skip_if`` (a template) skips the task where it renders to something true.
+    """
+
+    template_fields = ("options", "skip_if")
+    template_fields_renderers = {"options": "json"}  # noqa: RUF012 - Airflow's own declaration
+    ui_color = "#dfe9f5"
+    operator_extra_links = LINKS
+
+    def __init__(
+        self,
+        *,
+        use_case: str,
+        step: str,
+        service: str,
+        options: Mapping[str, Any] | None = None,
+        skip_if: str | bool = False,
+        time_limit: timedelta = timedelta(hours=6),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.use_case = use_case
+        self.step = step
+        self.service = service
+        self.options = dict(options or {})
+        self.skip_if = skip_if
+        self.time_limit = time_limit
+        self.links: dict[str, str] = {}
+        self._job_id: str | None = None
+
+    def execute(self, context: Context) -> Any:
+        if self.skip_if:
+            raise AirflowSkipException(f"{self.task_display_name}: not asked for in this run.")
+        try:
+            job = self._find_or_start(context)
+        except UnavailableError as error:
+            raise AirflowException(str(error)) from error
+        except VigieError as error:
+            raise AirflowFailException(str(error)) from error
+        self._job_id = str(job["id"])
+        self.log.info("Job %s of the %s service: %s.", self._job_id, self.service, job["state"])
+        if job["state"] == "succeeded":
+            return self._succeeded(job)
+        self.defer(
+            trigger=JobTrigger(self.service, self._job_id, time.time() + self.time_limit.total_seconds()),
+            method_name="resume",
+        )
+        return None
+
+    def resume(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ARG002 - Airflow gives it
+        """Called when the trigger has fired.
+
+        Raises:
+            AirflowException: the job failed or was lost from sight; another try may help.
+            AirflowFailException: another try would not help.
+        """
+        job: Job = event["job"]
+        self._job_id = None
+        match event["outcome"]:
+            case "succeeded":
+                return self._succeeded(job)
+            case "failed" if (job.get("attempts") or 1) < 2:
+                raise AirflowException(_told(f"{self._name()} failed.", job))
+            case "failed":
+                # The same step on the same data failed twice: a person has to look.
+                raise AirflowFailException(_told(f"{self._name()} failed.", job))
+            case "interrupted":
+                raise AirflowException(_told(f"{self._name()} was interrupted: its service was restarted.", job))
+            case "cancelled":
+                raise AirflowFailException(_told(f"{self._name()} was cancelled.", job))
+            case "late":
+                self._cancel(str(job["id"]))
+                raise AirflowFailException(f"{self._name()} was not done within {self.time_limit} and was cancelled.")
+            case "away":
+                raise AirflowException(event["problem"])
+            case _:
+                raise AirflowFailException(event["problem"])
+
+    def on_kill(self) -> None:
+        if self._job_id is not None:
+            self._cancel(self._job_id)
+
+    def _find_or_start(self, context: Context) -> Job:
+        ti, run = context["ti"], context["dag_run"]
+        person = (run.conf or {}).get("requested_by") or run.triggering_user_name or ""
+        service = StageService(self.service, on_behalf_of=str(person))
+        key = job_key(ti.dag_id, ti.run_id, ti.task_id)
+        job = self._patiently(lambda: service.submit(self.use_case, self.step, self.options, key))
+        if job["state"] in AGAIN and ti.try_number > 1:
+            self.log.info("Job %s was %s before and is run again.", job["id"], job["state"])
+            return service.retry(str(job["id"]))
+        return job
+
+    def _patiently(self, submit: Callable[[], Job]) -> Job:
+        for pause in PAUSES:
+            try:
+                return submit()
+            except UnavailableError as error:
+                self.log.warning("%s Trying again in %.0f s.", error.problem, pause)
+                time.sleep(pause)
+        return submit()
+
+    def _succeeded(self, job: Job) -> dict[str, Any]:
+        result = {name: part for name, part in (job.get("result") or {}).items() if _is_small(part)}
+        self.links = mlflow_links(self.use_case, result)
+        self.log.info("Job %s succeeded: %s", job["id"], json.dumps(result, default=str))
+        return result
+
+    def _cancel(self, job_id: str) -> None:
+        try:
+            StageService(self.service).cancel(job_id)
+        except VigieError as error:
+            self.log.warning("Job %s could not be cancelled: %s", job_id, error)
+
+    def _name(self) -> str:
+        return f"{self.step} of {self.use_case}"
+
+
+def job_key(dag_id: str, run_id: str, task_id: str) -> str:
+    """The idempotency key. People name runs as they like: what a key may not hold is replaced by its hash."""
+    key = f"airflow:{dag_id}:{run_id}:{task_id}"
+    if re.fullmatch(r"[A-Za-z0-9._:+/~-]{8,200}", key):
+        return key
+    return f"airflow:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def _told(headline: str, job: Job) -> str:
+    """The three sentences of a job's error and the end of its log."""
+    error = job.get("error") or {}
+    lines = [f"{headline} {error.get('problem') or ''}".strip()]
+    if error.get("expected"):
+        lines.append(f"Expected: {error['expected']}")
+    if error.get("action"):
+        lines.append(f"What to do: {error['action']}")
+    lines.append(f"Job {job.get('id')}, attempt {job.get('attempts')}. The end of its log:")
+    lines.append(str(job.get("log_tail") or "(empty)").rstrip())
+    return "\n".join(lines)
+
+
+def _is_small(part: Any) -> bool:
+    return len(json.dumps(part, default=str)) <= LARGEST_RESULT

@@ -1,0 +1,60 @@
+"""How DAGs are named, documented and scheduled."""
+
+from __future__ import annotations
+
+import inspect
+from datetime import timedelta
+from typing import Any
+from zlib import crc32
+
+from airflow.sdk import Asset, CronTriggerTimetable
+
+from services.core.usecases.contract import UseCase
+from vigie_orchestration.settings import OrchestrationSettings
+
+
+def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[str, Any]:
+    """What all DAGs have: a name for people, documentation, tags, an owner, retries, one run at a time."""
+    chosen = OrchestrationSettings()
+    title = f"{kind.capitalize()}: {use_case.title.en}" if use_case else kind.capitalize()
+    doc_md = inspect.cleandoc(doc)
+    return {
+        "dag_id": f"{kind}_{use_case.name}" if use_case else kind,
+        "dag_display_name": title,
+        "description": doc_md.partition("\n")[0],
+        "doc_md": doc_md + (f"\n\n**{use_case.title.en}**: {use_case.description.en}" if use_case else ""),
+        "tags": ["vigie", kind, *([use_case.name] if use_case else [])],
+        "catchup": False,
+        "max_active_runs": 1,
+        "render_template_as_native_obj": True,  # a flag of the form stays a flag in a job's options
+        "default_args": {
+            "owner": "vigie",
+            "retries": chosen.airflow_retries,
+            "retry_delay": timedelta(seconds=chosen.airflow_retry_seconds),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=30),
+        },
+    }
+
+
+def raw_data(use_case: str) -> Asset:
+    """The asset that ingestion updates when the data has really changed, and that retraining follows."""
+    return Asset(name=f"raw_data_{use_case}", uri=f"vigie://raw-data/{use_case}", group="vigie")
+
+
+def daily(name: str, *, hour: int) -> CronTriggerTimetable:
+    """Once a day between ``hour`` and two hours later (UTC), at a minute that the name decides: so that use cases
+    do not start together, and a new one moves no other."""
+    return _cron(name, hour, "* * *")
+
+
+def weekly(name: str, *, hour: int) -> CronTriggerTimetable:
+    """Like ``daily``, on Sundays."""
+    return _cron(name, hour, "* * 0")
+
+
+def _cron(name: str, hour: int, days: str) -> CronTriggerTimetable:
+    minute = crc32(name.encode()) % 120
+    # Without a start date in the DAG this waits for the first time to come; with one Airflow would begin with the
+    # last time before its own first start, when there is no data yet.
+    return CronTriggerTimetable(f"{minute % 60} {hour + minute // 60} {days}", timezone="UTC", run_immediately=False)

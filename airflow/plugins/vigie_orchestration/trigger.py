@@ -1,0 +1,97 @@
+"""Waits for a job in the triggerer, where a thousand waits cost one process and no worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from services.core.errors import UnavailableError, VigieError
+from vigie_orchestration.settings import OrchestrationSettings
+from vigie_orchestration.stage_service import FINAL, Job, StageService
+
+KEPT_LOG = 6_000
+"""Characters of a job's log tail that go with the event: it is stored in Airflow's database."""
+
+
+class JobTrigger(BaseTrigger):
+    """Fires once, with ``{"outcome": ..., "job": {...}}``. Outcomes are the final states of jobs, and
+
+    - ``late``: the job was not done at ``deadline`` (seconds since 1970, so that a restart of the triggerer
+      gives it no more time);
+    - ``away``: the service did not answer for longer than ``VIGIE_AIRFLOW_OUTAGE_SECONDS``;
+    - ``refused``: it does not know the job or does not accept the credential.
+
+    When the task is ended by hand, cleared or its run marked as failed, the job is cancelled.
+    """
+
+    def __init__(self, service: str, job_id: str, deadline: float) -> None:
+        super().__init__()
+        self.service = service
+        self.job_id = job_id
+        self.deadline = deadline
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        arguments = {"service": self.service, "job_id": self.job_id, "deadline": self.deadline}
+        return f"{type(self).__module__}.{type(self).__qualname__}", arguments
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        try:
+            yield TriggerEvent(await self._wait())
+        except asyncio.CancelledError:
+            # Also raised when the triggerer stops or hands over: then the task goes on waiting, and so does the job.
+            if await self._task_was_ended():
+                await self._cancel()
+            raise
+
+    async def _wait(self) -> dict[str, Any]:
+        chosen = OrchestrationSettings()
+        service = StageService(self.service)
+        answered = time.monotonic()
+        while (left := self.deadline - time.time()) > 0:
+            asked = time.monotonic()
+            try:
+                job = await service.wait(self.job_id, min(20.0, left))
+            except UnavailableError as error:
+                self.log.warning("no answer from %s, waiting on: %s", self.service, error.problem)
+                if time.monotonic() - answered > chosen.airflow_outage_seconds:
+                    return {"outcome": "away", "job": {"id": self.job_id}, "problem": str(error)}
+            except VigieError as error:
+                return {"outcome": "refused", "job": {"id": self.job_id}, "problem": str(error)}
+            else:
+                answered = time.monotonic()
+                if job.get("state") in FINAL:
+                    return {"outcome": job["state"], "job": _brief(job)}
+            # A service that holds the request until the job is done is asked again at once.
+            await asyncio.sleep(max(0.0, chosen.airflow_poll_seconds - (time.monotonic() - asked)))
+        return {"outcome": "late", "job": {"id": self.job_id}}
+
+    async def _task_was_ended(self) -> bool:
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # noqa: PLC0415 - triggerer alone
+        from asgiref.sync import sync_to_async  # noqa: PLC0415
+
+        ti = self.task_instance
+        if ti is None:
+            return False
+        states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+            dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+        )
+        state = states.get(ti.run_id, {}).get(ti.task_id)
+        return str(state) not in {"deferred", "running", "queued"}
+
+    async def _cancel(self) -> None:
+        try:
+            await StageService(self.service).cancel_async(self.job_id)
+        except VigieError as error:
+            self.log.warning("job %s could not be cancelled: %s", self.job_id, error)
+        else:
+            self.log.info("job %s was cancelled, because its task was ended", self.job_id)
+
+
+def _brief(job: Job) -> Job:
+    """What people and the next tasks need of it."""
+    kept = {name: job.get(name) for name in ("id", "state", "step", "result", "error", "attempts")}
+    return {**kept, "log_tail": str(job.get("log_tail") or "")[-KEPT_LOG:]}

@@ -1,0 +1,104 @@
+"""Starts one process of Airflow: ``python airflow/start.py COMPONENT``, where COMPONENT is ``init`` (makes or
+migrates the database, then ends), ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``.
+``--check COMPONENT`` ends with 0 where it is healthy. ``airflow ARGUMENTS...`` runs Airflow's own command.
+
+The same file starts Airflow in its container and below ``./vigie up``; all it needs is in the environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "airflow" / "plugins")]
+
+if TYPE_CHECKING:
+    from vigie_orchestration.settings import AirflowSettings
+
+COMPONENTS = ("init", "api-server", "scheduler", "dag-processor", "triggerer")
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["--check", component] if component in COMPONENTS[1:]:
+            return check(component)
+        case [component] if component in COMPONENTS:
+            become(component)
+        case ["airflow", *rest] if rest:
+            become(None, *rest)
+        case _:
+            sys.stderr.write(f"usage: start.py {'|'.join(COMPONENTS)} | --check COMPONENT | airflow ...\n")
+            return 2
+    return 1
+
+
+def check(component: str) -> int:
+    from vigie_orchestration.check import trouble  # noqa: PLC0415 - imports nothing else, see there
+
+    problem = trouble(component, root=ROOT)
+    sys.stderr.write(f"{problem}\n" if problem else "")
+    return 1 if problem else 0
+
+
+def become(component: str | None, *arguments: str) -> None:
+    """Turn this process into Airflow, so that signals reach it. Returns only where it cannot."""
+    from services.core.errors import VigieError  # noqa: PLC0415 - see check
+    from vigie_orchestration.environment import airflow_environment  # noqa: PLC0415
+    from vigie_orchestration.settings import AirflowSettings  # noqa: PLC0415
+
+    try:
+        chosen = AirflowSettings()
+        environment = airflow_environment(chosen) | dict(os.environ)
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+        if component == "api-server":
+            write_passwords(chosen)
+    except VigieError as error:
+        sys.stderr.write(f"{error}\n")
+        return
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    line = [sys.executable, "-m", "airflow", *(command(chosen, component) if component else arguments)]
+    sys.stdout.flush()
+    os.execve(sys.executable, line, environment)  # noqa: S606
+
+
+def command(chosen: AirflowSettings, component: str) -> list[str]:
+    """Airflow's arguments. Logs are read from the shared folder, so nobody serves them on a port."""
+    return {
+        "init": ["db", "migrate"],
+        "api-server": [
+            "api-server",
+            "--host",
+            chosen.host,
+            "--port",
+            str(chosen.port),
+            "--workers=1",
+            "--proxy-headers",
+        ],
+        "scheduler": ["scheduler", "--skip-serve-logs"],
+        "dag-processor": ["dag-processor"],
+        "triggerer": ["triggerer", "--skip-serve-logs"],
+    }[component]
+
+
+def write_passwords(chosen: AirflowSettings) -> None:
+    """Airflow reads accounts from a file that it also wants to write; only its own user may read it.
+
+    Raises:
+        VigieError: an account has no password.
+    """
+    from vigie_orchestration.environment import password_file, passwords  # noqa: PLC0415
+
+    path = password_file(chosen)
+    beside = path.with_suffix(".new")
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(passwords(chosen), file)
+    beside.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,235 @@
+"""The one list of the platform's programs: what ``./vigie up`` runs, in which order, and what each may know."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.cli.processes import Program
+from services.cli.secrets import Secrets
+from services.core.database.connection import address
+from services.core.errors import VigieError
+from services.core.settings import CHECKOUT, Settings
+
+HOST = "127.0.0.1"
+AIRFLOW = "airflow"
+LEAVABLE = (AIRFLOW,)
+"""What ``--without`` takes."""
+
+
+class Ports(BaseSettings):
+    """Where the programs listen if nobody else does."""
+
+    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", extra="ignore")
+
+    registry_port: int = Field(default=5500, ge=1, le=65535)
+    prediction_port: int = Field(default=8500, ge=1, le=65535)
+    gateway_port: int = Field(default=8600, ge=1, le=65535)
+    ingestion_port: int = Field(default=8601, ge=1, le=65535)
+    preprocessing_port: int = Field(default=8602, ge=1, le=65535)
+    training_port: int = Field(default=8603, ge=1, le=65535)
+    airflow_port: int = Field(default=8080, ge=1, le=65535)
+
+    def wanted(self) -> dict[str, int]:
+        """Port by part."""
+        return {name.removesuffix("_port"): getattr(self, name) for name in type(self).model_fields}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the entries of the list are made from."""
+
+    settings: Settings
+    secrets: Secrets
+    ports: Mapping[str, int]
+    airflow: bool
+    shared: dict[str, str] = field(default_factory=dict)
+
+    def url(self, part: str) -> str:
+        return f"http://{HOST}:{self.ports[part]}"
+
+    def registry_user(self, user: str) -> dict[str, str]:
+        """The registry's clients are given one user each: whoever only reads cannot write."""
+        password = self.secrets.values[f"VIGIE_REGISTRY_{user.upper()}_PASSWORD"]
+        return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
+
+
+def programs(settings: Settings, secrets: Secrets, *, airflow: bool = True) -> list[Program]:
+    """The programs of this home. A port that another program holds is replaced by a free one, so that two
+    homes run side by side."""
+    platform = Platform(settings, secrets, _free_ports(Ports().wanted()), airflow)
+    platform.shared.update(_shared(platform))
+    parts = [_migrate(platform), _registry(platform), _prediction(platform), _gateway(platform)]
+    parts += [
+        _stage(platform, "ingestion", platform.registry_user("reader")),
+        _stage(platform, "preprocessing", {}),
+        _stage(platform, "training", platform.registry_user("writer")),
+    ]
+    return [*parts, *(_airflow(platform) if airflow else [])]
+
+
+def _shared(platform: Platform) -> dict[str, str]:
+    """What every program is told. Given in full, so that an ``.env`` made for Compose changes nothing."""
+    urls = {
+        f"VIGIE_{part.upper()}_URL": platform.url(part)
+        for part in ("registry", "gateway", "ingestion", "preprocessing", "training")
+    }
+    settings = platform.settings
+    return {
+        **urls,
+        "PYTHONPATH": str(CHECKOUT),
+        "VIGIE_HOME": str(settings.home.root),
+        "VIGIE_DATABASE_URL": address(settings.database_url, settings.home),
+    }
+
+
+def _module(name: str) -> list[str]:
+    return [sys.executable, "-m", name]
+
+
+def _listens(platform: Platform, part: str) -> dict[str, str]:
+    return {f"VIGIE_{part.upper()}_HOST": HOST, f"VIGIE_{part.upper()}_PORT": str(platform.ports[part])}
+
+
+def _migrate(platform: Platform) -> Program:
+    return Program("migrate", _module("services.core.database.migrate"), environment=platform.shared, once=True)
+
+
+def _registry(platform: Platform) -> Program:
+    known = [
+        f"VIGIE_REGISTRY_{name}" for name in ("ADMIN_PASSWORD", "WRITER_PASSWORD", "READER_PASSWORD", "SECRET_KEY")
+    ]
+    return Program(
+        "registry",
+        _module("services.registry"),
+        platform.ports["registry"],
+        f"{platform.url('registry')}/api/2.0/mlflow/experiments/search?max_results=1",
+        {
+            **platform.shared,
+            **_listens(platform, "registry"),
+            **platform.secrets.only(*known),
+        },
+        health_user="reader",
+        health_password="VIGIE_REGISTRY_READER_PASSWORD",  # noqa: S106 - a variable's name
+    )
+
+
+def _prediction(platform: Platform) -> Program:
+    return Program(
+        "prediction",
+        _module("services.prediction"),
+        platform.ports["prediction"],
+        f"{platform.url('prediction')}/health/ready",
+        {
+            **platform.shared,
+            **_listens(platform, "prediction"),
+            **platform.secrets.only("VIGIE_SERVICE_TOKEN", "VIGIE_CALLS_PSEUDONYM_KEY"),
+            **platform.registry_user("reader"),
+        },
+        page="/v1/docs",
+    )
+
+
+def _gateway(platform: Platform) -> Program:
+    known = ["VIGIE_SERVICE_TOKEN", "VIGIE_GATEWAY_ADMIN_PASSWORD", "VIGIE_GATEWAY_KEY_ENCRYPTION"]
+    orchestration = {}
+    if platform.airflow:
+        known.append("VIGIE_AIRFLOW_PASSWORD")
+        orchestration = {"VIGIE_AIRFLOW_URL": f"{platform.url('airflow')}/airflow", "VIGIE_AIRFLOW_USER": "admin"}
+    return Program(
+        "gateway",
+        _module("services.gateway"),
+        platform.ports["gateway"],
+        f"{platform.url('gateway')}/health/ready",
+        {
+            **platform.shared,
+            **_listens(platform, "gateway"),
+            **platform.secrets.only(*known),
+            **platform.registry_user("reader"),
+            **orchestration,
+        },
+        page="/auth/docs",
+        after=("migrate",),
+    )
+
+
+def _stage(platform: Platform, part: str, registry_user: Mapping[str, str]) -> Program:
+    return Program(
+        part,
+        _module(f"services.{part}.server"),
+        platform.ports[part],
+        f"{platform.url(part)}/health/ready",
+        {
+            **platform.shared,
+            **_listens(platform, part),
+            **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
+            **registry_user,
+        },
+        page="/docs",
+        after=("migrate",),
+    )
+
+
+def _airflow(platform: Platform) -> list[Program]:
+    """Airflow's database first; its scheduler last, because tasks fail while the API server is away."""
+    start = CHECKOUT / "airflow" / "start.py"
+    environment = {
+        **platform.shared,
+        **_listens(platform, "airflow"),
+        "VIGIE_AIRFLOW_URL": f"{platform.url('airflow')}/airflow",
+        "VIGIE_PUBLIC_URL": platform.url("airflow"),  # there is no edge
+        **platform.secrets.only("VIGIE_SERVICE_TOKEN", "VIGIE_AIRFLOW_JWT_SECRET", "VIGIE_AIRFLOW_PASSWORD"),
+    }
+
+    def component(name: str, *after: str) -> Program:
+        return Program(
+            f"airflow-{name}",
+            [sys.executable, str(start), name],
+            environment=environment,
+            check=[sys.executable, str(start), "--check", name],
+            after=after,
+        )
+
+    return [
+        Program("airflow-init", [sys.executable, str(start), "init"], environment=environment, once=True),
+        Program(
+            "airflow-api",
+            [sys.executable, str(start), "api-server"],
+            platform.ports["airflow"],
+            f"{platform.url('airflow')}/airflow/api/v2/monitor/health",
+            environment,
+            page="/airflow",
+            after=("airflow-init",),
+        ),
+        component("dag-processor", "airflow-init"),
+        component("triggerer", "airflow-init"),
+        component("scheduler", "airflow-api"),
+    ]
+
+
+def _free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for part, port in wanted.items():
+        while (free := free_port(port)) in found.values():
+            port = 0  # noqa: PLW2901 - another one
+        found[part] = free
+    return found
+
+
+def free_port(wanted: int) -> int:
+    """The wanted port, or a free one where another program holds it."""
+    for candidate in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, candidate))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise VigieError(f"No free port on {HOST}.", action="End other programs or set VIGIE_REGISTRY_PORT.")

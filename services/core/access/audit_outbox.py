@@ -1,0 +1,145 @@
+"""Audit entries of services other than the gateway: kept in files until the gateway has taken them.
+
+An entry is one file, written beside and renamed, so that it outlives the process that wrote it; it goes when
+the gateway has said that it is stored. Delivered twice it is stored once, by its id.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import httpx
+import structlog
+from pydantic import ValidationError
+
+from services.core.access.audit import AuditEntry
+from services.core.home import Home
+from services.core.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+AT_ONCE = 100
+RETRY_SECONDS = 5.0
+
+
+class AuditOutbox:
+    """``record`` never fails for want of a network or database; a background thread delivers."""
+
+    def __init__(self, folder: Path, url: str, token: str, service: str, *, timeout_seconds: float = 5.0) -> None:
+        self._folder, self._service = folder, service
+        self._url = url.rstrip("/") + "/internal/audit"
+        self._headers = {"Authorization": f"Bearer {token}", "X-Vigie-Service": service}
+        self._timeout = timeout_seconds
+        self._wake, self._stopped = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, service: str) -> AuditOutbox | None:
+        """The outbox of a service; None where no gateway or no service token is set: the service then
+        runs alone and its log lines are all there is."""
+        if settings.gateway_url is None or settings.service_token is None:
+            return None
+        token = settings.service_token.get_secret_value()
+        return cls(folder_of(settings.home, service), settings.gateway_url, token, service)
+
+    def record(self, entry: AuditEntry) -> None:
+        """Keep ``entry`` on disk; it is delivered soon.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        keep(self._folder, entry)
+        self._wake.set()
+
+    def waiting(self) -> int:
+        """How many entries are not delivered yet."""
+        return sum(1 for _ in self._folder.glob("*.json"))
+
+    def deliver(self) -> int:
+        """Hand over what waits, oldest first. Returns how many entries the gateway took.
+
+        Raises:
+            httpx.HTTPError: the gateway does not answer, or not with success; the entries stay.
+        """
+        taken, at_once = 0, AT_ONCE
+        while batch := sorted(self._folder.glob("*.json"))[:at_once]:
+            entries = {path: entry for path in batch if (entry := self._read(path)) is not None}
+            if not entries:
+                continue
+            body = [entry.model_dump(mode="json") for entry in entries.values()]
+            answer = httpx.post(self._url, json=body, headers=self._headers, timeout=self._timeout)
+            if answer.status_code == 422:  # one of them is not understood there: find it, let the others pass
+                if len(entries) == 1:
+                    self._put_aside(*entries)
+                at_once = 1
+                continue
+            answer.raise_for_status()
+            for path in entries:
+                path.unlink(missing_ok=True)
+            taken += len(entries)
+        return taken
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="audit-outbox", daemon=True)
+        self._thread.start()
+
+    def stop(self, seconds: float = 3.0) -> None:
+        """End the thread. What was not delivered is by the next process."""
+        self._stopped.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        failing = False
+        while not self._stopped.is_set():
+            self._wake.clear()
+            try:
+                self.deliver()
+            except (httpx.HTTPError, OSError) as error:
+                if not failing:
+                    log.warning("audit entries wait for the gateway", reason=type(error).__name__, count=self.waiting())
+                failing = True
+                self._stopped.wait(RETRY_SECONDS)
+                continue
+            if failing:
+                log.info("audit entries delivered again")
+            failing = False
+            self._wake.wait(RETRY_SECONDS)  # a job in another process wakes nobody
+
+    def _read(self, path: Path) -> AuditEntry | None:
+        """The entry; a file that holds none is put aside under another name, where a person finds it."""
+        try:
+            return AuditEntry.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            self._put_aside(path)
+            return None
+
+    def _put_aside(self, path: Path) -> None:
+        log.error("audit entry is not understood", file=path.name)
+        path.replace(path.with_suffix(".refused"))
+
+
+def folder_of(home: Home, service: str) -> Path:
+    return home.root / "audit" / service
+
+
+def keep(folder: Path, entry: AuditEntry) -> None:
+    """Put ``entry`` where the service's outbox delivers it from; for its jobs, which run in other processes.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    # Sorted by name the files stand in the order in which things happened.
+    path = folder / f"{entry.time.timestamp():017.6f}-{entry.id}.json"
+    beside = path.with_suffix(".new")
+    with beside.open("w", encoding="utf-8") as stream:
+        stream.write(entry.model_dump_json())
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(path)

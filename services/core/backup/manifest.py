@@ -1,0 +1,113 @@
+"""What a backup holds: written last, so a folder without one is no backup; checked before anything is restored."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from alembic.script import ScriptDirectory
+from packaging.version import Version
+from pydantic import BaseModel, Field, ValidationError
+
+from services.core.database.migrate import MIGRATIONS
+from services.core.errors import VigieError
+
+NAME, FORMAT = "manifest.json", 1
+Kind = Literal["local", "compose"]
+WITH_SCHEMA = ("vigie", "mlflow", "apache-airflow")
+
+
+class Manifest(BaseModel):
+    format: int = FORMAT
+    made: datetime
+    kind: Kind
+    home: str = ""
+    """Where a local platform was: MLflow's database has this path in its addresses."""
+    schema_revisions: list[str]
+    """Newest migrations of the platform's database."""
+    versions: dict[str, str]
+    """Packages that have databases of their own."""
+    files: dict[str, str] = Field(min_length=1)
+    """Path below the backup -> SHA-256."""
+
+
+def write(folder: Path, *, kind: Kind, revisions: list[str], home: str = "") -> Manifest:
+    """Describe what is in ``folder``."""
+    manifest = Manifest(
+        made=datetime.now(UTC),
+        kind=kind,
+        home=home,
+        schema_revisions=sorted(revisions),
+        versions=installed(),
+        files={str(file.relative_to(folder)): digest(file) for file in sorted(_files(folder))},
+    )
+    beside = folder / f".{NAME}"
+    beside.write_text(manifest.model_dump_json(indent=2))
+    with beside.open("rb") as stream:
+        os.fsync(stream.fileno())
+    beside.replace(folder / NAME)
+    return manifest
+
+
+def checked(folder: Path, *, kind: Kind) -> Manifest:
+    """The manifest of a backup that is whole and that this version can read.
+
+    Raises:
+        VigieError: it is not.
+    """
+    try:
+        manifest = Manifest.model_validate_json((folder / NAME).read_text())
+    except (OSError, ValidationError) as error:
+        raise VigieError(
+            f"{folder} is no backup: {type(error).__name__} with {NAME}.",
+            expected="a folder that ./vigie backup finished",
+        ) from error
+    if manifest.kind != kind:
+        raise VigieError(f"{folder} is of a {manifest.kind} platform.", expected=f"a backup of a {kind} platform")
+    there = {str(file.relative_to(folder)) for file in _files(folder)}
+    if missing := sorted(set(manifest.files) - there):
+        raise VigieError(f"The backup is not whole: {', '.join(missing)} is missing.", action="Use another backup.")
+    for name, expected in manifest.files.items():
+        if digest(folder / name) != expected:
+            raise VigieError(f"{name} has changed since the backup was made.", action="Use another backup.")
+    _refuse_newer(manifest)
+    return manifest
+
+
+def _refuse_newer(manifest: Manifest) -> None:
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    newer = [f"schema {revision}" for revision in manifest.schema_revisions if revision not in known]
+    here = installed()
+    newer += [
+        f"{package} {version}"
+        for package, version in manifest.versions.items()
+        if package in here and Version(version) > Version(here[package])
+    ]
+    if newer or manifest.format > FORMAT:
+        raise VigieError(
+            f"The backup is of a newer platform: {', '.join(newer) or f'format {manifest.format}'}.",
+            action="Restore it with the version that made it, or a later one.",
+        )
+
+
+def installed() -> dict[str, str]:
+    versions = {}
+    for package in WITH_SCHEMA:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file() and file.name not in {NAME, f".{NAME}"}]

@@ -1,0 +1,216 @@
+"""The journal's records: one line of JSON each, read again only when they go into the tables.
+
+A line is put together from bytes that exist already (the request as it came, the answer as it goes), so
+that recording a call costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal, NamedTuple
+
+from pydantic_core import from_json, to_json
+
+VERSION = 1
+PSEUDONYM = "pseudonym:"
+"""What a pseudonymised text begins with."""
+_NAMESPACE = uuid.UUID("6f0a9c52-5f0e-5c0b-9f57-0d8f5b1c2a11")
+_NEWLINES = bytes.maketrans(b"\r\n", b"  ")
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "use_case", "centre", "caller_kind", "caller_id", "model_version", "source"), str),
+    **dict.fromkeys(("request_id", "incident_id", "prediction_id"), (str, type(None))),
+    **dict.fromkeys(("simulated", "pseudonymised"), bool),
+    **dict.fromkeys(("request", "answer", "decisions", "labels"), dict),
+    "row_index": (int, type(None)),
+    "latency_us": int,
+    "received_at": datetime,
+    "happened_at": (datetime, type(None)),
+    "risk": (bool, type(None)),
+    "warnings": list,
+}
+
+Kind = Literal["prediction", "outcome"]
+
+
+class Sender(NamedTuple):
+    """Whose call it is."""
+
+    centre: str
+    kind: str
+    id: str
+
+
+class Record(NamedTuple):
+    """A decoded line: a row of ``predictions`` or ``outcomes``."""
+
+    kind: Kind
+    row: dict[str, Any]
+    line: bytes
+
+
+def prediction_id(centre: str, use_case: str, request_id: str, body: bytes, row: int | None = None) -> str:
+    """The same call always has the same id, whoever answers it and however often it is delivered."""
+    name = f"{centre}|{use_case}|{request_id}|{'' if row is None else row}|{sha256(body).hexdigest()}"
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def outcome_id(centre: str, use_case: str, request_id: str, index: int, item: bytes) -> str:
+    name = f"{centre}|{use_case}|{request_id}|outcome {index}|{sha256(item).hexdigest()}"
+    return str(uuid.uuid5(_NAMESPACE, name))
+
+
+def one_line(body: bytes) -> bytes:
+    """JSON without line breaks: inside strings none can stand, and between them they mean nothing."""
+    return body.translate(_NEWLINES) if b"\n" in body or b"\r" in body else body
+
+
+def prediction_line(
+    id: str,
+    sender: Sender,
+    *,
+    incident: str | None,
+    own_field: bool,
+    row: int | None,
+    at: float,
+    latency_us: int,
+    pseudonymised: bool,
+    decisions: bytes,
+    request: bytes,
+    response: bytes,
+) -> bytes:
+    """
+    Args:
+        own_field: whether the use case itself has a request field ``incident_id``.
+        at: when the request came, seconds since 1970.
+        decisions: JSON object, target -> decision.
+        request: the body as it was sent, one JSON object.
+        response: the envelope with the answer, one JSON object.
+    """
+    head = {
+        "v": VERSION,
+        "k": "prediction",
+        "id": id,
+        "by": sender,
+        "incident": incident,
+        "own_field": own_field,
+        "row": row,
+        "at": at,
+        "us": latency_us,
+        "pseudonymised": pseudonymised,
+    }
+    parts = (
+        to_json(head)[:-1],
+        b',"decisions":',
+        decisions,
+        b',"request":',
+        one_line(request),
+        b',"response":',
+        response,
+        b"}\n",
+    )
+    return b"".join(parts)
+
+
+def outcome_line(id: str, sender: Sender, use_case: str, at: float, item: Mapping[str, Any]) -> bytes:
+    """``item`` has the reference, ``happened_at``, ``simulated`` and ``labels``."""
+    head = {"v": VERSION, "k": "outcome", "id": id, "by": sender, "use_case": use_case, "at": at, **item}
+    return to_json(head) + b"\n"
+
+
+def decode(line: bytes) -> Record:
+    """
+    Raises:
+        ValueError: the line is no record; says why.
+    """
+    try:
+        found = from_json(line)
+    except ValueError:
+        found = json.loads(line)
+    if b"\\u" in line:
+        found = _storable(found)
+    try:
+        if found["v"] != VERSION:
+            raise ValueError(f"records of version {found['v']!r} are not known here")
+        kind = found["k"]
+        if kind == "prediction":
+            return Record(kind, _checked(_prediction(found)), line)
+        if kind == "outcome":
+            return Record(kind, _checked(_outcome(found)), line)
+    except (KeyError, TypeError, IndexError, OverflowError, OSError) as error:
+        raise ValueError(f"not a whole record: {type(error).__name__} {error}") from None
+    raise ValueError(f"records of kind {kind!r} are not known here")
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """Drivers complain about a wrong type as they do about a wrong statement, so it is found here."""
+    for name, value in row.items():
+        expected = _TYPES[name]
+        if not isinstance(value, expected):
+            raise ValueError(f"{name} is of type {type(value).__name__}")
+    return row
+
+
+def _prediction(found: dict[str, Any]) -> dict[str, Any]:
+    request, response, decisions = found["request"], found["response"], found["decisions"]
+    if not found["own_field"]:
+        request.pop("incident_id", None)
+    return {
+        "id": found["id"],
+        "use_case": response["use_case"],
+        **_sent(found),
+        "request_id": response["request_id"],
+        "row_index": found["row"],
+        "incident_id": found["incident"],
+        "latency_us": found["us"],
+        "model_version": response["model_version"],
+        "source": response["source"],
+        "simulated": response["simulated"],
+        "risk": any(decisions.values()) if decisions else None,
+        "pseudonymised": found["pseudonymised"],
+        "request": request,
+        "answer": response["answer"],
+        "decisions": decisions,
+        "warnings": response["warnings"],
+    }
+
+
+def _outcome(found: dict[str, Any]) -> dict[str, Any]:
+    happened = found["happened_at"]
+    return {
+        "id": found["id"],
+        "use_case": found["use_case"],
+        **_sent(found),
+        "prediction_id": found["prediction_id"],
+        "request_id": found["request_id"],
+        "row_index": found["row_index"],
+        "incident_id": found["incident_id"],
+        "happened_at": None if happened is None else datetime.fromisoformat(happened),
+        "simulated": found["simulated"],
+        "labels": found["labels"],
+    }
+
+
+def _sent(found: dict[str, Any]) -> dict[str, Any]:
+    centre, kind, caller = found["by"]
+    return {
+        "centre": centre,
+        "caller_kind": kind,
+        "caller_id": caller[:128],
+        "received_at": datetime.fromtimestamp(found["at"], UTC),
+    }
+
+
+def _storable(value: Any) -> Any:
+    """Without the characters that no database takes: NUL and halves of surrogate pairs."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value

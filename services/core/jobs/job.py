@@ -1,0 +1,52 @@
+"""A job as the platform shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.core.jobs.states import State
+from services.core.jobs.tables import JobRow
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str
+    service: str
+    use_case: str
+    step: str
+    state: State
+    options: dict[str, Any]
+    progress: tuple[str, ...]
+    log_tail: str
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+    """``problem``, ``expected`` and ``action``, where it did not succeed."""
+    idempotency_key: str
+    requested_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    attempts: int
+
+
+def from_row(row: JobRow) -> Job:
+    return Job(
+        id=row.id,
+        service=row.service,
+        use_case=row.use_case,
+        step=row.step,
+        state=State(row.state),
+        options=row.options,
+        progress=tuple(row.progress),
+        log_tail=row.log_tail,
+        result=row.result,
+        error=row.error,
+        idempotency_key=row.idempotency_key,
+        requested_by=row.requested_by,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        attempts=row.attempts,
+    )

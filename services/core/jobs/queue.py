@@ -1,0 +1,292 @@
+"""The queue of one stage service: jobs are rows, and every change of a job is one guarded statement, so that
+several replicas may serve one queue on PostgreSQL or SQLite.
+
+One job per use case and lane runs at a time; the others of the lane wait in the order in which they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import ColumnElement, Engine, Update, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from services.core.errors import ConflictError, NotFoundError
+from services.core.jobs.job import Job, from_row
+from services.core.jobs.outcome import Outcome
+from services.core.jobs.states import State
+from services.core.jobs.tables import JobRow
+from services.core.steps import JOBS
+
+MOST_LISTED = 500
+AUTOMATIC_RERUNS = 1
+_FINAL = tuple(state for state in State if state.final)
+_FRESH: Mapping[str, Any] = {
+    "result": None,
+    "error": None,
+    "finished_at": None,
+    "worker": None,
+    "lease_until": None,
+    "cancel_requested": False,
+}
+INTERRUPTED = {
+    "problem": "The service ended while the job ran. Nothing of it was published.",
+    "expected": "",
+    "action": "Retry the job.",
+}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Queue:
+    """The jobs of ``service``. All methods raise SQLAlchemy's errors where the database does not answer."""
+
+    def __init__(self, engine: Engine, service: str, *, clock: Callable[[], datetime] = _now) -> None:
+        self._engine = engine
+        self._service = service
+        self._clock = clock
+
+    # --- for callers ----------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        use_case: str,
+        step: str,
+        options: Mapping[str, Any],
+        key: str,
+        *,
+        requested_by: str = "",
+        asked_by: str = "",
+    ) -> tuple[Job, bool]:
+        """The job of this idempotency key, and whether it is new.
+
+        Raises:
+            ConflictError: the key stands for another job.
+        """
+        now = self._clock()
+        row = JobRow(
+            id=uuid4().hex,
+            idempotency_key=key,
+            service=self._service,
+            use_case=use_case,
+            step=step,
+            lane=JOBS[step].lane,
+            options=dict(options),
+            state=State.QUEUED,
+            requested_by=requested_by,
+            asked_by=asked_by,
+            progress=[],
+            log_tail="",
+            created_at=now,
+            queued_at=now,
+        )
+        try:
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
+                session.add(row)
+        except IntegrityError:
+            return self._known(key, use_case, step, options), False
+        return from_row(row), True
+
+    def _known(self, key: str, use_case: str, step: str, options: Mapping[str, Any]) -> Job:
+        with Session(self._engine) as session:
+            row = session.scalars(select(JobRow).where(JobRow.idempotency_key == key)).one()
+            same = (row.service, row.use_case, row.step, row.options) == (self._service, use_case, step, dict(options))
+            if not same:
+                raise ConflictError(
+                    "The idempotency key stands for another job.",
+                    expected="a key of its own for each job, and the same job for the same key",
+                    action=f"Look at job {row.id}, or send the request with a new key.",
+                )
+            return from_row(row)
+
+    def get(self, job_id: str) -> Job:
+        """
+        Raises:
+            NotFoundError: the service has no such job.
+        """
+        with Session(self._engine) as session:
+            row = session.scalars(select(JobRow).where(self._mine(job_id))).one_or_none()
+            if row is None:
+                raise NotFoundError(f"The service {self._service} has no such job.", action="GET /jobs lists them.")
+            return from_row(row)
+
+    def newest(self, *, use_case: str | None = None, state: State | None = None, limit: int = 50) -> list[Job]:
+        """The jobs that match, newest first."""
+        wanted = select(JobRow).where(JobRow.service == self._service)
+        if use_case is not None:
+            wanted = wanted.where(JobRow.use_case == use_case)
+        if state is not None:
+            wanted = wanted.where(JobRow.state == state)
+        with Session(self._engine) as session:
+            rows = session.scalars(wanted.order_by(JobRow.sequence.desc()).limit(min(limit, MOST_LISTED)))
+            return [from_row(row) for row in rows]
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job that waits, and ask the worker of one that runs to end it. A job that has ended stays
+        as it is."""
+        self.get(job_id)
+        with self._engine.begin() as connection:
+            waiting = connection.execute(
+                self._change(job_id, State.QUEUED).values(
+                    state=State.CANCELLED, finished_at=self._clock(), error=cancelled()
+                )
+            )
+            if not waiting.rowcount:
+                connection.execute(self._change(job_id, State.RUNNING).values(cancel_requested=True))
+        return self.get(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Let a job that did not succeed run again under its id, behind those that wait. One that waits or
+        runs stays as it is.
+
+        Raises:
+            ConflictError: the job has succeeded.
+        """
+        with self._engine.begin() as connection:
+            connection.execute(
+                self._change(job_id, State.FAILED, State.CANCELLED, State.INTERRUPTED).values(
+                    **_FRESH, state=State.QUEUED, queued_at=self._clock(), progress=[], log_tail="", reruns=0
+                )
+            )
+        job = self.get(job_id)
+        if job.state == State.SUCCEEDED:
+            raise ConflictError("The job has succeeded.", action="Send a new one, with a new idempotency key.")
+        return job
+
+    def counts(self) -> dict[State, int]:
+        """How many jobs wait and run."""
+        live = (State.QUEUED, State.RUNNING)
+        asked = select(JobRow.state, func.count()).where(JobRow.service == self._service, JobRow.state.in_(live))
+        with self._engine.connect() as connection:
+            found = {State(state): number for state, number in connection.execute(asked.group_by(JobRow.state))}
+        return {state: found.get(state, 0) for state in live}
+
+    # --- for workers ----------------------------------------------------------------------------------
+
+    def claim(self, worker: str, lease_seconds: float) -> Job | None:
+        """The next job that may run, now running in this worker's name; None where none may."""
+        for job_id in self._heads():
+            now = self._clock()
+            try:
+                with Session(self._engine) as session, session.begin():
+                    taken = session.execute(
+                        self._change(job_id, State.QUEUED).values(
+                            state=State.RUNNING,
+                            worker=worker,
+                            lease_until=now + timedelta(seconds=lease_seconds),
+                            started_at=now,
+                            attempts=JobRow.attempts + 1,
+                        )
+                    )
+                    if taken.rowcount:  # type: ignore[attr-defined]
+                        return from_row(session.scalars(select(JobRow).where(self._mine(job_id))).one())
+            except IntegrityError:
+                continue  # another worker has just started a job of the lane
+        return None
+
+    def _heads(self) -> list[str]:
+        """The first waiting job of every lane in which none runs, oldest first."""
+        live = select(JobRow.id, JobRow.use_case, JobRow.lane, JobRow.state).where(
+            JobRow.state.in_((State.QUEUED, State.RUNNING)), JobRow.service == self._service
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(live.order_by(JobRow.queued_at, JobRow.sequence)).all()
+        taken = {(row.use_case, row.lane) for row in rows if row.state == State.RUNNING}
+        heads = []
+        for row in rows:
+            if row.state == State.QUEUED and (row.use_case, row.lane) not in taken:
+                taken.add((row.use_case, row.lane))
+                heads.append(row.id)
+        return heads
+
+    def renew(self, job_id: str, worker: str, lease_seconds: float, **told: Any) -> tuple[bool, bool]:
+        """Keep a running job and store ``told`` (``progress``, ``log_tail``) with it. Whether it still is this
+        worker's, and whether it is to be cancelled."""
+        with self._engine.begin() as connection:
+            kept = connection.execute(
+                self._held(job_id, worker).values(lease_until=self._clock() + timedelta(seconds=lease_seconds), **told)
+            ).rowcount
+            cancel = connection.scalar(select(JobRow.cancel_requested).where(self._mine(job_id)))
+        return bool(kept), bool(cancel)
+
+    def finish(self, job_id: str, worker: str, outcome: Outcome, **told: Any) -> bool:
+        """Store how a job ended. False where the job was taken from this worker meanwhile."""
+        with self._engine.begin() as connection:
+            return bool(
+                connection.execute(
+                    self._held(job_id, worker).values(
+                        state=outcome.state,
+                        result=outcome.result,
+                        error=outcome.error,
+                        finished_at=self._clock(),
+                        worker=None,
+                        lease_until=None,
+                        **told,
+                    )
+                ).rowcount
+            )
+
+    def interrupt(self, job_id: str, worker: str, *, rerun: bool) -> State | None:
+        """A job's worker is gone, or going: let the job wait again if it may (``rerun``), else mark it
+        interrupted; cancelled if that was asked for. Its new state; None where it was not this worker's."""
+        return self._interrupt(job_id, JobRow.worker == worker, rerun=rerun)
+
+    def interrupt_abandoned(self, *, rerun: bool) -> dict[str, State]:
+        """Do so with all running jobs of the service whose workers have not been heard of in time."""
+        gone = JobRow.lease_until < self._clock()
+        with self._engine.connect() as connection:
+            found = connection.scalars(
+                select(JobRow.id).where(JobRow.service == self._service, JobRow.state == State.RUNNING, gone)
+            ).all()
+        changed = {job_id: self._interrupt(job_id, gone, rerun=rerun) for job_id in found}
+        return {job_id: state for job_id, state in changed.items() if state is not None}
+
+    def _interrupt(self, job_id: str, guard: ColumnElement[bool], *, rerun: bool) -> State | None:
+        with Session(self._engine) as session, session.begin():
+            row = session.scalars(
+                select(JobRow).where(self._mine(job_id), JobRow.state == State.RUNNING, guard).with_for_update()
+            ).one_or_none()
+            if row is None:
+                return None
+            row.worker = row.lease_until = None
+            if row.cancel_requested:
+                row.state, row.error = State.CANCELLED, cancelled()
+            elif rerun and row.reruns < AUTOMATIC_RERUNS:
+                row.state, row.reruns, row.started_at = State.QUEUED, row.reruns + 1, None
+                row.progress = [*row.progress, f"attempt {row.attempts} was interrupted; the job runs again"]
+                return State.QUEUED
+            else:
+                row.state, row.error = State.INTERRUPTED, dict(INTERRUPTED)
+            row.finished_at = self._clock()
+            return State(row.state)
+
+    def prune(self, keep_days: int) -> int:
+        """Forget jobs that ended more than so many days ago; how many."""
+        old = self._clock() - timedelta(days=keep_days)
+        with self._engine.begin() as connection:
+            return connection.execute(
+                delete(JobRow).where(
+                    JobRow.service == self._service, JobRow.state.in_(_FINAL), JobRow.finished_at < old
+                )
+            ).rowcount
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _mine(self, job_id: str) -> ColumnElement[bool]:
+        return (JobRow.id == job_id) & (JobRow.service == self._service)
+
+    def _change(self, job_id: str, *states: State) -> Update:
+        return update(JobRow).where(self._mine(job_id), JobRow.state.in_(states))
+
+    def _held(self, job_id: str, worker: str) -> Update:
+        return self._change(job_id, State.RUNNING).where(JobRow.worker == worker)
+
+
+def cancelled() -> dict[str, str]:
+    return {"problem": "The job was cancelled.", "expected": "", "action": "Retry it if it is wanted after all."}

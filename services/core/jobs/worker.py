@@ -1,0 +1,176 @@
+"""Runs the jobs of a service's queue, in a thread of the service: each job in processes of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.core.jobs.counters import Counters
+from services.core.jobs.queue import Queue
+from services.core.jobs.running import Limits, Running
+from services.core.jobs.settings import JobSettings
+from services.core.jobs.states import State
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 0.5
+PRUNE_SECONDS = 3_600.0
+STOP_SECONDS = 6.0
+"""Within this a service that stops has ended its jobs."""
+
+
+class Worker:
+    """``module`` has the functions that do the jobs, as ``JOBS``. A job whose result cannot be stored, because
+    the database is away, is stored when that is back."""
+
+    def __init__(self, queue: Queue, module: str, settings: JobSettings, counters: Counters) -> None:
+        self.id = uuid4().hex
+        self._queue = queue
+        self._module = module
+        self._settings = settings
+        self._counters = counters
+        self._running: dict[str, Running] = {}
+        self._started: dict[str, float] = {}
+        self._wake, self._stopping = threading.Event(), threading.Event()
+        # Whoever was cut off from the database as this service was gets the time to renew its leases first.
+        self._sweep_at = time.monotonic() + settings.job_lease_seconds
+        self._prune_at = 0.0
+        self._renew_at = 0.0
+        self._away = False
+        self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Something has changed: look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End all jobs that run here; they run again where that is allowed."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join(STOP_SECONDS + 2)
+
+    # --- in the thread --------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self._tick()
+                if self._away:
+                    log.info("database is back")
+                    self._away = False
+            except SQLAlchemyError as error:
+                self._database_away(error)
+            except Exception:
+                # One job that cannot be started must not be the end of all others.
+                log.exception("worker failed, and goes on")
+                self._stopping.wait(1.0)
+            self._wake.wait(TICK_SECONDS)
+        self._end_all()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        for running in [item for item in self._running.values() if item.ended.is_set()]:
+            self._finish(running)
+        if now >= self._renew_at:
+            for running in list(self._running.values()):
+                self._renew(running)
+            self._renew_at = now + TICK_SECONDS
+        if now >= self._sweep_at:
+            abandoned = self._queue.interrupt_abandoned(rerun=self._settings.job_rerun_interrupted)
+            for job_id, state in abandoned.items():
+                log.warning("job was interrupted: its service is gone", job=job_id, state=state)
+            self._sweep_at = now + self._settings.job_lease_seconds / 3
+        if now >= self._prune_at:
+            if removed := self._queue.prune(self._settings.job_keep_days):
+                log.info("old jobs forgotten", number=removed)
+            self._prune_at = now + PRUNE_SECONDS
+        while len(self._running) < self._settings.job_parallel and self._start_next():
+            pass
+        for state, number in self._queue.counts().items():
+            self._counters.live.labels(state).set(number)
+
+    def _start_next(self) -> bool:
+        job = self._queue.claim(self.id, self._settings.job_lease_seconds)
+        if job is None:
+            return False
+        limits = Limits(self._settings.job_memory_mb, self._settings.job_seconds)
+        self._running[job.id] = Running(job, self._module, limits, ended=self.wake)
+        self._started[job.id] = time.monotonic()
+        log.info("job started", job=job.id, use_case=job.use_case, step=job.step, attempt=job.attempts)
+        return True
+
+    def _renew(self, running: Running) -> None:
+        if running.ended.is_set():
+            return
+        job = running.job
+        ours, cancel = self._queue.renew(job.id, self.id, self._settings.job_lease_seconds, **running.changes())
+        if not ours:
+            log.warning("job was taken from this service, which was not heard of in time", job=job.id)
+        if cancel or not ours:
+            running.cancel()
+
+    def _finish(self, running: Running) -> None:
+        job, outcome = running.job, running.outcome
+        if outcome.state == State.INTERRUPTED:
+            self._queue.interrupt(job.id, self.id, rerun=self._settings.job_rerun_interrupted)
+            kept = True
+        else:
+            kept = self._queue.finish(job.id, self.id, outcome, **running.told())
+        del self._running[job.id]
+        seconds = time.monotonic() - self._started.pop(job.id)
+        log.info(
+            "job ended" if kept else "job ended after it was taken from this service",
+            job=job.id,
+            use_case=job.use_case,
+            step=job.step,
+            state=outcome.state,
+            seconds=round(seconds, 1),
+            peak_mb=running.peak_mb,
+            reason=(outcome.error or {}).get("problem"),
+        )
+        self._counters.ended.labels(job.use_case, job.step, outcome.state).inc()
+        self._counters.seconds.labels(job.use_case, job.step).observe(seconds)
+        self._counters.peak.labels(job.use_case, job.step).set(running.peak_mb * 1_048_576)
+
+    def _database_away(self, error: SQLAlchemyError) -> None:
+        self._counters.database_failures.inc()
+        # Other replicas' leases have run out as well, and not because they are gone.
+        self._sweep_at = time.monotonic() + self._settings.job_lease_seconds
+        if not self._away:
+            # Not its message, which can hold values.
+            log.error("database does not answer; jobs that run go on", error=type(error).__name__)
+        self._away = True
+        self._stopping.wait(1.0)
+
+    def _end_all(self) -> None:
+        limit = time.monotonic() + STOP_SECONDS
+        for running in self._running.values():
+            if not running.ended.is_set():
+                running.cancel()
+        for running in self._running.values():
+            running.ended.wait(max(0.1, limit - time.monotonic()))
+        for job_id, running in self._running.items():
+            try:
+                outcome = running.outcome
+                if outcome.state == State.SUCCEEDED:
+                    self._queue.finish(job_id, self.id, outcome, **running.told())
+                    state: State | None = State.SUCCEEDED
+                else:
+                    state = self._queue.interrupt(job_id, self.id, rerun=self._settings.job_rerun_interrupted)
+                log.info("job ended with the service", job=job_id, state=state)
+            except SQLAlchemyError as error:
+                log.error(
+                    "job could not be marked as interrupted; its lease runs out", job=job_id, error=type(error).__name__
+                )

@@ -1,0 +1,72 @@
+"""Refusals: answers that say field, reason and what is allowed, and never what was sent. Every service's
+failures have this one shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic_core
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+MOST_FAULTS = 50
+"""An answer lists no more faults than this."""
+
+
+class Fault(BaseModel):
+    """One reason why a request was refused."""
+
+    field: str = Field(description="The field of the request, empty where the whole is meant.")
+    reason: str
+    allowed: str = Field(description="What is expected instead.")
+    type: str = Field(description="The reason as one word, for programs.")
+    action: str = Field(default="", description="What to do about it, where that is not plain.")
+
+
+class Failure(BaseModel):
+    """The body of every answer from 400 on."""
+
+    errors: list[Fault]
+    request_id: str
+
+
+class RefusedError(Exception):
+    """The request is answered with ``status`` and these faults."""
+
+    def __init__(self, status: int, faults: list[dict[str, str]], headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{status}: {faults[0]['type'] if faults else ''}")
+        self.status = status
+        self.faults = faults
+        self.headers = headers
+
+
+def fault(type: str, reason: str, *, field: str = "", allowed: str = "", action: str = "") -> dict[str, str]:
+    made = {"field": field, "reason": reason, "allowed": allowed, "type": type}
+    return {**made, "action": action} if action else made
+
+
+def refused(
+    status: int,
+    type: str,
+    reason: str,
+    *,
+    field: str = "",
+    allowed: str = "",
+    action: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> RefusedError:
+    return RefusedError(status, [fault(type, reason, field=field, allowed=allowed, action=action)], headers)
+
+
+def refusal(status: int, faults: list[dict[str, str]], request_id: str, headers: Any = None) -> Response:
+    body = pydantic_core.to_json({"errors": faults, "request_id": request_id})
+    return Response(body, status, headers=headers, media_type="application/json")
+
+
+def name_of(part: object) -> str:
+    """A field's name as it may stand in an answer: what a caller sent as a name could be anything."""
+    text = str(part)
+    return text if _NAME.fullmatch(text) else "(another name)"

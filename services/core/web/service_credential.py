@@ -1,0 +1,70 @@
+"""The credential that the platform's services show each other."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from typing import Annotated
+
+from fastapi import Depends
+from pydantic import SecretStr
+from starlette.requests import Request
+
+from services.core.access.caller import Caller
+from services.core.access.roles import Role
+from services.core.errors import VigieError
+from services.core.web.access_log import CALLER
+from services.core.web.faults import refused
+
+CALLER_HEADER = "X-Vigie-Service"
+ON_BEHALF_HEADER = "X-Vigie-On-Behalf-Of"
+_NAME = re.compile(r"[\w .@:+-]{1,120}")
+
+
+def required(token: SecretStr | None) -> SecretStr:
+    """
+    Raises:
+        VigieError: there is no token; a service that other services call does not start without one.
+    """
+    if token is None:
+        raise VigieError(
+            "There is no credential for calls between services.",
+            expected="VIGIE_SERVICE_TOKEN with at least 32 characters, the same for all services",
+            action="Run ./vigie init, or set the variable.",
+        )
+    return token
+
+
+def service_credential(request: Request) -> Caller:
+    """A dependency: lets a request in that shows the token that ``make_app`` was given, and tells who it is.
+    The caller's ``id`` is the service; its ``name`` is the person on whose behalf it calls, where it says so.
+
+    Raises:
+        RefusedError: 401, no token or another one.
+    """
+    token: SecretStr | None = request.app.state.service_token
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    # Headers are Latin-1 on the wire; comparing takes the same time wherever they differ.
+    expected = token.get_secret_value().encode() if token is not None else b""
+    same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), expected)
+    if token is None or not same or scheme.lower() != "bearer":
+        raise refused(
+            401,
+            "unauthorized",
+            "This is for the platform's own services, and the request shows no credential of theirs.",
+            allowed="Authorization: Bearer with the platform's service token",
+            headers={"WWW-Authenticate": 'Bearer realm="vigie services"'},
+        )
+    service = _named(request.headers.get(CALLER_HEADER, "")) or "unnamed"
+    person = _named(request.headers.get(ON_BEHALF_HEADER, ""))
+    caller = Caller("service", service, person or service, Role.ADMIN, "", None)
+    request.scope[CALLER] = caller
+    return caller
+
+
+ServiceCaller = Annotated[Caller, Depends(service_credential)]
+"""``caller: ServiceCaller`` as a route's parameter; declare the route with ``openapi_extra=dict(SERVICE)``."""
+
+
+def _named(text: str) -> str:
+    return text if _NAME.fullmatch(text) else ""

@@ -1,0 +1,104 @@
+"""A stage service: jobs by HTTP, and a worker that runs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Gauge
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.core.access.audit_outbox import AuditOutbox
+from services.core.database.connection import address, make_engine
+from services.core.errors import UnavailableError, VigieError
+from services.core.jobs.counters import Counters
+from services.core.jobs.queue import Queue
+from services.core.jobs.settings import JobSettings
+from services.core.jobs.worker import Worker
+from services.core.logs import configure_logs
+from services.core.web.application import make_app, serve
+from services.core.web.job_routes import job_routes
+from services.core.web.service_credential import required
+
+DESCRIPTION = """Runs this part of the pipeline as jobs. A job is asked for with `POST /jobs` and followed with
+`GET /jobs/{id}`; it runs in processes of its own, with limits of memory and time, and what it makes is published whole
+or not at all. Only the platform's services may call."""
+
+
+def stage_app(service: str, title: str, module: str, settings: JobSettings) -> FastAPI:
+    """The stage service ``service``, whose jobs are done by the functions in ``module.JOBS``.
+
+    Raises:
+        VigieError: there is no credential for calls between services.
+    """
+    token = required(settings.service_token)
+    engine = make_engine(address(settings.database_url, settings.home))
+    metrics = CollectorRegistry()
+    queue = Queue(engine, service)
+    worker = Worker(queue, module, settings, Counters(metrics))
+    outbox = AuditOutbox.of(settings, service)
+    if outbox is not None:
+        waiting = Gauge("vigie_audit_entries_waiting", "Audit entries not yet delivered.", registry=metrics)
+        waiting.set_function(outbox.waiting)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        worker.start()
+        if outbox is not None:
+            outbox.start()
+        yield
+        await asyncio.to_thread(worker.stop)
+        if outbox is not None:
+            await asyncio.to_thread(outbox.stop)
+        engine.dispose()
+
+    def ready() -> Mapping[str, Any]:
+        try:
+            counts = queue.counts()
+        except SQLAlchemyError as error:
+            raise UnavailableError(
+                f"The table of jobs cannot be read ({type(error).__name__}).",
+                expected="a database that answers and is up to date",
+                action="See VIGIE_DATABASE_URL, and run python -m services.core.database.migrate.",
+            ) from error
+        if not worker.alive:
+            raise UnavailableError("The worker does not run.", action="Restart the service; its log says why.")
+        return {"jobs": {str(state): number for state, number in counts.items()}}
+
+    app = make_app(
+        service=service,
+        title=title,
+        description=DESCRIPTION,
+        docs="/docs",
+        lifespan=lifespan,
+        ready=ready,
+        metrics=metrics,
+        service_token=token,
+        body_limit_kb=64,
+    )
+    app.include_router(job_routes(service, queue, worker))
+    app.state.queue, app.state.worker = queue, worker
+    return app
+
+
+Chosen = TypeVar("Chosen", bound=JobSettings)
+
+
+def main(
+    service: str, title: str, module: str, settings: type[Chosen], place: Callable[[Chosen], tuple[str, int]]
+) -> int:
+    """Serve the stage service on the host and port that ``place`` finds in its settings; the process's exit
+    code."""
+    configure_logs(service)
+    try:
+        chosen = settings()
+        app = stage_app(service, title, module, chosen)
+    except VigieError as error:
+        structlog.get_logger().error("service does not start", reason=str(error))
+        return 1
+    serve(app, *place(chosen))
+    return 0

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Starts the edge. It shows the registry an account that may only read; a header needs it in base64.
+set -eu
+VIGIE_EDGE_REGISTRY_LOGIN=$(printf 'reader:%s' "${VIGIE_REGISTRY_READER_PASSWORD:?}" | base64 | tr -d '\n')
+export VIGIE_EDGE_REGISTRY_LOGIN
+unset VIGIE_REGISTRY_READER_PASSWORD
+exec caddy run --config /etc/caddy/Caddyfile --adapter caddyfile

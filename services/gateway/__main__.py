@@ -1,0 +1,29 @@
+"""``python -m services.gateway``: one uvicorn worker; replicas scale."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from services.core.errors import VigieError
+from services.core.logs import configure_logs
+from services.core.web.application import serve
+from services.gateway.app import create_app
+from services.gateway.settings import settings
+
+
+def main() -> int:
+    configure_logs("gateway")
+    chosen = settings()
+    try:
+        app = create_app(chosen)
+    except VigieError as error:
+        structlog.get_logger().error("the gateway does not start", reason=str(error))
+        return 1
+    serve(app, chosen.gateway_host, chosen.gateway_port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

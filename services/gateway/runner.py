@@ -1,0 +1,278 @@
+"""Carries runs on, step by step, in the background; also those that a gateway before this one left."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.core.access.caller import Caller
+from services.core.access.roles import Role
+from services.core.access.tables import RunRow
+from services.core.errors import UnavailableError, VigieError
+from services.core.web.faults import RefusedError
+from services.gateway import runs
+from services.gateway.airflow import STATES, Airflow
+from services.gateway.gateway import Gateway
+from services.gateway.stages import FINAL, Stages
+from services.gateway.trail import Origin
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 2.0
+"""How often runs are looked for that nobody carries on, and how long a backend that was away is left alone."""
+POLL_SECONDS = 10.0
+RETRIES = 2
+"""Times that a job is run again that was interrupted by its service's end."""
+ACTIONS = {"ingest": "ingestion", "retrain": "retraining"}
+
+
+class Runner:
+    """``stages`` and, where there is one, ``airflow`` do the work. ``poll_seconds``: how long one look at a job may
+    wait for its end."""
+
+    def __init__(
+        self, gateway: Gateway, stages: Stages, airflow: Airflow | None, *, poll_seconds: float = POLL_SECONDS
+    ) -> None:
+        self._gateway, self.stages, self.airflow = gateway, stages, airflow
+        self._poll = poll_seconds
+        self.owner = uuid.uuid4().hex
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._patience = gateway.settings.gateway_stage_patience_seconds
+
+    async def run(self) -> None:
+        """Until cancelled; what is under way is then left to the next gateway."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._take_over()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.shield(asyncio.to_thread(self._release))
+
+    def wake(self) -> None:
+        """There is a new run, or one that may go on."""
+        self._wake.set()
+
+    async def close(self) -> None:
+        await self.stages.close()
+        if self.airflow is not None:
+            await self.airflow.close()
+
+    async def begin(self, run: RunRow) -> None:
+        """Hand a new run over to its backend now, so that whoever asked hears if that does not work; the
+        run is then forgotten.
+
+        Raises:
+            VigieError: the backend refused.
+            UnavailableError: the backend does not answer.
+        """
+        try:
+            await self._advance(run, wait=0.0)
+        except (VigieError, RefusedError):
+            await self._write(lambda session: runs.remove(session, run.id))
+            raise
+        self._carry(run.id)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    async def _take_over(self) -> None:
+        try:
+            claimed = await self._write(lambda session: runs.claim(session, self.owner))
+        except SQLAlchemyError as error:
+            log.warning("runs not looked for: the database does not answer", error=type(error).__name__)
+            return
+        for run_id in claimed:
+            log.info("run taken over", run_id=run_id)
+            self._carry(run_id)
+
+    def _carry(self, run_id: str) -> None:
+        if run_id not in self._tasks or self._tasks[run_id].done():
+            self._tasks[run_id] = asyncio.create_task(self._carry_on(run_id))
+            self._tasks[run_id].add_done_callback(lambda _: self._tasks.pop(run_id, None))
+
+    async def _carry_on(self, run_id: str) -> None:
+        """Until the run has ended, waits for a person, or belongs to another gateway."""
+        silent_since: float | None = None
+        while True:
+            try:
+                if not await self._write(lambda session: runs.keep(session, run_id, self.owner)):
+                    return
+                run = await self._write(lambda session: runs.get(session, run_id))
+                await self._advance(run, wait=self._poll)
+                silent_since = None
+            except SQLAlchemyError as error:
+                log.warning("run waits for the database", run_id=run_id, error=type(error).__name__)
+                await asyncio.sleep(LOOK_SECONDS)
+            except UnavailableError as error:
+                silent_since = silent_since or time.monotonic()
+                if time.monotonic() - silent_since > self._patience and not run.options.get("patient"):
+                    await self._end(run, "failed", error)
+                    return
+                await asyncio.sleep(LOOK_SECONDS)
+            except (VigieError, RefusedError) as error:
+                await self._end(run, "failed", error)
+                return
+            except Exception as error:
+                log.error("run failed in the gateway", run_id=run_id, exc_info=error)
+                await self._end(run, "failed", VigieError("The gateway failed on this run; its log says more."))
+                raise
+
+    async def _advance(self, run: RunRow, *, wait: float) -> None:
+        """One look at what the run does, and what follows from it."""
+        if run.backend == "airflow":
+            await self._advance_in_airflow(run, wait)
+            return
+        current = next((step for step in run.steps if step["state"] not in {"succeeded", "skipped"}), None)
+        if current is None:
+            await self._end(run, "succeeded")
+            return
+        name = str(current["step"])
+        if "job_id" not in current:
+            job = await self.stages.submit(
+                run.use_case, name, options_for(run, name), f"{run.id}:{name}", run.requested_by
+            )
+        else:
+            job = await self.stages.job(name, current["job_id"], wait)
+        if job["state"] == "interrupted" and int(job.get("attempts") or 1) <= RETRIES:
+            job = await self.stages.retry(name, str(job["id"]), run.requested_by)
+        current |= {"job_id": job["id"], "state": job["state"]}
+        if job["state"] in FINAL:
+            current |= {"result": job.get("result"), "error": job.get("error")}
+        await self._after(run, current)
+
+    async def _after(self, run: RunRow, current: dict[str, Any]) -> None:
+        """Write down how the step stands; and what its end means for the run."""
+        name, state, result = current["step"], current["state"], current.get("result") or {}
+        if state in FINAL and state != "succeeded":
+            told = current.get("error") or {"problem": f"The job was {state}."}
+            await self._save(run, steps=run.steps)
+            await self._end(run, "failed", VigieError(f"{name}: {told.get('problem', '')}", **_rest(told)))
+            return
+        if state == "succeeded" and name == "gate":
+            if not result.get("promote"):
+                for step in run.steps:
+                    if step["step"] == "promote":
+                        step |= {"state": "skipped", "result": {"reasons": result.get("reasons", [])}}
+            elif run.options.get("require_approval") and not run.options.get("approved_by"):
+                await self._save(run, steps=run.steps, state=runs.AWAITING)
+                await asyncio.to_thread(self._count_approvals)
+                return
+        await self._save(run, steps=run.steps, state="running")
+
+    async def _advance_in_airflow(self, run: RunRow, wait: float) -> None:
+        if self.airflow is None:
+            raise UnavailableError("This run was started in Airflow, and VIGIE_AIRFLOW_URL is not set now.")
+        dag, name = dag_of(run), dag_run_of(run)
+        if run.state == "queued":
+            found = await self.airflow.trigger(dag, name, conf_of(run), f"Started by {run.requested_by} in Vigie.")
+            await self._save(run, state="running")
+        else:
+            await asyncio.sleep(wait)
+            found = await self.airflow.run(dag, name)
+        state = STATES.get(str(found["state"]), "running")
+        if state == "failed":
+            await self._end(
+                run, "failed", VigieError(f"The run {name} of {dag} failed in Airflow.", action="See it there.")
+            )
+        elif state == "succeeded":
+            await self._end(run, "succeeded")
+
+    async def _save(self, run: RunRow, **values: Any) -> bool:
+        """Write values of the run. False where it belongs to another gateway by now."""
+
+        def write(session: Any) -> bool:
+            row = runs.get(session, run.id, lock=True)
+            if row.owner != self.owner:
+                return False
+            for name, value in values.items():
+                # A new object: a list that was changed in place would not be seen as a change.
+                setattr(row, name, [dict(step) for step in value] if name == "steps" else value)
+            return True
+
+        saved = bool(await self._write(write))
+        for name, value in values.items():
+            setattr(run, name, value)
+        return saved
+
+    async def _end(self, run: RunRow, state: str, error: Exception | None = None) -> None:
+        told = None
+        if isinstance(error, VigieError):
+            told = {"problem": error.problem, "expected": error.expected, "action": error.action}
+        elif error is not None:
+            told = {"problem": str(error), "expected": "", "action": ""}
+        if not await self._save(run, state=state, error=told, finished=datetime.now(UTC)):
+            return
+        await asyncio.to_thread(
+            self._tell, run, f"{ACTIONS[run.kind]}.{state}", f"run {run.id}", "ok" if state == "succeeded" else "failed"
+        )
+        self._gateway.counters.runs.labels(run.kind, state).inc()
+        log.info("run ended", run_id=run.id, kind=run.kind, use_case=run.use_case, state=state)
+
+    def _tell(self, run: RunRow, action: str, target: str, outcome: Any) -> None:
+        by = Caller("user", "", run.requested_by, Role.OPERATOR, run.centre)
+        with self._gateway.transaction() as session:
+            self._gateway.trail.add(
+                session, Origin(), action, by=by, use_case=run.use_case, target=target, outcome=outcome, run=run.id
+            )
+
+    def _count_approvals(self) -> None:
+        with self._gateway.transaction() as session:
+            self._gateway.counters.approvals.set(runs.number_in(session, runs.AWAITING))
+
+    def _release(self) -> None:
+        try:
+            with self._gateway.transaction() as session:
+                runs.release(session, self.owner)
+        except SQLAlchemyError as error:
+            log.warning("runs not released; they are taken over when their lease ends", error=type(error).__name__)
+
+    async def _write(self, work: Callable[[Any], Any]) -> Any:
+        def written() -> Any:
+            with self._gateway.transaction() as session:
+                return work(session)
+
+        return await asyncio.to_thread(written)
+
+
+def options_for(run: RunRow, step: str) -> dict[str, Any]:
+    """What the step's job is told."""
+    if step == "ingest":
+        return {"source": run.options.get("source", "auto"), "fresh": bool(run.options.get("fresh"))}
+    if step == "gate":
+        return {"force": bool(run.options.get("force"))}
+    if step == "promote":
+        gate = next(step for step in run.steps if step["step"] == "gate")
+        return {"approved": gate["result"]["version"]}
+    return {}
+
+
+def dag_of(run: RunRow) -> str:
+    return f"{run.kind}_{run.use_case}"
+
+
+def dag_run_of(run: RunRow) -> str:
+    return f"gateway-{run.id}"
+
+
+def conf_of(run: RunRow) -> dict[str, Any]:
+    """The DAG's params."""
+    names = ("source", "fresh") if run.kind == "ingest" else ("source", "force", "require_approval")
+    return {name: run.options[name] for name in names if run.options.get(name) is not None}
+
+
+def _rest(told: dict[str, Any]) -> dict[str, str]:
+    return {name: str(told.get(name) or "") for name in ("expected", "action")}

@@ -1,0 +1,78 @@
+"""The stage services' jobs, as the gateway asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from services.core.errors import UnavailableError
+from services.core.steps import JOBS
+from services.gateway.backends import Backend
+from services.gateway.counters import Counters
+from services.gateway.settings import GatewaySettings
+
+FINAL = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
+LONGEST_WAIT = 25.0
+
+
+class Stages:
+    def __init__(self, settings: GatewaySettings, token: SecretStr, counters: Counters) -> None:
+        urls = {
+            "ingestion": settings.ingestion_url,
+            "preprocessing": settings.preprocessing_url,
+            "training": settings.training_url,
+        }
+        self._services = {name: Backend(name, url, counters) for name, url in urls.items()}
+        self._token = token
+
+    async def submit(
+        self, use_case: str, step: str, options: Mapping[str, Any], key: str, on_behalf_of: str
+    ) -> dict[str, Any]:
+        """The job that stands for ``key``; the same key again is the same job."""
+        service = self._services[JOBS[step].service]
+        body = {"use_case": use_case, "step": step, "options": dict(options), "idempotency_key": key}
+        answer = await service.ask("POST", "/jobs", json=body, headers=self._headers(on_behalf_of))
+        return dict(service.content(answer))
+
+    async def job(self, step: str, job_id: str, wait: float = 0.0) -> dict[str, Any]:
+        """The job, after at most ``wait`` seconds as soon as it has ended."""
+        service = self._services[JOBS[step].service]
+        params = {"wait": min(wait, LONGEST_WAIT)} if wait else None
+        answer = await service.ask("GET", f"/jobs/{job_id}", patience=wait, params=params, headers=self._headers())
+        return dict(service.content(answer))
+
+    async def retry(self, step: str, job_id: str, on_behalf_of: str) -> dict[str, Any]:
+        service = self._services[JOBS[step].service]
+        answer = await service.ask("POST", f"/jobs/{job_id}/retry", headers=self._headers(on_behalf_of))
+        return dict(service.content(answer))
+
+    async def newest(
+        self, use_case: str | None, state: str | None, limit: int
+    ) -> tuple[list[dict[str, Any]], dict[str, str]]:
+        """The newest jobs of all stage services, and why one of them says nothing."""
+        params = {"limit": limit} | ({"use_case": use_case} if use_case else {}) | ({"state": state} if state else {})
+
+        async def of(service: Backend) -> list[dict[str, Any]]:
+            return list(service.content(await service.ask("GET", "/jobs", params=params, headers=self._headers())))
+
+        found = await asyncio.gather(*(of(service) for service in self._services.values()), return_exceptions=True)
+        jobs, silent = [], {}
+        for name, answer in zip(self._services, found, strict=True):
+            if isinstance(answer, UnavailableError):
+                silent[name] = answer.problem
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                jobs += answer
+        return sorted(jobs, key=lambda job: str(job["created_at"]), reverse=True)[:limit], silent
+
+    async def close(self) -> None:
+        for service in self._services.values():
+            await service.close()
+
+    def _headers(self, on_behalf_of: str = "") -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": "gateway"}
+        return headers | ({"X-Vigie-On-Behalf-Of": on_behalf_of} if on_behalf_of else {})

@@ -1,0 +1,105 @@
+"""Who may call this service: everybody on this machine, or whom the gateway's access list names."""
+
+from __future__ import annotations
+
+import math
+from ipaddress import ip_address
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from pydantic import BaseModel, Field
+
+from services.core.access.gateway_client import GatewayClient
+from services.core.access.list_file import ListFile
+from services.core.access.list_follower import AccessListFollower
+from services.core.access.refusals import Reason, Refusal
+from services.core.access.verifier import OpenAccess, Verifier
+from services.core.errors import VigieError
+from services.core.web.authentication import answer_to
+from services.prediction.settings import PredictionSettings
+
+
+class AccessState(BaseModel):
+    """How callers are verified, for ``/health/ready``."""
+
+    mode: Literal["required", "open"]
+    list_age_seconds: float | None = Field(
+        default=None, description="Since the gateway issued the list of who may call; null in open mode."
+    )
+    stale: bool = Field(default=False, description="True where a revoked key may still be working.")
+
+
+class Access:
+    """The verifier with its life: it follows the gateway from ``start`` to ``stop``."""
+
+    def __init__(self, verifier: OpenAccess | AccessListFollower) -> None:
+        self._follower = verifier if isinstance(verifier, AccessListFollower) else None
+        self.verifier: Verifier = verifier
+
+    def start(self) -> None:
+        if self._follower is not None:
+            self._follower.start()
+
+    def stop(self) -> None:
+        if self._follower is not None:
+            self._follower.stop()
+
+    def join(self, seconds: float) -> None:
+        if self._follower is not None:
+            self._follower.join(seconds)
+
+    def state(self) -> AccessState:
+        """
+        Raises:
+            RefusedError: 503, there is no list at all, so that no call could be answered.
+        """
+        if self._follower is None:
+            return AccessState(mode="open")
+        age = self._follower.age()
+        if age is None:
+            raise answer_to(Refusal(Reason.NO_LIST))
+        return AccessState(mode="required", list_age_seconds=round(age, 1), stale=self._follower.stale)
+
+
+def access_of(settings: PredictionSettings, registry: CollectorRegistry) -> Access:
+    """How the settings want callers verified.
+
+    Raises:
+        VigieError: open to others than this machine, or no gateway to learn from.
+    """
+    if settings.prediction_access == "open":
+        if not _is_loopback(settings.prediction_host):
+            raise VigieError(
+                f"Prediction would answer everybody who reaches {settings.prediction_host}.",
+                expected="VIGIE_PREDICTION_ACCESS=required, or a VIGIE_PREDICTION_HOST of this machine alone",
+                action="Set VIGIE_PREDICTION_ACCESS=required and VIGIE_GATEWAY_URL.",
+            )
+        return Access(OpenAccess())
+    if settings.gateway_url is None or settings.service_token is None:
+        missing = "VIGIE_GATEWAY_URL" if settings.gateway_url is None else "VIGIE_SERVICE_TOKEN"
+        raise VigieError(
+            f"Prediction cannot learn who may call: {missing} is not set.",
+            expected="VIGIE_GATEWAY_URL and VIGIE_SERVICE_TOKEN",
+            action="Set both, or VIGIE_PREDICTION_ACCESS=open to try the service on this machine without any keys.",
+        )
+    refused = Counter(
+        "vigie_credentials_refused", "Requests without a good token or key.", ("reason",), registry=registry
+    )
+    follower = AccessListFollower(
+        ListFile(settings.home.access_list),
+        GatewayClient(settings.gateway_url, settings.service_token, "prediction"),
+        seconds=settings.access_poll_seconds,
+        on_refused=lambda reason: refused.labels(reason.value).inc(),
+    )
+    age = Gauge(
+        "vigie_access_list_age_seconds", "Since the gateway issued the list of who may call.", registry=registry
+    )
+    age.set_function(lambda: math.nan if (known := follower.age()) is None else known)
+    return Access(follower)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

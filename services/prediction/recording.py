@@ -1,0 +1,118 @@
+"""From an answered call to its record in the journal, before the answer leaves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from pydantic_core import to_json
+from starlette.types import Scope
+
+from services.core.access.caller import Caller
+from services.core.calls.records import Sender, prediction_id, prediction_line
+from services.core.usecases.contract import UseCase
+from services.prediction.journal import Journal
+from services.prediction.pseudonyms import Pseudonyms
+
+OPEN = Sender("default", "open", "open")
+"""Where nobody is asked who calls."""
+CHUNK_BYTES = 262_144
+"""A batch's records are written in pieces of this size, so that calls beside it need not wait long."""
+
+
+def sender_of(scope: Scope) -> Sender:
+    caller: Caller | None = scope.get("caller")
+    return OPEN if caller is None else Sender(caller.centre, caller.kind, caller.id)
+
+
+class Arrival(NamedTuple):
+    """A request when it came in."""
+
+    sender: Sender
+    request_id: str
+    at: float
+    """Seconds since 1970."""
+    started: float
+    """The same moment on the clock that only moves forward."""
+
+    @classmethod
+    def of(cls, scope: Scope) -> Arrival:
+        return cls(sender_of(scope), scope["request_id"], time.time(), time.perf_counter())
+
+
+class BatchRow(NamedTuple):
+    """One answered row of a batch."""
+
+    position: int
+    request: dict[str, Any]
+    incident: str | None
+    decisions: bytes
+    answer: bytes
+    """JSON object of index, answer and warnings."""
+
+
+class Recorder:
+    """Writes the records of one use case."""
+
+    def __init__(
+        self, use_case: UseCase, journal: Journal, pseudonyms: Pseudonyms | None, *, own_incident_field: bool
+    ) -> None:
+        self._use_case = use_case.name
+        self._journal = journal
+        self._pseudonyms = pseudonyms
+        self._own_field = own_incident_field
+
+    def call(
+        self, arrival: Arrival, body: bytes, payload: Any, incident: str | None, *, decisions: bytes, answer: bytes
+    ) -> None:
+        """Record one call. ``body`` is the request as it came and ``answer`` what goes back: nothing is
+        written out as JSON a second time unless fields have to be pseudonymised."""
+        sender, request_id, at, started = arrival
+        kept = body if self._pseudonyms is None else to_json(self._pseudonyms.applied(payload))
+        line = prediction_line(
+            prediction_id(sender.centre, self._use_case, request_id, body),
+            sender,
+            incident=incident,
+            own_field=self._own_field,
+            row=None,
+            at=at,
+            latency_us=int((time.perf_counter() - started) * 1e6),
+            pseudonymised=self._pseudonyms is not None,
+            decisions=decisions,
+            request=kept,
+            response=answer,
+        )
+        self._journal.write(line)
+
+    def batch(self, arrival: Arrival, envelope: bytes, rows: Sequence[BatchRow]) -> None:
+        """Record each row of a batch. ``envelope`` is the answer's JSON object without its rows. Not for
+        the event loop."""
+        sender, request_id, at, started = arrival
+        latency = int((time.perf_counter() - started) * 1e6)
+        head = envelope[:-1] + b","
+        lines: list[bytes] = []
+        size = 0
+        for row in rows:
+            request = to_json(row.request)
+            kept = request if self._pseudonyms is None else to_json(self._pseudonyms.applied(row.request))
+            line = prediction_line(
+                prediction_id(sender.centre, self._use_case, request_id, request, row.position),
+                sender,
+                incident=row.incident,
+                own_field=self._own_field,
+                row=row.position,
+                at=at,
+                latency_us=latency,
+                pseudonymised=self._pseudonyms is not None,
+                decisions=row.decisions,
+                request=kept,
+                response=head + row.answer[1:],
+            )
+            lines.append(line)
+            size += len(line)
+            if size >= CHUNK_BYTES:
+                self._journal.write(b"".join(lines), len(lines))
+                lines, size = [], 0
+        if lines:
+            self._journal.write(b"".join(lines), len(lines))
