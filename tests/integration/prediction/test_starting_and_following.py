@@ -86,7 +86,9 @@ def mlflow_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     from services.core.registry.client import Registry
     from services.core.settings import Settings
 
-    return Registry(Settings.model_validate({"VIGIE_HOME": tmp_path / "home", "prediction_access": "open"}), patience=30)
+    return Registry(
+        Settings.model_validate({"VIGIE_HOME": tmp_path / "home", "prediction_access": "open"}), patience=30
+    )
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning")  # MLflow's

@@ -73,3 +73,9 @@ def test_the_context_holds_every_observation_at_its_station_and_day(simulated: d
 def test_no_table_at_all_is_said() -> None:
     with pytest.raises(VigieError, match="no table"):
         raw.examples({})
+
+
+def test_a_reported_day_belongs_to_the_day_of_all_stations(simulated: dict[str, pd.DataFrame]) -> None:
+    filed = raw.examples(simulated).head(20)
+    reported = raw.outcome_examples(filed.drop(columns=["event_time", "day", "region", "season"]))
+    assert reported[filed.columns].equals(filed)

@@ -87,3 +87,10 @@ def test_the_simulator_repeats_itself_and_drifts_when_told(tmp_path: Path) -> No
     assert made["same"].equals(made["again"])
     assert made["riper"]["alcohol"].mean() > made["same"]["alcohol"].mean() + 0.4
     assert made["strict"]["quality"].mean() < made["same"]["quality"].mean() - 0.5
+
+
+def test_a_reported_wine_is_the_same_wine_as_in_the_files(read: Read) -> None:
+    filed = raw.examples({"wines": read(f"{WINE};5").rows})
+    reported = raw.outcome_examples(filed.drop(columns=["wine", "strength"]).assign(quality=[None], grade=[3.0]))
+    assert reported["wine"].tolist() == filed["wine"].tolist()
+    assert reported["grade"].tolist() == [3.0]  # a grade may be reported without a score

@@ -49,9 +49,10 @@ def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def outcome_examples(rows: pd.DataFrame) -> pd.DataFrame:
     """What follows from a wine's measurements and its quality. A reported wine has the name that it would have in
     the files, so that it is never on both sides of a split."""
+    grade = rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)})
     return rows.assign(
         wine=[_identity(wine) for wine in rows[["colour", *NAMES]].itertuples(index=False)],
-        grade=rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)}),
+        grade=grade.where(rows["quality"].notna(), rows["grade"]) if "grade" in rows else grade,
         strength=pd.cut(rows["alcohol"], [-1, 10, 11.5, 100], labels=["light", "medium", "strong"]).astype("str"),
     )
 
