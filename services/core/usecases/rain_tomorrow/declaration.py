@@ -88,7 +88,7 @@ USE_CASE = UseCase(
     ),
     official=(),
     group="day",
-    split=Split("time", calibrate=0.08, test=0.04),
+    split=Split("time", calibrate=0.10, test=0.04),
     compose=compose,
     baseline=baseline,
     variants=(Variant("rain_one_row", "rain", one_row, training_weight=1.0),),
