@@ -26,11 +26,13 @@ _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 class PublishedContext:
     """A context source. ``start`` reads what is there and then looks every ``every`` seconds whether a newer state
-    was published; ``snapshot`` is one attribute read. ``keep`` takes what calls need of the whole, and ``missing``
-    is said where there is nothing."""
+    was published in the home ``published``; the copy is kept in ``home``. ``snapshot`` is one attribute read.
+    ``keep`` takes what calls need of the whole, and ``missing`` is said where there is nothing."""
 
-    def __init__(self, use_case: str, home: Home, *, keep: Keep, missing: str, every: float = 5.0) -> None:
-        self._published = home.data(use_case) / "examples" / "context.npz"
+    def __init__(
+        self, use_case: str, published: Home, home: Home, *, keep: Keep, missing: str, every: float = 5.0
+    ) -> None:
+        self._published = published.data(use_case) / "examples" / "context.npz"
         self._copy = home.root / "context" / f"{use_case}.npz"
         self._keep = keep
         self._missing = missing

@@ -28,7 +28,7 @@ def source(home: Home, **more: Any) -> PublishedContext:
     def keep(arrays: Mapping[str, Any]) -> dict[str, Any]:
         return {"values": arrays["values"][-2:]}
 
-    return PublishedContext("toy", home, keep=keep, missing="Nothing is known.", **more)
+    return PublishedContext("toy", home, home, keep=keep, missing="Nothing is known.", **more)
 
 
 @pytest.fixture

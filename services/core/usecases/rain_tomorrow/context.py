@@ -15,6 +15,7 @@ NAME = __package__.rpartition(".")[2]
 def source(settings: Settings) -> ContextSource | None:
     return PublishedContext(
         NAME,
+        settings.published_home,
         settings.home,
         keep=lambda arrays: history.latest(arrays, DAYS),
         missing="The stations' last days are not known: the answer rests on the request alone.",
