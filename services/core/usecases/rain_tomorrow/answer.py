@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from services.core.usecases.contract import ProbabilityValue, Value
 from services.core.usecases.rain_tomorrow.observations import RAINY_MM
 
-COST_OF_MISS = 1.9
+COST_OF_MISS = 2.0
 COST_OF_FALSE_ALARM = 1.0
 THRESHOLD = COST_OF_FALSE_ALARM / (COST_OF_FALSE_ALARM + COST_OF_MISS)
 """Where the costs balance for a calibrated probability; the baseline decides by it."""
