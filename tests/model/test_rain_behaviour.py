@@ -166,7 +166,7 @@ def served(trained: Any) -> Any:
     point(home, "rain_tomorrow", state)
     champions = FolderRegistry()
     champions.promote("rain_tomorrow", 1, trained.folder / "bundle")
-    settings = PredictionSettings.model_validate({"VIGIE_HOME": home.root})
+    settings = PredictionSettings.model_validate({"VIGIE_HOME": home.root, "prediction_access": "open"})
     held: Any = source(settings)
     held.refresh()
     app = create_app(settings, lambda: champions, use_cases=[QUICK], context={"rain_tomorrow": held})
