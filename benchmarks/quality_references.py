@@ -12,6 +12,7 @@ import xgboost
 from numpy.typing import NDArray
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -43,6 +44,8 @@ def plain_table(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> pd.Da
         if kind == "time":
             clock = local_time(columns[name], use_case.zone or "UTC")
             table |= {f"{name}_{part}": getattr(clock, part) for part in ("hour", "weekday", "year_fraction")}
+        elif kind == "date":
+            table[f"{name}_year_fraction"] = local_time(columns[name], "UTC").year_fraction
         else:
             table[name] = columns[name]
     return pd.DataFrame(table)
@@ -74,7 +77,16 @@ def _words(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table if not pd.api.types.is_numeric_dtype(table[name])]
 
 
+def extra_trees(table: pd.DataFrame, classes: bool) -> Any:
+    encoded = make_column_transformer(
+        (OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1), _words(table)), remainder="passthrough"
+    )
+    forest = ExtraTreesClassifier if classes else ExtraTreesRegressor
+    return make_pipeline(encoded, forest(500, random_state=0, n_jobs=2))
+
+
 REFERENCES: dict[str, Maker] = {"average": average, "linear model": linear, "plain boosting": boosting}
+REFERENCES_OF_FEW_ROWS: dict[str, Maker] = {"extra trees": extra_trees}
 
 
 def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) -> Answer:
@@ -91,7 +103,9 @@ def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) ->
             spread = np.quantile(label[known] - model.predict(table[known]), [0.05, 0.95])
         models[target.name] = (model, spread)
 
-    def answer(columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any]) -> Mapping[str, Value]:
+    def answer(
+        columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]
+    ) -> Mapping[str, Value]:
         asked = plain_table(use_case, columns)
         return {target.name: _value(target, *models[target.name], asked) for target in use_case.targets}
 

@@ -61,7 +61,9 @@ def rows(use_case: UseCase, bundle: Path, count: int) -> pd.DataFrame:
     of = kinds(use_case.request)
     frame = frame[[name for name in of if frame[name].notna().any()]].head(count).copy()
     for name in frame.columns:
-        if of[name] == "time":
+        if of[name] == "date":
+            frame[name] = frame[name].dt.strftime("%Y-%m-%d")
+        elif of[name] == "time":
             frame[name] = frame[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
         elif of[name] == "number":
             frame[name] = frame[name].astype(np.float64)

@@ -49,6 +49,11 @@ class Settings(BaseSettings):
     def home(self) -> Home:
         return Home(self.home_path.expanduser().resolve())
 
+    @property
+    def published_home(self) -> Home:
+        """Where runs publish: what calls need besides the model is read there."""
+        return self.home
+
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:

@@ -104,8 +104,9 @@ def _checked(
             expected="the columns " + ", ".join(table.required),
             action="Fetch or export the file again with these columns.",
         )
+    rows = sheet.rows.assign(file=label.rpartition("/")[2]) if table.file_names else sheet.rows
     try:
-        checked = use_case.raw.canonical(table.name, sheet.rows)
+        checked = use_case.raw.canonical(table.name, rows)
     except Exception as error:
         error.add_note(f"while reading {label} as {use_case.name}.{table.name}")
         raise

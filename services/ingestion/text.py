@@ -64,7 +64,15 @@ def read_text(data: bytes, name: str) -> Sheet:
     Raises:
         VigieError: the bytes are no text, or a field is so long that a quote must be missing.
     """
-    text = decode(data, name)
+    return read_decoded(decode(data, name), name)
+
+
+def read_decoded(text: str, name: str) -> Sheet:
+    """Read a whole delimited text.
+
+    Raises:
+        VigieError: a field is so long that a quote must be missing.
+    """
     fields, delimiter = header(text)
     frame = _read_plain(text, fields, delimiter)
     return make_sheet(name, frame) if frame is not None else _read_careful(text, name, fields, delimiter)

@@ -46,6 +46,8 @@ class Allowed:
             parts = ["one of " + ", ".join(words_of(self._model, name))]
         elif kind == "time":
             parts = ["a date and time" + (f" such as {info.examples[0]}" if info.examples else "")]
+        elif kind == "date":
+            parts = ["a date" + (f" such as {info.examples[0]}" if info.examples else "")]
         else:
             parts = [{"number": "a number", "flag": "true or false", "text": "text"}[kind]]
         bounds = {

@@ -32,4 +32,6 @@ def offline_answering(home: Home, use_case: UseCase) -> Answering:
             champion.bundle_hash, lambda incoming: registry.download(champion, incoming)
         )
         slot.swap(Model(use_case, folder, Registered.of(champion)), confirmed=True)
-    return Answering(use_case, slot, NoContext(), Counters(CollectorRegistry()), chosen.prediction_batch_rows)
+    context = use_case.context_source(chosen) or NoContext()
+    context.start()
+    return Answering(use_case, slot, context, Counters(CollectorRegistry()), chosen.prediction_batch_rows)

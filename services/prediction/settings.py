@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from services.core.calls.settings import CallsSettings
+from services.core.home import Home
 
 
 class PredictionSettings(CallsSettings):
@@ -33,6 +35,13 @@ class PredictionSettings(CallsSettings):
     """Most outcomes of one request."""
     prediction_list_rows: int = Field(default=500, ge=1, le=5_000)
     """Most predictions of one page of a list."""
+    prediction_published_home: Path | None = None
+    """The home that runs publish to, where it is another than the service's own."""
+
+    @property
+    def published_home(self) -> Home:
+        path = self.prediction_published_home
+        return self.home if path is None else Home(path.expanduser().resolve())
 
 
 @lru_cache(maxsize=1)

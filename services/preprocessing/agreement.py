@@ -29,6 +29,7 @@ def check_examples(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) 
     needed = [*kinds(use_case.request), *(t.label for t in use_case.targets), use_case.group]
     needed += [target.weight for target in use_case.targets if target.weight]
     needed += [subgroup.column for subgroup in use_case.subgroups]
+    needed += [part.column for part in use_case.parts]
     needed += ["event_time"] if use_case.split.kind == "time" else []
     absent = [name for name in dict.fromkeys(needed) if name not in examples]
     if absent:
@@ -43,8 +44,9 @@ def check_examples(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) 
 def request_rows(model: type[BaseModel], examples: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as a caller would send them: missing values are left out."""
     names = list(kinds(model))
+    dates = {name for name, kind in kinds(model).items() if kind == "date"}
     records = examples[names].astype(object).to_dict("records")
-    return [{str(k): v for k, v in record.items() if not _missing(v)} for record in records]
+    return [{str(k): v.date() if k in dates else v for k, v in record.items() if not _missing(v)} for record in records]
 
 
 def _missing(value: Any) -> bool:
@@ -52,7 +54,7 @@ def _missing(value: Any) -> bool:
 
 
 def _check_kind(use_case: UseCase, name: str, kind: Kind, column: pd.Series) -> None:
-    if kind == "time":
+    if kind in {"time", "date"}:
         if not isinstance(column.dtype, pd.DatetimeTZDtype):
             raise _mismatch(use_case, f"have {name} as {column.dtype}, not as times with a zone")
     elif kind in {"category", "text"}:

@@ -94,17 +94,20 @@ def helpful_shift(residual: Floats, centre: Callable[[Floats], np.floating]) -> 
 
 def probability(output: Probability, raw: Floats, outcome: Floats) -> ProbabilityCalibration:
     """The monotone map with the lowest cross-validated log loss within the slice, and the threshold
-    of least cost after it."""
+    of least cost after it. The probabilities stay as they are unless a map is better by more than a standard
+    error: a map that was chosen by chance carries the slice's season into the next ones."""
     part = np.arange(raw.size) % 5
-    losses = {}
+    losses: dict[str, Floats] = {}
     for name, fit in _MAPS.items():
         held_out = np.empty_like(raw)
         for number in range(5):
             here = part == number
             x, y = fit(raw[~here], outcome[~here])
             held_out[here] = np.interp(raw[here], x, y)
-        losses[name] = _log_loss(held_out, outcome)
-    x, y = _MAPS[min(losses, key=losses.__getitem__)](raw, outcome)
+        losses[name] = _log_losses(held_out, outcome)
+    best = min(losses, key=lambda name: float(losses[name].mean()))
+    gain = losses["unchanged"] - losses[best]
+    x, y = _MAPS[best if gain.mean() > gain.std() / np.sqrt(gain.size) else "unchanged"](raw, outcome)
     return ProbabilityCalibration(
         x=x.tolist(), y=y.tolist(), threshold=least_cost_threshold(output, np.interp(raw, x, y), outcome)
     )
@@ -212,9 +215,10 @@ def _log_odds(p: Floats) -> Floats:
     return np.log(clipped) - np.log1p(-clipped)
 
 
-def _log_loss(p: Floats, outcome: Floats) -> float:
+def _log_losses(p: Floats, outcome: Floats) -> Floats:
     clipped = np.clip(p, _EDGE, 1 - _EDGE)
-    return float(-np.mean(outcome * np.log(clipped) + (1 - outcome) * np.log1p(-clipped)))
+    losses: Floats = -(outcome * np.log(clipped) + (1 - outcome) * np.log1p(-clipped))
+    return losses
 
 
 # --- classes --------------------------------------------------------------------------------------

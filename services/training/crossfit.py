@@ -13,6 +13,7 @@ from services.core.errors import VigieError
 from services.core.usecases import columns as column_tools
 from services.core.usecases.contract import Target, UseCase, Variant
 from services.training.boosting import TrainingRows
+from services.training.cross import shown_labels
 from services.training.prepared import Run
 
 
@@ -31,7 +32,7 @@ def out_of_fold(
 ) -> OutOfFold:
     """Features of every training row, learned from the rows of the other folds."""
     use_case, features, context = run.use_case, run.use_case.features, run.context
-    numbers = np.unique(folds)
+    numbers, shown = np.unique(folds), shown_labels(use_case, labels)
     if len(numbers) < 2:
         raise VigieError(f"{use_case.name}: all training rows fall into one fold.", expected="several groups of rows")
     learning = [variant for variant in use_case.variants if variant.training_weight > 0]
@@ -39,7 +40,7 @@ def out_of_fold(
     def one(number: int) -> tuple[NDArray[np.int64], dict[str, Any], dict[str, tuple[NDArray[np.int64], Any]]]:
         rows, others = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
         arrays = features.fit(
-            column_tools.take(columns, others), {n: v[others] for n, v in labels.items()}, run.reference, context
+            column_tools.take(columns, others), {n: v[others] for n, v in shown.items()}, run.reference, context
         )
         fitted = features.load(arrays)
         matrices = features.features(column_tools.take(columns, rows), fitted, context).matrices
@@ -73,13 +74,15 @@ def training_rows(
     label: NDArray[np.float64],
     features: OutOfFold,
 ) -> TrainingRows:
-    """The target's own rows, then its variants' with their smaller weights."""
+    """The target's own rows, where ``label`` is not missing, then its variants' with their smaller weights."""
     own = np.flatnonzero(~np.isnan(label))
     weight = run.data.weights[target.name][rows]
     parts = [TrainingRows(features.matrices[target.matrix][own], label[own], weight[own])]
     for variant in run.use_case.variants:
         if variant.target == target.name and variant.training_weight > 0:
             chosen, matrix = features.variants[variant.name]
+            known = ~np.isnan(label[chosen])
+            chosen, matrix = chosen[known], matrix[known]
             parts.append(TrainingRows(matrix, label[chosen], weight[chosen] * variant.training_weight))
     return TrainingRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 

@@ -21,7 +21,7 @@ def add_findings(run: Run, learned: Mapping[str, NDArray[Any]]) -> Predictor:
     predictor = Predictor(run.use_case, run.folder)
     rows = run.data.rows(CALIBRATE)
     columns = column_tools.take(run.data.columns, rows)
-    values = predictor.predict(columns, run.context).values
+    values = predictor.predict(columns, run.context, unseen=run.data.parts_at(rows)).values
     findings = run.use_case.features.audit(columns, run.data.labels_of(CALIBRATE, rows), values, predictor.fitted)
     clash = sorted(set(findings) & set(learned))
     if clash:

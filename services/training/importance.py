@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.training import boosting
+from services.training.cross import copies
 from services.training.prepared import Run
 
 CONTEXT = "context"
@@ -20,7 +20,7 @@ def importance(run: Run) -> dict[str, dict[str, float]]:
     shares: dict[str, dict[str, float]] = {}
     for target in run.use_case.targets:
         total: dict[str, float] = {}
-        members = [name for name in boosting.named_boosters(target) if name.startswith("member-")]
+        members = [copy.name for copy in copies(run.use_case, target) if copy.name.startswith("member-")]
         for member in members:
             booster = xgboost.Booster(model_file=run.target_folder(target.name) / f"{member}.ubj")
             scores: dict[str, Any] = booster.get_score(importance_type="total_gain")

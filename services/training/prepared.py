@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from services.core.params import Train
 from services.core.usecases import columns as column_tools
 from services.core.usecases.contract import UseCase
-from services.training.slices import target_slices
+from services.training.cross import target_parts
+from services.training.slices import target_slices, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,17 +30,24 @@ class Prepared:
     labels: dict[str, NDArray[np.float64]]
     weights: dict[str, NDArray[np.float64]]
     slices: dict[str, NDArray[np.int8]]
+    parts: dict[str, NDArray[np.int64]]
+    """Part of every example in each repetition (repeats, n), for the targets with a crossed split."""
 
     def rows(self, part: int) -> NDArray[np.int64]:
         """Examples that are in this slice for some target."""
-        within = [(self.slices[name] == part) & ~np.isnan(label) for name, label in self.labels.items()]
-        return np.flatnonzero(np.any(within, axis=0))
+        here = [within(self.slices[name], part) & ~np.isnan(label) for name, label in self.labels.items()]
+        return np.flatnonzero(np.any(here, axis=0))
 
     def labels_of(self, part: int, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
         """The targets' labels at ``rows``, NaN where the row is in another slice for that target."""
         return {
-            name: np.where(self.slices[name][rows] == part, label[rows], np.nan) for name, label in self.labels.items()
+            name: np.where(within(self.slices[name][rows], part), label[rows], np.nan)
+            for name, label in self.labels.items()
         }
+
+    def parts_at(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """``parts`` of these rows alone."""
+        return {name: part[:, rows] for name, part in self.parts.items()}
 
 
 def prepare(use_case: UseCase, examples: pd.DataFrame) -> Prepared:
@@ -52,6 +60,7 @@ def prepare(use_case: UseCase, examples: pd.DataFrame) -> Prepared:
         labels={target.name: numbers(target.label) for target in use_case.targets},
         weights={t.name: numbers(t.weight) if t.weight else np.ones(len(examples)) for t in use_case.targets},
         slices=target_slices(use_case, examples),
+        parts=target_parts(use_case, examples),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import services
 from services.core.usecases.contract import UseCase
 from services.training.prepared import Prepared
-from services.training.slices import CALIBRATE, TEST, TRAIN
+from services.training.slices import CALIBRATE, TEST, TRAIN, within
 
 _LIBRARIES = ("numpy", "pandas", "scikit-learn", "onnxmltools", "onnxruntime")
 
@@ -23,7 +23,7 @@ def slice_spans(use_case: UseCase, data: Prepared) -> dict[str, str | int | floa
     for target in use_case.targets:
         label, slices = data.labels[target.name], data.slices[target.name]
         for part, word in ((TRAIN, "train"), (CALIBRATE, "calibrate"), (TEST, "test")):
-            rows = np.flatnonzero((slices == part) & ~np.isnan(label))
+            rows = np.flatnonzero(within(slices, part) & ~np.isnan(label))
             spans[f"{target.name}.{word}.rows"] = len(rows)
             if "event_time" in data.examples:
                 times = data.examples["event_time"].iloc[rows]

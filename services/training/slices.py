@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TRAIN, CALIBRATE, TEST = 0, 1, 2
+EVERY = 3
+"""In all three slices: a crossed split, where each row is judged by boosters that did not learn from it."""
+
+
+def within(slices: NDArray[np.int8], part: int) -> NDArray[np.bool_]:
+    """Which examples are in the slice ``part``."""
+    return (slices == part) | (slices == EVERY)
 
 
 def target_slices(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int8]]:
@@ -33,8 +40,8 @@ def target_slices(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArra
             made[split] = cut(use_case, examples, split)
         slices[target.name] = made[split]
         labelled = examples[target.label].notna().to_numpy()
-        counts = np.bincount(made[split][labelled], minlength=3)
-        if counts.min() < 2:
+        counts = [int(within(made[split][labelled], part).sum()) for part in (TRAIN, CALIBRATE, TEST)]
+        if min(counts) < 2:
             raise VigieError(
                 f"{use_case.name}: too few examples of {target.name}: {counts[TRAIN]} to train on, "
                 f"{counts[CALIBRATE]} to calibrate, {counts[TEST]} to test.",
@@ -48,9 +55,9 @@ def positions(
     use_case: UseCase, examples: pd.DataFrame, split: Split
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float64]]:
     """Group and position (n,) of every example, a group's rows at one position: its first moment for
-    ``time``, a number in [0, 1) from its name for ``hash``."""
-    groups, names = named_groups(use_case, examples, duplicates_together=split.kind == "hash")
-    if split.kind == "hash":
+    ``time``, a number in [0, 1) from its name otherwise."""
+    groups, names = named_groups(use_case, examples, duplicates_together=split.kind != "time")
+    if split.kind != "time":
         return groups, hash_fractions(names, "slice")[groups]
     if "event_time" not in examples or examples["event_time"].isna().any():
         raise VigieError(f"{use_case.name}: examples without event_time cannot be cut by time.")
@@ -62,6 +69,8 @@ def positions(
 
 def cut(use_case: UseCase, examples: pd.DataFrame, split: Split) -> NDArray[np.int8]:
     """Slice (n,) of every example."""
+    if split.kind == "cross":
+        return np.full(len(examples), EVERY, dtype=np.int8)
     groups, position = positions(use_case, examples, split)
     part = _parts(examples, groups, split)
     result = np.zeros(len(examples), dtype=np.int8)
@@ -80,7 +89,7 @@ def cut(use_case: UseCase, examples: pd.DataFrame, split: Split) -> NDArray[np.i
 
 def fold_numbers(use_case: UseCase, examples: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
     """Fold (n,) of every example, by a hash of its group, duplicates of time-less data together."""
-    groups, names = named_groups(use_case, examples, duplicates_together=use_case.split.kind == "hash")
+    groups, names = named_groups(use_case, examples, duplicates_together=use_case.split.kind != "time")
     fractions = hash_fractions(names, f"fold {seed}")
     return np.floor(fractions * folds).astype(np.int64)[groups]
 

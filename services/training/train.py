@@ -19,9 +19,10 @@ from services.core.bundle.manifest import Manifest, TargetManifest, write_manife
 from services.core.bundle.predictor import save_arrays
 from services.core.params import Train
 from services.core.usecases import columns as column_tools
-from services.core.usecases.contract import Booster, Target, UseCase
+from services.core.usecases.contract import Target, UseCase
 from services.training import boosting
 from services.training.calibration_slice import calibrate_targets
+from services.training.cross import Copy, LeftOut, copies, shown_labels
 from services.training.crossfit import OutOfFold, out_of_fold, training_rows
 from services.training.field_ranges import field_ranges
 from services.training.finish import add_findings, add_reference_sample
@@ -61,7 +62,7 @@ def train(
     labels = run.data.labels_of(TRAIN, rows)
     folds = fold_numbers(use_case, examples, params.folds, params.seed)[rows]
     features = out_of_fold(run, columns, labels, folds)
-    learned = use_case.features.fit(columns, labels, reference, context)
+    learned = use_case.features.fit(columns, shown_labels(use_case, labels), reference, context)
     if params.search.trials:
         run = replace(run, use_case=searched(run, rows, labels, features))
 
@@ -96,23 +97,33 @@ def _fit_boosters(
     run: Run, rows: NDArray[np.int64], labels: Mapping[str, NDArray[np.float64]], features: OutOfFold
 ) -> None:
     """Boosters side by side, each on one thread; the longest first, so that no thread is left with it."""
-    targets = run.use_case.targets
-    learning = {t.name: training_rows(run, t, rows, labels[t.name], features) for t in targets}
-    jobs = [
-        (target, name, booster, run.params.seed + number)
-        for target in targets
-        for number, (name, booster) in enumerate(boosting.named_boosters(target).items())
-    ]
-    jobs.sort(key=lambda job: -job[2].rounds * learning[job[0].name].label.size)
-    with ThreadPoolExecutor(max_workers=run.params.threads) as pool:
-        sizes = dict.fromkeys((target.name, boosting.bins(booster)) for target, _, booster, _ in jobs)
-        binned = {(t, bins): pool.submit(boosting.quantile_matrix, learning[t], bins) for t, bins in sizes}
+    targets, parts = run.use_case.targets, run.data.parts_at(rows)
 
-        def fit(job: tuple[Target, str, Booster, int]) -> None:
-            target, name, booster, seed = job
-            data = binned[target.name, boosting.bins(booster)].result()
-            fitted = boosting.fit_booster(target, booster, data, seed)
-            boosting.save_booster(fitted, name, run.target_folder(target.name), learning[target.name].matrix.shape[1])
+    def learned_from(target: Target, left_out: LeftOut | None) -> boosting.TrainingRows:
+        label = labels[target.name]
+        if left_out is not None:
+            repeat, part = left_out
+            label = np.where(parts[target.name][repeat] == part, np.nan, label)
+        return training_rows(run, target, rows, label, features)
+
+    jobs = [
+        (target, copy, run.params.seed + number)
+        for target in targets
+        for number, copy in enumerate(copies(run.use_case, target))
+    ]
+    needed = {(target.name, copy.left_out): target for target, copy, _ in jobs}
+    learning = {key: learned_from(target, key[1]) for key, target in needed.items()}
+    jobs.sort(key=lambda job: -job[1].booster.rounds * learning[job[0].name, job[1].left_out].label.size)
+    with ThreadPoolExecutor(max_workers=run.params.threads) as pool:
+        sizes = dict.fromkeys((t.name, copy.left_out, boosting.bins(copy.booster)) for t, copy, _ in jobs)
+        binned = {key: pool.submit(boosting.quantile_matrix, learning[key[:2]], key[2]) for key in sizes}
+
+        def fit(job: tuple[Target, Copy, int]) -> None:
+            target, copy, seed = job
+            data = binned[target.name, copy.left_out, boosting.bins(copy.booster)].result()
+            fitted = boosting.fit_booster(target, copy.booster, data, seed)
+            width = learning[target.name, copy.left_out].matrix.shape[1]
+            boosting.save_booster(fitted, copy.name, run.target_folder(target.name), width)
 
         for target in targets:
             run.target_folder(target.name).mkdir(parents=True)
@@ -131,7 +142,8 @@ def _found(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
 
 
 def _target_manifest(use_case: UseCase, target: Target) -> TargetManifest:
-    names = tuple(boosting.named_boosters(target))
+    made = copies(use_case, target)
+    names = tuple(copy.name for copy in made)
     interval = "lower" in names
     return TargetManifest(
         matrix=target.matrix,
@@ -139,4 +151,5 @@ def _target_manifest(use_case: UseCase, target: Target) -> TargetManifest:
         members=tuple(name for name in names if name.startswith("member-")),
         lower="lower" if interval else None,
         upper="upper" if interval else None,
+        left_out=tuple(copy.left_out for copy in made if copy.left_out is not None),
     )

@@ -76,6 +76,8 @@ def _missing(value: Any) -> bool:
 def _sent(kind: str, value: Any) -> Any:
     if kind == "time":
         return value.isoformat()
+    if kind == "date":
+        return value.date().isoformat()
     if kind == "flag":
         return bool(value)
     if kind == "number":

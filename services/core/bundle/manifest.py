@@ -47,6 +47,9 @@ class TargetManifest(BaseModel):
     """Names of the boosters that are averaged."""
     lower: str | None = None
     upper: str | None = None
+    left_out: tuple[tuple[int, int], ...] = ()
+    """Repetition and part of the cross-validation that each member did not learn from; empty where it had a
+    test slice."""
 
 
 def sha256(path: Path) -> str:

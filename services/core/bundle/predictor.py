@@ -67,6 +67,7 @@ class _LoadedTarget:
     upper: int | None
     calibration: Calibration
     output: Any
+    left_out: tuple[tuple[int, int], ...]
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     """The calibration's points, or its bias in ``y``, as arrays."""
@@ -111,15 +112,29 @@ class Predictor:
             upper=position[item.upper] if item.upper else None,
             calibration=calibration,
             output=self.use_case.target(name).output,
+            left_out=item.left_out,
             x=np.array(getattr(calibration, "x", ())),
             y=np.array(getattr(calibration, "y", getattr(calibration, "bias", ()))),
         )
 
-    def predict(self, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]) -> Prediction:
-        """Predict every target for the rows of ``columns``."""
+    def predict(
+        self,
+        columns: Mapping[str, NDArray[Any]],
+        context: Mapping[str, Any],
+        *,
+        unseen: Mapping[str, NDArray[np.int64]] | None = None,
+    ) -> Prediction:
+        """Predict every target for the rows of ``columns``. ``unseen`` is for rows that may have been learned from:
+        target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
         matrices, facts = self.use_case.features.features(columns, self.fitted, context)
         outputs = self._forests(matrices)
-        values = {target.name: _value(target, outputs, facts) for target in self._targets}
+        values = {}
+        for target in self._targets:
+            if unseen is not None and target.name in unseen:
+                raw = mean_of_unseen([outputs[m] for m in target.members], target.left_out, unseen[target.name])
+            else:
+                raw = _mean([outputs[member] for member in target.members])
+            values[target.name] = _value(target, raw, outputs, facts)
         return Prediction(values, facts)
 
     def calibration(self, target: str) -> Calibration:
@@ -152,18 +167,35 @@ def _mean(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     return total / len(outputs) if len(outputs) > 1 else total
 
 
-def _value(target: _LoadedTarget, outputs: Sequence[NDArray[np.float32]], facts: dict[str, Any]) -> Value:
+def mean_of_unseen(
+    outputs: Sequence[NDArray[np.float32]], left_out: Sequence[tuple[int, int]], parts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The mean of those outputs whose booster left the row's part out; ``parts`` is (repeats, n)."""
+    total = np.zeros(outputs[0].shape)
+    count = np.zeros((len(total), *(1,) * (total.ndim - 1)))
+    for output, (repeat, part) in zip(outputs, left_out, strict=True):
+        rows = parts[repeat] == part
+        total[rows] += output[rows]
+        count[rows] += 1
+    return total / count
+
+
+def _value(
+    target: _LoadedTarget,
+    raw: NDArray[np.float64],
+    outputs: Sequence[NDArray[np.float32]],
+    facts: dict[str, Any],
+) -> Value:
     """A target's value out of its boosters' outputs. For one row every NumPy call counts, hence the
     ufuncs' own ``reduce`` in place of the methods that wrap it."""
-    raw = _mean([outputs[member] for member in target.members])
     calibration = target.calibration
     if isinstance(calibration, QuantityCalibration):
         value = raw.reshape(-1) + calibration.shift
-        lower, upper = value, value
-        if target.lower is not None and target.upper is not None:
-            widen = calibration.widen(facts, len(value))
-            lower = np.minimum(outputs[target.lower].reshape(-1) - widen, value)
-            upper = np.maximum(outputs[target.upper].reshape(-1) + widen, value)
+        low = raw if target.lower is None else outputs[target.lower]
+        high = raw if target.upper is None else outputs[target.upper]
+        widen = calibration.widen(facts, len(value))
+        lower = np.minimum(low.reshape(-1) - widen, value)
+        upper = np.maximum(high.reshape(-1) + widen, value)
         if calibration.minimum is not None:
             floor = calibration.minimum
             value, lower, upper = np.maximum(value, floor), np.maximum(lower, floor), np.maximum(upper, floor)

@@ -189,7 +189,7 @@ def _own(use_case: UseCase, prediction: Mapping[str, Any], *, simulated: bool) -
 
 def _column(use_case: UseCase, name: str, values: Sequence[Any]) -> pd.Series:
     kind = kinds(use_case.request).get(name, "own" if name.startswith("call_") else "number")
-    if name == "call_received_at" or kind == "time":
+    if name == "call_received_at" or kind in {"time", "date"}:
         return pd.Series(pd.to_datetime(pd.Series(values), utc=True)).astype("datetime64[us, UTC]")
     if name == "call_simulated":
         return pd.Series(values, dtype="bool")

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from services.core.bundle.predictor import Predictor
 
 Columns = dict[str, NDArray[Any]]
-Answer = Callable[[Columns, Mapping[str, Any]], Mapping[str, Value]]
-"""Columns and context -> values of every target."""
+Answer = Callable[[Columns, Mapping[str, Any], NDArray[np.int64]], Mapping[str, Value]]
+"""Columns, context and the rows' positions in the examples -> values of every target."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One entry of the report: a target as it is, or as a variant sees it."""
+    """One entry of the report: a target as it is, for a part of its rows, or as a variant sees it."""
 
     name: str
     target: Target
@@ -37,36 +37,42 @@ class Answers:
 
 
 def answers(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any], answer: Answer) -> list[Answers]:
-    """Ask for every target, then for every variant. Targets without a row are left out."""
+    """Ask for every target, then look at its parts and ask for every variant. What has no row is left out."""
     columns = column_tools.from_frame(use_case.request, examples)
     labels = {t.name: examples[t.label].to_numpy(dtype=np.float64, na_value=np.nan) for t in use_case.targets}
     rows = {name: np.flatnonzero(~np.isnan(label)) for name, label in labels.items()}
     if not any(len(chosen) for chosen in rows.values()):
         return []
-    values = answer(columns, context)
+    values = answer(columns, context, np.arange(len(examples)))
     found = [
         Answers(t.name, t, rows[t.name], labels[t.name][rows[t.name]], take(values[t.name], rows[t.name]))
         for t in use_case.targets
         if len(rows[t.name])
     ]
+    for part in use_case.parts:
+        of = rows[part.target]
+        chosen = of[(examples[part.column].iloc[of] == part.value).to_numpy(dtype=bool)]
+        if len(chosen):
+            value, label = take(values[part.target], chosen), labels[part.target][chosen]
+            found.append(Answers(part.name, use_case.target(part.target), chosen, label, value))
     for variant in use_case.variants:
         chosen = rows[variant.target]
         if len(chosen):
             changed, its_context = variant.apply(column_tools.take(columns, chosen), context)
-            value = answer(changed, its_context)[variant.target]
+            value = answer(changed, its_context, chosen)[variant.target]
             target = use_case.target(variant.target)
             found.append(Answers(variant.name, target, chosen, labels[variant.target][chosen], value))
     return found
 
 
 def of_predictor(predictor: Predictor) -> Answer:
-    return lambda columns, context: predictor.predict(columns, context).values
+    return lambda columns, context, _rows: predictor.predict(columns, context).values
 
 
 def of_baseline(use_case: UseCase) -> Answer:
     """The declared baseline, asked row by row as serving would. It is given no context."""
 
-    def answer(columns: Columns, _context: Mapping[str, Any]) -> Mapping[str, Value]:
+    def answer(columns: Columns, _context: Mapping[str, Any], _rows: NDArray[np.int64]) -> Mapping[str, Value]:
         per_row = [use_case.baseline(request)[0] for request in requests(use_case, columns)]
         return {target.name: stack([values[target.name] for values in per_row]) for target in use_case.targets}
 
@@ -82,6 +88,8 @@ def requests(use_case: UseCase, columns: Columns) -> list[dict[str, Any]]:
             python[name] = [value or None for value in values]
         elif kind == "time":
             python[name] = [None if isnan(value) else datetime.fromtimestamp(value, UTC) for value in values]
+        elif kind == "date":
+            python[name] = [None if isnan(value) else datetime.fromtimestamp(value, UTC).date() for value in values]
         elif kind == "flag":
             python[name] = [None if isnan(value) else bool(value) for value in values]
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -20,7 +20,7 @@ from pydantic import BaseModel
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["number", "flag", "category", "text", "time"]
+Kind = Literal["number", "flag", "category", "text", "time", "date"]
 
 _WORDS = frozenset({"category", "text"})
 
@@ -54,6 +54,8 @@ def from_rows(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> dict
             words.append(["" if row[name] is None else row[name] for row in rows])
         elif kind == "time":
             numbers.append([np.nan if row[name] is None else row[name].timestamp() for row in rows])
+        elif kind == "date":
+            numbers.append([np.nan if row[name] is None else midnight(row[name]) for row in rows])
         else:
             numbers.append([np.nan if row[name] is None else row[name] for row in rows])
     number_columns = iter(np.array(numbers, dtype=np.float64))
@@ -69,13 +71,18 @@ def from_frame(model: type[BaseModel], frame: pd.DataFrame) -> dict[str, NDArray
         series = frame[name]
         if kind in {"category", "text"}:
             columns[name] = series.astype(object).where(series.notna(), "").to_numpy(dtype=object)
-        elif kind == "time":
+        elif kind in {"time", "date"}:
             stamps = series.to_numpy(dtype="datetime64[us]")
             seconds = stamps.astype(np.int64) / 1e6
             columns[name] = np.where(np.isnat(stamps), np.nan, seconds)
         else:
             columns[name] = series.to_numpy(dtype=np.float64, na_value=np.nan)
     return columns
+
+
+def midnight(day: date) -> float:
+    """A date as its column holds it: seconds from 1970 to its midnight in UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def take(columns: Mapping[str, NDArray[Any]], rows: Any) -> dict[str, NDArray[Any]]:
@@ -102,7 +109,14 @@ def _kind(annotation: Any, where: str) -> Kind:
     inner = _unwrap(annotation)
     if get_origin(inner) is Literal or (isinstance(inner, type) and issubclass(inner, Enum)):
         return "category"
-    by_type: dict[Any, Kind] = {bool: "flag", int: "number", float: "number", str: "text", datetime: "time"}
+    by_type: dict[Any, Kind] = {
+        bool: "flag",
+        int: "number",
+        float: "number",
+        str: "text",
+        datetime: "time",
+        date: "date",
+    }
     if inner in by_type:
         return by_type[inner]
-    raise TypeError(f"{where}: a request field is a number, flag, category, text or time, not {annotation}")
+    raise TypeError(f"{where}: a request field is a number, flag, category, text, time or date, not {annotation}")

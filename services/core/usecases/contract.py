@@ -4,7 +4,7 @@ Only pydantic and the standard library are imported here, because Airflow and th
 declarations too. A use case is one package below ``services.core.usecases`` with four modules:
 
 ``declaration``  the ``USE_CASE`` object of this contract
-``features``     fitting and computing features, NumPy alone (see ``FeatureModule``)
+``features``     fitting and computing features, NumPy alone (see ``FeatureModule`` in ``modules``)
 ``raw``          reading official files and making examples, pandas (see ``RawModule``)
 ``simulator``    writing files in the official layout (see ``SimulatorModule``)
 ``context``      optional: what comes from outside at call time (see ``ContextModule``)
@@ -16,24 +16,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
     from services.core.settings import Settings
+    from services.core.usecases.modules import ContextModule, FeatureModule, RawModule, SimulatorModule
 
     Columns = Mapping[str, NDArray[Any]]
-    """Request field -> one value per row. Numbers, flags and times are float64 (times in seconds
-    since 1970 UTC, missing is NaN); categories and text are object arrays of str (missing is "")."""
+    """Request field -> one value per row. Numbers, flags, times and dates are float64 (times in seconds
+    since 1970 UTC, dates as their midnight, missing is NaN); categories and text are object arrays of str
+    (missing is "")."""
 
     Arrays = dict[str, NDArray[Any]]
     """Named arrays that can be stored without pickle: numbers, booleans and unicode strings."""
@@ -144,12 +143,20 @@ class BoostedTrees:
 class Split:
     """How examples are cut: ``time`` trains on the past, calibrates on the next slice and tests on
     the last; ``hash`` cuts by a hash of the group column. With ``within`` (an examples column) each
-    of its values is cut on its own, for data that comes in separate periods."""
+    of its values is cut on its own, for data that comes in separate periods.
 
-    kind: Literal["time", "hash"]
+    ``cross`` is for data too small for a test slice: repeated cross-validation, ``folds`` parts by a hash
+    of the group, cut anew in each of ``repeats``. Every part gets boosters that learned from all others;
+    together they are the model. A row is calibrated, tested and put through the gate by those boosters alone
+    that did not learn from its group, and a group's part never changes, so champion and challenger are both
+    judged on wholly unseen rows. ``fit`` gets no labels there, since its arrays are shared by all boosters."""
+
+    kind: Literal["time", "hash", "cross"]
     calibrate: float = 0.10
     test: float = 0.10
     within: str | None = None
+    folds: int = 5
+    repeats: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +198,16 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The rows of a target whose ``column`` (of the examples) holds ``value``, scored under ``name`` as well."""
+
+    name: str
+    target: str
+    column: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Subgroup:
     """Metrics are also reported and guarded per value of this column of the examples."""
 
@@ -206,7 +223,11 @@ class Table:
     """One kind of official file. A file belongs to the table when its header holds all ``marks``;
     it is refused when it then lacks one of ``required``. ``"a|b"`` means that either name will do.
     Rows of a newer file replace all older rows with the same ``key``; within a file the last row of
-    a key wins unless ``several_rows``. ``optional`` tables may be absent."""
+    a key wins unless ``several_rows``. ``optional`` tables may be absent.
+
+    ``below_text`` is for files whose header stands below lines of text: it is looked for in the first so many
+    lines, and what stands above it comes with every row, in the column ``above``. With ``file_names`` the
+    file's name comes with every row, in the column ``file``, for publishers that say something there alone."""
 
     name: str
     marks: tuple[str, ...]
@@ -214,6 +235,8 @@ class Table:
     key: tuple[str, ...]
     several_rows: bool = False
     optional: bool = False
+    below_text: int = 0
+    file_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,75 +268,6 @@ class Features(NamedTuple):
     """What the answer needs besides the models' outputs, one value per row: arrays (n,)."""
 
 
-class FeatureModule(Protocol):
-    """``features.py``. NumPy alone; the same function answers one call and a million rows."""
-
-    MATRICES: Mapping[str, tuple[str, ...]]
-    """Matrix name -> the names of its columns, in order."""
-    INPUTS: Mapping[str, tuple[str, ...]]
-    """Feature name -> the request fields that it is made from (contributions are summed by them)."""
-
-    def fit(
-        self,
-        columns: Columns,
-        labels: Mapping[str, NDArray[np.float64]],
-        reference: Mapping[str, NDArray[Any]],
-        context: Mapping[str, Any],
-    ) -> Arrays:
-        """Learn encodings from training rows. ``labels`` is target name -> (n,), NaN where the row is
-        not one of the target's. Training calls it on folds, so that the rows it learned from are
-        never the rows that it encodes; the final one, on all training rows, goes into the bundle."""
-        ...
-
-    def load(self, arrays: Mapping[str, NDArray[Any]]) -> Any:
-        """What ``features`` needs, prepared once from the stored arrays (of ``fit`` and ``audit``)."""
-        ...
-
-    def features(self, columns: Columns, fitted: Any, context: Mapping[str, Any]) -> Features: ...
-
-    def audit(
-        self,
-        columns: Columns,
-        labels: Mapping[str, NDArray[np.float64]],
-        values: Mapping[str, Value],
-        fitted: Any,
-    ) -> Arrays:
-        """Findings about the finished model on rows that it did not learn from (the calibration
-        slice), stored in the bundle beside what ``fit`` learned. May return nothing."""
-        ...
-
-
-class RawModule(Protocol):
-    """``raw.py``. pandas; reads canonical tables out of strings and makes examples of them. It may have
-    ``outcome_examples(rows)`` too: requests and labels of reported calls, with what else examples hold."""
-
-    def canonical(self, table: str, frame: pd.DataFrame) -> Checked:
-        """``frame`` holds strings as they stand in the file (missing is ""), column names stripped,
-        and ``line``, the line number in the file."""
-
-    def examples(self, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """``tables`` are canonical rows of all files, merged by ``Table.key`` and without ``line``.
-
-        One row per example: the request's fields, the labels, the weights, the columns of
-        subgroups, ``UseCase.group`` and ``event_time`` (UTC timestamps; absent without time)."""
-        ...
-
-    def reference(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
-        """Tables that ``fit`` needs besides the examples: stations, holidays. May be empty."""
-
-    def context(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
-        """The context of the training period, for example hourly weather. May be empty."""
-
-
-class SimulatorModule(Protocol):
-    """``simulator.py``. Writes files in the official layout from a causal model."""
-
-    def write(
-        self, folder: Path, *, seed: int, rows: int, start: str, days: int, drift: Sequence[str] = ()
-    ) -> list[Path]:
-        """Write about ``rows`` incidents from the day ``start`` (ISO) on over ``days`` days."""
-
-
 class ContextSource(Protocol):
     """Keeps the context of the moment. It refreshes itself in the background between ``start`` and
     ``stop``; the other two are called for each prediction and answer from memory, at once."""
@@ -326,13 +280,6 @@ class ContextSource(Protocol):
 
     def warning(self) -> str | None:
         """A sentence for the answer's warnings where what is known is missing or stale, else None."""
-
-
-class ContextModule(Protocol):
-    """``context.py``."""
-
-    def source(self, settings: Settings) -> ContextSource | None:
-        """What keeps this use case's context, or None where its model needs nothing from outside."""
 
 
 # --- the use case -------------------------------------------------------------------------------
@@ -361,6 +308,7 @@ class UseCase:
     zone: str | None = None
     time_field: str | None = None
     variants: tuple[Variant, ...] = ()
+    parts: tuple[Part, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
     personal: Mapping[str, float | None] = field(default_factory=dict)
     """Fields that say where or whom, kept as pseudonyms on request: text -> None, a number -> its rounding step."""

@@ -27,7 +27,13 @@ def model_card(
     if manifest.simulated:
         lines += ["> **Made from simulated data.** Its figures say nothing about real calls.", ""]
     made = f"Bundle `{predictor.hash[:12]}`, made {manifest.created}."
-    unseen = "Metrics are those of the test slice, which neither the models nor their calibration have seen."
+    unseen = (
+        "Metrics come from repeated cross-validation: every row was answered by those boosters alone that did not "
+        "learn from its group; what is served, all of them together, is a little better. Calibration rests on the "
+        "same answers."
+        if any(item.left_out for item in manifest.targets.values())
+        else "Metrics are those of the test slice, which neither the models nor their calibration have seen."
+    )
     lines += [use_case.description.en, "", f"{made} {unseen}", "", "## Targets", ""]
     lines += ["| target | model | baseline |", "|---|---|---|"]
     lines += [_row(use_case, name, report) for name in report["metrics"]]
@@ -45,8 +51,8 @@ def model_card(
 
 def _row(use_case: UseCase, name: str, report: Mapping[str, Any]) -> str:
     model, baseline = report["metrics"][name], report["baseline"].get(name, {})
-    variant = next((v for v in use_case.variants if v.name == name), None)
-    title = use_case.target(variant.target).title.en + f" ({name})" if variant else use_case.target(name).title.en
+    derived = {item.name: item.target for item in use_case.variants} | {p.name: p.target for p in use_case.parts}
+    title = use_case.target(derived.get(name, name)).title.en + (f" ({name})" if name in derived else "")
     return f"| {title} | {_figures(model)} | {_figures(baseline)} |"
 
 
@@ -66,6 +72,9 @@ def _target(
     cut = "time" if split.kind == "time" else f"a hash of {use_case.group}"
     counts = f"{rows['train']:,} to learn from, {rows['calibrate']:,} to calibrate, {rows['test']:,} to test"
     lines = [f"Rows: {counts}, cut by {cut}; {use_case.group} is never divided."]
+    if split.kind == "cross":
+        validated = f"Cross-validated {split.repeats} times in {split.folds} parts by {cut}, cut anew each time"
+        lines = [f"Rows: {rows['test']:,}, too few for slices. {validated}; {use_case.group} is never divided."]
     if isinstance(output, Quantity):
         lines.append(f"A {output.coverage:.0%} interval in {output.unit}, conformalised on the calibration slice.")
     elif isinstance(output, Probability):

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from services.core.bundle.predictor import Predictor
 from services.core.params import Evaluate
-from services.core.scoring.answers import answers, of_baseline, of_predictor
+from services.core.scoring.answers import answers, of_baseline
 from services.core.scoring.report import measure, report_of
 from services.core.usecases.contract import UseCase
+from services.training.cross import of_unseen
 from services.training.evaluation import plots
 from services.training.evaluation.card import model_card
 from services.training.evaluation.frozen import frozen_rows
@@ -36,7 +37,7 @@ def evaluate(
     the baseline's metrics beside the model's, and every metric that is not among the reported."""
     predictor = Predictor(use_case, bundle)
     frame = frozen_rows(use_case, examples)
-    found = answers(use_case, frame, context, of_predictor(predictor))
+    found = answers(use_case, frame, context, of_unseen(predictor, frame))
     baseline = answers(use_case, frame, context, of_baseline(use_case))
     report = report_of(use_case, len(frame), found, version=predictor.hash[:12])
     report["baseline"] = report_of(use_case, len(frame), baseline, version="baseline")["metrics"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from services.core.usecases.contract import UseCase
-from services.training.slices import TEST, target_slices
+from services.training.slices import TEST, target_slices, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +25,10 @@ def frozen_rows(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
         *(target.weight for target in use_case.targets if target.weight),
         use_case.group,
         *(subgroup.column for subgroup in use_case.subgroups),
+        *(part.column for part in use_case.parts),
         *(["event_time"] if "event_time" in examples else []),
     ]
     frame = examples[list(dict.fromkeys(wanted))].copy()
     for target in use_case.targets:
-        frame[target.label] = frame[target.label].astype("float64").where(slices[target.name] == TEST)
+        frame[target.label] = frame[target.label].astype("float64").where(within(slices[target.name], TEST))
     return frame[np.any([frame[label].notna() for label in labels], axis=0)].reset_index(drop=True)

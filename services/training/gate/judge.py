@@ -12,10 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from services.core.bundle.predictor import Predictor
 from services.core.params import Gate
-from services.core.scoring.answers import Answers, answers, of_baseline, of_predictor
+from services.core.scoring.answers import Answers, answers, of_baseline
 from services.core.scoring.metrics import coverage_name, metric_of
 from services.core.usecases import columns as column_tools
 from services.core.usecases.contract import Classes, Quantity, Target, UseCase
+from services.training.cross import of_unseen
 from services.training.evaluation.subgroups import group_names
 from services.training.gate.bootstrap import Draws, compare, draw
 from services.training.gate.decision import Check, Decision
@@ -62,8 +63,8 @@ def judge(
     use_case = challenger.use_case
     if champion is not None and champion.hash == challenger.hash:
         return Decision("unchanged", (f"It is the same bundle as {champion_name}.",), champion_name)
-    old_answer = of_baseline(use_case) if champion is None else of_predictor(champion)
-    new = answers(use_case, frame, context, of_predictor(challenger))
+    old_answer = of_baseline(use_case) if champion is None else of_unseen(champion, frame)
+    new = answers(use_case, frame, context, of_unseen(challenger, frame))
     old = answers(use_case, frame, context, old_answer)
     contest = Contest(use_case, frame, new, old, draw(use_case, frame, gate.bootstrap, gate.seed), gate)
     against = "the baseline" if champion is None else champion_name
@@ -128,7 +129,7 @@ def _target_checks(contest: Contest, *, calibration: bool) -> Iterator[Check]:
 
 def _calibration_limits(target: Target) -> dict[str, float]:
     if isinstance(target.output, Quantity):
-        return {coverage_name(target.output): _COVERAGE_LIMIT} if target.learner.lower is not None else {}
+        return {coverage_name(target.output): _COVERAGE_LIMIT}
     return {} if isinstance(target.output, Classes) else {"ece": _ECE_LIMIT}
 
 

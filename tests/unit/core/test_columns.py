@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,17 @@ def test_missing_values_are_nan_for_numbers_and_empty_for_words() -> None:
     found = columns.from_rows(Request, [{"number": None, "flag": None, "word": None, "moment": None}])
     assert found["word"][0] == ""
     assert all(np.isnan(found[name][0]) for name in ("number", "flag", "moment"))
+
+
+def test_a_date_is_its_midnight_in_a_request_and_in_a_table() -> None:
+    class Request(BaseModel):
+        day: date | None
+
+    values = [date(2015, 11, 3), None, date(1969, 12, 31)]
+    from_requests = columns.from_rows(Request, [{"day": value} for value in values])["day"]
+    from_table = columns.from_frame(Request, pd.DataFrame({"day": pd.to_datetime(values, utc=True)}))["day"]
+    np.testing.assert_array_equal(from_requests, from_table)
+    assert from_requests[0] == datetime(2015, 11, 3, tzinfo=UTC).timestamp()
 
 
 def test_a_table_without_a_field_of_the_request_is_an_error() -> None:

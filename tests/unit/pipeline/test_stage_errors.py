@@ -9,6 +9,7 @@ import pytest
 from services.core.errors import VigieError
 from services.core.pipeline import stage
 from services.core.pipeline.stage import ERROR_FILE, left_error, run_stage
+from services.core.usecases import registry
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_a_wrong_call_is_explained(error_file: Path, arguments: list[str]) -> No
     assert run_stage("ingest", fail, arguments) == 1
     error = left_error(error_file)
     assert error is not None
-    assert "fire_response, road_accidents" in error.expected
+    assert ", ".join(registry.names()) in error.expected
 
 
 def test_a_mistake_in_the_code_is_not_dressed_up_as_an_error_for_people(error_file: Path) -> None:

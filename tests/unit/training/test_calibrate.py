@@ -116,3 +116,15 @@ def test_class_probabilities_that_are_too_sure_become_less_so() -> None:
     made = calibrate.classes(sharp, outcome)
     assert made.temperature == pytest.approx(3, abs=0.3)
     np.testing.assert_allclose(made.bias, 0, atol=0.15)
+
+
+def test_probabilities_that_mean_what_they_say_are_left_alone() -> None:
+    """A map chosen by chance would carry one slice's luck into the next ones."""
+    changed = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        raw = rng.beta(1.0, 3.0, 3_000)
+        outcome = (rng.random(3_000) < raw).astype(np.float64)
+        made = calibrate.probability(Probability(2.0, 1.0), raw, outcome)
+        changed += made.x != [0.0, 1.0]
+    assert changed <= 6

@@ -1,0 +1,104 @@
+"""What the last run published as its context, for calls: held in memory, followed in the background.
+
+Training gets the context of its own run from the same file, so what calls see is what training saw. A copy of
+what was held last is kept below ``VIGIE_HOME/context``, for a start where the published state is out of reach.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.core.home import Home
+from services.core.usecases.contract import Arrays
+
+Keep = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class PublishedContext:
+    """A context source. ``start`` reads what is there and then looks every ``every`` seconds whether a newer state
+    was published in the home ``published``; the copy is kept in ``home``. ``snapshot`` is one attribute read.
+    ``keep`` takes what calls need of the whole, and ``missing`` is said where there is nothing."""
+
+    def __init__(
+        self, use_case: str, published: Home, home: Home, *, keep: Keep, missing: str, every: float = 5.0
+    ) -> None:
+        self._published = published.data(use_case) / "examples" / "context.npz"
+        self._copy = home.root / "context" / f"{use_case}.npz"
+        self._keep = keep
+        self._missing = missing
+        self._every = every
+        self._seen: tuple[str, int, int] | None = None
+        self._arrays: Mapping[str, Any] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"context-{use_case}", daemon=True)
+        self._log = structlog.get_logger().bind(use_case=use_case)
+
+    def start(self) -> None:
+        if not self.refresh() and not self._arrays:
+            self._arrays = self._read(self._copy) or {}
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def snapshot(self) -> Mapping[str, Any]:
+        return self._arrays
+
+    def warning(self) -> str | None:
+        return None if self._arrays else self._missing
+
+    def refresh(self) -> bool:
+        """Take what is published if it is another than before. Whether it is new; what is held stays otherwise."""
+        try:
+            path = self._published.resolve(strict=True)
+            status = path.stat()
+        except OSError:
+            return False
+        stamp = (str(path), status.st_mtime_ns, status.st_size)
+        if stamp == self._seen:
+            return False
+        whole = self._read(path)
+        if whole is None:
+            return False
+        self._arrays = self._keep(whole)
+        self._seen = stamp
+        self._write_copy()
+        return True
+
+    def _read(self, path: Path) -> dict[str, NDArray[Any]] | None:
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except FileNotFoundError:
+            return None
+        except _UNREADABLE as error:
+            self._log.warning("context not read", file=path.name, reason=type(error).__name__)
+            return None
+
+    def _write_copy(self) -> None:
+        """Beside first, then renamed: whoever reads sees the old copy or the new one."""
+        beside = self._copy.with_name(f"{self._copy.name}.{os.getpid()}")
+        try:
+            self._copy.parent.mkdir(parents=True, exist_ok=True)
+            with beside.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, **dict(self._arrays))
+            beside.replace(self._copy)
+        except OSError as error:
+            self._log.warning("context not kept", reason=type(error).__name__)
+            beside.unlink(missing_ok=True)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self._every):
+            self.refresh()

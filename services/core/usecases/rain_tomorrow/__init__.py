@@ -1,0 +1,1 @@
+"""Australian daily observations: will it rain tomorrow at this station?"""

@@ -1,0 +1,1 @@
+"""UCI wine quality: what score tasters would give a wine, from its measurements."""
