@@ -60,7 +60,7 @@ def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, lis
     named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
     end_to_end = [argument for argument in named if argument.startswith(END_TO_END)]
     others = [argument for argument in arguments if argument not in end_to_end]
-    side_by_side = ["pytest", "-q", "-n", "auto", "--dist", "loadgroup"]
+    side_by_side = ["pytest", "-q", "-n", "auto", "--dist", "loadscope"]
     if not everything:
         return [("tests", [*side_by_side, "-m", "not docker and not browser", *arguments])]
     found = []

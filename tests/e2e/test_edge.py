@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.stack import free_port
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 
 DIED = "/tmp/died"  # noqa: S108 - the stand-in's own
 STUBS = Path(__file__).with_name("stub_services.py")

@@ -11,7 +11,7 @@ import pytest
 
 from services.core.settings import CHECKOUT
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("docker")]
+pytestmark = pytest.mark.docker
 
 PYTHON = ("serving", "ml", "airflow")
 ALL = ("edge", *PYTHON)

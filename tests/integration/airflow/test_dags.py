@@ -11,8 +11,6 @@ from services.core.settings import CHECKOUT
 from services.core.steps import STEPS
 from services.core.usecases import registry
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 RETRAIN = {
     "ingest": ["preprocess"],
     "preprocess": ["train"],

@@ -13,8 +13,6 @@ import pytest
 
 from tests.integration.airflow.job_server import RUNNING, JobServer, failed, running_then, succeeded
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 
 def context(*, try_number: int = 1, **conf: Any) -> Any:
     ti = SimpleNamespace(dag_id="retrain_toy", run_id="manual__1", task_id="train", try_number=try_number, map_index=-1)

@@ -37,7 +37,6 @@ from tests.integration.registry.conftest import LOCK, registry_at
 from tests.toy.bundles import make_examples, make_toy_bundle
 
 # What the module shares takes seconds to make: in one of pytest-xdist's processes, not in each.
-pytestmark = pytest.mark.xdist_group("backup")
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

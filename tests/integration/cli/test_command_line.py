@@ -27,7 +27,6 @@ from services.core.usecases import registry
 from services.prediction import settings as prediction_settings
 
 # What the module shares takes seconds to make: in one of pytest-xdist's processes, not in each.
-pytestmark = pytest.mark.xdist_group("command-line")
 
 REQUEST = {"called_at": "2024-01-05T10:00:00Z", "distance": 3.2, "kind": "parcel", "town": "east"}
 
