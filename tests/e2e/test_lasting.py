@@ -62,7 +62,7 @@ def what_is_kept(stack: Stack, platform: Platform) -> dict[str, Any]:
         "versions": {name: {v["number"]: sorted(v["aliases"]) for v in m["versions"]} for name, m in models.items()},
         "keys": sorted(key["id"] for key in platform.get("/admin/keys")),
         "outcomes": stack.query("vigie", "SELECT count(*) FROM outcomes"),
-        "runs": stack.query("vigie", "SELECT id FROM runs ORDER BY id"),
+        "runs": stack.query("vigie", "SELECT id FROM admin_runs ORDER BY id"),
         "airflow": stack.query("airflow", "SELECT run_id FROM dag_run WHERE run_type = 'manual' ORDER BY run_id"),
     }
 
