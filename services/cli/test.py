@@ -38,7 +38,7 @@ class Result:
 
 
 def run_tests(
-    everything: Annotated[bool, typer.Option("--all", help="Also the suites that need Docker or a browser.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also what needs Docker, a browser or minutes.")] = False,
     pytest_arguments: Annotated[
         list[str] | None, typer.Argument(help="Passed to pytest, after --.", metavar="[-- PYTEST_ARGUMENTS]")
     ] = None,
@@ -62,7 +62,7 @@ def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, lis
     others = [argument for argument in arguments if argument not in end_to_end]
     side_by_side = ["pytest", "-q", "-n", "auto", "--dist", "loadscope"]
     if not everything:
-        return [("tests", [*side_by_side, "-m", "not docker and not browser", *arguments])]
+        return [("tests", [*side_by_side, "-m", "not docker and not browser and not slow", *arguments])]
     found = []
     if not named or len(end_to_end) < len(named):
         found.append(("tests", [*side_by_side, f"--ignore={END_TO_END}", *others]))

@@ -89,6 +89,7 @@ def test_weather_becomes_context(checked: Any) -> None:
     assert (np.diff(context["weather_time"]) == 3_600).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_stations", [True, False])
 def test_a_cut_of_the_real_data_is_learned_from(checked: Any, tmp_path: Path, with_stations: bool) -> None:
     cut = {**checked.tables, "incidents": checked.tables["incidents"].iloc[::5].reset_index(drop=True)}

@@ -42,6 +42,7 @@ def test_labels_that_follow_from_the_next_day_are_those_of_the_file(tables: dict
     assert (told["rain"][both] == follows["rain"][both]).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_a_short_training_already_beats_plain_boosting(tables: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     """Three years with a fifth of the rounds: the other stations are worth it."""
     (target,) = USE_CASE.targets

@@ -31,6 +31,7 @@ def test_every_official_row_is_read_and_every_wine_is_there_once(examples: pd.Da
     assert examples["wine"].is_unique
 
 
+@pytest.mark.slow
 def test_a_fifth_of_the_rounds_already_beats_the_baseline(examples: pd.DataFrame, tmp_path: Path) -> None:
     quick = replace(
         USE_CASE,

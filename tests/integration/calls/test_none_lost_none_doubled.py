@@ -120,6 +120,7 @@ def wait_for(engine: Engine, wanted: set[str], seconds: float) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 def test_a_stopped_database_and_a_killed_process_lose_and_double_nothing(
     postgres: Postgres, engine: Engine, tmp_path: Path
 ) -> None:

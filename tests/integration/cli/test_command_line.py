@@ -131,6 +131,7 @@ def test_a_folder_without_files_of_the_use_case_is_refused_and_nothing_changes(v
     assert (vigie.home / "current" / "toy").resolve() == before
 
 
+@pytest.mark.slow
 def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None:
     shown = vigie("up", "--without", "airflow").stdout
     password = secrets.keep(Home(vigie.home)).values["VIGIE_GATEWAY_ADMIN_PASSWORD"]

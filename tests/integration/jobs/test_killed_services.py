@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.integration.jobs.conftest import Service, until
 
@@ -30,6 +31,7 @@ def _gone(family: list[psutil.Process]) -> bool:
     return not [process for process in family if process.is_running() and process.status() != "zombie"]
 
 
+@pytest.mark.slow
 def test_a_killed_service_comes_back_to_its_job(start: Callable[..., Service], tmp_path: Path) -> None:
     service, family = start(), Family(tmp_path / "family")
     posted = f"family {tmp_path / 'family'}"

@@ -56,6 +56,7 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_repro_simulates_both_use_cases_skips_what_has_not_changed_and_the_remote_works(checkout: Path) -> None:
     run(checkout, "dvc", "repro", *TARGETS)
     for use_case in ("fire_response", "road_accidents"):

@@ -90,6 +90,7 @@ def reading(home: Home, word_of: Callable[[Path], str]) -> Iterator[list[str]]:
         reader.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_readers_see_the_old_state_or_the_new_one_however_a_run_dies(
     home: Home, root: Path, said_one: Path, word_of: Callable[[Path], str], kind: str
@@ -107,6 +108,7 @@ def test_readers_see_the_old_state_or_the_new_one_however_a_run_dies(
     assert list(home.scratch.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_killed_run_does_not_leave_its_stages_at_work_beside_the_next_run(
     home: Home, root: Path, said_one: Path
 ) -> None:

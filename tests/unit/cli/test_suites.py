@@ -11,7 +11,7 @@ def commands(*arguments: str, everything: bool = False) -> dict[str, list[str]]:
 
 def test_by_default_nothing_runs_that_needs_docker_or_a_browser() -> None:
     (tests,) = commands("-k", "gate").values()
-    assert tests[tests.index("-m") + 1] == "not docker and not browser"
+    assert tests[tests.index("-m") + 1] == "not docker and not browser and not slow"
     assert tests[-2:] == ["-k", "gate"]
 
 
