@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
+from airflow.triggers.base import BaseTrigger
 
 from vigie_orchestration.links import RUN, VERSION, mlflow_links
+from vigie_orchestration.settling import SettledApproval
 
 WAIT = timedelta(days=3)
 """How long a promotion waits for its answer; silence is a no."""
@@ -36,6 +38,9 @@ class PromotionApproval(ApprovalOperator):
         result = context["ti"].xcom_pull(task_ids=self.gate_task) or {}
         self.body = described(self.use_case, result)
         return super().execute(context)
+
+    def defer(self, *, trigger: BaseTrigger, method_name: str, **more: Any) -> NoReturn:
+        super().defer(trigger=SettledApproval(**trigger.serialize()[1]), method_name=method_name, **more)
 
 
 def described(use_case: str, result: Mapping[str, Any]) -> str:

@@ -55,6 +55,8 @@ def airflow_environment(chosen: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "60",
         "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "120",
+        # How soon the end of a task's process is noticed: five seconds each otherwise (see settling.py).
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "DO_NOT_TRACK": "1",
         "SCARF_ANALYTICS": "false",
     }

@@ -11,6 +11,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from services.core.errors import UnavailableError, VigieError
 from vigie_orchestration.settings import OrchestrationSettings
+from vigie_orchestration.settling import settle
 from vigie_orchestration.stage_service import FINAL, Job, StageService
 
 KEPT_LOG = 6_000
@@ -39,8 +40,11 @@ class JobTrigger(BaseTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        started = time.monotonic()
         try:
-            yield TriggerEvent(await self._wait())
+            found = await self._wait()
+            await settle(started)
+            yield TriggerEvent(found)
         except asyncio.CancelledError:
             # Also raised when the triggerer stops or hands over: then the task goes on waiting, and so does the job.
             if await self._task_was_ended():
