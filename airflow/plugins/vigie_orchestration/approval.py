@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.providers.standard.triggers.hitl import HITLTrigger
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.triggers.base import BaseTrigger
+from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from vigie_orchestration.links import RUN, VERSION, mlflow_links
-from vigie_orchestration.settling import SettledApproval
+from vigie_orchestration.settling import settle
 
 WAIT = timedelta(days=3)
 """How long a promotion waits for its answer; silence is a no."""
+
+
+class SettledApproval(HITLTrigger):
+    """Waits for a person's answer, and takes note of it no sooner than Airflow can stand."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{type(self).__module__}.{type(self).__qualname__}", super().serialize()[1]
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        await settle(time.monotonic())
+        async for event in super().run():
+            yield event
 
 
 class PromotionApproval(ApprovalOperator):
