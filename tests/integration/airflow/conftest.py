@@ -102,3 +102,8 @@ def _drive(folder: Path, server: JobServer) -> dict[str, Any]:
     assert done.returncode == 0, done.stdout[-4_000:] + done.stderr[-4_000:]
     told: dict[str, Any] = json.loads((folder / "told.json").read_text())
     return {**told, "log": done.stdout}
+
+
+@pytest.fixture(autouse=True)
+def no_executor_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vigie_orchestration.settling.SETTLE_SECONDS", 0.0)
