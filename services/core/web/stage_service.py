@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,8 +29,13 @@ DESCRIPTION = """Runs this part of the pipeline as jobs. A job is asked for with
 or not at all. Only the platform's services may call."""
 
 
-def stage_app(service: str, title: str, module: str, settings: JobSettings) -> FastAPI:
+def stage_app(
+    service: str, title: str, module: str, settings: JobSettings, *, routers: Sequence[APIRouter] = ()
+) -> FastAPI:
     """The stage service ``service``, whose jobs are done by the functions in ``module.JOBS``.
+
+    Args:
+        routers: what the service answers besides its jobs, for the platform's services too.
 
     Raises:
         VigieError: there is no credential for calls between services.
@@ -81,6 +86,8 @@ def stage_app(service: str, title: str, module: str, settings: JobSettings) -> F
         body_limit_kb=64,
     )
     app.include_router(job_routes(service, queue, worker))
+    for router in routers:
+        app.include_router(router)
     app.state.queue, app.state.worker = queue, worker
     return app
 
@@ -89,14 +96,20 @@ Chosen = TypeVar("Chosen", bound=JobSettings)
 
 
 def main(
-    service: str, title: str, module: str, settings: type[Chosen], place: Callable[[Chosen], tuple[str, int]]
+    service: str,
+    title: str,
+    module: str,
+    settings: type[Chosen],
+    place: Callable[[Chosen], tuple[str, int]],
+    *,
+    routers: Callable[[Chosen], Sequence[APIRouter]] = lambda _: (),
 ) -> int:
     """Serve the stage service on the host and port that ``place`` finds in its settings; the process's exit
-    code."""
+    code. ``routers`` makes what it answers besides its jobs."""
     configure_logs(service)
     try:
         chosen = settings()
-        app = stage_app(service, title, module, chosen)
+        app = stage_app(service, title, module, chosen, routers=routers(chosen))
     except VigieError as error:
         structlog.get_logger().error("service does not start", reason=str(error))
         return 1
