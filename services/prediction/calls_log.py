@@ -66,6 +66,7 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         journal, delivery = self._journal, self._delivery
         yield GaugeMetricFamily("vigie_journal_bytes", "Waiting on disk for the database.", journal.waiting_bytes)
+        yield GaugeMetricFamily("vigie_journal_limit_bytes", "What may wait there at most.", journal.limit_bytes)
         yield GaugeMetricFamily("vigie_journal_segments", "Files of this process's journal.", journal.segments())
         yield GaugeMetricFamily(
             "vigie_journal_oldest_seconds", "How long the oldest record has waited.", journal.oldest_seconds()

@@ -34,7 +34,7 @@ class Journal:
         self.dropped = 0
         self.adopted_bytes = 0
         """What waits in the folders of dead processes; kept up to date by the delivery."""
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
         self._segment_limit = segment_bytes
         self._lock = threading.Lock()
         self._folder: HeldFolder | None = None
@@ -73,7 +73,7 @@ class Journal:
         """Append whole lines; False where they could not be kept."""
         with self._lock:
             descriptor = self._descriptor
-            if descriptor is None or self.waiting_bytes + len(lines) > self._limit:
+            if descriptor is None or self.waiting_bytes + len(lines) > self.limit_bytes:
                 self.dropped += count
                 return False
             try:

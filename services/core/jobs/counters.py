@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from services.core.jobs.job import Job
+from services.core.jobs.outcome import Outcome
+from services.core.jobs.states import State
+from services.core.steps import ALL_USE_CASES, FOR_ALL
+
+COUNTED = tuple(state for state in State if state.final)
+Told = Callable[[str, Mapping[str, Any]], None]
+"""Called with the use case and the result of a job of one step that succeeded. Jobs run in processes of their own,
+whose counters nobody would see: what they did is counted here, from their results."""
 
 
 class Counters:
     def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._told: dict[str, Told] = {}
         self.ended = Counter(
             "vigie_jobs_ended", "Jobs by how they ended.", ("use_case", "step", "state"), registry=registry
         )
@@ -24,6 +39,36 @@ class Counters:
             registry=registry,
         )
         self.live = Gauge("vigie_jobs", "Jobs that wait and run.", ("state",), registry=registry)
+        self.succeeded = Gauge(
+            "vigie_job_last_success_timestamp_seconds",
+            "When a job last succeeded here.",
+            ("use_case", "step"),
+            registry=registry,
+        )
         self.database_failures = Counter(
             "vigie_job_database_failures", "Times that the database did not answer the worker.", registry=registry
         )
+
+    def expect(self, use_cases: Iterable[str], steps: Iterable[str]) -> None:
+        """Begin the series of these jobs at zero, so that the first one that fails is an increase."""
+        names = tuple(use_cases)
+        for step in steps:
+            for use_case in (ALL_USE_CASES,) if step in FOR_ALL else names:
+                self.seconds.labels(use_case, step)
+                for state in COUNTED:
+                    self.ended.labels(use_case, step, state)
+
+    def tell(self, step: str, told: Told) -> None:
+        """Have ``told`` called with what each successful job of ``step`` results in."""
+        self._told[step] = told
+
+    def count(self, job: Job, outcome: Outcome, seconds: float, peak_bytes: float) -> None:
+        """One job that ended here."""
+        self.ended.labels(job.use_case, job.step, outcome.state).inc()
+        self.seconds.labels(job.use_case, job.step).observe(seconds)
+        self.peak.labels(job.use_case, job.step).set(peak_bytes)
+        if outcome.state is not State.SUCCEEDED:
+            return
+        self.succeeded.labels(job.use_case, job.step).set_to_current_time()
+        if (told := self._told.get(job.step)) is not None:
+            told(job.use_case, outcome.result or {})

@@ -144,9 +144,7 @@ class Worker:
             peak_mb=running.peak_mb,
             reason=(outcome.error or {}).get("problem"),
         )
-        self._counters.ended.labels(job.use_case, job.step, outcome.state).inc()
-        self._counters.seconds.labels(job.use_case, job.step).observe(seconds)
-        self._counters.peak.labels(job.use_case, job.step).set(running.peak_mb * 1_048_576)
+        self._counters.count(job, outcome, seconds, running.peak_mb * 1_048_576)
 
     def _database_away(self, error: SQLAlchemyError) -> None:
         self._counters.database_failures.inc()

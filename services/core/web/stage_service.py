@@ -20,6 +20,8 @@ from services.core.jobs.queue import Queue
 from services.core.jobs.settings import JobSettings
 from services.core.jobs.worker import Worker
 from services.core.logs import configure_logs
+from services.core.steps import jobs_of
+from services.core.usecases import registry as declared
 from services.core.web.application import make_app, serve
 from services.core.web.job_routes import job_routes
 from services.core.web.service_credential import required
@@ -30,12 +32,19 @@ or not at all. Only the platform's services may call."""
 
 
 def stage_app(
-    service: str, title: str, module: str, settings: JobSettings, *, routers: Sequence[APIRouter] = ()
+    service: str,
+    title: str,
+    module: str,
+    settings: JobSettings,
+    *,
+    routers: Sequence[APIRouter] = (),
+    figures: Callable[[Counters], None] = lambda _: None,
 ) -> FastAPI:
     """The stage service ``service``, whose jobs are done by the functions in ``module.JOBS``.
 
     Args:
         routers: what the service answers besides its jobs, for the platform's services too.
+        figures: adds what the service counts of its own, such as what is in the results of its jobs.
 
     Raises:
         VigieError: there is no credential for calls between services.
@@ -44,7 +53,10 @@ def stage_app(
     engine = make_engine(address(settings.database_url, settings.home))
     metrics = CollectorRegistry()
     queue = Queue(engine, service)
-    worker = Worker(queue, module, settings, Counters(metrics))
+    counters = Counters(metrics)
+    counters.expect(declared.names(), jobs_of(service))
+    figures(counters)
+    worker = Worker(queue, module, settings, counters)
     outbox = AuditOutbox.of(settings, service)
     if outbox is not None:
         waiting = Gauge("vigie_audit_entries_waiting", "Audit entries not yet delivered.", registry=metrics)
@@ -103,13 +115,16 @@ def main(
     place: Callable[[Chosen], tuple[str, int]],
     *,
     routers: Callable[[Chosen], Sequence[APIRouter]] = lambda _: (),
+    figures: Callable[[Chosen, Counters], None] = lambda _, __: None,
 ) -> int:
     """Serve the stage service on the host and port that ``place`` finds in its settings; the process's exit
-    code. ``routers`` makes what it answers besides its jobs."""
+    code. ``routers`` makes what it answers besides its jobs, ``figures`` adds what it counts besides them."""
     configure_logs(service)
     try:
         chosen = settings()
-        app = stage_app(service, title, module, chosen, routers=routers(chosen))
+        app = stage_app(
+            service, title, module, chosen, routers=routers(chosen), figures=lambda counters: figures(chosen, counters)
+        )
     except VigieError as error:
         structlog.get_logger().error("service does not start", reason=str(error))
         return 1
