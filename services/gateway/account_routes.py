@@ -55,14 +55,18 @@ def account_router(gateway: Gateway) -> APIRouter:
                 raise refused(429, "too_many_requests", too_many(checked.wait_seconds), headers=headers)
             raise refused(403, "credentials", "The current password is not right.", field="current")
         password_hash = await gateway.passwords.hashed(given.new)
-        now, token = await to_thread.run_sync(_take_password, gateway, caller, password_hash, origin)
+        now, started = await to_thread.run_sync(_take_password, gateway, caller, password_hash, origin)
         await run_in_threadpool(gateway.access.renew)
-        signed_in = await run_in_threadpool(gateway.sign_in.issue, checked.caller, token, after=now)
+        signed_in = await run_in_threadpool(
+            gateway.sign_in.issue, checked.caller, started.token, sid=started.family, after=now
+        )
         if credential_of(request.headers.raw).by_cookie:
             response = Response(status_code=204)
             set_cookies(request, response, signed_in, gateway.sign_in.lives)
             return response
-        answer = TokenAnswer(access_token=signed_in.access_token, expires_in=signed_in.expires_in, refresh_token=token)
+        answer = TokenAnswer(
+            access_token=signed_in.access_token, expires_in=signed_in.expires_in, refresh_token=started.token
+        )
         return JSONResponse(answer.model_dump(), headers=NO_STORE)
 
     @router.post("/auth/register", openapi_extra=dict(PUBLIC), summary="Make oneself a user", status_code=201)
@@ -87,17 +91,19 @@ def account_router(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _take_password(gateway: Gateway, caller: Caller, password_hash: str, origin: Origin) -> tuple[datetime, str]:
-    """Write the new hash and end every sign-in but a new one. Returns when that was, and its refresh token."""
+def _take_password(
+    gateway: Gateway, caller: Caller, password_hash: str, origin: Origin
+) -> tuple[datetime, refresh.Started]:
+    """Write the new hash and end every sign-in but a new one. Returns when that was, and the new one."""
     now = datetime.now(UTC)
     with gateway.transaction() as session:
         user = session.get_one(UserRow, caller.id, with_for_update=True)
         user.password_hash, user.password_changed, user.must_change_password = password_hash, now, False
         refresh.end_all(session, user, now)
         revocations.revoke_tokens_of(session, user.id, now)
-        token = refresh.start(session, user, gateway.sign_in.lives, now)
+        started = refresh.start(session, user, gateway.sign_in.lives, now)
         gateway.trail.add(session, origin, "user.password_changed", by=caller, target=f"user {user.name}")
-    return now, token
+    return now, started
 
 
 def _count_registration(gateway: Gateway, origin: Origin) -> int:

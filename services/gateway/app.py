@@ -27,9 +27,14 @@ from services.gateway.admin_users import users_router
 from services.gateway.airflow import Airflow
 from services.gateway.caretaker import Caretaker
 from services.gateway.check_routes import check_router
+from services.gateway.dashboard_routes import dashboard_router
+from services.gateway.data_routes import data_router
 from services.gateway.first_training import FirstTraining
 from services.gateway.gateway import Gateway, assemble
 from services.gateway.internal_routes import internal_router
+from services.gateway.job_routes import jobs_router
+from services.gateway.model_read_routes import model_reading_router
+from services.gateway.platform_routes import platform_router
 from services.gateway.runner import Runner
 from services.gateway.session_routes import session_router
 from services.gateway.settings import GatewaySettings
@@ -99,6 +104,7 @@ def create_app(
     for make_router in (
         token_router,
         session_router,
+        dashboard_router,
         account_router,
         check_router,
         users_router,
@@ -110,6 +116,10 @@ def create_app(
         app.include_router(make_router(gateway))
     app.include_router(runs_router(gateway, runner))
     app.include_router(models_router(gateway, runner))
+    app.include_router(model_reading_router(gateway))
+    app.include_router(jobs_router(gateway, runner))
+    app.include_router(data_router(runner.stages))
+    app.include_router(platform_router(settings, runner.stages))
     return app
 
 

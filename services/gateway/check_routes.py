@@ -16,7 +16,7 @@ from services.core.web.credentials import SAFE_METHODS, credential_of, from_own_
 from services.core.web.faults import refused
 from services.core.web.roles import REQUIRED_ROLE
 from services.gateway.gateway import Gateway
-from services.gateway.session_routes import local_path
+from services.gateway.pages import local_path
 
 
 def check_router(gateway: Gateway) -> APIRouter:

@@ -24,7 +24,7 @@ def set_cookies(request: Request, response: Response, signed_in: SignedIn, lives
     response.set_cookie(
         SESSION_COOKIE,
         signed_in.access_token,
-        max_age=signed_in.expires_in,
+        max_age=longest,  # the token in it ends sooner: it is renewed while the sign-in lasts
         path="/",
         secure=secure,
         httponly=True,

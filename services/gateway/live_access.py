@@ -16,6 +16,7 @@ from services.core.access.access_list import AccessList, AccessListDocument, Key
 from services.core.access.caller import Caller
 from services.core.access.key_usage import KeyUsage
 from services.core.access.refusals import Reason, Refusal
+from services.core.access.tokens import AccessClaims
 from services.gateway import keys, revocations
 from services.gateway.signing import SigningKeyStore
 
@@ -49,6 +50,10 @@ class LiveAccess:
         if isinstance(found, Caller) and found.kind == "key":
             self._usage.count(found.id, now)
         return found
+
+    def revoked(self, claims: AccessClaims) -> bool:
+        """Whether what a token says was taken back; true where that is not known."""
+        return self._list is None or self._list.is_revoked(claims)
 
     def document(self) -> AccessListDocument:
         """The list as it is now."""

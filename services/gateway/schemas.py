@@ -48,6 +48,24 @@ class TokenAnswer(BaseModel):
     refresh_token: str | None = Field(default=None, description="Use it once; the answer brings the next.")
 
 
+class Entering(Input):
+    """A person's name and password, as the dashboard was given them."""
+
+    username: Annotated[str, Field(max_length=200)]
+    password: Password
+    address: Annotated[str, Field(max_length=80)] = ""
+
+
+class EntryCode(BaseModel):
+    code: str = Field(description="For the browser: /auth/enter?code=…, once.")
+    expires_in: int = Field(description="Seconds.")
+
+
+class SessionToken(Input):
+    token: Annotated[str, Field(max_length=8_192)]
+    address: Annotated[str, Field(max_length=80)] = ""
+
+
 class Me(BaseModel):
     id: str
     name: str
@@ -70,6 +88,12 @@ class Me(BaseModel):
             use_cases=None if caller.use_cases is None else sorted(caller.use_cases),
             must_change_password=must_change_password,
         )
+
+
+class FreshToken(BaseModel):
+    access_token: str
+    expires_in: int = Field(description="Seconds.")
+    user: Me
 
 
 class Credentials(Input):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Annotated
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
@@ -18,6 +18,7 @@ from services.core.web.roles import PUBLIC
 from services.gateway.cookies import REFRESH_COOKIE, SAME_BROWSER, clear_cookies, set_cookies
 from services.gateway.gateway import Gateway
 from services.gateway.oauth_faults import WRONG, too_many
+from services.gateway.pages import local_path, page_address
 from services.gateway.schemas import Credentials, Me
 from services.gateway.sign_in import NotSignedIn, SignedIn
 from services.gateway.trail import origin_of
@@ -84,13 +85,14 @@ def session_router(gateway: Gateway) -> APIRouter:
         target = local_path(next)
         found = await renewed(request)
         if isinstance(found, SignedIn):
-            response = RedirectResponse(target, 303)
+            response = RedirectResponse(page_address(request, gateway.settings, target), 303)
             set_cookies(request, response, found, gateway.sign_in.lives)
             return response
         if found.just_renewed:  # the other answer brings the cookies
             await asyncio.sleep(_WAIT_FOR_OTHER_PAGE_SECONDS)
-            return RedirectResponse(target, 303)
-        response = RedirectResponse(f"/?next={quote(target, safe='/')}", 303)
+            return RedirectResponse(page_address(request, gateway.settings, target), 303)
+        sign_in_page = page_address(request, gateway.settings, f"/?next={quote(target, safe='/')}")
+        response = RedirectResponse(sign_in_page, 303)
         clear_cookies(response)
         return response
 
@@ -110,10 +112,3 @@ def session_router(gateway: Gateway) -> APIRouter:
         return response
 
     return router
-
-
-def local_path(text: str) -> str:
-    """``text`` if it is a path of this site, else ``/``: a sign-in page sends nobody elsewhere."""
-    parts = urlsplit(text)
-    harmless = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
-    return text if harmless and not parts.scheme and not parts.netloc else "/"

@@ -43,12 +43,14 @@ class GatewaySettings(Settings):
     ingestion_url: str = "http://127.0.0.1:8601"
     preprocessing_url: str = "http://127.0.0.1:8602"
     training_url: str = "http://127.0.0.1:8603"
+    dashboard_url: str | None = None
+    """Where browsers find the dashboard, if not at the gateway's own address (as behind the edge)."""
     airflow_url: str | None = None
     """Airflow's address with its base path. Without one the gateway drives the stage services itself."""
     airflow_user: str = "admin"
     airflow_password: SecretStr | None = None
 
-    @field_validator("airflow_url", "gateway_admin_password", mode="before")
+    @field_validator("airflow_url", "dashboard_url", "gateway_admin_password", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         """Compose hands an unset variable on as an empty one."""

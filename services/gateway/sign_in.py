@@ -70,9 +70,11 @@ class SignIn:
             timedelta(hours=settings.gateway_refresh_hours), timedelta(days=settings.gateway_session_days)
         )
 
-    async def with_password(self, name: str, password: str, origin: Origin) -> SignedIn | NotSignedIn:
-        """The same work and the same answer whether the user does not exist, is not active or has another
-        password."""
+    async def with_password(
+        self, name: str, password: str, origin: Origin, *, entry: bool = False
+    ) -> SignedIn | NotSignedIn:
+        """With ``entry`` the refresh token is a code for ``/auth/enter``. The same work and the same answer
+        whether the user does not exist, is not active or has another password."""
         name = users.normal_name(name)
         wait, stored = await to_thread.run_sync(self._begin, name, origin)
         if wait:
@@ -82,7 +84,7 @@ class SignIn:
         new_hash = None
         if right and stored is not None and self._passwords.outdated(stored):
             new_hash = await self._passwords.hashed(password)
-        return await to_thread.run_sync(self._finish, name, stored if right else None, new_hash, origin)
+        return await to_thread.run_sync(self._finish, name, stored if right else None, new_hash, origin, entry)
 
     def with_key(self, client_id: str, secret: str, origin: Origin) -> SignedIn | NotSignedIn:
         """A token for an API key, for clients that want to send the key itself only now and then."""
@@ -114,11 +116,13 @@ class SignIn:
         self._counters.logins.labels("client_credentials", "ok").inc()
         return self.issue(caller)
 
-    def with_refresh_token(self, text: str, origin: Origin, grace: timedelta = timedelta(0)) -> SignedIn | NotSignedIn:
+    def with_refresh_token(
+        self, text: str, origin: Origin, grace: timedelta = timedelta(0), *, prefix: str = refresh.PREFIX
+    ) -> SignedIn | NotSignedIn:
         """The next pair of tokens. A token that was used before ends the sign-in and every token of its user."""
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
-            found = refresh.renew(session, text, self.lives, now, grace)
+            found = refresh.renew(session, text, self.lives, now, grace, prefix=prefix)
             if isinstance(found, refresh.Renewed):
                 caller, must_change = users.caller_of(session, found.user), found.user.must_change_password
             elif found.reused_by is not None:
@@ -127,12 +131,26 @@ class SignIn:
                 self._trail.add(session, origin, "token.reused", by=owner, outcome="refused")
         if isinstance(found, refresh.Renewed):
             self._counters.logins.labels("refresh_token", "ok").inc()
-            return self.issue(caller, found.token, must_change)
+            return self.issue(caller, found.token, must_change, sid=found.family)
         if found.reused_by is not None:
             self._counters.token_reuse.inc()
             self._access.renew()
         self._counters.logins.labels("refresh_token", "failed").inc()
         return NotSignedIn(just_renewed=found.just_now)
+
+    def with_session_token(self, text: str) -> SignedIn | NotSignedIn:
+        """A fresh access token for one that may just have run out, as long as its sign-in lasts; which was
+        used now."""
+        claims = self._signing.session_claims(text)
+        if claims is None or claims.sid is None or self._access.revoked(claims):
+            return NotSignedIn()
+        now = datetime.now(UTC)
+        with Session(self._engine) as session, session.begin():
+            user = refresh.use(session, claims.sid, self.lives, now)
+            if user is None or user.id != claims.sub:
+                return NotSignedIn()
+            caller, must_change = users.caller_of(session, user), user.must_change_password
+        return self.issue(caller, must_change_password=must_change, sid=claims.sid)
 
     def issue(
         self,
@@ -140,12 +158,13 @@ class SignIn:
         refresh_token: str | None = None,
         must_change_password: bool = False,
         *,
+        sid: str | None = None,
         after: datetime | None = None,
     ) -> SignedIn:
         """``after``: tokens of the caller up to then were revoked, and this one is not."""
         now = time.time() if after is None else max(time.time(), after.timestamp() + 0.002)
         key = self._signing.current().signer(now)
-        token, claims = tokens.issue(caller, key, jti=uuid.uuid4().hex, now=now)
+        token, claims = tokens.issue(caller, key, jti=uuid.uuid4().hex, now=now, sid=sid)
         return SignedIn(caller, token, math.floor(claims.exp - now), refresh_token, must_change_password)
 
     def _begin(self, name: str, origin: Origin) -> tuple[int, str | None]:
@@ -155,7 +174,9 @@ class SignIn:
             user = users.find(session, name)
             return math.ceil(wait), user.password_hash if user is not None and user.active else None
 
-    def _finish(self, name: str, matched: str | None, new_hash: str | None, origin: Origin) -> SignedIn | NotSignedIn:
+    def _finish(
+        self, name: str, matched: str | None, new_hash: str | None, origin: Origin, entry: bool
+    ) -> SignedIn | NotSignedIn:
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
             user = users.find(session, name)
@@ -163,15 +184,17 @@ class SignIn:
             if matched is not None and user is not None and user.active and user.password_hash == matched:
                 attempts.succeeded(session, name, origin.address, now)
                 user.password_hash = new_hash or matched
-                token = refresh.start(session, user, self.lives, now)
+                started = refresh.start(session, user, self.lives, now, entry=entry)
                 caller, must_change = users.caller_of(session, user), user.must_change_password
                 self._trail.add(session, origin, "login.ok", by=caller, grant="password")
             else:
-                token = None
+                started = None
                 self._record_failure(session, name, user, origin, now)
-        self._counters.logins.labels("password", "failed" if token is None else "ok").inc()
+        self._counters.logins.labels("password", "failed" if started is None else "ok").inc()
         # Outside of the transaction: the signing keys are read in one of their own.
-        return NotSignedIn() if token is None else self.issue(caller, token, must_change)
+        if started is None:
+            return NotSignedIn()
+        return self.issue(caller, started.token, must_change, sid=started.family)
 
     def _record_failure(self, session: Session, name: str, user: UserRow | None, origin: Origin, now: datetime) -> None:
         target = f"user {user.name if user is not None else UNKNOWN}"

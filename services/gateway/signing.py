@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from services.core.access.signing_keys import SigningKey, SigningKeys
 from services.core.access.tables import SigningKeyRow
+from services.core.access.tokens import AccessClaims, PublicKeys
 from services.core.errors import VigieError
 
 LOCK = 7_206_513
 """PostgreSQL's advisory lock of rotations."""
 _LOOK_SECONDS = 5.0
+_STALE_SECONDS = 86_400.0
 
 
 class SigningKeyStore:
@@ -36,6 +38,12 @@ class SigningKeyStore:
                     self._keys = self._load(session)
                 self._looked = time.monotonic()
             return self._keys
+
+    def session_claims(self, text: str) -> AccessClaims | None:
+        """What a token of ours says whose sign-in may still last. For renewing and taking back alone."""
+        now = time.time()
+        claims = PublicKeys(self.current().jwks(now)["keys"]).verify(text, now, expired_for_seconds=_STALE_SECONDS)
+        return claims if isinstance(claims, AccessClaims) else None
 
     def rotate_if_due(self, every_seconds: float) -> bool:
         """Make a key where there is none or the newest is old. Safe in several replicas at once."""

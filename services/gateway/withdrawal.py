@@ -34,3 +34,16 @@ class Withdrawal:
             gateway.trail.add(session, origin, action, by=claims.caller(), kind="access_token")
         gateway.access.renew()
         return True
+
+    def of_sign_in(self, text: str, origin: Origin) -> bool:
+        """End the whole sign-in that an access token belongs to, also one that has run out, and the token."""
+        gateway, now = self._gateway, datetime.now(UTC)
+        claims = gateway.signing.session_claims(text)
+        if claims is None or claims.sid is None:
+            return False
+        with gateway.transaction() as session:
+            refresh.end_family(session, claims.sid, now)
+            revocations.revoke_token(session, claims.jti, now)
+            gateway.trail.add(session, origin, "login.ended", by=claims.caller(), kind="sign_in")
+        gateway.access.renew()
+        return True

@@ -127,11 +127,12 @@ class AccessList:
         claims = self._public.verify(text, now)
         if isinstance(claims, Refusal):
             return claims
-        if self._is_revoked(claims):
+        if self.is_revoked(claims):
             return Refusal(Reason.REVOKED)
         return claims.caller(), claims.exp + LEEWAY_SECONDS
 
-    def _is_revoked(self, claims: AccessClaims) -> bool:
+    def is_revoked(self, claims: AccessClaims) -> bool:
+        """Whether a token that says this was taken back before its end."""
         if claims.kind == "key" and claims.sub not in self._key_ids:
             return True  # a token that was issued for a key ends with the key
         return claims.jti in self._jtis or claims.iat <= self._subs.get(claims.sub, -1.0)

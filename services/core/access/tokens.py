@@ -40,6 +40,8 @@ class AccessClaims(BaseModel):
     centres: frozenset[str] | Wildcard = frozenset()
     use_cases: frozenset[str] | None = None
     kind: Literal["user", "key"] = "user"
+    sid: str | None = Field(default=None, max_length=64)
+    """The sign-in that the token belongs to."""
 
     def caller(self) -> Caller:
         return Caller(
@@ -54,7 +56,13 @@ class AccessClaims(BaseModel):
 
 
 def issue(
-    caller: Caller, key: SigningKey, *, jti: str, now: float, lifetime_seconds: float = LIFETIME_SECONDS
+    caller: Caller,
+    key: SigningKey,
+    *,
+    jti: str,
+    now: float,
+    lifetime_seconds: float = LIFETIME_SECONDS,
+    sid: str | None = None,
 ) -> tuple[str, AccessClaims]:
     """A token for ``caller`` (a user or a key) and what it says. ``now`` is in Unix seconds; ``jti`` is the
     name that the token is revoked by.
@@ -75,6 +83,7 @@ def issue(
         centres="*" if caller.centres is None else caller.centres,
         use_cases=caller.use_cases,
         kind=caller.kind,
+        sid=sid,
     )
     payload: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, **claims.model_dump(mode="json", exclude_none=True)}
     for name in ("centres", "use_cases"):
@@ -99,9 +108,10 @@ class PublicKeys:
                 assert isinstance(loaded, EllipticCurvePublicKey)
                 self._keys[str(key["kid"])] = loaded
 
-    def verify(self, token: str, now: float) -> AccessClaims | Refusal:
+    def verify(self, token: str, now: float, *, expired_for_seconds: float = 0.0) -> AccessClaims | Refusal:
         """What ``token`` says, if one of these keys signed it and it is in force at ``now`` (Unix seconds).
-        The algorithm is ours and never the token's choice."""
+        The algorithm is ours and never the token's choice. ``expired_for_seconds`` is for taking back and renewing
+        alone: who shows a token that ran out so long ago is known, and may do nothing by it."""
         try:
             claims = self._claims(token)
         except _UnknownKeyError:
@@ -110,7 +120,7 @@ class PublicKeys:
             return Refusal(Reason.BAD_SIGNATURE)
         except (jwt.InvalidTokenError, ValidationError):
             return Refusal(Reason.MALFORMED)
-        if now >= claims.exp + LEEWAY_SECONDS:
+        if now >= claims.exp + LEEWAY_SECONDS + expired_for_seconds:
             return Refusal(Reason.EXPIRED)
         if claims.iat > now + LEEWAY_SECONDS:
             return Refusal(Reason.NOT_YET)

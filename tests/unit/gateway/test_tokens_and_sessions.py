@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from services.core.access.tables import RefreshTokenRow
 from services.gateway.gateway import Gateway
-from services.gateway.session_routes import local_path
+from services.gateway.pages import local_path
 from tests.gateways import PASSWORD
 
 USER = {"username": "admin", "password": PASSWORD}
