@@ -3,6 +3,7 @@
 ``examples.parquet``   one row per example, see ``RawModule.examples`` and ``outcome_rows``
 ``reference.npz``      tables that fitting needs besides
 ``context.npz``        the context of the training period
+``profile.json``       a picture of the examples for people, see ``profile``
 ``manifest.json``      rows, span of time, hashes, and whether the data was simulated
 
 Nothing in there depends on how the rows arrived, so training is repeated only for other rows.
@@ -25,7 +26,9 @@ from services.core.params import Preprocess
 from services.core.usecases import registry
 from services.core.usecases.contract import Arrays, UseCase
 from services.preprocessing.agreement import check_examples
+from services.preprocessing.changed_world import without_the_past
 from services.preprocessing.outcome_rows import ORIGIN, with_outcomes
+from services.preprocessing.profile import NAME, profile
 
 MANIFEST = "manifest.json"
 
@@ -41,6 +44,7 @@ def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
     tables, simulated = read_raw(declared, data / "raw")
     official = declared.raw.examples(tables)
     examples = with_outcomes(declared, official, data / "outcomes", simulated=simulated)
+    examples = without_the_past(examples, data / "outcomes")
     check_examples(declared, examples, parameters.sample_rows)
     part = data / "examples.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -48,6 +52,8 @@ def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
     examples.to_parquet(part / "examples.parquet", index=False, compression="zstd")
     write_arrays(part / "reference.npz", declared.raw.reference(tables))
     write_arrays(part / "context.npz", declared.raw.context(tables))
+    picture = json.dumps(profile(declared, examples), ensure_ascii=False, allow_nan=False)
+    (part / NAME).write_text(picture + "\n", encoding="utf-8")
     manifest = _manifest(declared, examples, part, simulated=simulated)
     (part / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     final = data / "examples"
