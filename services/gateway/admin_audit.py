@@ -7,11 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from services.core.access import freeze as freezing
+from services.core.access.audit import Outcome
 from services.core.access.audit_read import AuditFilter, read
+from services.core.access.audit_verify import verify
 from services.core.errors import ConflictError
 from services.gateway.callers import Admin, Operator, Viewer
 from services.gateway.gateway import Gateway
-from services.gateway.rights import seen_centres
+from services.gateway.reading_schemas import AuditReport
+from services.gateway.rights import require_all_centres, seen_centres
 from services.gateway.schemas import AuditPage, AuditQuery, FreezeRequest, FreezeState
 from services.gateway.trail import origin_of
 
@@ -36,6 +39,20 @@ def audit_router(gateway: Gateway) -> APIRouter:
             entries = read(session.connection(), wanted, asked.limit + 1)
         page = entries[: asked.limit]
         return AuditPage(entries=page, next_before=page[-1]["sequence"] if len(entries) > asked.limit else None)
+
+    @router.get("/admin/audit/verification", summary="Whether the audit log was tampered with")
+    def verification(request: Request, caller: Admin) -> AuditReport:
+        """Reads the whole log, each entry against its hash, its place and the signed end. For administrators of all
+        centres."""
+        require_all_centres(caller)
+        with gateway.engine.connect() as connection:
+            found = verify(connection, gateway.trail.chain)
+        with gateway.transaction() as session:
+            outcome: Outcome = "ok" if found.intact else "failed"
+            gateway.trail.add(session, origin_of(request), "audit.verified", by=caller, outcome=outcome)
+        return AuditReport(
+            intact=found.intact, entries=found.entries, sequence=found.sequence, hash=found.hash, faults=found.faults
+        )
 
     @router.get("/admin/freeze", summary="Whether promotions are frozen")
     def state(caller: Viewer) -> FreezeState:  # noqa: ARG001 - the role is what counts

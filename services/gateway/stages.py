@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from services.core.errors import UnavailableError
+from services.core.errors import NotFoundError, UnavailableError
 from services.core.steps import JOBS
 from services.gateway.backends import Backend
 from services.gateway.counters import Counters
@@ -48,6 +48,41 @@ class Stages:
         service = self._services[JOBS[step].service]
         answer = await service.ask("POST", f"/jobs/{job_id}/retry", headers=self._headers(on_behalf_of))
         return dict(service.content(answer))
+
+    async def cancel(self, step: str, job_id: str, on_behalf_of: str) -> dict[str, Any]:
+        service = self._services[JOBS[step].service]
+        answer = await service.ask("DELETE", f"/jobs/{job_id}", headers=self._headers(on_behalf_of))
+        return dict(service.content(answer))
+
+    async def find(self, job_id: str) -> dict[str, Any]:
+        """The job, whichever service has it.
+
+        Raises:
+            NotFoundError: none of them has it.
+            UnavailableError: those that answer do not have it, and another does not answer.
+        """
+
+        async def at(service: Backend) -> dict[str, Any]:
+            return dict(service.content(await service.ask("GET", f"/jobs/{job_id}", headers=self._headers())))
+
+        answers = await asyncio.gather(*(at(service) for service in self._services.values()), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, dict):
+                return answer
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, NotFoundError):
+                raise answer
+        raise NotFoundError("There is no such job (any more).", action="GET /admin/jobs lists them.")
+
+    async def tell(self, service: str, path: str) -> dict[str, Any]:
+        """What a stage service says at ``path``.
+
+        Raises:
+            NotFoundError: it has nothing there.
+            UnavailableError: it does not answer.
+        """
+        asked = self._services[service]
+        return dict(asked.content(await asked.ask("GET", path, headers=self._headers())))
 
     async def newest(
         self, use_case: str | None, state: str | None, limit: int

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from services.core.settings import CHECKOUT, Settings
 from services.core.usecases import registry
+from services.gateway.platform_settings import PlatformSettings
 from services.gateway.settings import GatewaySettings
 from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
@@ -24,6 +25,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     AirflowSettings,
     OrchestrationSettings,
     GatewaySettings,
+    PlatformSettings,
     IngestionSettings,
     PredictionSettings,
     PreprocessingSettings,
