@@ -33,6 +33,7 @@ def main() -> None:
             "use_case": use_case.name,
             "model_version": "12",
             "source": "champion",
+            "kind": "live",
             "simulated": False,
             "warnings": [],
             "answer": use_case.compose(values, facts, request),

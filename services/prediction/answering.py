@@ -10,6 +10,7 @@ import structlog
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from services.core.calls.kinds import KINDS, LIVE, CallKind
 from services.core.usecases.columns import kinds
 from services.core.usecases.contract import ContextSource, Probability, ProbabilityValue, UseCase, Value
 from services.core.usecases.zones import in_zone
@@ -25,8 +26,13 @@ from services.prediction.slots import Serving, Slot
 log = structlog.get_logger(__name__)
 
 Fields = Mapping[str, Any]
-Call = tuple[Fields, str]
-"""The validated fields of a request, and its id."""
+
+
+class Call(NamedTuple):
+    fields: Fields
+    """Validated."""
+    request_id: str
+    kind: CallKind = LIVE
 
 
 class Answered(NamedTuple):
@@ -85,9 +91,9 @@ class Answering:
         self.incidents = Incidents(use_case.request)
         self._decides = [target.name for target in use_case.targets if isinstance(target.output, Probability)]
         self._decided: dict[tuple[bool, ...], Decided] = {}
-        self._refused_rows = counters.refused_rows.labels(use_case.name).inc
+        self._refused_rows = {kind: counters.refused_rows.labels(use_case.name, kind).inc for kind in KINDS}
         self._observe_together = counters.together.labels(use_case.name).observe
-        self._counted: dict[tuple[str, str, str], Callable[[float], None]] = {}
+        self._counted: dict[tuple[str, str, str, str], Callable[[float], None]] = {}
 
     def one(self, payload: Any, request_id: str) -> bytes:
         """Answer one request.
@@ -96,7 +102,7 @@ class Answering:
             RefusedError: it is not valid.
         """
         self.incidents.take(payload)
-        return self.together([(self.fields(payload), request_id)])[0].body
+        return self.together([Call(self.fields(payload), request_id)])[0].body
 
     def together(self, calls: Sequence[Call]) -> list[Answered]:
         """Answer validated calls with one prediction, all from one ``Serving``. A call that the model
@@ -108,20 +114,20 @@ class Answering:
         if model is None:
             return [self._from_baseline(source, call, []) for call in calls]
         try:
-            rows = model.predict_each([fields for fields, _ in calls], self._context.snapshot())
+            rows = model.predict_each([call.fields for call in calls], self._context.snapshot())
         except Exception:  # noqa: BLE001 - rule 7: the answer always comes
             if len(calls) > 1:
                 return [self.together([call])[0] for call in calls]
             return [self._rescued(model, calls[0])]
         return [self._answered(serving, source, call, found) for call, found in zip(calls, rows, strict=True)]
 
-    def batch(self, payload: Any, request_id: str) -> AnsweredBatch:
+    def batch(self, payload: Any, request_id: str, kind: CallKind = LIVE) -> AnsweredBatch:
         """Answer many requests with one prediction; rows that are not valid get their reasons.
 
         Raises:
             RefusedError: the body is not a list of rows.
         """
-        rows, errors = self._rows(payload)
+        rows, errors = self._rows(payload, kind)
         serving = self.slot.serving
         model = serving.model
         source = self.slot.source(serving)
@@ -131,11 +137,11 @@ class Answering:
         except Exception:
             if model is None:
                 raise
-            self._failed(model, request_id, len(rows))
+            self._failed(model, request_id, kind, len(rows))
             serving, source, warnings = Serving(), "baseline", [_FAILED]
             answers, decisions = self._answers(None, rows)
         words = [decided.word for decided in decisions]
-        envelope = self._envelope(serving, source, request_id, warnings=warnings, body={}, decisions=words)
+        envelope = self._envelope(serving, source, request_id, kind, warnings=warnings, body={}, decisions=words)
         told = envelope[:-1] + b',"errors":' + to_json(errors) + b',"answers":[' + b",".join(answers) + b"]}"
         recorded = [
             BatchRow(row.position, row.request, row.incident, decided.by_target, answer)
@@ -143,14 +149,14 @@ class Answering:
         ]
         return AnsweredBatch(told, envelope, recorded)
 
-    def explain(self, payload: Any, request_id: str) -> bytes:
+    def explain(self, payload: Any, request_id: str, kind: CallKind = LIVE) -> bytes:
         """Answer one request and say what each input adds to each target. Not for the event loop.
 
         Raises:
             RefusedError: the request is not valid.
         """
         self.incidents.take(payload)
-        fields = self.fields(payload)
+        fields = self.fields(payload, kind)
         serving = self.slot.serving
         model = serving.model
         source = self.slot.source(serving)
@@ -164,7 +170,7 @@ class Answering:
                 values, facts = model.predict_each([fields], context)[0]
                 warnings = self._warnings(model, fields)
             except Exception:  # noqa: BLE001 - rule 7: the answer always comes
-                self._failed(model, request_id, 1)
+                self._failed(model, request_id, kind, 1)
                 serving, source, warnings = Serving(), "baseline", [_FAILED]
         targets = {
             name: {"unit": unit, "outputs": [output._asdict() for output in outputs]}
@@ -172,10 +178,10 @@ class Answering:
         }
         body = {"answer": self.use_case.compose(values, facts, fields), "targets": targets}
         return self._envelope(
-            serving, source, request_id, warnings=warnings, body=body, decisions=[self._decide(values).word]
+            serving, source, request_id, kind, warnings=warnings, body=body, decisions=[self._decide(values).word]
         )
 
-    def fields(self, payload: Any) -> Fields:
+    def fields(self, payload: Any, kind: CallKind = LIVE) -> Fields:
         """The validated fields of one request; times without a zone are the use case's own.
 
         Raises:
@@ -193,10 +199,10 @@ class Answering:
             faults = [fault("out_of_range", "A number or a time is too large or too small.")]
         else:
             return fields
-        self._refused_rows(1)
+        self._refused_rows[kind](1)
         raise RefusedError(422, faults)
 
-    def _rows(self, payload: Any) -> tuple[list[_Row], list[dict[str, Any]]]:
+    def _rows(self, payload: Any, kind: CallKind) -> tuple[list[_Row], list[dict[str, Any]]]:
         limit = f"between 1 and {self._batch_rows} rows"
         if not isinstance(payload, dict) or not isinstance(payload.get("rows"), list):
             raise refused(422, "missing", "A batch is an object with a list of rows.", field="rows", allowed=limit)
@@ -210,7 +216,7 @@ class Answering:
         for index, item in enumerate(given):
             try:
                 incident = self.incidents.take(item)
-                rows.append(_Row(index, item, incident, self.fields(item)))
+                rows.append(_Row(index, item, incident, self.fields(item, kind)))
             except RefusedError as error:
                 errors.append({"index": index, "errors": error.faults})
         return rows, errors
@@ -232,7 +238,7 @@ class Answering:
         return answers, decisions
 
     def _answered(self, serving: Serving, source: Source, call: Call, found: Row) -> Answered:
-        fields, request_id = call
+        fields, request_id, kind = call
         values, facts = found
         assert serving.model is not None
         try:
@@ -242,7 +248,9 @@ class Answering:
         except Exception:  # noqa: BLE001 - rule 7: the answer always comes
             return self._rescued(serving.model, call)
         body = {"answer": answer}
-        told = self._envelope(serving, source, request_id, warnings=warnings, body=body, decisions=(decided.word,))
+        told = self._envelope(
+            serving, source, request_id, kind, warnings=warnings, body=body, decisions=(decided.word,)
+        )
         return Answered(told, decided.by_target)
 
     def _warnings(self, model: Model, fields: Fields) -> list[dict[str, Any]]:
@@ -254,15 +262,17 @@ class Answering:
 
     def _rescued(self, model: Model, call: Call) -> Answered:
         """The baseline's answer to a call that the model fails on."""
-        self._failed(model, call[1], 1)
+        self._failed(model, call.request_id, call.kind, 1)
         return self._from_baseline("baseline", call, [_FAILED])
 
     def _from_baseline(self, source: Source, call: Call, warnings: list[dict[str, Any]]) -> Answered:
-        fields, request_id = call
+        fields, request_id, kind = call
         values, facts = self.use_case.baseline(fields)
         body = {"answer": self.use_case.compose(values, facts, fields)}
         decided = self._decide(values)
-        told = self._envelope(Serving(), source, request_id, warnings=warnings, body=body, decisions=(decided.word,))
+        told = self._envelope(
+            Serving(), source, request_id, kind, warnings=warnings, body=body, decisions=(decided.word,)
+        )
         return Answered(told, decided.by_target)
 
     def _decide(self, values: Mapping[str, Value]) -> Decided:
@@ -280,8 +290,8 @@ class Answering:
             self._decided[key] = found
         return found
 
-    def _failed(self, model: Model, request_id: str, rows: int) -> None:
-        self._counters.failures.labels(self.use_case.name, model.version).inc(rows)
+    def _failed(self, model: Model, request_id: str, kind: CallKind, rows: int) -> None:
+        self._counters.failures.labels(self.use_case.name, model.version, kind).inc(rows)
         log.error(
             "model failed, baseline answered",
             use_case=self.use_case.name,
@@ -296,6 +306,7 @@ class Answering:
         serving: Serving,
         source: Source,
         request_id: str,
+        kind: CallKind,
         *,
         warnings: list[dict[str, Any]],
         body: dict[str, Any],
@@ -303,25 +314,26 @@ class Answering:
     ) -> bytes:
         version = serving.version
         if len(decisions) == 1:
-            self._count(version, source, decisions[0])(1)
+            self._count(version, source, decisions[0], kind)(1)
         else:
             for decision in set(decisions):
-                self._count(version, source, decision)(decisions.count(decision))
+                self._count(version, source, decision, kind)(decisions.count(decision))
         return to_json(
             {
                 "request_id": request_id,
                 "use_case": self.use_case.name,
                 "model_version": version,
                 "source": source,
+                "kind": kind,
                 "simulated": serving.simulated,
                 "warnings": warnings,
                 **body,
             }
         )
 
-    def _count(self, version: str, source: str, decision: str) -> Callable[[float], None]:
+    def _count(self, version: str, source: str, decision: str, kind: CallKind) -> Callable[[float], None]:
         """The counter's child, kept: looking it up by labels costs more than counting."""
-        key = (version, source, decision)
+        key = (version, source, decision, kind)
         found = self._counted.get(key)
         if found is None:
             found = self._counters.predictions.labels(self.use_case.name, *key).inc

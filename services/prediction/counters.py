@@ -11,19 +11,26 @@ HTTP_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 
 class Counters:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self.calls = Histogram(
+            "vigie_call_duration_seconds",
+            "Single calls from their arrival here to their answer, by how they ended: answered, refused or failed.",
+            ("use_case", "kind", "outcome"),
+            buckets=HTTP_SECONDS,
+            registry=registry,
+        )
         self.predictions = Counter(
             "vigie_predictions",
             "Rows answered.",
-            ("use_case", "version", "source", "decision"),
+            ("use_case", "version", "source", "decision", "kind"),
             registry=registry,
         )
         self.refused_rows = Counter(
-            "vigie_refused_rows", "Rows that did not validate.", ("use_case",), registry=registry
+            "vigie_refused_rows", "Rows that did not validate.", ("use_case", "kind"), registry=registry
         )
         self.failures = Counter(
             "vigie_prediction_failures",
             "Rows that the model failed on; the baseline answered them.",
-            ("use_case", "version"),
+            ("use_case", "version", "kind"),
             registry=registry,
         )
         self.together = Histogram(

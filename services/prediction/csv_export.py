@@ -25,6 +25,7 @@ _OWN = (
     "incident_id",
     "model_version",
     "source",
+    "kind",
     "simulated",
     "latency_us",
     "risk",

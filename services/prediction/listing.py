@@ -18,6 +18,7 @@ from services.core.access.caller import Caller
 from services.core.access.roles import Role
 from services.core.calls.away import DatabaseAwayError
 from services.core.calls.database import CallsDatabase
+from services.core.calls.kinds import CallKind
 from services.core.calls.queries import Cursor, Filters, cursor_after, page
 from services.core.usecases.contract import UseCase
 from services.core.usecases.zones import in_zone
@@ -52,6 +53,7 @@ class Listed(BaseModel):
     latency_us: int = Field(description="From the request's arrival to the answer, microseconds.")
     model_version: str
     source: Source
+    kind: CallKind = Field(description="A live call, an exercise, or a simulator's.")
     simulated: bool = Field(description="True where the model learned from simulated data.")
     risk: bool | None = Field(description="Whether any decision says yes; null where the use case decides nothing.")
     pseudonymised: bool
@@ -59,6 +61,7 @@ class Listed(BaseModel):
     answer: dict[str, Any]
     decisions: dict[str, bool]
     warnings: list[Warned]
+    watched: dict[str, Any] | None = Field(description="Derived columns that drift looks at, where there are any.")
     outcome: dict[str, Any] | None = Field(description="What was reported about the call, the latest of each label.")
 
 
@@ -82,6 +85,7 @@ class Asked(BaseModel):
     request_id: str | None = Field(default=None, max_length=64)
     model_version: str | None = Field(default=None, max_length=64)
     source: Source | None = None
+    kind: CallKind | None = Field(default=None, description="Only calls of this kind.")
     has_outcome: bool | None = Field(default=None, description="Only calls about which something was reported.")
     limit: int | None = Field(default=None, ge=1, description="Predictions on a page.")
     cursor: str | None = Field(default=None, max_length=200, description="From the page before.")
@@ -192,6 +196,7 @@ def _filters(use_case: str, asked: Asked, caller: Caller, zone: str) -> Filters:
         request_id=asked.request_id,
         model_version=asked.model_version,
         source=asked.source,
+        kind=asked.kind,
         has_outcome=asked.has_outcome,
     )
 

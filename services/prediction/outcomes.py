@@ -13,11 +13,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.core.access.roles import Role
+from services.core.calls.kinds import SIMULATED, outcome_kind
 from services.core.calls.records import outcome_id, outcome_line
 from services.core.usecases.contract import UseCase
 from services.core.web.authentication import requires
 from services.core.web.faults import Fault, refusal
 from services.prediction.bodies import parse, read_body
+from services.prediction.call_kind import MANUAL
 from services.prediction.faults import MOST_FAULTS, refused
 from services.prediction.journal import Journal
 from services.prediction.outcome_models import OutcomeModels, OutcomesKept, item_faults
@@ -70,6 +72,7 @@ def outcomes_router(
             422: {"model": OutcomesRefused, "description": "Some are not valid, each with its reasons; none is kept."},
             503: {"description": "The disk does not take them at the moment; send them again."},
         },
+        openapi_extra=MANUAL,
         summary=f"{use_case.title.en}: report what happened",
         description="One outcome, or many in `outcomes`. They may come before their prediction is known and long "
         "after; a later one corrects an earlier one. Sent again, it is the same report.",
@@ -87,15 +90,19 @@ def keep(use_case: UseCase, models: OutcomeModels, journal: Journal, arrival: Ar
     lines: list[bytes] = []
     kept: list[dict[str, Any]] = []
     faults: list[dict[str, Any]] = []
-    sender, request_id, at, _ = arrival
+    sender, request_id, at, _, said = arrival
+    at = round(at, 6)  # so that a microsecond more is always a later moment
     for index, item in enumerate(items):
         checked, wrong = models.checked(item)
         if wrong:
             faults += item_faults(index, wrong)
             continue
-        made = outcome_id(sender.centre, use_case.name, request_id, index, to_json(checked))
+        # What a simulator reports was made up, also where its items do not say so.
+        checked["simulated"] = checked["simulated"] or said == SIMULATED
+        kind = outcome_kind(said, checked["simulated"])
+        made = outcome_id(sender.centre, use_case.name, request_id, index, to_json(checked), kind=kind)
         # Of two reports of one call in one request the later one counts.
-        lines.append(outcome_line(made, sender, use_case.name, at + index * 1e-6, checked))
+        lines.append(outcome_line(made, sender, use_case.name, at + index * 1e-6, checked, kind=kind))
         kept.append({"index": index, "id": made})
     if faults:
         return refusal(422, faults[:MOST_FAULTS], request_id)

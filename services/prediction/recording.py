@@ -10,7 +10,9 @@ from pydantic_core import to_json
 from starlette.types import Scope
 
 from services.core.access.caller import Caller
+from services.core.calls.kinds import LIVE, CallKind
 from services.core.calls.records import Sender, prediction_line
+from services.prediction.call_kind import kind_of
 from services.prediction.journal import Journal
 from services.prediction.pseudonyms import Pseudonyms
 
@@ -34,10 +36,15 @@ class Arrival(NamedTuple):
     """Seconds since 1970."""
     started: float
     """The same moment on the clock that only moves forward."""
+    kind: CallKind = LIVE
 
     @classmethod
     def of(cls, scope: Scope) -> Arrival:
-        return cls(sender_of(scope), scope["request_id"], time.time(), time.perf_counter())
+        """
+        Raises:
+            RefusedError: 422, there is no such kind of call.
+        """
+        return cls(sender_of(scope), scope["request_id"], time.time(), time.perf_counter(), kind_of(scope))
 
 
 class BatchRow(NamedTuple):
@@ -64,7 +71,7 @@ class Recorder:
     ) -> None:
         """Record one call. ``body`` is the request as it came and ``answer`` what goes back: nothing is
         written out as JSON a second time unless fields have to be pseudonymised."""
-        sender, _, at, started = arrival
+        sender, _, at, started, _ = arrival
         kept = body if self._pseudonyms is None else to_json(self._pseudonyms.applied(payload))
         line = prediction_line(
             sender,
@@ -83,7 +90,7 @@ class Recorder:
     def batch(self, arrival: Arrival, envelope: bytes, rows: Sequence[BatchRow]) -> None:
         """Record each row of a batch. ``envelope`` is the answer's JSON object without its rows. Not for
         the event loop."""
-        sender, _, at, started = arrival
+        sender, _, at, started, _ = arrival
         latency = int((time.perf_counter() - started) * 1e6)
         head = envelope[:-1] + b","
         lines: list[bytes] = []

@@ -18,8 +18,9 @@ from starlette.responses import Response
 
 from services.core.access.roles import Role
 from services.core.web.authentication import RequiredRole, requires
-from services.prediction.answering import Answering
+from services.prediction.answering import Answering, Call
 from services.prediction.bodies import parse, read_body
+from services.prediction.call_kind import MANUAL, kind_of
 from services.prediction.gathering import Gathering
 from services.prediction.incidents import with_incident
 from services.prediction.recording import Arrival, Recorder
@@ -85,8 +86,8 @@ def calls_router(
         body = await read_body(request.scope, request.receive, limit)
         payload = parse(body)
         incident = answering.incidents.take(payload)
-        fields = answering.fields(payload)
-        answer, decisions = await gathering.answer((fields, arrival.request_id))
+        fields = answering.fields(payload, arrival.kind)
+        answer, decisions = await gathering.answer(Call(fields, arrival.request_id, arrival.kind))
         recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer)
         return JSONBytes(answer)
 
@@ -95,17 +96,21 @@ def calls_router(
         body = await read_body(request.scope, request.receive, batch_limit)
 
         def work() -> bytes:
-            answered = answering.batch(parse(body), arrival.request_id)
+            answered = answering.batch(parse(body), arrival.request_id, arrival.kind)
             recorder.batch(arrival, answered.envelope, answered.rows)
             return answered.body
 
         return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
 
     async def explain(request: Request) -> Response:
+        kind = kind_of(request.scope)
         body = await read_body(request.scope, request.receive, limit)
         request_id = request.scope["request_id"]
-        answer = await anyio.to_thread.run_sync(lambda: answering.explain(parse(body), request_id), limiter=background)
-        return JSONBytes(answer)
+
+        def work() -> bytes:
+            return answering.explain(parse(body), request_id, kind)
+
+        return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
 
     router = APIRouter(
         route_class=DirectRoute,
@@ -129,6 +134,7 @@ def calls_router(
             name=f"{use_case.name}_{path.replace('/', '_')}",
             response_model=response,
             responses=refusals,
+            openapi_extra=MANUAL,
             summary=summary,
             description=use_case.description.en,
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from services.core.calls.kinds import CallKind
 from services.core.usecases.contract import UseCase
 from services.prediction.incidents import with_incident
 
@@ -47,6 +48,7 @@ class Envelope(BaseModel):
         description="champion: the registry confirmed this version within the last minute; cached: the last good "
         "version, the registry is silent; baseline: no model, published averages."
     )
+    kind: CallKind = Field(description="live, or what the call's header said: exercise or simulated.")
     simulated: bool = Field(description="True where the model learned from simulated data.")
     warnings: list[Warned]
 

@@ -31,6 +31,7 @@ class Filters:
     request_id: str | None = None
     model_version: str | None = None
     source: str | None = None
+    kind: str | None = None
     has_outcome: bool | None = None
 
 
@@ -86,6 +87,7 @@ def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
         _P.request_id: filters.request_id,
         _P.model_version: filters.model_version,
         _P.source: filters.source,
+        _P.kind: filters.kind,
     }
     found += [column == value for column, value in equal.items() if value is not None]
     if filters.since is not None:

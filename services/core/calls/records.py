@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json, to_json
 
+from services.core.calls.kinds import KINDS, LIVE, CallKind, outcome_kind
+
 VERSION = 1
 PSEUDONYM = "pseudonym:"
 """What a pseudonymised text begins with."""
@@ -32,6 +34,8 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "happened_at": (datetime, type(None)),
     "risk": (bool, type(None)),
     "warnings": list,
+    "kind": str,
+    "watched": (dict, type(None)),
 }
 
 Kind = Literal["prediction", "outcome"]
@@ -53,16 +57,23 @@ class Record(NamedTuple):
     line: bytes
 
 
-def prediction_id(centre: str, use_case: str, request_id: str, body: bytes, row: int | None = None) -> str:
+def prediction_id(
+    centre: str, use_case: str, request_id: str, body: bytes, row: int | None = None, *, kind: str = LIVE
+) -> str:
     """The same call always has the same id, whoever answers it and however often it is delivered. Made when
     a record is read, because hashing would take time from the call."""
     name = f"{centre}|{use_case}|{request_id}|{'' if row is None else row}|{sha256(body).hexdigest()}"
-    return str(uuid.uuid5(_NAMESPACE, name))
+    return str(uuid.uuid5(_NAMESPACE, name + _suffix(kind)))
 
 
-def outcome_id(centre: str, use_case: str, request_id: str, index: int, item: bytes) -> str:
+def outcome_id(centre: str, use_case: str, request_id: str, index: int, item: bytes, *, kind: str = LIVE) -> str:
     name = f"{centre}|{use_case}|{request_id}|outcome {index}|{sha256(item).hexdigest()}"
-    return str(uuid.uuid5(_NAMESPACE, name))
+    return str(uuid.uuid5(_NAMESPACE, name + _suffix(kind)))
+
+
+def _suffix(kind: str) -> str:
+    """An exercise that repeats a live call is another call; live ones keep the ids that they always had."""
+    return "" if kind == LIVE else f"|{kind}"
 
 
 def one_line(body: bytes) -> bytes:
@@ -82,6 +93,7 @@ def prediction_line(
     decisions: bytes,
     request: bytes,
     response: bytes,
+    watched: bytes = b"",
 ) -> bytes:
     """
     Args:
@@ -89,7 +101,8 @@ def prediction_line(
         at: when the request came, seconds since 1970.
         decisions: JSON object, target -> decision.
         request: the body as it was sent, one JSON object.
-        response: the envelope with the answer, one JSON object.
+        response: the envelope with the answer, one JSON object. It says the kind of the call.
+        watched: JSON object of derived columns, where the use case declares some.
     """
     head = {
         "v": VERSION,
@@ -110,14 +123,16 @@ def prediction_line(
         one_line(request),
         b',"response":',
         response,
-        b"}\n",
+        b',"watched":' + watched + b"}\n" if watched else b"}\n",
     )
     return b"".join(parts)
 
 
-def outcome_line(id: str, sender: Sender, use_case: str, at: float, item: Mapping[str, Any]) -> bytes:
+def outcome_line(
+    id: str, sender: Sender, use_case: str, at: float, item: Mapping[str, Any], *, kind: CallKind = LIVE
+) -> bytes:
     """``item`` has the reference, ``happened_at``, ``simulated`` and ``labels``."""
-    head = {"v": VERSION, "k": "outcome", "id": id, "by": sender, "use_case": use_case, "at": at, **item}
+    head = {"v": VERSION, "k": "outcome", "id": id, "by": sender, "use_case": use_case, "at": at, "kind": kind, **item}
     return to_json(head) + b"\n"
 
 
@@ -151,16 +166,19 @@ def _checked(row: dict[str, Any]) -> dict[str, Any]:
         expected = _TYPES[name]
         if not isinstance(value, expected):
             raise ValueError(f"{name} is of type {type(value).__name__}")
+    if row["kind"] not in KINDS:
+        raise ValueError(f"calls of kind {row['kind']!r} are not known here")
     return row
 
 
 def _prediction(found: dict[str, Any]) -> dict[str, Any]:
     request, response, decisions = found["request"], found["response"], found["decisions"]
     use_case, request_id, body = response["use_case"], response["request_id"], to_json(request)
+    kind = response.get("kind", LIVE)  # lines of older versions do not say
     if not found["own_field"]:
         request.pop("incident_id", None)
     return {
-        "id": prediction_id(found["by"][0], use_case, request_id, body, found["row"]),
+        "id": prediction_id(found["by"][0], use_case, request_id, body, found["row"], kind=kind),
         "use_case": use_case,
         **_sent(found),
         "request_id": request_id,
@@ -169,6 +187,7 @@ def _prediction(found: dict[str, Any]) -> dict[str, Any]:
         "latency_us": found["us"],
         "model_version": response["model_version"],
         "source": response["source"],
+        "kind": kind,
         "simulated": response["simulated"],
         "risk": any(decisions.values()) if decisions else None,
         "pseudonymised": found["pseudonymised"],
@@ -176,6 +195,7 @@ def _prediction(found: dict[str, Any]) -> dict[str, Any]:
         "answer": response["answer"],
         "decisions": decisions,
         "warnings": response["warnings"],
+        "watched": found.get("watched"),
     }
 
 
@@ -190,6 +210,7 @@ def _outcome(found: dict[str, Any]) -> dict[str, Any]:
         "row_index": found["row_index"],
         "incident_id": found["incident_id"],
         "happened_at": None if happened is None else datetime.fromisoformat(happened),
+        "kind": outcome_kind(found.get("kind", LIVE), found["simulated"]),
         "simulated": found["simulated"],
         "labels": found["labels"],
     }

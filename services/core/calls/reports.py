@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, or_, select
 
+from services.core.calls.kinds import EXERCISE
 from services.core.calls.tables import Outcome, Prediction
 
 Report = Mapping[str, Any]
@@ -16,9 +17,14 @@ _CHUNK = 500
 """SQLite takes no more than some thousand values in one statement."""
 
 
+def counts_for() -> ColumnElement[bool]:
+    """What an exercise reports says nothing about other calls, be it by their own incident id."""
+    return or_(_O.kind != EXERCISE, _P.kind == EXERCISE)
+
+
 def has_outcome() -> ColumnElement[bool]:
     """Whether anything was reported about the call of a prediction."""
-    same = and_(_O.use_case == _P.use_case, _O.centre == _P.centre)
+    same = and_(_O.use_case == _P.use_case, _O.centre == _P.centre, counts_for())
     return or_(
         exists().where(same, _O.prediction_id == _P.id),
         exists().where(same, _O.request_id == _P.request_id, _O.row_index.is_not_distinct_from(_P.row_index)),
@@ -40,6 +46,7 @@ def reports_on(connection: Connection, predictions: Sequence[Mapping[str, Any]])
     if not predictions:
         return {}
     use_case = predictions[0]["use_case"]
+    exercises = {row["id"] for row in predictions if row["kind"] == EXERCISE}
     by_id: dict[Any, list[str]] = defaultdict(list)
     by_request: dict[Any, list[str]] = defaultdict(list)
     by_incident: dict[Any, list[str]] = defaultdict(list)
@@ -67,5 +74,6 @@ def reports_on(connection: Connection, predictions: Sequence[Mapping[str, Any]])
             )
             for report in connection.execute(query).mappings():
                 for prediction in ids(report) or ():
-                    found[prediction].append(dict(report))
+                    if report["kind"] != EXERCISE or prediction in exercises:
+                        found[prediction].append(dict(report))
     return found

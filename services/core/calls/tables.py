@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Index, Integer, String, Uuid
+from sqlalchemy import JSON, Boolean, Index, Integer, String, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.core.database.base import Base, Json
@@ -13,6 +14,8 @@ from services.core.database.base import Base, Json
 ID = Uuid(as_uuid=False)
 NAME = String(64)
 CALLER = String(128)
+JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""Nothing is NULL, not the JSON text ``null``."""
 
 
 class Prediction(Base):
@@ -23,6 +26,7 @@ class Prediction(Base):
     __table_args__ = (
         Index("ix_predictions_of_centre", "use_case", "centre", "received_at", "id"),
         Index("ix_predictions_of_use_case", "use_case", "received_at", "id"),
+        Index("ix_predictions_of_kind", "use_case", "kind", "received_at", "id"),
         Index("ix_predictions_of_caller", "use_case", "caller_id", "received_at"),
         Index("ix_predictions_of_incident", "use_case", "centre", "incident_id"),
         Index("ix_predictions_of_request", "use_case", "centre", "request_id"),
@@ -42,6 +46,8 @@ class Prediction(Base):
     latency_us: Mapped[int] = mapped_column(Integer)
     model_version: Mapped[str] = mapped_column(NAME)
     source: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[str] = mapped_column(String(16), server_default="live")
+    """``services.core.calls.kinds``: live, exercise or simulated."""
     simulated: Mapped[bool] = mapped_column(Boolean)
     """Whether the model had learned from simulated data."""
     risk: Mapped[bool | None] = mapped_column(Boolean)
@@ -53,6 +59,8 @@ class Prediction(Base):
     decisions: Mapped[dict[str, Any]] = mapped_column(Json)
     """Target -> decision, of targets that decide."""
     warnings: Mapped[list[Any]] = mapped_column(Json)
+    watched: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
+    """Derived columns that drift looks at, of use cases that declare some."""
 
 
 class Outcome(Base):
@@ -79,6 +87,8 @@ class Outcome(Base):
     incident_id: Mapped[str | None] = mapped_column(NAME)
     received_at: Mapped[datetime]
     happened_at: Mapped[datetime | None]
+    kind: Mapped[str] = mapped_column(String(16), server_default="live")
+    """The kind of the call that this is about, as its sender said."""
     simulated: Mapped[bool] = mapped_column(Boolean)
     """Whether the sender said that it made the outcome up."""
     labels: Mapped[dict[str, Any]] = mapped_column(Json)

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, and_, select
 
 from services.core.calls.away import DatabaseAwayError, NoDatabaseYetError
 from services.core.calls.database import CallsDatabase
+from services.core.calls.kinds import EXERCISE, LIVE
 from services.core.calls.records import PSEUDONYM
 from services.core.calls.reports import merged, reports_on
 from services.core.calls.tables import Outcome, Prediction
@@ -86,14 +87,14 @@ def training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[
     for predictions in _reported(connection, use_case.name):
         reports = reports_on(connection, predictions)
         for prediction in predictions:
-            key = (prediction["centre"], prediction["incident_id"])
+            key = (prediction["centre"], prediction["kind"], prediction["incident_id"])
             mine = [
                 report
                 for report in reports.get(prediction["id"], ())
                 if report["incident_id"] is None or latest.get(key) == prediction["id"]
             ]
-            # Where a call has real reports, made-up ones do not count.
-            real = [report for report in mine if not report["simulated"]]
+            # Where a call has real reports, made-up ones do not count. A simulated call has none.
+            real = [report for report in mine if not report["simulated"] and prediction["kind"] == LIVE]
             labels = _labels(use_case, merged(real or mine))
             if not labels:
                 continue
@@ -129,18 +130,18 @@ def _reported(connection: Connection, use_case: str) -> Iterator[list[dict[str, 
     ids: set[str] = set()
     for join in joins:
         query = select(_P.id).join(_O, and_(_O.use_case == _P.use_case, _O.centre == _P.centre, join))
-        ids.update(connection.execute(query.where(_P.use_case == use_case)).scalars())
+        ids.update(connection.execute(query.where(_P.use_case == use_case, _P.kind != EXERCISE)).scalars())
     ordered = sorted(ids)
     for start in range(0, len(ordered), _CHUNK):
         query_rows = select(_P.__table__).where(_P.id.in_(ordered[start : start + _CHUNK]))
         yield [dict(row) for row in connection.execute(query_rows).mappings()]
 
 
-def _latest_of_incidents(connection: Connection, use_case: str) -> dict[tuple[str, str | None], str]:
-    """(centre, incident) -> the prediction that counts, for incidents that something was reported about."""
+def _latest_of_incidents(connection: Connection, use_case: str) -> dict[tuple[str, str, str | None], str]:
+    """(centre, kind, incident) -> the prediction that counts, for incidents that something was reported about."""
     join = and_(_O.use_case == _P.use_case, _O.centre == _P.centre, _O.incident_id == _P.incident_id)
-    query = select(_P.centre, _P.incident_id, _P.id).join(_O, join).where(_P.use_case == use_case)
-    return {(row[0], row[1]): row[2] for row in connection.execute(query.order_by(_P.received_at, _P.id))}
+    query = select(_P.centre, _P.kind, _P.incident_id, _P.id).join(_O, join).where(_P.use_case == use_case)
+    return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query.order_by(_P.received_at, _P.id))}
 
 
 def _request(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from alembic import command
 from sqlalchemy import Engine
 
 from services.core.calls.away import DatabaseAwayError
+from services.core.calls.kinds import CallKind
 from services.core.calls.records import Record, Sender, outcome_id, outcome_line, prediction_line
 from services.core.calls.store import Poison
 from services.core.database.connection import make_engine
@@ -36,9 +37,10 @@ def call_line(
     version: str = "3",
     source: str = "champion",
     simulated: bool = False,
+    call_kind: str | None = "live",
     **fields: Any,
 ) -> bytes:
-    """A record of the toy use case as the service writes it."""
+    """A record of the toy use case as the service writes it. ``call_kind`` None: as it was before there were kinds."""
     request = {"called_at": "2026-01-01T00:00:00Z", "distance": 2.0, "kind": "letter", "town": "east", **fields}
     body = json.dumps(request).encode()
     response = {
@@ -48,6 +50,7 @@ def call_line(
         "source": source,
         "simulated": simulated,
         "warnings": [],
+        **({} if call_kind is None else {"kind": call_kind}),
         "answer": {"seconds": {"median": 300.0, "lower": 200.0, "upper": 400.0}, "late": late, "size": "small"},
     }
     return prediction_line(
@@ -72,6 +75,7 @@ def report_line(
     at: float = MADE_AT + 600,
     simulated: bool = False,
     http_id: str = "",
+    call_kind: CallKind = "live",
     **reference: Any,
 ) -> bytes:
     item = {
@@ -84,8 +88,8 @@ def report_line(
         "simulated": simulated,
         "labels": labels,
     }
-    made = outcome_id(centre, use_case, http_id or str(at), 0, json.dumps(item).encode())
-    return outcome_line(made, Sender(centre, "user", "ana"), use_case, at, item)
+    made = outcome_id(centre, use_case, http_id or str(at), 0, json.dumps(item).encode(), kind=call_kind)
+    return outcome_line(made, Sender(centre, "user", "ana"), use_case, at, item, kind=call_kind)
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from services.prediction.answering import Answered
+from services.prediction.answering import Answered, Call
 from services.prediction.gathering import MOST, Gathering
 
 
 def _calls(service: Any, count: int) -> list[Any]:
     answering = service.desk.answering
-    return [(answering.fields({**service.call, "distance": 0.3 * number}), f"id-{number}") for number in range(count)]
+    return [
+        Call(answering.fields({**service.call, "distance": 0.3 * number}), f"id-{number}") for number in range(count)
+    ]
 
 
 def _together(service: Any, calls: list[Any]) -> list[dict[str, Any]]:

@@ -64,13 +64,17 @@ def test_a_model_that_fails_is_answered_for_by_the_baseline(service: Any, monkey
     assert (body["source"], body["model_version"], body["simulated"]) == ("baseline", "baseline", False)
     assert body["warnings"][0]["code"] == "model_failed"
     assert body["answer"]["seconds"]["median"] == 600.0
-    assert 'vigie_prediction_failures_total{use_case="toy",version="1"} 1.0' in service.client.get("/metrics").text
+    assert (
+        'vigie_prediction_failures_total{kind="live",use_case="toy",version="1"} 1.0'
+        in service.client.get("/metrics").text
+    )
 
 
 def test_answers_are_counted_by_version_source_and_decision(service: Any) -> None:
     late = service.predict(distance=12.0)["answer"]["late"]
     line = (
-        f'vigie_predictions_total{{decision="{"yes" if late else "no"}",source="champion",use_case="toy",version="1"}}'
+        f'vigie_predictions_total{{decision="{"yes" if late else "no"}",kind="live",'
+        'source="champion",use_case="toy",version="1"}'
     )
     assert f"{line} 1.0" in service.client.get("/metrics").text
 
