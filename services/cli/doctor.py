@@ -17,6 +17,7 @@ from rich.table import Table
 
 from services.cli.console import out
 from services.core.settings import CHECKOUT, Settings, settings
+from services.core.usecases import registry
 
 _GIB = 1024**3
 
@@ -55,6 +56,7 @@ def examine(chosen: Settings) -> list[Finding]:
         private("Compose's secrets", CHECKOUT / ".env"),
         *(port(part, number, home) for part, number in Ports().wanted().items()),
         docker(),
+        *use_cases(),
     ]
 
 
@@ -147,6 +149,18 @@ def docker() -> Finding:
     if engine.returncode != 0:
         return Finding("Docker", True, f"Compose {version}; no engine runs, ./vigie up needs none")
     return Finding("Docker", True, f"Compose {version}, engine runs")
+
+
+def use_cases() -> list[Finding]:
+    """What is there to be used, and what is broken and left out."""
+    good = Finding("use cases", True, ", ".join(registry.names()))
+    return [good, *(_left_out(skipped) for skipped in registry.skipped())]
+
+
+def _left_out(skipped: registry.Skipped) -> Finding:
+    reason = skipped.reason
+    found = f"left out: {reason.problem} ({skipped.package}, from {skipped.origin})"
+    return Finding(f"use case {skipped.name}", False, found, reason.action or f"expected: {reason.expected}")
 
 
 def port(service: str, number: int, home: Path) -> Finding:

@@ -21,6 +21,7 @@ from services.core.usecases import registry as declared
 from services.core.usecases.contract import ContextSource, UseCase
 from services.core.web.authentication import show_roles
 from services.core.web.failures import add_failure_handlers
+from services.core.web.left_out import count_skipped
 from services.core.web.manual import add_manual
 from services.core.web.request_ids import RequestIds
 from services.core.web.roles import PUBLIC
@@ -28,7 +29,7 @@ from services.prediction.access import access_of
 from services.prediction.answering import Answering
 from services.prediction.calls_log import CallsLog
 from services.prediction.champions import ChampionsFactory
-from services.prediction.context import NoContext
+from services.prediction.context import own_context
 from services.prediction.counters import HTTP_SECONDS, Counters
 from services.prediction.faults import fault, refusal
 from services.prediction.follower import Follower, LoadModel
@@ -72,12 +73,13 @@ def create_app(
         load: makes a served model of a bundle; benchmarks put a constant one here.
     """
     counters = Counters(CollectorRegistry())
+    skipped = count_skipped(counters.registry)
     calls = CallsLog(settings, counters.registry)
     access = access_of(settings, counters.registry)
     desks: dict[str, Desk] = {}
     for use_case in declared.every() if use_cases is None else use_cases:
         slot = Slot(settings.prediction_confirmed_seconds, clock)
-        source = (context or {}).get(use_case.name) or use_case.context_source(settings) or NoContext()
+        source = (context or {}).get(use_case.name) or own_context(use_case, settings)
         follower = Follower(
             use_case,
             slot,
@@ -129,7 +131,8 @@ def create_app(
         app.router.routes[:0] = calls_router(desk.answering, calls.recorder(use_case), settings, background).routes
         app.router.routes += outcomes_router(use_case, calls.journal, settings, background).routes
         app.include_router(listing_router(use_case, calls.database, settings, lists))
-    app.include_router(information_router({name: (d.answering, d.slot) for name, d in desks.items()}, access.state))
+    information = {name: (d.answering, d.slot) for name, d in desks.items()}
+    app.include_router(information_router(information, skipped, access.state))
     Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).instrument(
         app, latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS
     ).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends
@@ -63,6 +63,7 @@ class Readiness(BaseModel):
         description="True where a use case is not answered by a confirmed champion, or the list of who may call is old."
     )
     use_cases: dict[str, State]
+    skipped_use_cases: list[str] = Field(description="Installed, but broken and left out; the log says why.")
     access: AccessState
 
 
@@ -70,7 +71,9 @@ class Liveness(BaseModel):
     status: Literal["alive"]
 
 
-def information_router(desks: Mapping[str, tuple[Answering, Slot]], access: Callable[[], AccessState]) -> APIRouter:
+def information_router(
+    desks: Mapping[str, tuple[Answering, Slot]], skipped: Sequence[str], access: Callable[[], AccessState]
+) -> APIRouter:
     router = APIRouter()
 
     @router.get(
@@ -116,7 +119,9 @@ def information_router(desks: Mapping[str, tuple[Answering, Slot]], access: Call
             states[name] = State(source=slot.source(serving), model_version=serving.version)
         callers = access()
         degraded = callers.stale or any(state.source != "champion" for state in states.values())
-        return Readiness(status="ready", degraded=degraded, use_cases=states, access=callers)
+        return Readiness(
+            status="ready", degraded=degraded, use_cases=states, skipped_use_cases=list(skipped), access=callers
+        )
 
     return router
 

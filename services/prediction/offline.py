@@ -9,7 +9,7 @@ from services.core.registry.client import Registry
 from services.core.usecases.contract import UseCase
 from services.prediction.answering import Answering
 from services.prediction.champions import CHAMPION
-from services.prediction.context import NoContext
+from services.prediction.context import own_context
 from services.prediction.counters import Counters
 from services.prediction.models import Model
 from services.prediction.settings import settings
@@ -32,6 +32,6 @@ def offline_answering(home: Home, use_case: UseCase) -> Answering:
             champion.bundle_hash, lambda incoming: registry.download(champion, incoming)
         )
         slot.swap(Model(use_case, folder, Registered.of(champion)), confirmed=True)
-    context = use_case.context_source(chosen) or NoContext()
+    context = own_context(use_case, chosen)
     context.start()
     return Answering(use_case, slot, context, Counters(CollectorRegistry()), chosen.prediction_batch_rows)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from services.core.web.authentication import show_roles
 from services.core.web.body_limit import BodyLimit
 from services.core.web.failures import add_failure_handlers
 from services.core.web.faults import Failure
+from services.core.web.left_out import count_skipped
 from services.core.web.manual import add_manual
 from services.core.web.request_ids import RequestIds
 from services.core.web.roles import PUBLIC
@@ -87,7 +88,7 @@ def make_app(
     app.state.service_token = service_token
     app.state.stopping = threading.Event()
     add_manual(app, docs)
-    _add_health(app, ready)
+    _add_health(app, ready, count_skipped(registry))
     Instrumentator(registry=registry, excluded_handlers=["^/metrics$", "^/health"]).add(
         instrumentations.default(
             latency_highr_buckets=latency_buckets, latency_lowr_buckets=latency_buckets, registry=registry
@@ -103,14 +104,15 @@ def make_app(
     return app
 
 
-def _add_health(app: FastAPI, ready: Ready | None) -> None:
+def _add_health(app: FastAPI, ready: Ready | None, skipped: Sequence[str]) -> None:
     @app.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether the process runs")
     async def live() -> Liveness:
         return Liveness()
 
     @app.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether it can do its work")
     def readiness() -> Readiness:
-        return Readiness(**(ready() or {} if ready is not None else {}))
+        told = ready() or {} if ready is not None else {}
+        return Readiness(**{**told, "skipped_use_cases": skipped} if skipped else told)
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:

@@ -83,7 +83,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def _drive(folder: Path, server: JobServer) -> dict[str, Any]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("VIGIE_", "AIRFLOW"))}
     secrets = {"VIGIE_AIRFLOW_JWT_SECRET": "j" * 64, "VIGIE_AIRFLOW_PASSWORD": "p" * 20}
-    own = {"VIGIE_HOME": str(folder), "VIGIE_EXTRA_USE_CASES": "tests.toy", "HOME": str(folder)}
+    extra = "tests.toy,tests.there_is_no_such_package"
+    own = {"VIGIE_HOME": str(folder), "VIGIE_EXTRA_USE_CASES": extra, "HOME": str(folder)}
     path = os.pathsep.join([str(ROOT), str(ROOT / "airflow" / "plugins")])
     done = subprocess.run(
         [

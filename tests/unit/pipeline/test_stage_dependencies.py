@@ -31,6 +31,7 @@ SHAPES_NO_OUTPUT = {
     "services.core.usecases",
     "services.core.usecases.fields",
     "services.core.usecases.registry",
+    "services.core.usecases.soundness",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from services.core.web.application import make_app
 from services.core.web.faults import refused
 from services.core.web.roles import SERVICE
 from services.core.web.service_credential import ServiceCaller, required
+from tests.installed_packages import forget, install
 
 TOKEN = "t" * 32
 SECRET = "Jeanne, 12 rue des Lilas"
@@ -230,3 +232,16 @@ def test_a_service_that_was_given_no_token_lets_nobody_in(client: TestClient, ap
 def test_a_service_without_a_credential_does_not_start() -> None:
     with pytest.raises(VigieError, match="no credential"):
         required(None)
+
+
+def test_a_use_case_that_was_left_out_is_told_of_in_health_and_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "vigie-nothing", {"nothing": "there_is_no_such_package"})
+    monkeypatch.syspath_prepend(tmp_path)
+    forget()
+    with TestClient(make_app(service="trial", title="Trial", docs="/trial/docs")) as client:
+        assert client.get("/health/ready").json() == {"status": "ready", "skipped_use_cases": ["nothing"]}
+        assert "vigie_skipped_use_cases 1.0" in client.get("/metrics").text
+    monkeypatch.undo()
+    forget()
