@@ -82,11 +82,59 @@ class Gate(_Model):
     """Test rows that a subgroup needs to be guarded."""
     subgroup_limit: float = Field(default=0.05, ge=0)
     """How much worse a subgroup may get, as a share of the champion's value of the deciding metric."""
+    official_limit: float = Field(default=0.01, ge=0)
+    """How much worse official rows may get where outcomes are among the test rows, as a share."""
     max_bundle_mb: float = Field(default=50.0, gt=0)
     max_latency_ms: float = Field(default=20.0, gt=0)
     """One row through the predictor, median."""
     max_latency_ratio: float = Field(default=3.0, ge=1)
     """How many times slower than the champion, once past a tenth of ``max_latency_ms``."""
+
+
+class Monitoring(_Model):
+    """docs/drift.md says how these decide. Days and hours are those of the calls' own time."""
+
+    seed: int = 13
+    window_days: float = Field(default=14.0, gt=0)
+    """How far back from the newest call a run looks."""
+    maximum_calls: int = Field(default=20_000, ge=100)
+    minimum_calls: int = Field(default=200, ge=20)
+    """Calls below which inputs and outputs are not compared."""
+    minimum_outcomes: int = Field(default=150, ge=20)
+    """Calls with an outcome below which the error is not judged."""
+    segment_rows: int = Field(default=40, ge=10)
+    """Calls with an outcome that a centre, area or hour needs to be judged by itself."""
+    significance: float = Field(default=0.001, gt=0, lt=0.5)
+    """Chance of one false finding among all columns, or all segments, of a run (Holm)."""
+    number_distance: float = Field(default=0.25, gt=0)
+    """Wasserstein distance, in standard deviations of the reference, from which a number has drifted."""
+    word_distance: float = Field(default=0.2, gt=0, lt=1)
+    """Jensen-Shannon distance from which words or flags have drifted."""
+    missing_difference: float = Field(default=0.15, gt=0, lt=1)
+    unseen_share: float = Field(default=0.05, gt=0, lt=1)
+    """Share of calls with a word that no reference row has."""
+    drifted_share: float = Field(default=0.3, gt=0, le=1)
+    """Share of the model's importance that lies on drifted columns, from which the inputs as a whole have."""
+    error_limit: float = Field(default=0.2, gt=0)
+    """How much larger the live error may be than that on the frozen test rows, as a share."""
+    segment_limit: float = Field(default=0.5, gt=0)
+    """The same for one centre, area or hour."""
+    breach_hours: float = Field(default=24.0, ge=0)
+    """How long an error has to be beyond its limit before it counts."""
+    confirmations: int = Field(default=2, ge=1)
+    """Runs in a row that have to say so."""
+    retraining_outcomes: int = Field(default=300, ge=20)
+    """Outcomes since the change without which a retraining would have nothing to learn from."""
+    cooldown_hours: float = Field(default=24.0, ge=0)
+    """Between two automatic retrainings."""
+    daily_retrainings: int = Field(default=2, ge=0)
+    """Automatic retrainings within 24 hours of the machine's own time."""
+    watch_days: float = Field(default=14.0, ge=0)
+    """How long a new champion is compared with the one before it."""
+    rollback_limit: float = Field(default=0.05, ge=0)
+    """How much worse than its predecessor a new champion may be on the same calls, as a share."""
+    reports_kept: int = Field(default=30, ge=1)
+    """HTML reports that are kept of each use case; the summaries stay."""
 
 
 class UseCaseParams(_Model):
@@ -101,6 +149,7 @@ class UseCaseParams(_Model):
 class Params(_Model):
     use_cases: dict[str, UseCaseParams]
     gate: Gate = Gate()
+    monitoring: Monitoring = Monitoring()
 
     def including(self, use_case: str) -> Params:
         """With an entry for ``use_case``: one that ``VIGIE_EXTRA_USE_CASES`` adds needs none in the file

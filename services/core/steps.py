@@ -23,8 +23,8 @@ class Step:
     @property
     def lane(self) -> str:
         """Jobs of one use case and one lane take turns. What acts on the registry does not wait for a
-        training that takes hours: a rollback is needed now."""
-        return self.service if self.stage else REGISTRY
+        training that takes hours: a rollback is needed now. What only looks waits for neither."""
+        return self.service if self.stage or self.service == "drift" else REGISTRY
 
 
 STEPS: tuple[Step, ...] = (
@@ -40,6 +40,7 @@ STEPS: tuple[Step, ...] = (
 
 FURTHER_JOBS: tuple[Step, ...] = (
     Step("rollback", Text("Go back to the champion before", "Revenir au champion précédent"), False, "training"),
+    Step("monitor", Text("Look for drift and errors", "Surveiller la dérive et les erreurs"), False, "drift"),
     Step(
         "housekeeping", Text("Remove what nothing needs any more", "Supprimer ce qui ne sert plus"), False, "ingestion"
     ),

@@ -20,6 +20,12 @@ TRAIN, CALIBRATE, TEST = 0, 1, 2
 EVERY = 3
 """In all three slices: a crossed split, where each row is judged by boosters that did not learn from it."""
 
+ERA, SINCE = "era", "since"
+"""The examples' column that says whether a row lies before or since a change of the world that monitoring found,
+and its word for the latter. Without such a change there is no column."""
+SINCE_CALIBRATE, SINCE_TEST = 0.15, 0.30
+"""How the rows since a change are cut. They are few, and both what learns and what judges needs some of them."""
+
 
 def within(slices: NDArray[np.int8], part: int) -> NDArray[np.bool_]:
     """Which examples are in the slice ``part``."""
@@ -73,16 +79,18 @@ def cut(use_case: UseCase, examples: pd.DataFrame, split: Split) -> NDArray[np.i
         return np.full(len(examples), EVERY, dtype=np.int8)
     groups, position = positions(use_case, examples, split)
     part = _parts(examples, groups, split)
+    era = _since(examples, groups, split)
     result = np.zeros(len(examples), dtype=np.int8)
     for value in np.unique(part):
         rows = part == value
+        calibrate, test = (SINCE_CALIBRATE, SINCE_TEST) if era[rows].any() else (split.calibrate, split.test)
         if split.kind == "hash":
             first, second = 1 - split.test - split.calibrate, 1 - split.test
         else:
             ordered = np.sort(position[rows])
             count = len(ordered)
-            first = ordered[min(int(count * (1 - split.test - split.calibrate)), count - 1)]
-            second = ordered[min(int(count * (1 - split.test)), count - 1)]
+            first = ordered[min(int(count * (1 - test - calibrate)), count - 1)]
+            second = ordered[min(int(count * (1 - test)), count - 1)]
         result[rows] = np.where(position[rows] >= second, TEST, np.where(position[rows] >= first, CALIBRATE, TRAIN))
     return result
 
@@ -131,7 +139,20 @@ def hash_fractions(names: Sequence[str], salt: str) -> NDArray[np.float64]:
 def _parts(examples: pd.DataFrame, groups: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
     import pandas as pd  # noqa: PLC0415
 
-    if split.within is None:
-        return np.zeros(len(examples), dtype=np.int64)
-    codes = pd.factorize(examples[split.within].astype(str))[0]
+    codes = np.zeros(len(examples), dtype=np.int64)
+    if split.within is not None:
+        codes = pd.factorize(examples[split.within].astype(str))[0]
+    # What came since a change is cut on its own: else the newest rows would all be test rows, and a model
+    # could only ever be judged on a world that it never saw.
+    codes = 2 * codes + _since(examples, groups, split)
     return pd.Series(codes).groupby(groups).transform("first").to_numpy(dtype=np.int64)
+
+
+def _since(examples: pd.DataFrame, groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+    """Which rows are of groups that began since a change (n,)."""
+    import pandas as pd  # noqa: PLC0415
+
+    if ERA not in examples or split.kind != "time":
+        return np.zeros(len(examples), dtype=np.bool_)
+    since = pd.Series((examples[ERA] == SINCE).to_numpy())
+    return since.groupby(groups).transform("min").to_numpy(dtype=np.bool_)

@@ -27,6 +27,7 @@ from services.core.calls.kinds import EXERCISE, LIVE
 from services.core.calls.records import PSEUDONYM
 from services.core.calls.reports import merged, reports_on
 from services.core.calls.tables import Outcome, Prediction
+from services.core.monitoring.findings import changes, usable_reports
 from services.core.settings import Settings, settings
 from services.core.usecases import registry
 from services.core.usecases.columns import kinds
@@ -35,6 +36,8 @@ from services.core.usecases.zones import in_zone
 
 FILE = "outcomes.parquet"
 MANIFEST = "manifest.json"
+CHANGES = "changes.json"
+"""What monitoring found to have changed in the world, for preprocessing; only beside outcomes."""
 _CHUNK = 500
 _P, _O = Prediction, Outcome
 
@@ -66,6 +69,7 @@ def export_outcomes(use_case: str, workspace: Path, *, chosen: Settings | None =
     try:
         with database.reading(seconds=300) as connection:
             rows, refused = training_rows(connection, declared)
+            found = changes(connection, use_case)
     except NoDatabaseYetError as error:
         return Exported(0, 0, 0, str(error))
     except DatabaseAwayError as error:
@@ -74,14 +78,18 @@ def export_outcomes(use_case: str, workspace: Path, *, chosen: Settings | None =
     finally:
         database.dispose()
     write(folder, declared, rows)
+    if rows and found:
+        (folder / CHANGES).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     simulated = sum(row["call_simulated"] for row in rows)
     log.info("outcomes exported", use_case=use_case, rows=len(rows), simulated=simulated, refused=refused)
     return Exported(len(rows), simulated, refused)
 
 
 def training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[str, Any]], int]:
-    """One row per call with a label, sorted by prediction id, and how many calls could not be used."""
+    """One row per call with a label, sorted by prediction id, and how many calls could not be used. Outcomes that
+    monitoring holds back, or has not looked at yet, are none."""
     latest = _latest_of_incidents(connection, use_case.name)
+    usable = usable_reports(connection, use_case.name)
     found: list[dict[str, Any]] = []
     refused = 0
     for predictions in _reported(connection, use_case.name):
@@ -91,14 +99,14 @@ def training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[
             mine = [
                 report
                 for report in reports.get(prediction["id"], ())
-                if report["incident_id"] is None or latest.get(key) == prediction["id"]
+                if (report["incident_id"] is None or latest.get(key) == prediction["id"]) and usable(report)
             ]
             # Where a call has real reports, made-up ones do not count. A simulated call has none.
             real = [report for report in mine if not report["simulated"] and prediction["kind"] == LIVE]
-            labels = _labels(use_case, merged(real or mine))
+            labels = labels_of(use_case, merged(real or mine))
             if not labels:
                 continue
-            request = _request(use_case, prediction["request"])
+            request = request_of(use_case, prediction["request"])
             if request is None:
                 refused += 1
                 continue
@@ -112,7 +120,7 @@ def write(folder: Path, use_case: UseCase, rows: Sequence[Mapping[str, Any]]) ->
     folder.mkdir(parents=True)
     if not rows:
         return
-    frame = pd.DataFrame({name: _column(use_case, name, [row.get(name) for row in rows]) for name in rows[0]})
+    frame = pd.DataFrame({name: column_of(use_case, name, [row.get(name) for row in rows]) for name in rows[0]})
     frame = frame.reindex(columns=sorted(frame))
     frame.to_parquet(folder / FILE, index=False, compression="zstd")
     digest = hashlib.sha256((folder / FILE).read_bytes()).hexdigest()
@@ -144,7 +152,7 @@ def _latest_of_incidents(connection: Connection, use_case: str) -> dict[tuple[st
     return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query.order_by(_P.received_at, _P.id))}
 
 
-def _request(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
+def request_of(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
     """The fields as the models see them, or None where today's request model refuses the request. What was
     pseudonymised is missing: a pseudonym means nothing to a model."""
     plain = {k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith(PSEUDONYM))}
@@ -158,7 +166,7 @@ def _request(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | Non
     return {name: fields[name] for name in use_case.request.model_fields}
 
 
-def _labels(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, float]:
+def labels_of(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, float]:
     """Label column -> number as examples hold it; every column is there, or none."""
     targets: dict[str, Target] = {target.label: target for target in use_case.targets}
     found = {label: _number(target, reported.get(label)) for label, target in targets.items()}
@@ -188,7 +196,7 @@ def _own(use_case: UseCase, prediction: Mapping[str, Any], *, simulated: bool) -
     }
 
 
-def _column(use_case: UseCase, name: str, values: Sequence[Any]) -> pd.Series:
+def column_of(use_case: UseCase, name: str, values: Sequence[Any]) -> pd.Series:
     kind = kinds(use_case.request).get(name, "own" if name.startswith("call_") else "number")
     if name == "call_received_at" or kind in {"time", "date"}:
         return pd.Series(pd.to_datetime(pd.Series(values), utc=True)).astype("datetime64[us, UTC]")

@@ -37,6 +37,11 @@ class PromoteOptions(NoOptions):
     )
 
 
+class MonitorOptions(NoOptions):
+    report: bool = Field(default=True, description="Make Evidently's HTML report too; it takes some seconds.")
+    act: bool = Field(default=True, description="Start a retraining or a rollback where that is called for.")
+
+
 class HousekeepingOptions(NoOptions):
     dry_run: bool = Field(default=True, description="Only tell what would be removed.")
     keep_days: int = Field(default=30, ge=1, le=3_650)
@@ -50,5 +55,6 @@ OPTIONS: Mapping[str, type[BaseModel]] = {
     "gate": GateOptions,
     "promote": PromoteOptions,
     "rollback": NoOptions,
+    "monitor": MonitorOptions,
     "housekeeping": HousekeepingOptions,
 }

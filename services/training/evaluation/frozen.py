@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def frozen_rows(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
     """The examples that are in the test slice of some target, with the columns that scoring needs:
-    request fields, labels, weights, group, subgroups and ``event_time``. A label is blank where the
+    request fields, labels, weights, group, subgroups, ``event_time`` and ``origin``. A label is blank where the
     row is not in that target's test slice."""
     slices = target_slices(use_case, examples)
     labels = [target.label for target in use_case.targets]
@@ -26,7 +26,7 @@ def frozen_rows(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
         use_case.group,
         *(subgroup.column for subgroup in use_case.subgroups),
         *(part.column for part in use_case.parts),
-        *(["event_time"] if "event_time" in examples else []),
+        *(name for name in ("event_time", "origin") if name in examples),
     ]
     frame = examples[list(dict.fromkeys(wanted))].copy()
     for target in use_case.targets:

@@ -73,7 +73,7 @@ def judge(
     checks = list(_target_checks(contest, calibration=champion is not None))
     failed = significantly_worse(checks, gate)
     if champion is not None:
-        groups = list(_subgroup_checks(contest, first))
+        groups = [*_subgroup_checks(contest, first), *_official_check(contest, first)]
         failed += significantly_worse(groups, gate)
         checks += groups
     latency, *old_latency = one_row_latencies_ms(
@@ -146,6 +146,22 @@ def _subgroup_checks(contest: Contest, first: Target) -> Iterator[Check]:
             if np.isfinite(check.measured.gain):
                 limit = contest.gate.subgroup_limit * abs(check.measured.old)
                 yield Check(f"{first.name}, {subgroup.column} {word}", first.metric, limit, check.measured, len(rows))
+
+
+def _official_check(contest: Contest, first: Target) -> Iterator[Check]:
+    """The deciding metric on official rows, where reported outcomes are among the test rows: a model may fit what
+    was reported, but not at the price of what is known for sure."""
+    if "origin" not in contest.frame:
+        return
+    item = next(answer for answer in contest.new if answer.name == first.name)
+    official = ~contest.frame["origin"].astype(str).str.endswith("outcome").to_numpy(dtype=bool)[item.rows]
+    rows = np.flatnonzero(official)
+    if official.all() or len(rows) < contest.gate.subgroup_rows:
+        return
+    check = contest.check(first.name, first.metric, 0.0, rows)
+    if np.isfinite(check.measured.gain):
+        limit = contest.gate.official_limit * abs(check.measured.old)
+        yield Check(f"{first.name}, official rows", first.metric, limit, check.measured, len(rows))
 
 
 def one_row_latencies_ms(

@@ -97,7 +97,8 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded database that is up to date and empty."""
     path = tmp_path_factory.mktemp("database") / "vigie.db"
     engine = make_engine(f"sqlite:///{path}")
-    command.upgrade(configuration(engine), "calls@head")
+    for branch in ("calls", "monitoring"):
+        command.upgrade(configuration(engine), f"{branch}@head")
     engine.dispose()
     return path
 

@@ -1,0 +1,1 @@
+"""What monitoring knows and others need: its runs, changes of the world, and outcomes that are held back."""
