@@ -19,6 +19,8 @@ from services.core.errors import UnavailableError, VigieError
 from services.core.home import Home
 from services.core.registry.client import Registry
 from services.core.settings import CHECKOUT, Settings
+from services.gateway.artifacts import Artifacts
+from services.gateway.model_reading import detailed, plot_of, version_of
 from services.gateway.models import versions_of
 from services.registry.server import trouble
 from tests.integration.registry.conftest import registry_at
@@ -58,6 +60,17 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
             process.wait(20)
 
 
+def _readable_by_the_gateway(server: str, tmp_path: Path) -> None:
+    """Which has no files of the registry, only its address."""
+    reading = Settings().model_copy(update={"home_path": tmp_path / "elsewhere", "registry_url": server})
+    version = version_of(reading, "toy", 2)
+    shown = detailed(reading, version)
+    assert "seconds.train.rows" in shown.data
+    assert "late-calibration.png" in shown.plots
+    assert plot_of(reading, version, shown.plots[0]).startswith(b"\x89PNG")
+    assert Artifacts(reading, version).json("gate.json") is None
+
+
 def test_server_and_file_show_each_others_versions_and_users_have_their_limits(  # noqa: PLR0917 - fixtures
     server: str,
     home: Home,
@@ -92,6 +105,10 @@ def test_server_and_file_show_each_others_versions_and_users_have_their_limits( 
         timeout=30,
     )
     assert card.text.startswith("# Deliveries"), "people read the card in the server's pages"
+
+    become("reader")
+    _readable_by_the_gateway(server, tmp_path)
+    become("writer")
 
     registry.promote("toy", 1)
     served.promote("toy", 2)
