@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.core.bundle.predictor import Forest
 from services.core.errors import VigieError
-from services.core.usecases.contract import Booster, Classes, Target
+from services.core.usecases.contract import BoostedTrees, Booster, Classes, Target
 
 TOLERANCE = 1e-5
 """Largest relative difference between the native booster and its conversion."""
@@ -28,10 +28,13 @@ class TrainingRows(NamedTuple):
 
 
 def named_boosters(target: Target) -> dict[str, Booster]:
-    """File name -> booster: the members by number, and the interval's two."""
-    boosters = {f"member-{number}": booster for number, booster in enumerate(target.learner.members)}
-    if target.learner.lower is not None and target.learner.upper is not None:
-        boosters |= {"lower": target.learner.lower, "upper": target.learner.upper}
+    """File name -> booster: the members by number, and the interval's two; none where experts learn."""
+    learner = target.learner
+    if not isinstance(learner, BoostedTrees):
+        return {}
+    boosters = {f"member-{number}": booster for number, booster in enumerate(learner.members)}
+    if learner.lower is not None and learner.upper is not None:
+        boosters |= {"lower": learner.lower, "upper": learner.upper}
     return boosters
 
 

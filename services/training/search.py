@@ -51,17 +51,22 @@ def searched(
     targets = []
     for target in run.use_case.targets:
         left = budget.seconds - (time.monotonic() - began) if budget.seconds else None
-        if not target.learner.search or (left is not None and left <= 0):
+        learner = target.learner
+        if not isinstance(learner, BoostedTrees) or not learner.search or (left is not None and left <= 0):
             targets.append(target)
             continue
         early, late = _parts(run, target, rows, labels[target.name], features)
         study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=run.params.seed))
-        study.enqueue_trial(_declared(target.learner))
+        study.enqueue_trial(_declared(learner))
 
         def loss(
-            trial: optuna.Trial, target: Target = target, early: TrainingRows = early, late: TrainingRows = late
+            trial: optuna.Trial,
+            target: Target = target,
+            learner: BoostedTrees = learner,
+            early: TrainingRows = early,
+            late: TrainingRows = late,
         ) -> float:
-            return _loss(with_parameters(target, _suggested(trial, target.learner)), early, late, run.params.seed)
+            return _loss(with_parameters(target, _suggested(trial, learner)), early, late, run.params.seed)
 
         study.optimize(loss, n_trials=budget.trials, timeout=left)
         structlog.get_logger().info("searched", target=target.name, trials=len(study.trials), found=study.best_params)
@@ -71,7 +76,8 @@ def searched(
 
 def with_parameters(target: Target, chosen: Mapping[str, float | int]) -> Target:
     """The target with these parameters in all its members; ``rounds`` is a booster's number of rounds."""
-    values = dict(chosen)
+    learner, values = target.learner, dict(chosen)
+    assert isinstance(learner, BoostedTrees)
     rounds = values.pop("rounds", None)
     members = tuple(
         replace(
@@ -79,9 +85,9 @@ def with_parameters(target: Target, chosen: Mapping[str, float | int]) -> Target
             rounds=member.rounds if rounds is None else int(rounds),
             parameters={**member.parameters, **values},
         )
-        for member in target.learner.members
+        for member in learner.members
     )
-    return replace(target, learner=replace(target.learner, members=members))
+    return replace(target, learner=replace(learner, members=members))
 
 
 def _parts(
@@ -123,6 +129,7 @@ def _loss(target: Target, early: TrainingRows, late: TrainingRows, seed: int) ->
     import xgboost  # noqa: PLC0415
 
     outputs = []
+    assert isinstance(target.learner, BoostedTrees)
     for number, member in enumerate(target.learner.members):
         data = boosting.quantile_matrix(early, boosting.bins(member))
         booster = boosting.fit_booster(target, member, data, seed + number)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from services.core.usecases.contract import Text
 
@@ -32,3 +35,42 @@ def described(
         json_schema_extra=extra,
         **bounds,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Marks a text field as a picture: ``Annotated[str, Image()]``. Callers send a JPEG, PNG or WebP file in base64,
+    or upload it; the models see it as a white square of ``side`` pixels with the picture scaled into its middle.
+
+    ``max_bytes`` bounds the file, and ``max_pixels`` the picture that it unpacks to."""
+
+    side: int = 112
+    max_bytes: int = 4_000_000
+    max_pixels: int = 16_000_000
+
+    @property
+    def longest(self) -> int:
+        """Characters of the largest file in base64, with line breaks and the head of a ``data:`` address."""
+        return self.max_bytes * 4 // 3 + self.max_bytes // 48 + 200
+
+    @property
+    def allowed(self) -> str:
+        """What may be sent, for people."""
+        size = f"{self.max_bytes / 1e6:g} MB and {self.max_pixels / 1e6:g} megapixels"
+        return f"a JPEG, PNG or WebP picture in base64 of at most {size}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.str_schema(max_length=self.longest, strict=True)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {
+            "type": "string",
+            "contentEncoding": "base64",
+            "contentMediaType": "image/*",
+            "maxLength": self.longest,
+            "x-image": {
+                "formats": ["image/jpeg", "image/png", "image/webp"],
+                "max_bytes": self.max_bytes,
+                "max_pixels": self.max_pixels,
+            },
+        }

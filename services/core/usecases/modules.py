@@ -22,7 +22,7 @@ class FeatureModule(Protocol):
     """``features.py``. NumPy alone; the same function answers one call and a million rows."""
 
     MATRICES: Mapping[str, tuple[str, ...]]
-    """Matrix name -> the names of its columns, in order."""
+    """Matrix name -> the names of its columns, in order; of blocks of columns where there are thousands."""
     INPUTS: Mapping[str, tuple[str, ...]]
     """Feature name -> the request fields that it is made from (contributions are summed by them)."""
 
@@ -53,6 +53,15 @@ class FeatureModule(Protocol):
     ) -> Arrays:
         """Findings about the finished model on rows that it did not learn from (the calibration
         slice), stored in the bundle beside what ``fit`` learned. May return nothing."""
+        ...
+
+
+class WatchingModule(Protocol):
+    """``features.py`` of a use case that declares ``watched`` columns."""
+
+    def watched(self, columns: Columns, fitted: Any) -> Mapping[str, NDArray[Any]]:
+        """Each of ``UseCase.watched`` -> (n,): float64 (missing is NaN) for numbers, objects of str (missing is
+        "") for categories. ``fitted`` is None where no model is."""
         ...
 
 
