@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -82,10 +83,15 @@ def _shared(platform: Platform) -> dict[str, str]:
     settings = platform.settings
     return {
         **urls,
-        "PYTHONPATH": str(CHECKOUT),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys([str(CHECKOUT), *_python_path()])),
         "VIGIE_HOME": str(settings.home.root),
         "VIGIE_DATABASE_URL": address(settings.database_url, settings.home),
     }
+
+
+def _python_path() -> list[str]:
+    """Where use cases may lie that are not installed."""
+    return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
 def _module(name: str) -> list[str]:
