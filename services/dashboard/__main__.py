@@ -1,0 +1,67 @@
+"""``python -m services.dashboard``: one Streamlit server. Its options stand here, so that no file beside the place
+that it is started in changes them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import structlog
+from streamlit.web import bootstrap
+
+from services.core.errors import VigieError
+from services.core.logs import configure_logs
+from services.dashboard.settings import DashboardSettings, settings
+from services.dashboard.style import THEME
+
+APP = Path(__file__).parent / "app.py"
+
+
+def options(chosen: DashboardSettings) -> dict[str, Any]:
+    """Streamlit's options. Nothing is told to anybody outside, and only pages of the same origin may connect: the edge
+    passes the browser's Host on, so that holds behind it as well."""
+    return {
+        "global_developmentMode": False,
+        "server_address": chosen.dashboard_host,
+        "server_port": chosen.dashboard_port,
+        "server_headless": True,
+        "server_fileWatcherType": "none",
+        "server_runOnSave": False,
+        "server_enableCORS": True,
+        "server_enableXsrfProtection": True,
+        "server_xsrfCookieSameSite": "strict",
+        "server_maxUploadSize": chosen.dashboard_upload_mb,
+        "server_disconnectedSessionTTL": 60,
+        "server_enableWebsocketCompression": True,
+        "server_websocketPingInterval": 20,
+        "browser_gatherUsageStats": False,
+        "client_toolbarMode": "minimal",
+        "client_showErrorDetails": "none",
+        "client_showErrorLinks": "false",
+        "logger_level": chosen.log_level.lower(),
+        **{f"theme_{name}": value for name, value in THEME.items()},
+    }
+
+
+def main() -> int:
+    configure_logs("dashboard")
+    chosen = settings()
+    log = structlog.get_logger()
+    if chosen.service_token is None:
+        error = VigieError(
+            "There is no credential for calls between services.",
+            expected="VIGIE_SERVICE_TOKEN with at least 32 characters, the same for all services",
+            action="Run ./vigie init, or set the variable.",
+        )
+        log.error("the dashboard does not start", reason=str(error))
+        return 1
+    flags = options(chosen)
+    bootstrap.load_config_options(flag_options=flags)
+    log.info("listening", host=chosen.dashboard_host, port=chosen.dashboard_port)
+    bootstrap.run(str(APP), False, [], flags)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

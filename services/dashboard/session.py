@@ -1,0 +1,219 @@
+"""Who is at the page: the sign-in from the gateway's cookie, the language, and exercise mode.
+
+The cookie is read when a page is opened. From then on the server keeps the newest access token in the page's own memory
+and renews it at the gateway for as long as the sign-in lasts; whether that is so, the gateway alone decides."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from services.core.access.roles import Role
+from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from services.dashboard.browser import EXERCISE_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE
+from services.dashboard.client import AwayError, Client, Service, SessionOverError
+from services.dashboard.entrance import end_session, fresh_token
+from services.dashboard.formats import Formats
+from services.dashboard.settings import settings
+from services.dashboard.words import Language, Words
+
+T = TypeVar("T")
+
+EARLY_SECONDS = 90.0
+"""A token is renewed so long before it ends."""
+_TOKEN, _ENDS, _USER, _LANGUAGE, _EXERCISE, _MEMORY = (
+    f"vigie_{name}" for name in ("token", "ends", "user", "language", "exercise", "memory")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """As the gateway says; what one may do is decided by the services, and shown here."""
+
+    id: str
+    name: str
+    role: Role
+    centre: str
+    centres: tuple[str, ...] | None
+    """Further centres whose calls are visible; None is all."""
+    use_cases: tuple[str, ...] | None
+    must_change_password: bool = False
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> User:
+        centres, use_cases = said.get("centres") or [], said.get("use_cases")
+        return cls(
+            id=said.get("id") or said.get("sub", ""),
+            name=said["name"],
+            role=Role(said["role"]),
+            centre=said["centre"],
+            centres=None if centres == "*" else tuple(centres),
+            use_cases=None if use_cases is None else tuple(use_cases),
+            must_change_password=bool(said.get("must_change_password")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What every page is given."""
+
+    user: User
+    words: Words
+    formats: Formats
+    client: Client
+    exercise: bool
+
+    @property
+    def language(self) -> Language:
+        return self.words.language
+
+    def may(self, role: Role) -> bool:
+        return self.user.role.covers(role)
+
+    def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
+        """What ``make`` gave not longer ago; kept in this page's memory alone, so that nobody sees another's."""
+        memory = st.session_state.setdefault(_MEMORY, {})
+        found = memory.get(name)
+        if found is None or time.monotonic() - found[0] > seconds:
+            memory[name] = found = (time.monotonic(), make())
+            for old in [key for key, (at, _) in memory.items() if time.monotonic() - at > 900]:
+                del memory[old]
+        value: T = found[1]
+        return value
+
+    def forget(self, name: str) -> None:
+        st.session_state.setdefault(_MEMORY, {}).pop(name, None)
+
+    def use_cases(self) -> list[UseCase]:
+        """The declarations of what prediction serves and this person may ask.
+
+        Raises:
+            Trouble: prediction does not say.
+        """
+        served = self.remembered("use-cases", 30, lambda: self.client.get(Service.PREDICTION, "/v1/use-cases"))
+        names = [line["name"] for line in served]
+        allowed = self.user.use_cases
+        return [
+            registry.get(name) for name in names if name in registry.names() and (allowed is None or name in allowed)
+        ]
+
+    def served(self, use_case: str) -> dict[str, Any]:
+        """What prediction says about a use case: its model, version, source, metrics."""
+        found: dict[str, Any] = self.remembered(
+            f"served-{use_case}", 30, lambda: self.client.get(Service.PREDICTION, f"/v1/{use_case}")
+        )
+        return found
+
+
+def language() -> Language:
+    """Chosen in the page, else as last time (a cookie), else the browser's."""
+    chosen = st.session_state.get(_LANGUAGE) or st.context.cookies.get(LANGUAGE_COOKIE) or st.context.locale or ""
+    found: Language = "fr" if chosen.lower().startswith("fr") else "en"
+    st.session_state[_LANGUAGE] = found
+    return found
+
+
+def choose_language(chosen: Language) -> None:
+    st.session_state[_LANGUAGE] = chosen
+
+
+def exercise() -> bool:
+    if _EXERCISE not in st.session_state:
+        st.session_state[_EXERCISE] = st.context.cookies.get(EXERCISE_COOKIE) == "1"
+    return bool(st.session_state[_EXERCISE])
+
+
+def choose_exercise(on: bool) -> None:
+    st.session_state[_EXERCISE] = on
+
+
+def current() -> Session | None:
+    """The session of this page; None where nobody is signed in.
+
+    Raises:
+        SessionOverError: there was a sign-in, and it has ended.
+        AwayError: it cannot be known at the moment.
+    """
+    if _TOKEN not in st.session_state:
+        cookie = st.context.cookies.get(SESSION_COOKIE)
+        if not cookie:
+            return None
+        _take(cookie)
+    _good_token()
+    words = Words(language())
+    user: User = st.session_state[_USER]
+    return Session(user, words, Formats(words.language), Client(_good_token), exercise() and may_exercise(user))
+
+
+def may_exercise(user: User) -> bool:
+    least = Role.DISPATCHER if settings().dashboard_exercise else Role.OPERATOR
+    return user.role.covers(least)
+
+
+def forget_sign_in() -> None:
+    for name in (_TOKEN, _ENDS, _USER, _MEMORY):
+        st.session_state.pop(name, None)
+
+
+def sign_out() -> None:
+    """End the sign-in at the gateway: the page's token and the one in the cookie."""
+    for token in {st.session_state.get(_TOKEN), st.context.cookies.get(SESSION_COOKIE)}:
+        if token:
+            end_session(token)
+    forget_sign_in()
+
+
+def _take(token: str) -> None:
+    """Begin with the cookie's token. Where the gateway is away, what the token says of itself is good enough to draw
+    pages: prediction verifies it by itself at every call."""
+    try:
+        _keep(fresh_token(token))
+    except AwayError:
+        said = _claims(token)
+        if said is None or said["exp"] < time.time() + 5:
+            raise
+        st.session_state[_TOKEN], st.session_state[_ENDS] = token, said["exp"]
+        st.session_state[_USER] = User.of(said)
+
+
+def _good_token() -> str:
+    """
+    Raises:
+        SessionOverError: the sign-in has ended.
+        AwayError: the token has run out, and the gateway is away.
+    """
+    ends = st.session_state.get(_ENDS)
+    if ends is None:
+        raise SessionOverError
+    left = ends - time.time()
+    if left < EARLY_SECONDS:
+        try:
+            _keep(fresh_token(st.session_state[_TOKEN]))
+        except AwayError:
+            if left < 1:
+                raise
+    token: str = st.session_state[_TOKEN]
+    return token
+
+
+def _keep(answer: dict[str, Any]) -> None:
+    st.session_state[_TOKEN] = answer["access_token"]
+    st.session_state[_ENDS] = time.time() + answer["expires_in"]
+    st.session_state[_USER] = User.of(answer["user"])
+
+
+def _claims(token: str) -> dict[str, Any] | None:
+    """What a token says, unverified: nothing is granted by it."""
+    try:
+        body = token.split(".")[1]
+        found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return {**found, "exp": float(found["exp"]), "role": Role(found["role"]).value}
+    except (IndexError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,54 @@
+"""Settings of the dashboard, from the environment (prefix ``VIGIE_``) or ``.env``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from services.core.settings import Settings
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class DashboardSettings(Settings):
+    dashboard_host: str = "127.0.0.1"
+    dashboard_port: int = Field(default=8501, ge=0, le=65535)
+    prediction_url: str = "http://127.0.0.1:8500"
+    """Where the dashboard's server finds prediction; the gateway's is ``gateway_url``."""
+    dashboard_sign_in_url: str | None = None
+    """The gateway's address for browsers, if it is not the dashboard's own (as behind the edge)."""
+    dashboard_exercise: bool = False
+    """Whether dispatchers may switch exercise mode on for themselves; operators and administrators may."""
+    dashboard_upload_mb: int = Field(default=16, ge=1, le=256)
+    """Largest file of a batch or image."""
+    dashboard_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
+    """Most rows of an uploaded file."""
+
+    @field_validator("dashboard_sign_in_url", "gateway_url", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        """Compose hands an unset variable on as an empty one."""
+        return value or None
+
+    @property
+    def gateway(self) -> str:
+        return self.gateway_url or "http://127.0.0.1:8600"
+
+    def sign_in_address(self, page: str) -> str:
+        """The gateway for the browser that looks at ``page``: the same origin, or the gateway's port under the name by
+        which the browser knows this machine, because cookies belong to the name."""
+        if self.dashboard_sign_in_url is None:
+            return ""
+        base, seen = urlsplit(self.dashboard_sign_in_url), urlsplit(page)
+        if base.hostname in LOOPBACK and seen.hostname in LOOPBACK:
+            host = f"[{seen.hostname}]" if ":" in (seen.hostname or "") else seen.hostname
+            base = base._replace(netloc=f"{host}:{base.port}")
+        return f"{base.scheme}://{base.netloc}"
+
+
+@lru_cache(maxsize=1)
+def settings() -> DashboardSettings:
+    """The process's settings, read once."""
+    return DashboardSettings()

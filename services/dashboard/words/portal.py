@@ -1,0 +1,7 @@
+"""What the page Portal says."""
+
+from __future__ import annotations
+
+from services.core.usecases.contract import Text
+
+WORDS: dict[str, Text] = {}
