@@ -13,10 +13,12 @@ import anyio
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
+from prometheus_fastapi_instrumentator import metrics as instrumentations
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from services.core.resources import add_resources
 from services.core.usecases import registry as declared
 from services.core.usecases.contract import ContextSource, UseCase
 from services.core.web.authentication import show_roles
@@ -27,6 +29,7 @@ from services.core.web.request_ids import RequestIds
 from services.core.web.roles import PUBLIC
 from services.prediction.access import access_of
 from services.prediction.answering import Answering
+from services.prediction.call_seconds import CallSeconds
 from services.prediction.calls_log import CallsLog
 from services.prediction.champions import ChampionsFactory
 from services.prediction.context import own_context
@@ -73,6 +76,7 @@ def create_app(
         load: makes a served model of a bundle; benchmarks put a constant one here.
     """
     counters = Counters(CollectorRegistry())
+    add_resources(counters.registry, settings.home.root)
     skipped = count_skipped(counters.registry)
     calls = CallsLog(settings, counters.registry)
     access = access_of(settings, counters.registry)
@@ -133,9 +137,12 @@ def create_app(
         app.include_router(listing_router(use_case, calls.database, settings, lists))
     information = {name: (d.answering, d.slot) for name, d in desks.items()}
     app.include_router(information_router(information, skipped, access.state))
-    Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).instrument(
-        app, latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS
-    ).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
+    Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).add(
+        instrumentations.default(
+            latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS, registry=counters.registry
+        ),
+        CallSeconds(counters, tuple(desks)),
+    ).instrument(app).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
     add_manual(app, "/v1/docs")
     app.add_middleware(RequestIds)
     add_failure_handlers(app)

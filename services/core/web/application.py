@@ -19,6 +19,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from prometheus_fastapi_instrumentator import metrics as instrumentations
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from services.core.resources import add_resources
 from services.core.settings import settings
 from services.core.web.access_log import LogContext, log_access
 from services.core.web.authentication import show_roles
@@ -73,6 +74,7 @@ def make_app(
         body_limit_kb: largest body of a request.
     """
     registry = metrics or CollectorRegistry()
+    add_resources(registry, settings().home.root)
     app = FastAPI(
         title=title,
         version=version,
