@@ -10,7 +10,7 @@ from services.core.settings import Settings
 class PlatformSettings(Settings):
     """Addresses with their base path. Without one the part is taken for absent."""
 
-    prediction_url: str | None = None
+    prediction_url: str = "http://127.0.0.1:8500"
     drift_url: str | None = None
     simulator_url: str | None = None
     grafana_url: str | None = None
@@ -20,7 +20,6 @@ class PlatformSettings(Settings):
     """How long a part may take to say how it is, before it is taken for down."""
 
     @field_validator(
-        "prediction_url",
         "drift_url",
         "simulator_url",
         "grafana_url",

@@ -1,13 +1,122 @@
-"""The page Models."""
+"""The page Models: what serves, what could, why the gate decided as it did, and what a person can do about it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import streamlit as st
 
+from services.core.access.roles import Role
+from services.core.usecases.contract import UseCase
+from services.dashboard.client import Service
+from services.dashboard.confirm import told
+from services.dashboard.pages.models_acts import approvals, freezing, promoting, rolling_back
+from services.dashboard.pages.models_detail import TONES, show_version
 from services.dashboard.session import Session
-from services.dashboard.states import empty
+from services.dashboard.states import empty, guarded, loading, notice, tag
+from services.dashboard.subject import choose_use_case
+from services.dashboard.tables import Html, table
+
+ALIASES = ("champion", "challenger", "previous")
+SHOWN = 12
 
 
 def render(session: Session) -> None:
-    st.title(session.words("shell.page_models"))
-    empty(session.words("shell.in_preparation"))
+    words = session.words
+    st.title(words("shell.page_models"))
+    use_case = choose_use_case(session, key="models")
+    if use_case is None:
+        empty(words("asking.no_use_case"), words("asking.no_use_case_text"))
+        return
+    told()
+    if session.may(Role.OPERATOR):
+        with guarded(words, key="approvals"):
+            approvals(session, use_case)
+    with loading(words, words("models.loading")):
+        found = session.client.get(Service.GATEWAY, f"/admin/models/{use_case.name}")
+    versions: list[dict[str, Any]] = found["versions"]
+    with guarded(words, key="freeze"):
+        freezing(session)
+    if not versions:
+        empty(words("models.none"), words("models.none_text"))
+        return
+    _serving(session, versions)
+    st.subheader(words("models.versions"))
+    _list(session, versions)
+    _one(session, use_case, found, versions)
+
+
+def _serving(session: Session, versions: list[dict[str, Any]]) -> None:
+    words = session.words
+    champion = with_alias(versions, "champion")
+    if champion is None:
+        notice("warn", words("models.no_champion"))
+        return
+    since = champion["tags"].get("promoted")
+    said = words("models.serving_since", at=session.formats.moment(since)) + " UTC" if since else ""
+    notice("info", words("models.serving", number=champion["number"]), said)
+    if champion["simulated"]:
+        notice("warn", words("models.simulated_long"), words("models.promote_simulated"))
+
+
+def _list(session: Session, versions: list[dict[str, Any]]) -> None:
+    words = session.words
+    columns = ("version", "role", "made", "data", "gate")
+    rows = []
+    for version in versions[:SHOWN]:
+        outcome = version["tags"].get("gate") or "none"
+        verdict = words.known(f"models.gate_{outcome}", outcome)
+        rows.append(
+            [
+                str(version["number"]),
+                Html(" ".join(_roles(session, version))),
+                session.formats.moment(version["created"]),
+                words("models.simulated" if version["simulated"] else "models.real"),
+                Html(tag(TONES[outcome], verdict)) if outcome in TONES else verdict,
+            ]
+        )
+    table(words("models.versions"), [words(f"models.{name}") for name in columns], rows)
+
+
+def _roles(session: Session, version: Mapping[str, Any]) -> list[str]:
+    roles = [
+        tag("good" if alias == "champion" else "info", session.words(f"models.{alias}"))
+        for alias in ALIASES
+        if alias in version["aliases"]
+    ]
+    if version["tags"].get("rolled_back"):
+        roles.append(tag("warn", session.words("models.rolled_back")))
+    return roles
+
+
+def _one(session: Session, use_case: UseCase, found: Mapping[str, Any], versions: list[dict[str, Any]]) -> None:
+    words = session.words
+    numbers = [version["number"] for version in versions]
+    challenger = with_alias(versions, "challenger")
+    first = numbers.index(challenger["number"]) if challenger is not None else 0
+    number = st.selectbox(
+        words("models.choose"),
+        numbers,
+        index=first,
+        format_func=lambda number: words("models.version_n", number=number),
+        key=f"models-version-{use_case.name}",
+    )
+    chosen = versions[numbers.index(number)]
+    if session.may(Role.ADMIN):
+        champion, previous = with_alias(versions, "champion"), with_alias(versions, "previous")
+        row = st.container()
+        with row:
+            if (champion is None or champion["number"] != number) and not found["frozen"]:
+                promoting(session, use_case, chosen, champion)
+            if champion is not None and previous is not None:
+                rolling_back(session, use_case, champion, previous)
+    else:
+        st.caption(words("models.admin_only"))
+    others = [other for other in numbers if other != number]
+    against = found["champion"] if found["champion"] in others else (others[0] if others else 0)
+    show_version(session, use_case, number, others, against=against)
+
+
+def with_alias(versions: list[dict[str, Any]], alias: str) -> dict[str, Any] | None:
+    return next((version for version in versions if alias in version["aliases"]), None)

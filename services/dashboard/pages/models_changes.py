@@ -1,0 +1,102 @@
+"""What changed between two versions: metrics, data, parameters, software."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from services.core.usecases.contract import UseCase
+from services.dashboard.pages.models_words import gain, metric_title, metric_value, target_title
+from services.dashboard.session import Session
+from services.dashboard.tables import table
+
+_SLICE = re.compile(r"(?P<target>.+)\.(?P<slice>train|calibrate|test)\.(?P<what>rows|from|to)")
+
+
+@dataclass(frozen=True, slots=True)
+class MetricChange:
+    target: str
+    metric: str
+    old: float | None
+    new: float | None
+
+    @property
+    def gain(self) -> float | None:
+        """None where one of the two has not got it."""
+        return None if self.old is None or self.new is None else gain(self.metric, self.new, self.old)
+
+
+def metric_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[MetricChange]:
+    """Every metric of either version, in the newer one's order."""
+    found: list[MetricChange] = []
+    for target in dict.fromkeys([*new["metrics"], *old["metrics"]]):
+        before, after = old["metrics"].get(target, {}), new["metrics"].get(target, {})
+        names = dict.fromkeys([*after, *before])
+        found += [MetricChange(target, metric, before.get(metric), after.get(metric)) for metric in names]
+    return found
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Name, old and new text of all that is not the same."""
+    names = sorted(set(old) | set(new))
+    pairs = [(name, str(old.get(name, "–")), str(new.get(name, "–"))) for name in names]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def show_changes(session: Session, use_case: UseCase, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    words = session.words
+    numbers = [old["version"]["number"], new["version"]["number"]]
+    columns = [words("models.version_n", number=number) for number in numbers]
+    st.subheader(words("models.changed_metrics"))
+    rows = [
+        [
+            target_title(session, use_case, change.target),
+            metric_title(session, change.metric),
+            metric_value(session, use_case, change.target, change.metric, change.old),
+            metric_value(session, use_case, change.target, change.metric, change.new),
+            _said(session, use_case, change),
+        ]
+        for change in metric_changes(old, new)
+    ]
+    heads = [words("models.target"), words("models.metric"), *columns, words("models.change")]
+    table(words("models.changed_metrics"), heads, rows, numbers=(2, 3))
+    for part in ("data", "parameters", "versions"):
+        st.subheader(words(f"models.changed_{part}"))
+        changed = differences(old[part], new[part])
+        if part == "data":
+            changed = [_named(session, use_case, *line) for line in changed]
+        if changed:
+            table(words(f"models.changed_{part}"), [words("models.what"), *columns], [list(line) for line in changed])
+        else:
+            st.write(words("models.unchanged"))
+
+
+def _said(session: Session, use_case: UseCase, change: MetricChange) -> str:
+    by = change.gain
+    if by is None:
+        return "–"
+    if abs(by) < 1e-9:
+        return session.words("models.same")
+    shown = metric_value(session, use_case, change.target, change.metric, abs(by))
+    return session.words("models.better_by" if by > 0 else "models.worse_by", by=shown)
+
+
+def _named(session: Session, use_case: UseCase, name: str, old: str, new: str) -> tuple[str, str, str]:
+    """A slice's rows or span in words; whatever else the manifest holds keeps its name, and a hash its first digits."""
+    found = _SLICE.fullmatch(name)
+    if found is None:
+        return name, old[:24], new[:24]
+    title = target_title(session, use_case, found["target"])
+    piece = session.words(f"models.slice_{found['slice']}")
+    said = session.words(f"models.slice_{found['what']}", target=title, slice=piece)
+
+    def shown(text: str) -> str:
+        if found["what"] == "rows":
+            return session.formats.number(float(text)) if text.isdigit() else text
+        return text if text in {"–", ""} else session.formats.moment(text)
+
+    return said, shown(old), shown(new)

@@ -1,0 +1,235 @@
+"""One version, section by section: the gate's decision, metrics, plots, model card. A section fetches only its own."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from services.core.usecases.contract import UseCase
+from services.dashboard.client import NotThereError, Service
+from services.dashboard.pages.models_changes import show_changes
+from services.dashboard.pages.models_words import metric_title, metric_value, target_title
+from services.dashboard.session import Session
+from services.dashboard.states import Tone, empty, guarded, loading, notice
+from services.dashboard.tables import table
+
+SECTIONS = ("decision", "metrics", "plots", "card", "changes")
+TONES: dict[str, Tone] = {"passed": "good", "refused": "bad", "unchanged": "info"}
+
+
+def show_version(session: Session, use_case: UseCase, number: int, others: Sequence[int], *, against: int) -> None:
+    """``others``: numbers that it can be compared with; ``against`` is chosen first."""
+    words = session.words
+    section = st.segmented_control(
+        words("models.section"),
+        SECTIONS,
+        default=SECTIONS[0],
+        format_func=lambda name: words(f"models.{name}"),
+        key="models-section",
+        required=True,
+    )
+    with guarded(words, key="version"):
+        if section == "card":
+            _card(session, use_case, number)
+            return
+        with loading(words):
+            found = details(session, use_case, number)
+        if section == "decision":
+            _decision(session, use_case, found)
+        elif section == "metrics":
+            _metrics(session, use_case, found)
+        elif section == "plots":
+            _plots(session, use_case, number, found["plots"])
+        else:
+            _changes(session, use_case, found, others, against)
+
+
+def details(session: Session, use_case: UseCase, number: int) -> dict[str, Any]:
+    path = f"/admin/models/{use_case.name}/versions/{number}"
+    found: dict[str, Any] = session.remembered(path, 60, lambda: session.client.get(Service.GATEWAY, path))
+    return found
+
+
+# --- the gate ---------------------------------------------------------------------------------------
+
+
+def _decision(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> None:
+    words, gate, tags = session.words, found["gate"], found["version"]["tags"]
+    outcome = (gate or {}).get("outcome") or tags.get("gate") or "none"
+    points = []
+    if gate and gate.get("deciding"):
+        points = _deciding(session, use_case, gate)
+    notice(TONES.get(outcome, "info"), words.known(f"models.decided_{outcome}", outcome), "", points)
+    checks = (gate or {}).get("checks") or []
+    if checks:
+        st.subheader(words("models.guards"))
+        columns = ("guard", "metric", "old", "new", "allowed", "outcome")
+        rows = [_check(session, use_case, check) for check in checks]
+        table(words("models.guards"), [words(f"models.{name}") for name in columns], rows, numbers=(2, 3, 4))
+    if gate and gate.get("latency_ms"):
+        latency = session.formats.quantity(gate["latency_ms"], "ms", 2)
+        size = session.formats.bytes(gate["bundle_mb"] * 1e6)
+        st.caption(words("models.weight", latency=latency, size=size))
+    reasons = (gate or {}).get("reasons") or ([tags["gate_reasons"]] if tags.get("gate_reasons") else [])
+    if reasons:
+        with st.expander(words("models.own_words")):
+            for reason in reasons:
+                st.text(reason)
+
+
+def _deciding(session: Session, use_case: UseCase, gate: Mapping[str, Any]) -> list[str]:
+    words, check = session.words, gate["deciding"]
+    measured, target, metric = check["measured"], check["name"], check["metric"]
+
+    def said(value: float | None) -> str:
+        return metric_value(session, use_case, target, metric, value)
+
+    other = words("models.the_baseline")
+    if gate.get("champion") is not None:
+        other = words("models.the_version", number=gate["champion"])
+    title = f"{target_title(session, use_case, target)}, {metric_title(session, metric)}"
+    lines = [
+        words(
+            "models.decided_on",
+            what=title,
+            new=said(measured["new"]),
+            old=said(measured["old"]),
+            other=other,
+            rows=session.formats.number(check["rows"]),
+        )
+    ]
+    if measured["gain"] is not None and measured["bound"] is not None:
+        key = "models.gained" if measured["gain"] > 0 else "models.lost"
+        lines.append(words(key, gain=said(abs(measured["gain"])), bound=said(measured["bound"])))
+    return lines
+
+
+def _check(session: Session, use_case: UseCase, check: Mapping[str, Any]) -> list[str]:
+    name, metric, measured = check["name"], check["metric"], check["measured"]
+    target, _, group = name.partition(", ")
+    title = target_title(session, use_case, target) + (f", {group}" if group else "")
+    exceeded = measured["gain"] is not None and check["limit"] is not None and measured["gain"] < -check["limit"]
+
+    def said(value: float | None) -> str:
+        return metric_value(session, use_case, target, metric, value)
+
+    verdict = session.words("models.exceeded" if exceeded else "models.kept")
+    limit = said(check["limit"])
+    return [title, metric_title(session, metric), said(measured["old"]), said(measured["new"]), limit, verdict]
+
+
+# --- metrics ----------------------------------------------------------------------------------------
+
+
+def _metrics(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> None:
+    words = session.words
+    if not found["metrics"]:
+        empty(words("models.no_metrics"))
+        return
+    rows = [
+        [
+            target_title(session, use_case, target),
+            metric_title(session, metric),
+            metric_value(session, use_case, target, metric, value),
+            metric_value(session, use_case, target, metric, found["baseline"].get(target, {}).get(metric)),
+        ]
+        for target, values in found["metrics"].items()
+        for metric, value in values.items()
+    ]
+    columns = ("target", "metric", "model", "baseline")
+    table(words("models.metrics"), [words(f"models.{name}") for name in columns], rows, numbers=(2, 3))
+    if found["rows"]:
+        st.caption(words("models.on_rows", rows=session.formats.number(found["rows"])))
+    if found["omitted"]:
+        st.caption(words("models.omitted", what="; ".join(found["omitted"])))
+    _groups(session, use_case, found["subgroups"])
+
+
+def _groups(session: Session, use_case: UseCase, subgroups: Mapping[str, Any]) -> None:
+    """The deciding metric of each target in each group of one column."""
+    words = session.words
+    titles = {item.column: words.of(item.title) for item in use_case.subgroups if subgroups.get(item.column)}
+    if not titles:
+        return
+    st.subheader(words("models.groups"))
+    column = st.selectbox(words("models.groups_by"), list(titles), format_func=titles.__getitem__, key="models-groups")
+    heads = [words("models.group"), words("models.rows")]
+    heads += [f"{words.of(t.title)}, {metric_title(session, t.metric)}" for t in use_case.targets]
+    rows = []
+    for group, values in subgroups[column].items():
+        counts = [values[t.name].get("rows", 0) for t in use_case.targets if t.name in values]
+        line = [group, session.formats.number(max(counts, default=0))]
+        for target in use_case.targets:
+            value = values.get(target.name, {}).get(target.metric)
+            line.append(metric_value(session, use_case, target.name, target.metric, value))
+        rows.append(line)
+    table(titles[column], heads, rows, numbers=range(1, len(heads)))
+
+
+# --- plots, card, changes ---------------------------------------------------------------------------
+
+
+def _plots(session: Session, use_case: UseCase, number: int, names: Sequence[str]) -> None:
+    words = session.words
+    if not names:
+        empty(words("models.no_plots"))
+        return
+    if session.language != "en":
+        st.caption(words("models.plots_english"))
+    for name in sorted(names, key=lambda item: item == "importance.png"):
+        target, _, kind = name.removesuffix(".png").partition("-")
+        title = words.known(f"models.plot_{kind or target}", kind or target)
+        if kind:
+            title = f"{target_title(session, use_case, target)}: {title}"
+        path = f"/admin/models/{use_case.name}/versions/{number}/plots/{name}"
+        with guarded(words, key=f"plot-{name}"), loading(words):
+            data = base64.b64encode(_picture(session, path)).decode("ascii")
+            st.html(
+                f"<figure class='v-card'><figcaption><strong>{escape(title)}</strong></figcaption>"
+                f"<img src='data:image/png;base64,{data}' alt='{escape(title, quote=True)}' style='max-width:100%'>"
+                "</figure>"
+            )
+
+
+def _picture(session: Session, path: str) -> bytes:
+    found: bytes = session.remembered(path, 600, lambda: session.client.ask("GET", Service.GATEWAY, path).content)
+    return found
+
+
+def _card(session: Session, use_case: UseCase, number: int) -> None:
+    words, path = session.words, f"/admin/models/{use_case.name}/versions/{number}/card"
+    try:
+        with loading(words):
+            text: str = session.remembered(path, 600, lambda: session.client.ask("GET", Service.GATEWAY, path).text)
+    except NotThereError:
+        empty(words("models.no_card"))
+        return
+    if session.language != "en":
+        st.caption(words("models.card_english"))
+    with st.container(border=True):
+        # The page has its own first heading; the card's begin two below it.
+        lines = [f"##{line}" if line.startswith("#") else line for line in text.splitlines()]
+        st.markdown("\n".join(lines))
+
+
+def _changes(
+    session: Session, use_case: UseCase, found: Mapping[str, Any], others: Sequence[int], against: int
+) -> None:
+    words = session.words
+    if not others:
+        empty(words("models.alone"))
+        return
+    other = st.selectbox(
+        words("models.compare_with"),
+        others,
+        index=others.index(against) if against in others else 0,
+        format_func=lambda number: words("models.version_n", number=number),
+        key=f"models-against-{found['version']['number']}",
+    )
+    with loading(words):
+        old = details(session, use_case, other)
+    show_changes(session, use_case, old, found)
