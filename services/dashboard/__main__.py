@@ -3,6 +3,7 @@ that it is started in changes them."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,14 @@ def options(chosen: DashboardSettings) -> dict[str, Any]:
         "client_toolbarMode": "minimal",
         "client_showErrorDetails": "none",
         "client_showErrorLinks": "false",
-        "logger_level": chosen.log_level.lower(),
+        "logger_level": "warning",
         **{f"theme_{name}": value for name, value in THEME.items()},
     }
 
 
 def main() -> int:
     configure_logs("dashboard")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request of every page
     chosen = settings()
     log = structlog.get_logger()
     if chosen.service_token is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 import structlog
@@ -24,7 +25,7 @@ def run() -> None:
     words = Words(sessions.language())
     st.set_page_config(
         page_title=words("shell.product"),
-        page_icon=":material/emergency:",
+        page_icon=str(Path(__file__).parent / "icon.png"),
         layout="wide",
         initial_sidebar_state="auto",
         menu_items={"Get help": None, "Report a bug": None, "About": None},

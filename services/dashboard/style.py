@@ -24,6 +24,7 @@ THEME: dict[str, Any] = {
     "baseFontSize": 18,
     "borderColor": LINE,
     "showWidgetBorder": True,
+    "headingFontSizes": ["1.9rem", "1.4rem", "1.15rem", "1rem", "1rem", "1rem"],
 }
 
 _CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
