@@ -5,14 +5,26 @@ from __future__ import annotations
 from typing import Literal
 
 from services.core.usecases.contract import Text
-from services.dashboard.words import administration, board, call, data, drift, explore, models, portal, shell, terms
+from services.dashboard.words import (
+    administration,
+    asking,
+    board,
+    call,
+    data,
+    drift,
+    explore,
+    models,
+    portal,
+    shell,
+    terms,
+)
 
 Language = Literal["en", "fr"]
 LANGUAGES: dict[Language, str] = {"en": "English", "fr": "Français"}
 
 ALL: dict[str, Text] = {
     f"{module.__name__.rpartition('.')[2]}.{key}": text
-    for module in (shell, terms, call, board, models, data, drift, explore, administration, portal)
+    for module in (shell, terms, asking, call, board, models, data, drift, explore, administration, portal)
     for key, text in module.WORDS.items()
 }
 
