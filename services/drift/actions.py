@@ -1,0 +1,169 @@
+"""What a verdict leads to: a retraining or a rollback, asked for at the gateway, which has them done and audited."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import httpx
+import structlog
+from sqlalchemy import Engine
+
+from services.core.access import freeze
+from services.core.errors import VigieError
+from services.core.monitoring.tables import MonitoringRun
+from services.core.settings import Settings
+from services.core.usecases.contract import Text
+from services.drift import history
+
+log = structlog.get_logger(__name__)
+_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    kind: str
+    text: Text
+    run_id: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        made = {"kind": self.kind, "en": self.text.en, "fr": self.text.fr}
+        return made | ({} if self.run_id is None else {"run_id": self.run_id})
+
+
+NOTHING = Action(history.NONE, Text("Nothing was done.", "Rien n'a été fait."))
+
+
+class Desk(Protocol):
+    """Where actions are asked for."""
+
+    def retrain(self, use_case: str, run_id: str, reason: str) -> str: ...
+
+    def roll_back(self, use_case: str, version: int, reason: str) -> str: ...
+
+
+class GatewayDesk:
+    """The gateway's internal routes; it starts the retraining in Airflow where there is one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url, self._token = settings.gateway_url, settings.service_token
+
+    def retrain(self, use_case: str, run_id: str, reason: str) -> str:
+        """The id of what was started.
+
+        Raises:
+            VigieError: the gateway refused or does not answer.
+        """
+        return self._ask("/internal/retrainings", {"use_case": use_case, "monitoring_run": run_id, "reason": reason})
+
+    def roll_back(self, use_case: str, version: int, reason: str) -> str:
+        return self._ask("/internal/rollbacks", {"use_case": use_case, "version": version, "reason": reason})
+
+    def _ask(self, path: str, body: Mapping[str, Any]) -> str:
+        if self._url is None or self._token is None:
+            raise VigieError(
+                "There is no gateway to ask.", expected="VIGIE_GATEWAY_URL and VIGIE_SERVICE_TOKEN", action="Set them."
+            )
+        headers = {"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": "drift"}
+        try:
+            answer = httpx.post(
+                self._url.rstrip("/") + path, json=dict(body), headers=headers, timeout=_SECONDS, trust_env=False
+            )
+        except httpx.HTTPError as error:
+            raise VigieError(f"The gateway does not answer ({type(error).__name__}).") from None
+        if not answer.is_success:
+            raise VigieError(f"The gateway refused with status {answer.status_code}: {answer.text[:300]}")
+        return str(answer.json()["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    cooldown_hours: float
+    daily: int
+    outcomes: int
+
+
+def retraining(
+    engine: Engine, desk: Desk, run: MonitoringRun, *, reasons: str, learnable: int, limits: Limits
+) -> Action:
+    """Start one, unless a limit, a freeze or a lack of outcomes stands against it. ``learnable``: outcomes since the
+    change. Cooldown is counted in the calls' own time, the daily limit in the machine's."""
+    kept = _kept_back(engine, run, learnable, limits)
+    if kept is not None:
+        return Action(history.NONE, kept)
+    try:
+        started = desk.retrain(run.use_case, run.id, reasons)
+    except VigieError as error:
+        log.warning("retraining not started", use_case=run.use_case, reason=str(error).splitlines()[0])
+        problem = error.problem
+        return Action(
+            history.NONE,
+            Text(
+                f"A retraining is called for and could not be started: {problem}",
+                f"Un réentraînement s'impose et n'a pas pu être lancé : {problem}",
+            ),
+        )
+    return Action(
+        history.RETRAINING,
+        Text(
+            f"A retraining was started, with {learnable} outcomes since the change among its rows; the gate decides.",
+            f"Un réentraînement a été lancé, avec {learnable} retours depuis le changement ; le contrôle décide.",
+        ),
+        started,
+    )
+
+
+def rollback(desk: Desk, use_case: str, version: int, old: int, told: Text) -> Action:
+    """Go back from ``version`` to the one before it."""
+    try:
+        started = desk.roll_back(use_case, version, told.en)
+    except VigieError as error:
+        log.error("rollback failed", use_case=use_case, version=version, reason=str(error).splitlines()[0])
+        return Action(
+            history.NONE,
+            Text(
+                f"Version {version} should be rolled back, and that failed: {error.problem}",
+                f"La version {version} devrait être retirée, et cela a échoué : {error.problem}",
+            ),
+        )
+    return Action(
+        history.ROLLBACK,
+        Text(
+            f"Version {version} was rolled back to version {old}. {told.en}",
+            f"Retour de la version {version} à la version {old}. {told.fr}",
+        ),
+        started,
+    )
+
+
+def _kept_back(engine: Engine, run: MonitoringRun, learnable: int, limits: Limits) -> Text | None:
+    """Why there is no retraining now."""
+    frozen = freeze.frozen(engine)
+    if frozen is not None:
+        return Text(
+            f"No retraining: promotions are frozen by {frozen.by} ({frozen.reason}).",
+            f"Pas de réentraînement : les promotions sont gelées par {frozen.by} ({frozen.reason}).",
+        )
+    if learnable < limits.outcomes:
+        return Text(
+            f"No retraining yet: {learnable} outcomes since the change are too few to learn from; "
+            f"{limits.outcomes} are needed.",
+            f"Pas encore de réentraînement : {learnable} retours depuis le changement ne suffisent pas ; il en faut "
+            f"{limits.outcomes}.",
+        )
+    last = history.last_retraining(engine, run.use_case)
+    if last is not None and last.window_to is not None and run.window_to is not None:
+        hours = (run.window_to - last.window_to).total_seconds() / 3_600
+        if 0 <= hours < limits.cooldown_hours:
+            return Text(
+                f"No retraining: the last one was started {hours:.0f} h ago, {limits.cooldown_hours:g} h have to pass.",
+                f"Pas de réentraînement : le dernier a été lancé il y a {hours:.0f} h, il faut attendre "
+                f"{limits.cooldown_hours:g} h.",
+            )
+    if history.retrainings_today(engine, run.use_case) >= limits.daily:
+        return Text(
+            f"No retraining: {limits.daily} were started within 24 hours, which is the limit.",
+            f"Pas de réentraînement : {limits.daily} ont été lancés en 24 heures, c'est la limite.",
+        )
+    return None

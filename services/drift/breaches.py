@@ -1,0 +1,187 @@
+"""Where the live error is beyond its limit: over all calls, and in which of their groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from services.core.params import Monitoring
+from services.drift.measures import holm
+from services.drift.segments import Segment, speaking
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+SHRINK = 20.0
+"""So many rows' worth of the overall reference go into each segment's own: a few frozen rows are no limit."""
+MOST_NAMED = 5
+_FEW_DAYS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One target's losses on live calls with an outcome, and on the frozen test rows of the version that answered.
+    ``scale`` is what the frozen losses are multiplied by where the model has learned from those rows."""
+
+    target: str
+    loss: Floats
+    day: NDArray[np.int64]
+    seconds: Floats
+    """The calls' own times, in which they are ordered."""
+    groups: Mapping[str, NDArray[Any]]
+    reference_loss: Floats
+    reference_groups: Mapping[str, NDArray[Any]]
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """``segment`` None stands for all calls."""
+
+    target: str
+    segment: Segment | None
+    value: float
+    reference: float
+    count: int
+    chance: float
+    since: float | None = None
+    """Seconds since 1970 from which on the calls err more, by their own time."""
+    share: float = 1.0
+    """Of the target's judged calls."""
+
+    @property
+    def rise(self) -> float:
+        return self.value / self.reference - 1
+
+
+@dataclass
+class Findings:
+    overall: list[Breach] = field(default_factory=list)
+    segments: list[Breach] = field(default_factory=list)
+    localised: bool = True
+    """Whether the segments explain the overall error: without their calls it is within its limit."""
+
+    @property
+    def breached(self) -> bool:
+        return bool(self.overall or self.segments)
+
+
+def find(judged: list[Judged], params: Monitoring) -> Findings:
+    """The breaches of all targets; segments by what they explain: after the most certain one its calls are put aside,
+    and what is still beyond its limit without them is named next."""
+    found = Findings()
+    for item in judged:
+        if len(item.loss) < params.minimum_outcomes:
+            continue
+        everything = np.ones(len(item.loss), dtype=np.bool_)
+        overall = _overall(item, everything, params)
+        left = everything.copy()
+        segments: list[Breach] = []
+        while len(segments) < MOST_NAMED and (worst := _worst(item, left, params)) is not None:
+            segments.append(worst)
+            assert worst.segment is not None
+            left &= item.groups[worst.segment.column] != worst.segment.value
+        if overall is not None:
+            found.overall.append(overall)
+            enough = left.sum() >= params.minimum_outcomes / 2
+            if not segments or not enough or _overall(item, left, params) is not None:
+                found.localised = False
+        found.segments += segments
+    found.segments.sort(key=lambda breach: breach.chance)
+    return found
+
+
+def since_when(loss: Floats, seconds: Floats, usual: float) -> float | None:
+    """From when on the losses lie above ``usual``: the best cut of the row into before and after, or None where they
+    do so from the beginning. Losses are capped, so that a single one is no turning point."""
+    order = np.argsort(seconds, kind="stable")
+    capped = np.minimum(loss[order], usual + 3 * max(float(np.median(np.abs(loss - usual))), usual * 0.5))
+    middle = (usual + capped[len(capped) // 2 :].mean()) / 2
+    # The largest fall of the sum of deviations ends where the higher level begins (Page's CUSUM, backwards).
+    tail = np.cumsum((capped - middle)[::-1])[::-1]
+    start = int(np.argmax(tail))
+    return None if start == 0 else float(seconds[order][start])
+
+
+def _overall(item: Judged, rows: Bools, params: Monitoring) -> Breach | None:
+    reference = float(item.reference_loss.mean()) * item.scale
+    error = float(item.reference_loss.std()) * item.scale / np.sqrt(len(item.reference_loss))
+    measured = _excess(item.loss[rows], item.day[rows], reference, error)
+    if measured is None:
+        return None
+    value, chance = measured
+    if value <= reference * (1 + params.error_limit) or chance >= params.significance:
+        return None
+    since = since_when(item.loss[rows], item.seconds[rows], reference)
+    return Breach(item.target, None, value, reference, int(rows.sum()), chance, since)
+
+
+def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
+    """The segment whose error is most surely beyond its limit among the calls that are left."""
+    overall = float(item.reference_loss.mean()) * item.scale
+    spread = float(item.reference_loss.std()) * item.scale
+    candidates: list[Breach] = []
+    chances: list[float] = []
+    for column, words in item.groups.items():
+        frozen = item.reference_groups.get(column)
+        for word in sorted(set(words[left].tolist())):
+            rows = left & (words == word)
+            if rows.sum() < params.segment_rows or not speaking(word) or rows.sum() > 0.9 * left.sum():
+                continue
+            own = item.reference_loss[frozen == word] * item.scale if frozen is not None else np.empty(0)
+            reference = float((own.sum() + SHRINK * overall) / (len(own) + SHRINK))
+            measured = _excess(item.loss[rows], item.day[rows], reference, spread / np.sqrt(len(own) + SHRINK))
+            if measured is None:
+                continue
+            value, chance = measured
+            chances.append(chance)
+            share = float(rows.sum() / len(item.loss))
+            candidates.append(
+                Breach(item.target, Segment(column, word), value, reference, int(rows.sum()), chance, share=share)
+            )
+    if not candidates:
+        return None
+    corrected = holm(np.array(chances))
+    limit = 1 + params.segment_limit
+    beyond = [
+        (chance, -breach.rise, number)
+        for number, (breach, chance) in enumerate(zip(candidates, corrected, strict=True))
+        if breach.value > breach.reference * limit and chance < params.significance
+    ]
+    if not beyond:
+        return None
+    number = min(beyond, key=lambda item_: (chances[item_[2]], item_[1]))[2]
+    chosen = candidates[number]
+    assert chosen.segment is not None
+    rows = left & (item.groups[chosen.segment.column] == chosen.segment.value)
+    since = since_when(item.loss[rows], item.seconds[rows], chosen.reference)
+    return Breach(
+        chosen.target, chosen.segment, chosen.value, chosen.reference, chosen.count, float(corrected[number]), since,
+        chosen.share,
+    )  # fmt: skip
+
+
+def _excess(loss: Floats, day: NDArray[np.int64], reference: float, error: float) -> tuple[float, float] | None:
+    """The mean loss, and the chance of one as far above the reference if nothing had changed. Days are clusters
+    where there are some: calls of one storm err together."""
+    count = len(loss)
+    if count < 2 or reference <= 0:
+        return None
+    value = float(loss.mean())
+    own = float(loss.std(ddof=1)) / np.sqrt(count)
+    _, code = np.unique(day, return_inverse=True)
+    days = int(code.max()) + 1
+    degrees = count - 1
+    if days >= _FEW_DAYS:
+        sums = np.bincount(code, weights=loss - value)
+        clustered = float(np.sqrt((sums**2).sum() * days / (days - 1)) / count)
+        if clustered > own:
+            own, degrees = clustered, days - 1
+    total = float(np.hypot(own, error))
+    if total == 0:
+        return value, 1.0
+    return value, float(stats.t.sf((value - reference) / total, max(degrees, 4)))

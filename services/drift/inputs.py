@@ -1,0 +1,186 @@
+"""Data drift: each column of the window against the reference sample, by a measure that fits its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from services.core.params import Monitoring
+from services.drift.measures import Distance, effective_size, holm, numbers_apart, shares_apart, words_apart
+from services.drift.seasons import blocks, weights
+
+Floats = NDArray[np.float64]
+Kind = Literal["number", "words"]
+NATURAL = 1.25
+"""A distance counts from this many times the largest one among unchanged stretches of the reference."""
+_FEW = 30
+"""Values that a column needs on both sides to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Reference and current values: floats with NaN, or words with "" for missing."""
+
+    name: str
+    kind: Kind
+    reference: NDArray[Any]
+    current: NDArray[Any]
+    importance: float = 0.0
+    """The column's share of the model's gain; 0 of outputs and of what is only watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnDrift:
+    name: str
+    kind: str
+    measure: str
+    value: float
+    threshold: float
+    chance: float
+    drifted: bool
+    missing_reference: float
+    missing_current: float
+    unseen: float
+    """Share of calls with a word that the reference does not have."""
+    code: str
+    """Why it has drifted: ``shifted``, ``missing`` or ``unseen``."""
+    importance: float
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "measure": self.measure,
+            "value": round(self.value, 4),
+            "threshold": round(self.threshold, 4),
+            "drifted": self.drifted,
+            "missing_reference": round(self.missing_reference, 4),
+            "missing_current": round(self.missing_current, 4),
+            "unseen": round(self.unseen, 4),
+        }
+
+
+def compare(
+    columns: list[Column],
+    reference_times: pd.Series | None,
+    current_times: pd.Series,
+    params: Monitoring,
+    zone: str,
+) -> tuple[list[ColumnDrift], bool]:
+    """Each column's drift, and whether the reference has rows of the window's season. Columns that hold nothing on
+    both sides are left out."""
+    if reference_times is None:
+        weight, season = np.ones(len(columns[0].reference) if columns else 0), True
+        stretches: list[NDArray[np.bool_]] = []
+    else:
+        weight, season = weights(reference_times, current_times, zone)
+        stretches = blocks(reference_times, params.window_days)
+    found = [made for column in columns if (made := _one(column, weight, stretches, params)) is not None]
+    if not found:
+        return [], season
+    corrected = holm(np.array([drift.chance for drift in found]))
+    return [
+        replace(drift, drifted=bool(drift.code) and chance < params.significance, chance=float(chance))
+        for drift, chance in zip(found, corrected, strict=True)
+    ], season
+
+
+def drifted_share(columns: list[ColumnDrift]) -> float:
+    """Share of the model's importance that lies on drifted inputs; of all columns where none has any."""
+    total = sum(column.importance for column in columns)
+    if total > 0:
+        return sum(column.importance for column in columns if column.drifted) / total
+    return sum(column.drifted for column in columns) / len(columns) if columns else 0.0
+
+
+def _one(column: Column, weight: Floats, stretches: list[NDArray[np.bool_]], params: Monitoring) -> ColumnDrift | None:
+    here, there = _known(column.kind, column.reference), _known(column.kind, column.current)
+    if not here.any() and not there.any():
+        return None
+    missing = (float(np.average(~here, weights=weight)), float((~there).mean()))
+    chances = [shares_apart(missing[0], missing[1], effective_size(weight), len(there))]
+    code = "missing" if abs(missing[1] - missing[0]) >= params.missing_difference else ""
+    distance, threshold, unseen = Distance("", 0.0, 1.0), _threshold(column.kind, params), 0.0
+    if here.sum() >= _FEW and there.sum() >= _FEW and weight[here].sum() > 0:
+        apart = numbers_apart if column.kind == "number" else words_apart
+        distance = apart(column.reference[here], column.current[there], weight[here])
+        usual = [
+            apart(column.reference[here & ~block], column.reference[here & block], np.ones(int((here & ~block).sum())))
+            for block in stretches
+            if (here & block).sum() >= _FEW and (here & ~block).sum() >= _FEW
+        ]
+        threshold = max([threshold, *(NATURAL * item.value for item in usual)])
+        if distance.value >= threshold:
+            code, chances = "shifted", [distance.chance]
+        if column.kind == "words":
+            unseen, usually = _unseen(column.reference[here], column.current[there])
+            if unseen - usually >= params.unseen_share:
+                code = "unseen"
+                chances = [shares_apart(usually, unseen, effective_size(weight) / 2, int(there.sum()))]
+    measure = distance.measure or ("wasserstein" if column.kind == "number" else "jensenshannon")
+    return ColumnDrift(
+        name=column.name,
+        kind=column.kind,
+        measure=measure,
+        value=distance.value,
+        threshold=threshold,
+        chance=min(chances),
+        drifted=False,
+        missing_reference=missing[0],
+        missing_current=missing[1],
+        unseen=unseen,
+        code=code,
+        importance=column.importance,
+    )
+
+
+def _threshold(kind: Kind, params: Monitoring) -> float:
+    return params.number_distance if kind == "number" else params.word_distance
+
+
+def _known(kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
+    return ~np.isnan(values.astype(np.float64)) if kind == "number" else np.asarray(values != "", dtype=np.bool_)
+
+
+def _unseen(reference: NDArray[Any], current: NDArray[Any]) -> tuple[float, float]:
+    """Share of current words that the reference lacks; and how many the reference's halves lack of each other, as
+    a sample never has all words."""
+    known = set(reference.tolist())
+    odd, even = set(reference[1::2].tolist()), reference[::2]
+    usually = float(np.mean([word not in odd for word in even.tolist()])) if len(even) else 0.0
+    return float(np.mean([word not in known for word in current.tolist()])), usually
+
+
+def columns_of(
+    kinds: Mapping[str, str], reference: pd.DataFrame, current: pd.DataFrame, importance: Mapping[str, float]
+) -> list[Column]:
+    """The request's fields but times and images, as columns to compare."""
+    made = []
+    for name, kind in kinds.items():
+        if kind in {"time", "date", "image"} or name not in reference or name not in current:
+            continue
+        shape: Kind = "words" if kind in {"category", "text", "flag"} else "number"
+        made.append(
+            Column(
+                name,
+                shape,
+                values_of(reference[name], shape),
+                values_of(current[name], shape),
+                importance.get(name, 0.0),
+            )
+        )
+    return made
+
+
+def values_of(series: pd.Series, shape: Kind) -> NDArray[Any]:
+    if shape == "number":
+        return np.asarray(pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
+    plain = series.astype(object)
+    return (
+        plain.where(series.notna(), "").map(lambda value: value if value == "" else str(value)).to_numpy(dtype=object)
+    )

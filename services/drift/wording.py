@@ -1,0 +1,165 @@
+"""Reasons and actions in plain words, in both languages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from services.core.usecases.contract import Quantity, Target, Text, UseCase
+from services.drift.breaches import Breach
+from services.drift.inputs import ColumnDrift
+from services.drift.losses import loss_name
+from services.drift.segments import CENTRE, HOUR, Segment
+
+OUTPUT, WATCHED = "prediction.", "watched."
+_METRICS = {
+    "mae": Text("mean error", "erreur moyenne"),
+    "brier": Text("Brier score", "score de Brier"),
+    "log_loss": Text("log loss", "perte logarithmique"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    code: str
+    text: Text
+    column: str | None = None
+    area: str | None = None
+    value: float | None = None
+    since: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        made: dict[str, Any] = {"code": self.code, "en": self.text.en, "fr": self.text.fr}
+        if self.column is not None:
+            made["column"] = self.column
+        if self.area is not None:
+            made["area"] = self.area
+        if self.value is not None:
+            made["value"] = round(self.value, 4)
+        if self.since is not None:
+            made["since"] = self.since.isoformat(timespec="seconds")
+        return made
+
+
+def title_of(use_case: UseCase, column: str) -> Text:
+    """What people call a column."""
+    if column.startswith(OUTPUT):
+        target = use_case.target(column.removeprefix(OUTPUT))
+        return Text(f"the answer '{target.title.en}'", f"la réponse « {target.title.fr} »")
+    watched = getattr(use_case, "watched", {}).get(column.removeprefix(WATCHED))
+    if watched is not None:
+        return Text(watched.en, watched.fr)
+    for subgroup in use_case.subgroups:
+        if subgroup.column == column:
+            return subgroup.title
+    info = use_case.request.model_fields.get(column)
+    if info is not None:
+        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        return Text(info.title or column, str(extra.get("x-title-fr") or info.title or column))
+    known = {CENTRE: Text("Centre", "Centre"), HOUR: Text("Hour", "Heure"), "station": Text("Station", "Caserne")}
+    return known.get(column, Text(column.replace("_", " "), column.replace("_", " ")))
+
+
+def error_reason(use_case: UseCase, breach: Breach, *, lasting: bool) -> Reason:
+    target = use_case.target(breach.target)
+    name, metric = target.title, _METRICS[loss_name(target)]
+    since = None if breach.since is None else datetime.fromtimestamp(breach.since, UTC)
+    value, reference = _amount(target, breach.value), _amount(target, breach.reference)
+    when_en = f"since {since:%Y-%m-%d %H:%M} UTC" if since else "during the whole window"
+    when_fr = f"depuis le {since:%d/%m/%Y à %H:%M} UTC" if since else "sur toute la fenêtre"
+    still_en, still_fr = ("", "") if lasting else ("; not for long enough yet", " ; pas encore assez longtemps")
+    if breach.segment is None:
+        where_en, where_fr = "All calls", "Tous les appels"
+    else:
+        title = title_of(use_case, breach.segment.column)
+        where_en = f"{title.en} {breach.segment.value}"
+        where_fr = f"{title.fr} {breach.segment.value}"
+    return Reason(
+        "error_overall" if breach.segment is None else "error_segment",
+        Text(
+            f"{where_en}: the {metric.en} of '{name.en}' is {value} instead of {reference} "
+            f"({breach.rise:+.0%}) on {breach.count} calls, {when_en}{still_en}.",
+            f"{where_fr} : {metric.fr} de « {name.fr} » : {value} au lieu de {reference} "
+            f"({breach.rise:+.0%}) sur {breach.count} appels, {when_fr}{still_fr}.",
+        ),
+        column=None if breach.segment is None else breach.segment.column,
+        area=_area(breach.segment),
+        value=breach.rise,
+        since=since,
+    )
+
+
+def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None, effect: Text) -> Reason:
+    title = title_of(use_case, drift.name)
+    when_en = f" since {since:%Y-%m-%d}" if since else ""
+    when_fr = f" depuis le {since:%d/%m/%Y}" if since else ""
+    if drift.code == "missing":
+        said = Text(
+            f"{title.en} is missing in {drift.missing_current:.0%} of the calls{when_en}, usually in "
+            f"{drift.missing_reference:.0%}.",
+            f"{title.fr} manque dans {drift.missing_current:.0%} des appels{when_fr}, d'ordinaire dans "
+            f"{drift.missing_reference:.0%}.",
+        )
+    elif drift.code == "unseen":
+        said = Text(
+            f"{title.en}: {drift.unseen:.0%} of the calls{when_en} have a value that the model never saw.",
+            f"{title.fr} : {drift.unseen:.0%} des appels{when_fr} portent une valeur que le modèle n'a jamais vue.",
+        )
+    else:
+        said = Text(
+            f"{title.en} is distributed otherwise than in training{when_en} (distance {drift.value:.2f}, "
+            f"{drift.threshold:.2f} is usual at most).",
+            f"{title.fr} n'est plus réparti comme à l'apprentissage{when_fr} (distance {drift.value:.2f}, au plus "
+            f"{drift.threshold:.2f} d'ordinaire).",
+        )
+    kind = "output" if drift.name.startswith(OUTPUT) else "input"
+    text = Text(f"{said.en} {effect.en}", f"{said.fr} {effect.fr}")
+    return Reason(f"{kind}_{drift.code}", text, column=drift.name, value=drift.value, since=since)
+
+
+def effect_on_error(judged: bool, breached: bool) -> Text:
+    """What drifted inputs do to the error, as far as outcomes say."""
+    if not judged:
+        return Text(
+            "Too few outcomes are known to say what it does to the error.",
+            "Trop peu de retours sont connus pour en dire l'effet sur l'erreur.",
+        )
+    if breached:
+        return Text("The error has grown at the same time.", "L'erreur a augmenté en même temps.")
+    return Text("The error is within its limits.", "L'erreur reste dans ses limites.")
+
+
+def volume_reason(recent: float, usual: float) -> Reason:
+    return Reason(
+        "volume",
+        Text(
+            f"{recent:.0f} calls came in the last 24 hours, usually {usual:.0f} a day.",
+            f"{recent:.0f} appels ces dernières 24 heures, d'ordinaire {usual:.0f} par jour.",
+        ),
+        value=recent / usual if usual else None,
+    )
+
+
+def estimate_reason(use_case: UseCase, target: str, value: float, reference: float) -> Reason:
+    title, rise = use_case.target(target).title, value / reference - 1
+    return Reason(
+        "error_estimated",
+        Text(
+            f"'{title.en}': the answers are less sure than on the test rows; an error {rise:+.0%} is estimated, its "
+            "truth not yet known.",
+            f"« {title.fr} » : les réponses sont moins sûres que sur les données de test ; une erreur de {rise:+.0%} "
+            "est estimée, la vérité n'est pas encore connue.",
+        ),
+        value=rise,
+    )
+
+
+def _area(segment: Segment | None) -> str | None:
+    return segment.value if segment is not None and segment.is_place_or_kind else None
+
+
+def _amount(target: Target, value: float) -> str:
+    if isinstance(target.output, Quantity):
+        return f"{value:.3g} {target.output.unit}"
+    return f"{value:.3f}"
