@@ -1,7 +1,172 @@
-"""What the page Data says."""
+"""What the page says: data and retraining."""
 
 from __future__ import annotations
 
 from services.core.usecases.contract import Text
 
-WORDS: dict[str, Text] = {}
+WORDS: dict[str, Text] = {
+    "loading": Text("Asking what is there…", "Recherche de ce qui est là…"),
+    "silent": Text("{service} does not answer", "{service} ne répond pas"),
+    "silent_text": Text(
+        "What it knows is not shown. Its jobs wait until it is back.",
+        "Ce qu'il sait n'est pas affiché. Ses tâches attendent son retour.",
+    ),
+    "service_ingestion": Text("Ingestion", "L'ingestion"),
+    "service_preprocessing": Text("Preprocessing", "Le prétraitement"),
+    "service_training": Text("Training", "L'entraînement"),
+    "service_drift": Text("Monitoring of drift", "La surveillance de la dérive"),
+    "service_airflow": Text("Airflow", "Airflow"),
+    "none": Text("No data was ingested yet.", "Aucune donnée n'a encore été ingérée."),
+    "none_text": Text(
+        "Start an ingestion below: it fetches official files, or takes those in the drop folder.",
+        "Lancez une ingestion ci-dessous : elle récupère les fichiers officiels ou prend ceux du dossier de dépôt.",
+    ),
+    "there": Text("What is there", "Ce qui est là"),
+    "tables": Text("Tables", "Tables"),
+    "table": Text("Table", "Table"),
+    "rows": Text("Rows", "Lignes"),
+    "absent": Text("not there (optional)", "absente (facultative)"),
+    "absent_needed": Text("not there", "absente"),
+    "made": Text("Made {at} UTC from {files} files.", "Faites le {at} UTC à partir de {files} fichiers."),
+    "simulated": Text("These are simulated files", "Ces fichiers sont simulés"),
+    "simulated_text": Text(
+        "No official file could be had. A model made from them says so everywhere and never replaces a real one.",
+        "Aucun fichier officiel n'était disponible. Un modèle qui en est issu le dit partout et n'en remplace jamais "
+        "un vrai.",
+    ),
+    "examples": Text("{rows} training examples", "{rows} exemples d'apprentissage"),
+    "span": Text("from {first} to {last}", "du {first} au {last}"),
+    "origin_official": Text("{rows} from files", "{rows} issus de fichiers"),
+    "origin_outcome": Text("{rows} from reported outcomes", "{rows} issus de résultats signalés"),
+    "sources": Text("Sources", "Sources"),
+    "source": Text("Source", "Source"),
+    "last_success": Text("Last success", "Dernier succès"),
+    "brought": Text("Brought", "Apporté"),
+    "brought_text": Text("{new} new files, {known} known", "{new} nouveaux fichiers, {known} connus"),
+    "never": Text("never", "jamais"),
+    "no_sources": Text(
+        "No ingestion has succeeded through the platform yet.", "Aucune ingestion n'a encore réussi par la plateforme."
+    ),
+    "official_list": Text("What official sources offer", "Ce que proposent les sources officielles"),
+    "files": Text("Files, newest last", "Fichiers, le plus récent en dernier"),
+    "file": Text("File", "Fichier"),
+    "origin": Text("Origin", "Origine"),
+    "size": Text("Size", "Taille"),
+    "word_auto": Text(
+        "whatever is there: official, drop folder, simulator", "ce qui est là : officiel, dépôt, simulateur"
+    ),
+    "word_official": Text("official source", "source officielle"),
+    "word_simulator": Text("simulator", "simulateur"),
+    "word_simulated": Text("simulator", "simulateur"),
+    "word_folder": Text("a folder", "un dossier"),
+    "word_none": Text("the data that is there", "les données qui sont là"),
+    "quarantine": Text("Quarantine", "Quarantaine"),
+    "no_quarantine": Text("No row was refused.", "Aucune ligne n'a été refusée."),
+    "quarantined": Text("{rows} rows were refused and kept aside", "{rows} lignes ont été refusées et mises de côté"),
+    "quarantined_text": Text(
+        "Nothing is learned from them. Correct the file and ingest it again: a newer row replaces the older.",
+        "Rien n'en est appris. Corrigez le fichier et ingérez-le de nouveau : une ligne récente remplace l'ancienne.",
+    ),
+    "reason": Text("Reason", "Motif"),
+    "first_rows": Text("The first of them, as they stand in the file", "Les premières, telles que dans le fichier"),
+    "line": Text("Line", "Ligne"),
+    "row": Text("Row", "Contenu"),
+    "more_reasons": Text("and {count} more reasons", "et {count} autres motifs"),
+    "start": Text("Start", "Lancer"),
+    "what_to_start": Text("What to start", "Que lancer"),
+    "ingest": Text("Ingestion", "Ingestion"),
+    "retrain": Text("Retraining", "Réentraînement"),
+    "from": Text("From", "Depuis"),
+    "folder": Text("Folder on the server", "Dossier sur le serveur"),
+    "folder_help": Text(
+        "Below the drop folder of this use case, or another that the platform was told of.",
+        "Sous le dossier de dépôt de ce cas d'usage, ou un autre connu de la plateforme.",
+    ),
+    "fresh": Text("Forget the files that came before", "Oublier les fichiers déjà reçus"),
+    "force": Text("Judge the model even if it was judged before", "Juger le modèle même s'il l'a déjà été"),
+    "approval": Text("Who decides on the promotion", "Qui décide de la promotion"),
+    "approval_default": Text("as the platform is set", "selon le réglage de la plateforme"),
+    "approval_yes": Text("a person, after the gate", "une personne, après le contrôle"),
+    "approval_no": Text("the gate alone", "le contrôle seul"),
+    "start_ingest": Text("Start the ingestion", "Lancer l'ingestion"),
+    "start_ingest_title": Text("Start an ingestion of “{title}”?", "Lancer une ingestion de « {title} » ?"),
+    "start_ingest_text": Text(
+        "Files are fetched ({source}), checked and published; rows that are wrong go to quarantine. Calls go on "
+        "unchanged, and no model is trained.",
+        "Les fichiers sont récupérés ({source}), vérifiés et publiés ; les lignes fausses vont en quarantaine. Les "
+        "appels continuent sans changement et aucun modèle n'est entraîné.",
+    ),
+    "start_fresh": Text(
+        "What came before is forgotten: the tables are made of the new files alone.",
+        "Ce qui est venu avant est oublié : les tables ne viennent que des nouveaux fichiers.",
+    ),
+    "start_retrain": Text("Start the retraining", "Lancer le réentraînement"),
+    "start_retrain_title": Text("Start a retraining of “{title}”?", "Lancer un réentraînement de « {title} » ?"),
+    "start_retrain_text": Text(
+        "A model is trained on {source} and judged against the champion. This takes minutes to hours; calls go on "
+        "being answered.",
+        "Un modèle est entraîné sur {source} et jugé face à la championne. Cela prend de quelques minutes à quelques "
+        "heures ; les appels continuent de recevoir une réponse.",
+    ),
+    "start_retrain_gate": Text(
+        "If the gate passes it, it answers calls at once.", "Si le contrôle l'accepte, il répond aussitôt aux appels."
+    ),
+    "start_retrain_person": Text(
+        "If the gate passes it, it waits for a person's approval on the page Models.",
+        "Si le contrôle l'accepte, il attend l'accord d'une personne sur la page Modèles.",
+    ),
+    "start_retrain_default": Text(
+        "If the gate passes it, it answers calls at once, or waits for approval where the platform is set so.",
+        "Si le contrôle l'accepte, il répond aussitôt aux appels, ou attend un accord si la plateforme le demande.",
+    ),
+    "started": Text("Started. Its progress is below.", "Lancé. Sa progression est ci-dessous."),
+    "runs": Text("Runs", "Traitements"),
+    "no_runs": Text("Nothing was started yet.", "Rien n'a encore été lancé."),
+    "kind": Text("What", "Quoi"),
+    "state": Text("State", "État"),
+    "by": Text("By", "Par"),
+    "at": Text("Started (UTC)", "Lancé (UTC)"),
+    "took": Text("Took", "Durée"),
+    "in_airflow": Text("In Airflow", "Dans Airflow"),
+    "open": Text("open", "ouvrir"),
+    "state_queued": Text("waits", "en attente"),
+    "state_running": Text("runs", "en cours"),
+    "state_awaiting_approval": Text("waits for approval", "attend un accord"),
+    "state_succeeded": Text("succeeded", "réussi"),
+    "state_failed": Text("failed", "échoué"),
+    "state_rejected": Text("rejected", "rejeté"),
+    "state_cancelled": Text("cancelled", "annulé"),
+    "state_interrupted": Text("interrupted", "interrompu"),
+    "state_skipped": Text("not needed", "inutile"),
+    "state_waiting": Text("to come", "à venir"),
+    "steps": Text("The newest run, step by step", "Le dernier traitement, étape par étape"),
+    "jobs": Text("Jobs", "Tâches"),
+    "no_jobs": Text("No job has run yet.", "Aucune tâche n'a encore tourné."),
+    "job": Text("Job to look at", "Tâche à examiner"),
+    "job_line": Text("{step}, {at} UTC, {state}", "{step}, {at} UTC, {state}"),
+    "step": Text("Step", "Étape"),
+    "attempts": Text("Attempts", "Essais"),
+    "progress": Text("Progress", "Progression"),
+    "log": Text("End of its log", "Fin de son journal"),
+    "no_log": Text("It has said nothing yet.", "Rien pour l'instant."),
+    "updated": Text("Refreshed every {seconds} s while something runs.", "Actualisé toutes les {seconds} s en cours."),
+    "failed_because": Text("It failed: {problem}", "Échec : {problem}"),
+    "expected": Text("Expected: {text}", "Attendu : {text}"),
+    "to_do": Text("What to do: {text}", "Que faire : {text}"),
+    "cancel": Text("Cancel this job", "Annuler cette tâche"),
+    "cancel_title": Text("Cancel “{step}”?", "Annuler « {step} » ?"),
+    "cancel_text": Text(
+        "It ends within seconds and nothing of it is published. The run that it belongs to ends with it.",
+        "Elle s'arrête en quelques secondes, rien n'en est publié. Le traitement dont elle fait partie s'arrête aussi.",
+    ),
+    "cancelled": Text("It is being cancelled.", "L'annulation est en cours."),
+    "retry": Text("Run this job again", "Relancer cette tâche"),
+    "retry_title": Text("Run “{step}” again?", "Relancer « {step} » ?"),
+    "retry_text": Text(
+        "This step alone runs again. A run that ended with it does not go on by itself: start a new one for the steps "
+        "that follow.",
+        "Seule cette étape est relancée. Un traitement arrêté avec elle ne reprend pas seul : lancez-en un nouveau "
+        "pour les étapes suivantes.",
+    ),
+    "retried": Text("It runs again.", "Elle est relancée."),
+}
