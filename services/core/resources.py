@@ -14,7 +14,6 @@ from prometheus_client.registry import Collector
 
 CGROUP = Path("/sys/fs/cgroup")
 _LIMITED = (
-    ("memory.current", "vigie_container_memory_bytes", "Memory that the container uses."),
     ("memory.max", "vigie_container_memory_limit_bytes", "Memory that the container may use."),
     ("pids.current", "vigie_container_processes", "Processes and threads in the container."),
     ("pids.max", "vigie_container_processes_limit", "Processes and threads that the container may have."),
@@ -41,14 +40,25 @@ class Container(Collector):
         self._folder = folder
 
     def collect(self) -> Iterator[Metric]:
-        for file, name, text in _LIMITED:
-            value = self._read(file).strip()
+        for limit, name, text in _LIMITED:
+            value = self._read(limit).strip()
             if value.isdigit():
                 yield GaugeMetricFamily(name, text, int(value))
-        times = dict(line.split() for line in self._read("cpu.stat").splitlines() if len(line.split()) == 2)
+        used, file = self._read("memory.current").strip(), self._numbers("memory.stat").get("inactive_file")
+        if used.isdigit() and file is not None:
+            yield GaugeMetricFamily(
+                "vigie_container_memory_working_set_bytes",
+                "Memory that the container uses, without the file cache that can go at once.",
+                max(0, int(used) - file),
+            )
+        times = self._numbers("cpu.stat")
         for key, name, text in _MICROSECONDS:
             if key in times:
-                yield CounterMetricFamily(name, text, int(times[key]) / 1e6)
+                yield CounterMetricFamily(name, text, times[key] / 1e6)
+
+    def _numbers(self, file: str) -> dict[str, int]:
+        pairs = (line.split() for line in self._read(file).splitlines())
+        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
 
     def _read(self, file: str) -> str:
         try:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from services.core.calls.kinds import KINDS
 from services.core.usecases.contract import UseCase
 from services.prediction.champions import CHAMPION, Champions, ChampionsFactory, Version
 from services.prediction.counters import Counters
@@ -55,6 +56,8 @@ class Follower:
         self._disk_done = threading.Event()
         self._registry_silent = False
         self._prepared: Model | None = None
+        for origin in ("disk", "registry", "explainer"):
+            counters.load_failures.labels(use_case.name, origin)
         self._refused: dict[str, tuple[int, float]] = {}
         """Version -> how often it was refused and when it may be tried again."""
         self._thread = threading.Thread(
@@ -174,6 +177,8 @@ class Follower:
         return model
 
     def _serve(self, model: Model, *, confirmed: bool) -> None:
+        for kind in KINDS:  # at zero, so that the first failure is an increase
+            self._counters.failures.labels(self._use_case.name, model.version, kind)
         self._slot.swap(model, confirmed=confirmed)
         self._counters.swaps.labels(self._use_case.name).inc()
         log.info(
