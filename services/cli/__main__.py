@@ -8,7 +8,22 @@ from collections.abc import Callable
 import structlog
 import typer
 
-from services.cli import audit, backup, data, demo, doctor, init, keys, models, pipeline, platform, test, users
+from services.cli import (
+    audit,
+    backup,
+    data,
+    demo,
+    doctor,
+    init,
+    keys,
+    models,
+    new_use_case,
+    pipeline,
+    platform,
+    simulate,
+    test,
+    users,
+)
 from services.cli.console import fail
 from services.core.errors import VigieError
 from services.core.logs import configure_logs
@@ -27,7 +42,7 @@ app.command(name="test", rich_help_panel="Start here")(test.run_tests)
 app.command(rich_help_panel="Start here")(doctor.doctor)
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "The platform": (platform.up, platform.down, platform.status, backup.backup, backup.restore),
+    "The platform": (platform.up, platform.down, platform.status, simulate.simulate, backup.backup, backup.restore),
     "From raw files to a serving model": (
         pipeline.run,
         pipeline.ingest,
@@ -38,6 +53,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         pipeline.rollback,
     ),
     "Models": (models.models, models.predict),
+    "Use cases": (new_use_case.new_use_case,),
 }
 for panel, commands in PANELS.items():
     for command in commands:

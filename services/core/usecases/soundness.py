@@ -42,12 +42,9 @@ def sound(name: str, package: str) -> UseCase:
     Raises:
         VigieError: the package cannot be imported, declares no use case or another one, or breaks the contract.
     """
-    if not NAME.fullmatch(name) or name in _TAKEN:
-        raise VigieError(
-            f"{name!r} cannot be the name of a use case.",
-            expected="2 to 40 small letters, digits and underscores, a letter first, none of "
-            + ", ".join(sorted(_TAKEN)),
-        )
+    fault = name_fault(name)
+    if fault is not None:
+        raise fault
     declared = _declared(name, package)
     try:
         problem = next(_problems(declared), None)
@@ -56,6 +53,16 @@ def sound(name: str, package: str) -> UseCase:
     if problem is not None:
         raise VigieError(f"The use case {name!r} breaks the contract: {problem}.", action=_GUIDE)
     return declared
+
+
+def name_fault(name: str) -> VigieError | None:
+    """What is wrong with a name for a use case, if anything."""
+    if NAME.fullmatch(name) and name not in _TAKEN:
+        return None
+    return VigieError(
+        f"{name!r} cannot be the name of a use case.",
+        expected="2 to 40 small letters, digits and underscores, a letter first, none of " + ", ".join(sorted(_TAKEN)),
+    )
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
