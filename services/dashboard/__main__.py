@@ -16,7 +16,7 @@ from services.core.logs import configure_logs
 from services.dashboard.settings import DashboardSettings, settings
 from services.dashboard.style import THEME
 
-APP = Path(__file__).parent / "app.py"
+APP = Path(__file__).parent / "script" / "app.py"
 
 
 def options(chosen: DashboardSettings) -> dict[str, Any]:
