@@ -1,0 +1,185 @@
+"""Charts of the picture of the data: distributions, a target by hour and by group, times, the map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import streamlit as st
+
+from services.core.usecases.contract import UseCase
+from services.dashboard.charts import colours, show
+from services.dashboard.session import Session
+from services.dashboard.states import empty
+from services.dashboard.style import BLUE, INK
+from services.dashboard.words.explore import WEEKDAYS
+
+CALENDAR = ("hour", "weekday")
+LONG = 14
+"""From so many groups with long names on, groups stand below each other."""
+
+
+def histogram(session: Session, field: Mapping[str, Any], title: str) -> None:
+    """Of edges and counts, or of the few values that there are."""
+    words = session.words
+    if "steps" in field:
+        rows: list[dict[str, Any]] = [
+            {"x": step, "n": rows} for step, rows in zip(field["steps"], field["counts"], strict=True)
+        ]
+        bars = alt.Chart(alt.Data(values=rows)).mark_bar(color=BLUE).encode(x=alt.X("x:O", title=title))
+    else:
+        edges = field["edges"]
+        rows = [
+            {"x": low, "x2": high, "n": rows}
+            for low, high, rows in zip(edges, edges[1:], field["counts"], strict=False)
+        ]
+        bars = (
+            alt.Chart(alt.Data(values=rows))
+            .mark_bar(color=BLUE, stroke="white", strokeWidth=1)
+            .encode(x=alt.X("x:Q", title=title, bin="binned"), x2="x2:Q")
+        )
+    chart = bars.encode(y=alt.Y("n:Q", title=words("explore.examples")), tooltip=["x:Q", "n:Q"])
+    show(chart, session.language, height=320)
+    if "edges" in field:
+        st.caption(words("explore.beyond"))
+
+
+def group_title(session: Session, use_case: UseCase, column: str) -> str:
+    if column in CALENDAR:
+        return session.words(f"explore.by_{column}")
+    return next((session.words.of(item.title) for item in use_case.subgroups if item.column == column), column)
+
+
+def by_group(
+    session: Session, column: str, entries: Sequence[Mapping[str, Any]], *, title: str, labels: Sequence[str]
+) -> None:
+    """The target's mean or share in each group with its interval; of classes the share of each."""
+    if not entries:
+        empty(session.words("explore.too_few"))
+        return
+    named = [dict(entry, group=_named(session, column, entry["group"])) for entry in entries]
+    order = [entry["group"] for entry in named]
+    below = column not in CALENDAR and (len(order) > LONG or max(map(len, order)) > 10)
+    if labels:
+        _shares(session, named, order, title=title, labels=labels, below=below)
+        return
+    value = alt.Scale(zero=False)
+    fmt = ".1%" if max(entry["value"] for entry in named) <= 1 and min(entry["low"] for entry in named) >= -0.01 else ""
+    axis = alt.Axis(format=fmt) if fmt else alt.Axis()
+    where = alt.Y("group:N", sort=order, title=None) if below else alt.X("group:N", sort=order, title=None)
+    base = alt.Chart(alt.Data(values=named))
+    tooltip = [alt.Tooltip("group:N"), alt.Tooltip("value:Q", format=fmt or ",.1f"), alt.Tooltip("rows:Q", format=",")]
+    if below:
+        lines = base.mark_rule(color=INK, strokeWidth=2).encode(
+            x=alt.X("low:Q", scale=value, axis=axis, title=title), x2="high:Q", y=where
+        )
+        dots = base.mark_circle(color=BLUE, size=110, opacity=1).encode(x="value:Q", y=where, tooltip=tooltip)
+    else:
+        lines = base.mark_rule(color=INK, strokeWidth=2).encode(
+            y=alt.Y("low:Q", scale=value, axis=axis, title=title), y2="high:Q", x=where
+        )
+        dots = base.mark_circle(color=BLUE, size=110, opacity=1).encode(y="value:Q", x=where, tooltip=tooltip)
+    show(lines + dots, session.language, height=max(320, 24 * len(order)) if below else 360)
+    st.caption(f"{session.words('explore.mean')}, {session.words('explore.interval')}")
+
+
+def _shares(
+    session: Session,
+    entries: Sequence[Mapping[str, Any]],
+    order: Sequence[str],
+    *,
+    title: str,
+    labels: Sequence[str],
+    below: bool,
+) -> None:
+    rows = [
+        {"group": entry["group"], "label": label, "share": share, "at": at, "rows": entry["rows"]}
+        for entry in entries
+        for at, (label, share) in enumerate(zip(labels, entry["shares"], strict=True))
+    ]
+    share: dict[str, Any] = {"stack": "zero", "axis": alt.Axis(format=".0%"), "title": title, "scale": alt.Scale(domain=[0, 1])}
+    where: dict[str, Any] = {"sort": list(order), "title": None}
+    place: dict[str, Any] = (
+        {"x": alt.X("share:Q", **share), "y": alt.Y("group:N", **where)}
+        if below
+        else {"y": alt.Y("share:Q", **share), "x": alt.X("group:N", **where)}
+    )
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar(stroke="white", strokeWidth=1)
+        .encode(
+            color=alt.Color("label:N", scale=colours(labels), sort=list(labels), title=session.words("explore.class")),
+            order="at:Q",
+            tooltip=[alt.Tooltip("group:N"), alt.Tooltip("label:N"), alt.Tooltip("share:Q", format=".1%")],
+            **place,
+        )
+    )
+    show(chart, session.language, height=max(320, 24 * len(order)) if below else 360)
+
+
+def times(session: Session, found: Mapping[str, Any]) -> None:
+    words = session.words
+    if not found:
+        empty(words("explore.no_times"))
+        return
+    if len(found.get("month", [])) > 1:
+        rows = [{"x": f"{month}-01", "n": rows} for month, rows in found["month"]]
+        line = (
+            alt.Chart(alt.Data(values=rows))
+            .mark_line(color=BLUE, strokeWidth=3, point={"filled": True, "size": 60, "color": BLUE})
+            .encode(
+                x=alt.X("yearmonth(x):T", title=words("explore.month")),
+                y=alt.Y("n:Q", title=words("explore.examples"), scale=alt.Scale(zero=True)),
+            )
+        )
+        show(line, session.language, height=280)
+    for part in CALENDAR:
+        if found.get(part):
+            order = [_named(session, part, name) for name, _ in found[part]]
+            rows = [{"x": _named(session, part, name), "n": rows} for name, rows in found[part]]
+            chart = (
+                alt.Chart(alt.Data(values=rows))
+                .mark_bar(color=BLUE)
+                .encode(
+                    x=alt.X("x:N", sort=order, title=words(f"explore.by_{part}"), axis=alt.Axis(labelAngle=0)),
+                    y=alt.Y("n:Q", title=words("explore.examples")),
+                )
+            )
+            show(chart, session.language, height=260)
+
+
+def places(session: Session, found: Mapping[str, Any] | None) -> None:
+    words = session.words
+    if found is None:
+        empty(words("explore.no_map"))
+        return
+    rows = [{"x": x, "y": y, "n": n} for x, y, n in found["cells"]]
+    half = found["size"] / 2
+    squares = [
+        row | {"l": row["x"] - half, "r": row["x"] + half, "b": row["y"] - half, "t": row["y"] + half} for row in rows
+    ]
+    scale = alt.Scale(zero=False, nice=False)
+    chart = (
+        alt.Chart(alt.Data(values=squares))
+        .mark_rect()
+        .encode(
+            x=alt.X("l:Q", title=words(f"explore.{found['x']}"), scale=scale),
+            x2="r:Q",
+            y=alt.Y("b:Q", title=words(f"explore.{found['y']}"), scale=scale),
+            y2="t:Q",
+            color=alt.Color(
+                "n:Q", title=words("explore.examples"), scale=alt.Scale(type="log", scheme="viridis", reverse=True)
+            ),
+            tooltip=[alt.Tooltip("n:Q", format=",")],
+        )
+    )
+    show(chart, session.language, height=560)
+    formats = session.formats
+    st.caption(words("explore.map_text", rows=formats.number(found["rows"]), cells=formats.number(len(found["cells"]))))
+
+
+def _named(session: Session, column: str, name: str) -> str:
+    if column == "weekday" and name.isdigit():
+        return WEEKDAYS[session.language][int(name)]
+    return f"{name} h" if column == "hour" else name
