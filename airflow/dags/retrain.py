@@ -12,15 +12,16 @@ from services.core.steps import STEPS
 from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
 from vigie_orchestration.approval import PromotionApproval
-from vigie_orchestration.presentation import dag_arguments, raw_data, weekly
+from vigie_orchestration.presentation import dag_arguments, drift_signal, raw_data, weekly
 from vigie_orchestration.settings import OrchestrationSettings
 from vigie_orchestration.steps import SOURCE, step_task
 
 DOC = """
 Trains a new model, measures it, and makes it the champion if it is better.
 
-**When:** as soon as ingestion has brought new data, on Sundays between 04:00 and 06:00 UTC at the latest, and by hand
-with *Trigger*. By hand it can fetch files first (*source*); otherwise it starts with what is published.
+**When:** as soon as ingestion has brought new data, or monitoring has found that the model no longer fits; on Sundays
+between 04:00 and 06:00 UTC at the latest, and by hand with *Trigger*. By hand it can fetch files first (*source*);
+otherwise it starts with what is published.
 
 **How it ends:** *Promote* green means a new champion, which serves within seconds. *Promote* skipped means that the
 champion stays: the gate refused, found nothing new, or a person rejected. The log of *May it be promoted?* says why;
@@ -43,7 +44,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def retrain(use_case: UseCase) -> DAG:
-    schedule = AssetOrTimeSchedule(assets=[raw_data(use_case.name)], timetable=weekly(use_case.name, hour=4))
+    signals = raw_data(use_case.name) | drift_signal(use_case.name)
+    schedule = AssetOrTimeSchedule(assets=signals, timetable=weekly(use_case.name, hour=4))
     with DAG(**dag_arguments("retrain", DOC, use_case), schedule=schedule, params=params()) as dag:
         before: list[Any] = []
         for step in STEPS:

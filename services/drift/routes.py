@@ -44,14 +44,15 @@ def monitoring_router(engine: Engine, home: Home) -> APIRouter:
         return shown(found[0]) | {"holds": _holds(engine, use_case)}
 
     @router.get("/monitoring/{use_case}/runs", openapi_extra=own, summary="The newest runs, in short")
-    def runs(use_case: str, _: ServiceCaller, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> list[dict[str, Any]]:
+    def runs(use_case: str, _: ServiceCaller, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> dict[str, Any]:
         declared.get(use_case)
         found = [shown(run) for run in history.before(engine, use_case, limit)]
-        return [
+        short = [
             {name: run[name] for name in _HEADLINES}
-            | {"drift": {"share": run["drift"]["share"]}, "error": _errors(run)}
+            | {"drift": {"share": run["drift"]["share"]}, "quality": _errors(run)}
             for run in found
         ]
+        return {"runs": short}
 
     @router.post("/monitoring/holds/{hold_id}/lift", openapi_extra=own, summary="Believe held outcomes after all")
     def lift(hold_id: int, caller: ServiceCaller) -> dict[str, Any]:

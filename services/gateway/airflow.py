@@ -47,6 +47,22 @@ class Airflow:
         found = self._told(await self._ask("GET", "/dags/~/dagRuns", params=params))
         return [run for run in found["dag_runs"] if str(run["dag_id"]).startswith(dags)]
 
+    async def emit(self, asset: str, extra: Mapping[str, Any]) -> int:
+        """Say that ``asset`` was updated, which starts the DAGs that follow it; the event's id.
+
+        Raises:
+            UnavailableError: Airflow does not know the asset (yet).
+        """
+        params = {"name_pattern": asset, "limit": 100}
+        known = self._told(await self._ask("GET", "/assets", params=params))["assets"]
+        found = next((item["id"] for item in known if item["name"] == asset), None)
+        if found is None:
+            raise UnavailableError(
+                f"Airflow has no asset {asset} (yet).", action="Wait until its DAG processor has read the DAGs."
+            )
+        answer = await self._ask("POST", "/assets/events", json={"asset_id": found, "extra": dict(extra)})
+        return int(self._told(answer)["id"])
+
     async def waits_for_approval(self, dag: str, run: str) -> bool:
         return await self._open_question(dag, run) is not None
 

@@ -34,10 +34,13 @@ from services.gateway.gateway import Gateway, assemble
 from services.gateway.internal_routes import internal_router
 from services.gateway.job_routes import jobs_router
 from services.gateway.model_read_routes import model_reading_router
+from services.gateway.monitoring_routes import monitoring_router
+from services.gateway.monitoring_timer import MonitoringTimer
 from services.gateway.platform_routes import platform_router
 from services.gateway.runner import Runner
 from services.gateway.session_routes import session_router
 from services.gateway.settings import GatewaySettings
+from services.gateway.simulation_routes import simulation_router
 from services.gateway.stages import Stages
 from services.gateway.token_routes import token_router
 
@@ -116,6 +119,8 @@ def create_app(
         app.include_router(make_router(gateway))
     app.include_router(runs_router(gateway, runner))
     app.include_router(models_router(gateway, runner))
+    app.include_router(simulation_router(gateway, token))
+    app.include_router(monitoring_router(gateway, runner))
     app.include_router(model_reading_router(gateway))
     app.include_router(jobs_router(gateway, runner))
     app.include_router(data_router(runner.stages))
@@ -135,4 +140,7 @@ async def _carry_on(caretaker: Caretaker, gateway: Gateway, runner: Runner) -> N
     carrying = [runner.run()]
     if gateway.settings.gateway_first_training:
         carrying.append(FirstTraining(gateway, runner).run())
+    hours = gateway.settings.gateway_monitor_hours
+    if gateway.settings.drift_url is not None and runner.airflow is None and hours:
+        carrying.append(MonitoringTimer(runner.stages, hours).run())
     await asyncio.gather(*carrying)

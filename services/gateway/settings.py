@@ -43,6 +43,14 @@ class GatewaySettings(Settings):
     ingestion_url: str = "http://127.0.0.1:8601"
     preprocessing_url: str = "http://127.0.0.1:8602"
     training_url: str = "http://127.0.0.1:8603"
+    drift_url: str | None = None
+    """Where the drift service listens; without one nobody looks at the calls."""
+    gateway_monitor_hours: float = Field(default=24.0, ge=0, le=720)
+    """Without Airflow the calls are looked at so often; 0 is never."""
+    require_approval: bool = False
+    """Whether a retraining by signal waits for a person before its promotion. (Airflow's DAGs read it too.)"""
+    simulator_url: str | None = None
+    """Where the simulator listens; without one there is none to start."""
     dashboard_url: str | None = None
     """Where browsers find the dashboard, if not at the gateway's own address (as behind the edge)."""
     airflow_url: str | None = None
@@ -50,7 +58,9 @@ class GatewaySettings(Settings):
     airflow_user: str = "admin"
     airflow_password: SecretStr | None = None
 
-    @field_validator("airflow_url", "dashboard_url", "gateway_admin_password", mode="before")
+    @field_validator(
+        "airflow_url", "drift_url", "simulator_url", "dashboard_url", "gateway_admin_password", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         """Compose hands an unset variable on as an empty one."""

@@ -25,6 +25,8 @@ class Stages:
             "preprocessing": settings.preprocessing_url,
             "training": settings.training_url,
         }
+        if settings.drift_url is not None:
+            urls["drift"] = settings.drift_url
         self._services = {name: Backend(name, url, counters) for name, url in urls.items()}
         self._token = token
 
@@ -32,7 +34,7 @@ class Stages:
         self, use_case: str, step: str, options: Mapping[str, Any], key: str, on_behalf_of: str
     ) -> dict[str, Any]:
         """The job that stands for ``key``; the same key again is the same job."""
-        service = self._services[JOBS[step].service]
+        service = self._service(JOBS[step].service)
         body = {"use_case": use_case, "step": step, "options": dict(options), "idempotency_key": key}
         answer = await service.ask("POST", "/jobs", json=body, headers=self._headers(on_behalf_of))
         return dict(service.content(answer))
@@ -81,8 +83,25 @@ class Stages:
             NotFoundError: it has nothing there.
             UnavailableError: it does not answer.
         """
-        asked = self._services[service]
+        asked = self._service(service)
         return dict(asked.content(await asked.ask("GET", path, headers=self._headers())))
+
+    async def page(self, service: str, path: str) -> bytes:
+        """A page that a stage service has made.
+
+        Raises:
+            VigieError: as ``tell``.
+        """
+        asked = self._service(service)
+        answer = await asked.ask("GET", path, headers=self._headers())
+        if not answer.is_success:
+            asked.content(answer)
+        return answer.content
+
+    async def order(self, service: str, path: str, on_behalf_of: str) -> dict[str, Any]:
+        """Post to ``path`` without a body; what the service answers."""
+        asked = self._service(service)
+        return dict(asked.content(await asked.ask("POST", path, headers=self._headers(on_behalf_of))))
 
     async def newest(
         self, use_case: str | None, state: str | None, limit: int
@@ -107,6 +126,15 @@ class Stages:
     async def close(self) -> None:
         for service in self._services.values():
             await service.close()
+
+    def _service(self, name: str) -> Backend:
+        """
+        Raises:
+            UnavailableError: this platform has no such service.
+        """
+        if name not in self._services:
+            raise UnavailableError(f"This platform has no {name} service.", action=f"Set VIGIE_{name.upper()}_URL.")
+        return self._services[name]
 
     def _headers(self, on_behalf_of: str = "") -> dict[str, str]:
         headers = {"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": "gateway"}

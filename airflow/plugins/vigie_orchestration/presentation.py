@@ -42,6 +42,11 @@ def raw_data(use_case: str) -> Asset:
     return Asset(name=f"raw_data_{use_case}", uri=f"vigie://raw-data/{use_case}", group="vigie")
 
 
+def drift_signal(use_case: str) -> Asset:
+    """The asset that the gateway updates when monitoring calls for a retraining."""
+    return Asset(name=f"drift_signal_{use_case}", uri=f"vigie://drift-signal/{use_case}", group="vigie")
+
+
 def daily(name: str, *, hour: int) -> CronTriggerTimetable:
     """Once a day between ``hour`` and two hours later (UTC), at a minute that the name decides: so that use cases
     do not start together, and a new one moves no other."""

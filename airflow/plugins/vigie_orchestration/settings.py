@@ -55,6 +55,7 @@ class OrchestrationSettings(BaseSettings):
     ingestion_url: str = "http://127.0.0.1:8601"
     preprocessing_url: str = "http://127.0.0.1:8602"
     training_url: str = "http://127.0.0.1:8603"
+    drift_url: str = "http://127.0.0.1:8604"
     public_url: str | None = None
     """Address of the edge as people's browsers reach it, the start of every link; without one
     ``http://127.0.0.1:8000``."""
@@ -86,4 +87,5 @@ class OrchestrationSettings(BaseSettings):
             "ingestion": self.ingestion_url,
             "preprocessing": self.preprocessing_url,
             "training": self.training_url,
+            "drift": self.drift_url,
         }[service].rstrip("/")

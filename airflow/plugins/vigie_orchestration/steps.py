@@ -17,6 +17,7 @@ TIME_LIMITS: Mapping[str, timedelta] = {
     "gate": timedelta(hours=1),
     "promote": timedelta(minutes=15),
     "rollback": timedelta(minutes=15),
+    "monitor": timedelta(hours=1),
     "housekeeping": timedelta(hours=2),
 }
 """How long a job may take, its time in the queue included."""

@@ -1,0 +1,43 @@
+"""``monitor_<use case>``: are the calls still those that the model knows, and are its answers still right?"""
+
+from __future__ import annotations
+
+from airflow.sdk import DAG, Param
+
+from services.core.steps import JOBS
+from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from vigie_orchestration.presentation import dag_arguments, daily
+from vigie_orchestration.steps import step_task
+
+DOC = """
+Looks at the calls of the last days: whether they are distributed as in training, and what the error is on those whose
+outcome is known.
+
+**When:** every night between 00:00 and 02:00 UTC, and by hand with *Trigger*.
+
+**What follows:** where the inputs have drifted, or the error has been beyond its limit for long enough, the drift
+service asks the gateway for a retraining. The gateway updates the asset that `retrain_<use case>` follows. A new
+champion that does worse than the one before it on the same calls is rolled back.
+
+**When it fails:** the task's log says what was expected, what came and what to do. Nothing else depends on it: calls
+are answered as before.
+"""
+
+
+def monitor(use_case: UseCase) -> DAG:
+    params = {
+        "act": Param(
+            True,
+            type="boolean",
+            title="Act",
+            description="Ask for a retraining or a rollback where that is called for; else only look.",
+        ),
+    }
+    with DAG(**dag_arguments("monitor", DOC, use_case), schedule=daily(use_case.name, hour=0), params=params) as dag:
+        step_task(use_case.name, JOBS["monitor"], {"act": "{{ params.act }}"})
+    return dag
+
+
+for declared in registry.every():
+    globals()[f"monitor_{declared.name}"] = monitor(declared)

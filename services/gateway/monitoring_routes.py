@@ -1,0 +1,180 @@
+"""``/admin/monitoring``: what the drift service found, and looking now; ``/internal/retrainings`` and
+``/internal/rollbacks``, by which it has something done about it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from services.core.access import freeze
+from services.core.access.caller import Caller
+from services.core.access.roles import Role
+from services.core.errors import ConflictError
+from services.core.registry.version import CHAMPION
+from services.core.usecases import registry as declared
+from services.core.web.roles import SERVICE
+from services.core.web.service_credential import service_credential
+from services.gateway import runs
+from services.gateway.admin_runs import IdempotencyKey
+from services.gateway.callers import Operator, Viewer
+from services.gateway.gateway import Gateway
+from services.gateway.model_actions import ModelActions
+from services.gateway.models import versions_of
+from services.gateway.rights import require_all_centres, require_use_case
+from services.gateway.run_desk import RunDesk
+from services.gateway.runner import Runner
+from services.gateway.trail import Origin, origin_of
+
+SERVICE_NAME = "drift"
+DRIFT = Caller("service", SERVICE_NAME, SERVICE_NAME, Role.ADMIN, "", None)
+"""Monitoring itself, where nobody asked."""
+
+RunId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+UseCaseName = Annotated[str, Path(max_length=64, pattern="^[a-z][a-z0-9_]*$")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewLook(_Asked):
+    report: bool = Field(default=True, description="Make the HTML report too; it takes some seconds.")
+    act: bool = Field(default=True, description="Start a retraining or a rollback where that is called for.")
+
+
+class NeededRetraining(_Asked):
+    use_case: str = Field(max_length=64)
+    monitoring_run: str = Field(pattern="^[0-9a-f]{32}$", description="The same run starts one retraining.")
+    reason: str = Field(max_length=4_000)
+
+
+class NeededRollback(_Asked):
+    use_case: str = Field(max_length=64)
+    version: int = Field(ge=1, description="The champion that is to go; another one is left alone.")
+    reason: str = Field(max_length=4_000)
+
+
+class Begun(BaseModel):
+    id: str
+    backend: str
+
+
+def monitoring_router(gateway: Gateway, runner: Runner) -> APIRouter:
+    router = APIRouter(tags=["monitoring"])
+    stages = runner.stages
+
+    @router.get("/admin/monitoring/runs/{run_id}", summary="One look at the calls, in full")
+    async def one(run_id: RunId, caller: Viewer) -> dict[str, Any]:
+        found = await stages.tell(SERVICE_NAME, f"/monitoring/runs/{run_id}")
+        require_use_case(caller, found["use_case"])
+        return found
+
+    @router.get("/admin/monitoring/runs/{run_id}/report", summary="Evidently's report of it (HTML)")
+    async def report(run_id: RunId, caller: Viewer) -> Response:
+        """404: it has none, or it is no longer kept."""
+        found = await stages.tell(SERVICE_NAME, f"/monitoring/runs/{run_id}")
+        require_use_case(caller, found["use_case"])
+        html = await stages.page(SERVICE_NAME, f"/monitoring/runs/{run_id}/report")
+        # The report is a page with scripts of its own: it may do nothing here but show itself.
+        policy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        policy += "img-src data:; font-src data:"
+        return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    @router.get("/admin/monitoring/{use_case}", summary="The newest look at a use case's calls")
+    async def latest(use_case: UseCaseName, caller: Viewer) -> dict[str, Any]:
+        """With the centres whose outcomes are held back. 404: nobody has looked yet."""
+        require_use_case(caller, declared.get(use_case).name)
+        return await stages.tell(SERVICE_NAME, f"/monitoring/{use_case}")
+
+    @router.get("/admin/monitoring/{use_case}/runs", summary="The newest looks, in short")
+    async def listed(use_case: UseCaseName, caller: Viewer, limit: Limit = 50) -> dict[str, Any]:
+        require_use_case(caller, declared.get(use_case).name)
+        return await stages.tell(SERVICE_NAME, f"/monitoring/{use_case}/runs?limit={limit}")
+
+    @router.post("/admin/monitoring/{use_case}/runs", summary="Look at the calls now", status_code=202)
+    async def look(
+        request: Request,
+        use_case: UseCaseName,
+        caller: Operator,
+        given: NewLook | None = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> dict[str, Any]:
+        """The job; its id is that of the run to come. A retraining that follows is audited as monitoring's own."""
+        require_use_case(caller, declared.get(use_case).name)
+        key = f"monitor:{caller.id}:{idempotency_key or uuid.uuid4().hex}"
+        options = (given or NewLook()).model_dump()
+        job = await stages.submit(use_case, "monitor", options, key, caller.name)
+        await run_in_threadpool(_tell, gateway, "monitoring.started", caller, origin_of(request), use_case, job["id"])
+        return job
+
+    @router.post("/admin/monitoring/holds/{hold_id}/lift", summary="Believe a centre's held outcomes after all")
+    async def lift(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
+        """They become training rows with the next retraining, and the centre is not held again for thirty days."""
+        require_all_centres(caller)
+        found = await stages.order(SERVICE_NAME, f"/monitoring/holds/{hold_id}/lift", caller.name)
+        await run_in_threadpool(
+            _tell, gateway, "monitoring.hold_lifted", caller, origin_of(request), "", f"hold {hold_id}"
+        )
+        return found
+
+    router.include_router(_between_services(gateway, runner))
+    return router
+
+
+def _between_services(gateway: Gateway, runner: Runner) -> APIRouter:
+    router = APIRouter(tags=["between services"], dependencies=[Depends(service_credential)])
+    desk, actions = RunDesk(gateway, runner), ModelActions(gateway, runner.stages)
+
+    @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")
+    async def retrain(request: Request, given: NeededRetraining) -> Begun:
+        """In Airflow an asset event, which starts `retrain_<use case>`; else a run of the gateway's own. 409 while
+        promotions are frozen."""
+        name = declared.get(given.use_case).name
+        frozen = await run_in_threadpool(freeze.frozen, gateway.engine)
+        if frozen is not None:
+            raise ConflictError(f"Promotions are frozen by {frozen.by}: {frozen.reason}")
+        origin = origin_of(request)
+        if runner.airflow is not None:
+            extra = {"monitoring_run": given.monitoring_run, "reason": given.reason[:1_000]}
+            event = await runner.airflow.emit(signal_asset(name), extra)
+            told = f"asset {signal_asset(name)}"
+            await run_in_threadpool(_tell, gateway, "retraining.signalled", DRIFT, origin, name, told, given.reason)
+            return Begun(id=f"asset-event-{event}", backend="airflow")
+        await run_in_threadpool(
+            _tell, gateway, "retraining.signalled", DRIFT, origin, name, given.monitoring_run, given.reason
+        )
+        options = {"source": runs.NO_SOURCE, "force": False, "require_approval": gateway.settings.require_approval}
+        run, _ = await desk.start(DRIFT, origin, "retrain", use_case=name, options=options, key=given.monitoring_run)
+        return Begun(id=run.id, backend=run.backend)
+
+    @router.post("/internal/rollbacks", openapi_extra=dict(SERVICE), summary="A new champion that does worse goes")
+    async def roll_back(request: Request, given: NeededRollback) -> Begun:
+        """Once for each version. 409: it is not the champion (any more)."""
+        name = declared.get(given.use_case).name
+        versions = await run_in_threadpool(versions_of, gateway.settings, name)
+        champion = next((version.number for version in versions if CHAMPION in version.aliases), None)
+        if champion != given.version:
+            raise ConflictError(f"The champion of {name} is version {champion}, not {given.version}.")
+        done = await actions.roll_back(
+            DRIFT, origin_of(request), name, reason=given.reason[:1_000], key=f"automatic:{name}:{given.version}"
+        )
+        return Begun(id=str(done.id), backend="stages")
+
+    return router
+
+
+def signal_asset(use_case: str) -> str:
+    """The asset whose events start a retraining; ``airflow/plugins/vigie_orchestration/presentation.py`` has it too."""
+    return f"drift_signal_{use_case}"
+
+
+def _tell(  # noqa: PLR0917
+    gateway: Gateway, action: str, by: Caller, origin: Origin, use_case: str, target: str, reason: str = ""
+) -> None:
+    with gateway.transaction() as session:
+        gateway.trail.add(session, origin, action, by=by, use_case=use_case, target=target, reason=reason[:500])
