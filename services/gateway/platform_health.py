@@ -47,8 +47,8 @@ def parts_of(settings: GatewaySettings, places: PlatformSettings) -> tuple[Part,
         Part("ingestion", settings.ingestion_url, ready, None, Role.OPERATOR),
         Part("preprocessing", settings.preprocessing_url, ready, None, Role.OPERATOR),
         Part("training", settings.training_url, ready, None, Role.OPERATOR),
-        Part("drift", places.drift_url, ready, None, Role.OPERATOR),
-        Part("simulator", places.simulator_url, ready, None, Role.OPERATOR),
+        Part("drift", settings.drift_url, ready, None, Role.OPERATOR),
+        Part("simulator", settings.simulator_url, ready, None, Role.OPERATOR),
     )
 
 

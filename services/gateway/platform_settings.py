@@ -11,8 +11,6 @@ class PlatformSettings(Settings):
     """Addresses with their base path. Without one the part is taken for absent."""
 
     prediction_url: str = "http://127.0.0.1:8500"
-    drift_url: str | None = None
-    simulator_url: str | None = None
     grafana_url: str | None = None
     prometheus_url: str | None = None
     alertmanager_url: str | None = None
@@ -20,8 +18,6 @@ class PlatformSettings(Settings):
     """How long a part may take to say how it is, before it is taken for down."""
 
     @field_validator(
-        "drift_url",
-        "simulator_url",
         "grafana_url",
         "prometheus_url",
         "alertmanager_url",

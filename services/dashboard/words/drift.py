@@ -110,8 +110,8 @@ WORDS: dict[str, Text] = {
     "run": Text("Look now", "Examiner maintenant"),
     "run_title": Text("Look at the calls of “{title}” now?", "Examiner maintenant les appels de « {title} » ?"),
     "run_text": Text(
-        "It takes up to some minutes. If the quality is worse than allowed, the platform acts as it is set: it may start "
-        "a retraining, or roll back a version that has just been promoted.",
+        "It takes up to some minutes. If the quality is worse than allowed, the platform acts as it is set: it may "
+        "start a retraining, or roll back a version that has just been promoted.",
         "Cela prend jusqu'à quelques minutes. Si la qualité est au-delà de l'admis, la plateforme agit selon ses "
         "réglages : elle peut lancer un réentraînement ou retirer une version tout juste promue.",
     ),
