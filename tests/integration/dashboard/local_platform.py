@@ -121,7 +121,7 @@ def local_platform(
             "database_url": database,
             "gateway_url": urls["gateway"],
             "service_token": SERVICE_TOKEN,
-            "access_poll_seconds": 1.0,
+            "access_poll_seconds": 5.0,
             "prediction_journal_seconds": 0.2,
         }
     )
@@ -230,7 +230,11 @@ def _main(folder: Path, use_cases: Sequence[str]) -> None:
     home = folder / f"home-{os.getpid()}"
     with local_platform(home, use_cases, bundles=folder / "bundles") as platform:
         lines = [f"dashboard  {platform.dashboard}", f"gateway    {platform.gateway}"]
-        lines += [f"prediction {platform.prediction}", f"users      {', '.join(NAMES.values())}", f"password   {PASSWORD}"]
+        lines += [
+            f"prediction {platform.prediction}",
+            f"users      {', '.join(NAMES.values())}",
+            f"password   {PASSWORD}",
+        ]
         (folder / "addresses").write_text("\n".join(lines) + "\n")
         print("\n".join(lines), flush=True)  # noqa: T201 - for the person who started it
         while True:

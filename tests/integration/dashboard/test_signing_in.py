@@ -1,0 +1,119 @@
+"""Signing in, reloading and signing out, in a real browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from services.core.access.roles import Role
+from tests.gateways import PASSWORD, SERVICE_TOKEN
+from tests.integration.dashboard.conftest import SignedIn, settled, visit
+from tests.integration.dashboard.local_platform import NAMES, Platform
+
+pytestmark = pytest.mark.browser
+PAGES = {
+    Role.VIEWER: ["Board", "Drift and quality", "Explore", "Portal"],
+    Role.DISPATCHER: ["Call", "Board", "Drift and quality", "Explore", "Portal"],
+    Role.OPERATOR: ["Call", "Board", "Models", "Data and retraining", "Drift and quality", "Explore", "Portal"],
+    Role.ADMIN: [
+        "Call", "Board", "Models", "Data and retraining", "Drift and quality", "Explore", "Administration", "Portal",
+    ],
+}  # fmt: skip
+
+
+def sign_in(page: Any, name: str, password: str = PASSWORD) -> None:
+    page.get_by_label("User name").fill(name)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def listed(page: Any) -> list[str]:
+    page.get_by_test_id("stSidebarNav").wait_for()
+    return [text.strip() for text in page.get_by_test_id("stSidebarNavLink").locator("span[label]").all_inner_texts()]
+
+
+def test_a_person_signs_in_and_comes_to_the_page_that_was_asked_for(
+    open_page: Callable[..., Any], platform: Platform, shot: Callable[..., None], accessible: Callable[[Any], None]
+) -> None:
+    page = open_page()
+    visit(page, f"{platform.dashboard}/board")
+    shot(page, "sign-in", whole=False)
+    accessible(page)
+    sign_in(page, NAMES[Role.DISPATCHER])
+    page.get_by_role("heading", name="Board").wait_for()
+    assert page.url == f"{platform.dashboard}/board"
+    (cookie,) = [found for found in page.context.cookies() if found["name"] == "vigie_session"]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+
+
+def test_a_wrong_password_is_said_in_plain_words(open_page: Callable[..., Any], platform: Platform) -> None:
+    page = open_page()
+    visit(page, platform.dashboard)
+    sign_in(page, NAMES[Role.VIEWER], "not the password")
+    page.get_by_text("The user name or the password is not right.").wait_for()
+
+
+def test_a_reload_keeps_the_sign_in_the_page_and_the_language(signed_in: SignedIn, platform: Platform) -> None:
+    page = signed_in(Role.VIEWER, "en", "/portal")
+    page.get_by_text("Français", exact=True).click()
+    page.get_by_role("heading", name="Portail").wait_for()
+    settled(page)
+    page.wait_for_function("() => document.cookie.includes('vigie_language=fr')")
+    page.reload()
+    page.get_by_role("heading", name="Portail").wait_for()
+    assert page.url == f"{platform.dashboard}/portal"
+    assert page.evaluate("document.documentElement.lang") == "fr"
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_sees_its_own_pages_alone(signed_in: SignedIn, role: Role) -> None:
+    assert listed(signed_in(role)) == PAGES[role]
+
+
+def test_a_page_goes_on_working_when_its_token_has_run_out(signed_in: SignedIn, platform: Platform) -> None:
+    """The cookie's token is taken back to its last second by time itself in a shift; here the cookie holds one that the
+    gateway made for the sign-in long ago."""
+    page = signed_in(Role.VIEWER)
+    cookies = {found["name"]: found["value"] for found in page.context.cookies()}
+    fresh = httpx.post(
+        f"{platform.gateway}/internal/session-tokens",
+        json={"token": cookies["vigie_session"]},
+        headers={"Authorization": f"Bearer {SERVICE_TOKEN}"},
+    )
+    assert fresh.status_code == 200
+    page.reload()
+    page.get_by_role("heading", name="Board").wait_for()
+
+
+def test_signing_out_ends_the_sign_in_everywhere(signed_in: SignedIn, platform: Platform) -> None:
+    page = signed_in(Role.VIEWER)
+    cookies = [found for found in page.context.cookies() if found["name"] == "vigie_session"]
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("User name").wait_for()
+    assert [found["name"] for found in page.context.cookies() if found["name"] == "vigie_session"] == []
+    page.context.add_cookies([{**cookies[0]}])
+    page.reload()
+    page.get_by_text("Your session has expired").wait_for()
+
+
+def test_a_sign_in_that_was_ended_elsewhere_is_said_and_can_be_begun_again(
+    signed_in: SignedIn, platform: Platform, shot: Callable[..., None]
+) -> None:
+    page = signed_in(Role.VIEWER, path="/portal")
+    cookies = {found["name"]: found["value"] for found in page.context.cookies()}
+    headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+    httpx.post(
+        f"{platform.gateway}/internal/session-ends", json={"token": cookies["vigie_session"]}, headers=headers
+    ).raise_for_status()
+    time.sleep(0.1)
+    page.reload()
+    page.get_by_text("Your session has expired").wait_for()
+    shot(page, "session-expired", whole=False)
+    sign_in(page, NAMES[Role.VIEWER])
+    page.get_by_role("heading", name="Portal").wait_for()
+    assert page.url == f"{platform.dashboard}/portal"
