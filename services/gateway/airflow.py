@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from services.gateway.settings import GatewaySettings
 
 STATES: Mapping[str, str] = {"queued": "queued", "running": "running", "success": "succeeded", "failed": "failed"}
 """Airflow's word for a run's state -> ours."""
+ENDED = frozenset({"success", "failed"})
 
 
 class Airflow:
@@ -62,6 +64,13 @@ class Airflow:
             )
         answer = await self._ask("POST", "/assets/events", json={"asset_id": found, "extra": dict(extra)})
         return int(self._told(answer)["id"])
+
+    async def count(self, state: str, since: datetime) -> int:
+        """How many runs are in Airflow's ``state``; of those that have ended, the ones that did so ``since`` then."""
+        params: dict[str, Any] = {"state": state, "limit": 1}
+        if state in ENDED:
+            params["end_date_gte"] = since.isoformat()
+        return int(self._told(await self._ask("GET", "/dags/~/dagRuns", params=params))["total_entries"])
 
     async def waits_for_approval(self, dag: str, run: str) -> bool:
         return await self._open_question(dag, run) is not None

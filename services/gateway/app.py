@@ -25,6 +25,7 @@ from services.gateway.admin_models import models_router
 from services.gateway.admin_runs import runs_router
 from services.gateway.admin_users import users_router
 from services.gateway.airflow import Airflow
+from services.gateway.alert_routes import alerts_router
 from services.gateway.caretaker import Caretaker
 from services.gateway.check_routes import check_router
 from services.gateway.dashboard_routes import dashboard_router
@@ -43,6 +44,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.simulation_routes import simulation_router
 from services.gateway.stages import Stages
 from services.gateway.token_routes import token_router
+from services.gateway.watch import Watch
 
 DESCRIPTION = """Who may do what: signing in, users, API keys and centres, the audit log, and the actions of operators
 and administrators.
@@ -69,6 +71,7 @@ def create_app(
     airflow = None if settings.airflow_url is None else Airflow(settings, gateway.counters)
     runner = Runner(gateway, Stages(settings, token, gateway.counters), airflow)
     caretaker = Caretaker(gateway)
+    watch = Watch(settings, engine, airflow, gateway.counters.registry)
 
     def ready() -> Mapping[str, Any]:
         if not caretaker.prepared:
@@ -79,7 +82,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(caretaker.run()), asyncio.create_task(_carry_on(caretaker, gateway, runner))]
+        carried = (caretaker.run(), _carry_on(caretaker, gateway, runner), watch.run())
+        tasks = [asyncio.create_task(work) for work in carried]
         yield
         for task in tasks:
             task.cancel()
@@ -115,6 +119,7 @@ def create_app(
         keys_router,
         audit_router,
         internal_router,
+        alerts_router,
     ):
         app.include_router(make_router(gateway))
     app.include_router(runs_router(gateway, runner))

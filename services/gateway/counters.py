@@ -30,3 +30,6 @@ class Counters:
         self.approvals = Gauge(
             "vigie_gateway_runs_awaiting_approval", "Retrainings that wait for a person.", registry=registry
         )
+        self.alerts = Counter(
+            "vigie_gateway_alerts", "Alerts that opened and closed.", ["severity", "change"], registry=registry
+        )

@@ -40,6 +40,10 @@ class GatewaySettings(Settings):
     """How long an API key lives if nothing is said."""
     gateway_stage_patience_seconds: float = Field(default=900.0, gt=0)
     """How long a run waits for a stage service that does not answer before it fails."""
+    gateway_certificate_address: str | None = None
+    """``host:port`` of the edge where it speaks TLS, whose certificate's end is watched; and"""
+    gateway_certificate_name: str | None = None
+    """the name that the certificate is asked for by."""
     ingestion_url: str = "http://127.0.0.1:8601"
     preprocessing_url: str = "http://127.0.0.1:8602"
     training_url: str = "http://127.0.0.1:8603"
@@ -59,7 +63,14 @@ class GatewaySettings(Settings):
     airflow_password: SecretStr | None = None
 
     @field_validator(
-        "airflow_url", "drift_url", "simulator_url", "dashboard_url", "gateway_admin_password", mode="before"
+        "airflow_url",
+        "drift_url",
+        "simulator_url",
+        "dashboard_url",
+        "gateway_admin_password",
+        "gateway_certificate_address",
+        "gateway_certificate_name",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-PARTS: tuple[str, ...] = ("access", "calls", "jobs", "monitoring")
+PARTS: tuple[str, ...] = ("access", "alerts", "calls", "jobs", "monitoring")
 """Each has ``services.core.<part>.tables`` and the migration branch ``<part>``."""
 
 

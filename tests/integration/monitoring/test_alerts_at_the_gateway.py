@@ -1,0 +1,164 @@
+"""What Alertmanager tells the gateway is kept, audited and shown, on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from services.core.access.tables import AuditEntryRow
+from services.core.alerts.notice import Notice
+from services.core.alerts.store import KEPT, UNHEARD, open_alerts, take
+from services.core.alerts.tables import AlertRow
+from tests.gateways import PASSWORD, SERVICE_TOKEN
+
+SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+SINCE = "2026-11-21T12:00:00.123456789Z"
+NOW = datetime(2026, 11, 21, 12, 5, tzinfo=UTC)
+
+
+def alert(name: str = "DataDrifted", status: str = "firing", **changed: Any) -> dict[str, Any]:
+    labels = {"alertname": name, "severity": "ticket", "use_case": "fire_response", **changed.pop("labels", {})}
+    return {
+        "status": status,
+        "labels": labels,
+        "annotations": {"summary": "It drifted.", "summary_fr": "Dérive.", "runbook": "docs/runbooks/data-drifted.md"},
+        "startsAt": SINCE,
+        "endsAt": "2026-11-21T12:30:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
+        "generatorURL": "http://prometheus:9090/prometheus/graph",
+        "fingerprint": f"{abs(hash(name)):016x}"[:16],
+        **changed,
+    }
+
+
+def notice(*alerts: dict[str, Any]) -> dict[str, Any]:
+    return {"version": "4", "groupKey": "{}", "receiver": "platform", "status": "firing", "alerts": list(alerts)}
+
+
+@pytest.fixture
+def client(app: FastAPI) -> TestClient:
+    return TestClient(app, base_url="https://vigie.test")
+
+
+@pytest.fixture
+def viewer(client: TestClient) -> dict[str, str]:
+    form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
+    return {"Authorization": f"Bearer {client.post('/auth/token', data=form).json()['access_token']}"}
+
+
+def _audited(engine: Engine) -> list[tuple[str, str, str]]:
+    with Session(engine) as session:
+        asked = select(AuditEntryRow).where(AuditEntryRow.action.like("alert.%")).order_by(AuditEntryRow.sequence)
+        return [(row.action, row.target, row.actor_name) for row in session.scalars(asked)]
+
+
+def test_a_firing_alert_is_shown_until_it_is_resolved(client: TestClient, viewer: dict[str, str]) -> None:
+    assert client.post("/internal/alerts", json=notice(alert()), headers=SERVICE).status_code == 204
+    (shown,) = client.get("/admin/alerts", headers=viewer).json()["alerts"]
+    assert shown.pop("id")
+    assert shown == {
+        "name": "DataDrifted",
+        "severity": "ticket",
+        "use_case": "fire_response",
+        "summary": {"en": "It drifted.", "fr": "Dérive."},
+        "since": "2026-11-21T12:00:00.123456Z",
+        "runbook": "docs/runbooks/data-drifted.md",
+    }
+    client.post("/internal/alerts", json=notice(alert(status="resolved")), headers=SERVICE)
+    assert client.get("/admin/alerts", headers=viewer).json() == {"alerts": []}
+
+
+def test_opening_and_closing_are_audited_once_however_often_they_are_told(client: TestClient, engine: Engine) -> None:
+    for status in ("firing", "firing", "resolved", "resolved", "firing"):
+        assert client.post("/internal/alerts", json=notice(alert(status=status)), headers=SERVICE).status_code == 204
+    assert _audited(engine) == [
+        ("alert.opened", "DataDrifted", "alertmanager"),
+        ("alert.closed", "DataDrifted", "alertmanager"),
+    ]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer of-somebody-else-altogether-0123456789"}])
+def test_nobody_without_the_platforms_credential_opens_an_alert(
+    client: TestClient, viewer: dict[str, str], engine: Engine, headers: dict[str, str]
+) -> None:
+    for shown in (headers, headers | viewer):
+        assert client.post("/internal/alerts", json=notice(alert()), headers=shown).status_code == 401
+    assert client.get("/admin/alerts", headers=viewer).json() == {"alerts": []}
+    assert _audited(engine) == []
+
+
+def test_alerts_are_not_for_everybody(client: TestClient) -> None:
+    assert client.get("/admin/alerts").status_code == 401
+
+
+def test_the_gravest_comes_first(client: TestClient, viewer: dict[str, str]) -> None:
+    told = [
+        alert(name, labels={"severity": severity}) for name, severity in (("A", "info"), ("B", "page"), ("C", "odd"))
+    ]
+    client.post("/internal/alerts", json=notice(*told), headers=SERVICE)
+    shown = client.get("/admin/alerts", headers=viewer).json()["alerts"]
+    assert [(one["name"], one["severity"]) for one in shown] == [("B", "page"), ("C", "ticket"), ("A", "info")]
+
+
+def test_an_alert_without_a_use_case_concerns_the_platform(client: TestClient, viewer: dict[str, str]) -> None:
+    told = alert("DatabaseDown")
+    del told["labels"]["use_case"]
+    client.post("/internal/alerts", json=notice(told), headers=SERVICE)
+    assert client.get("/admin/alerts", headers=viewer).json()["alerts"][0]["use_case"] is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"version": "3", "alerts": []},
+        notice({**alert(), "status": "odd"}),
+        notice({**alert(), "startsAt": "2026-11-21T12:00:00"}),
+        notice({**alert(), "fingerprint": "../../etc"}),
+        notice(*[alert()] * 1_001),
+    ],
+)
+def test_what_is_no_notice_is_refused_and_changes_nothing(
+    client: TestClient, viewer: dict[str, str], body: dict[str, Any]
+) -> None:
+    assert client.post("/internal/alerts", json=body, headers=SERVICE).status_code == 422
+    assert client.get("/admin/alerts", headers=viewer).json() == {"alerts": []}
+
+
+# --- keeping ----------------------------------------------------------------------------------------------
+
+
+def _take(engine: Engine, told: dict[str, Any], now: datetime) -> list[str]:
+    with Session(engine) as session, session.begin():
+        return [change.action for change in take(session, Notice.model_validate(notice(told)).alerts, now)]
+
+
+def _open(engine: Engine, now: datetime) -> list[str]:
+    with Session(engine) as session:
+        return [row.name for row in open_alerts(session, now)]
+
+
+def test_an_alert_that_alertmanager_has_forgotten_is_not_shown_for_ever(engine: Engine) -> None:
+    _take(engine, alert(), NOW)
+    assert _open(engine, NOW + UNHEARD - timedelta(minutes=1)) == ["DataDrifted"]
+    assert _open(engine, NOW + UNHEARD + timedelta(minutes=1)) == []
+    _take(engine, alert(), NOW + 2 * UNHEARD)
+    assert _open(engine, NOW + 2 * UNHEARD) == ["DataDrifted"], "it is spoken of again"
+
+
+def test_an_alert_that_fires_again_later_is_another_one(engine: Engine) -> None:
+    assert _take(engine, alert(), NOW) == ["opened"]
+    assert _take(engine, alert(status="resolved"), NOW) == ["closed"]
+    assert _take(engine, alert(startsAt="2026-11-21T18:00:00Z"), NOW + timedelta(hours=6)) == ["opened"]
+    assert _open(engine, NOW + timedelta(hours=6)) == ["DataDrifted"]
+
+
+def test_old_alerts_are_forgotten(engine: Engine) -> None:
+    _take(engine, alert(status="resolved"), NOW)
+    _take(engine, alert("Another"), NOW + KEPT + timedelta(days=1))
+    with Session(engine) as session:
+        assert list(session.scalars(select(AlertRow.name))) == ["Another"]
