@@ -44,13 +44,18 @@ class Contender:
 
 
 def vigie(
-    use_case: UseCase, bundle: Path, work: Path, calls: pd.DataFrame, *, constant: bool = False, unguarded: bool = False
+    use_case: UseCase,
+    bundle: Path,
+    work: Path,
+    bodies: Sequence[str],
+    *,
+    constant: bool = False,
+    unguarded: bool = False,
 ) -> Contender:
     """``unguarded``: it asks nobody who calls, which shows what asking costs."""
     port = free_port()
     name = "vigie" + (", features and model taken out" if constant else ", open to everybody" if unguarded else "")
     what = "the same route answering with constant values" if constant else "POST predict, all targets"
-    bodies = [json.dumps(_present(row)) for row in calls.to_dict("records")]
     home = work / ("constant" if constant else "open" if unguarded else "vigie")
     arguments = [use_case.name, str(bundle), str(home), str(port)]
     arguments += ["--constant"] * constant + ["--open"] * unguarded
@@ -64,6 +69,11 @@ def vigie(
         folder=CHECKOUT,
         headers={} if unguarded else {"X-API-Key": KEY},
     )
+
+
+def bodies_of(calls: pd.DataFrame) -> list[str]:
+    """Requests of the prediction service."""
+    return [json.dumps(_present(row)) for row in calls.to_dict("records")]
 
 
 def mlflow_serve(use_case: UseCase, bundle: Path, work: Path, calls: pd.DataFrame) -> Contender:

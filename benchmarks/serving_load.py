@@ -51,8 +51,15 @@ def tool() -> str:
     return "wrk" if shutil.which("wrk") else "asyncio client"
 
 
-def measure(url: str, bodies: Sequence[str], seconds: float, headers: Mapping[str, str] | None = None) -> Measured:
-    """POST the JSON bodies in turn over 8 connections, each with these headers."""
+def measure(
+    url: str,
+    bodies: Sequence[str],
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+    *,
+    connections: int = CONNECTIONS,
+) -> Measured:
+    """POST the JSON bodies in turn over so many connections, each with these headers."""
     given = {"Content-Type": "application/json", **(headers or {})}
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "bodies.jsonl"
@@ -62,15 +69,15 @@ def measure(url: str, bodies: Sequence[str], seconds: float, headers: Mapping[st
             script.write_text(
                 _SCRIPT.format(bodies=lines, headers=", ".join(f'["{k}"] = "{v}"' for k, v in given.items()))
             )
-            command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(script), url]
+            command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "-s", str(script), url]
         else:
-            command = [sys.executable, __file__, url, str(lines), str(seconds), json.dumps(given)]
+            command = [sys.executable, __file__, url, str(lines), str(seconds), json.dumps(given), str(connections)]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 60)
     found = json.loads(done.stdout.rpartition("JSON ")[2])
     return Measured(found["requests"] / found["seconds"], found["p50"], found["p99"], found["errors"])
 
 
-async def _client(url: str, bodies: list[str], seconds: float, headers: Mapping[str, str]) -> None:
+async def _client(url: str, bodies: list[str], seconds: float, headers: Mapping[str, str], connections: int) -> None:
     address = urlsplit(url)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     taken: list[float] = []
@@ -98,7 +105,7 @@ async def _client(url: str, bodies: list[str], seconds: float, headers: Mapping[
         writer.close()
 
     began = time.perf_counter()
-    await asyncio.gather(*(connection(number) for number in range(CONNECTIONS)))
+    await asyncio.gather(*(connection(number) for number in range(connections)))
     spent, taken = time.perf_counter() - began, sorted(taken)
     p50, p99 = (1e3 * taken[int(share * (len(taken) - 1))] for share in (0.5, 0.99))
     print("JSON", json.dumps({"requests": len(taken), "seconds": spent, "p50": p50, "p99": p99, "errors": errors}))
@@ -106,4 +113,5 @@ async def _client(url: str, bodies: list[str], seconds: float, headers: Mapping[
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[4])
-    asyncio.run(_client(sys.argv[1], Path(sys.argv[2]).read_text().splitlines(), float(sys.argv[3]), given))
+    calls = Path(sys.argv[2]).read_text().splitlines()
+    asyncio.run(_client(sys.argv[1], calls, float(sys.argv[3]), given, int(sys.argv[5])))
