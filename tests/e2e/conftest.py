@@ -23,6 +23,7 @@ ORDER = (
     "test_edge",
     "test_first_start",
     "test_a_day",
+    "test_five_use_cases",
     "test_faults_under_load",
     "test_prediction_log",
     "test_lasting",
