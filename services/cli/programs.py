@@ -34,6 +34,8 @@ class Ports(BaseSettings):
     ingestion_port: int = Field(default=8601, ge=1, le=65535)
     preprocessing_port: int = Field(default=8602, ge=1, le=65535)
     training_port: int = Field(default=8603, ge=1, le=65535)
+    drift_port: int = Field(default=8604, ge=1, le=65535)
+    simulator_port: int = Field(default=8605, ge=1, le=65535)
     airflow_port: int = Field(default=8080, ge=1, le=65535)
 
     def wanted(self) -> dict[str, int]:
@@ -70,6 +72,8 @@ def programs(settings: Settings, secrets: Secrets, *, airflow: bool = True) -> l
         _stage(platform, "ingestion", platform.registry_user("reader")),
         _stage(platform, "preprocessing", {}),
         _stage(platform, "training", platform.registry_user("writer")),
+        _stage(platform, "drift", platform.registry_user("reader")),
+        _simulator(platform),
     ]
     return [*parts, *(_airflow(platform) if airflow else [])]
 
@@ -78,7 +82,7 @@ def _shared(platform: Platform) -> dict[str, str]:
     """What every program is told. Given in full, so that an ``.env`` made for Compose changes nothing."""
     urls = {
         f"VIGIE_{part.upper()}_URL": platform.url(part)
-        for part in ("registry", "gateway", "ingestion", "preprocessing", "training")
+        for part in ("registry", "prediction", "gateway", "ingestion", "preprocessing", "training", "drift", "simulator")
     }
     settings = platform.settings
     return {
@@ -178,6 +182,21 @@ def _stage(platform: Platform, part: str, registry_user: Mapping[str, str]) -> P
         },
         page="/docs",
         after=("migrate",),
+    )
+
+
+def _simulator(platform: Platform) -> Program:
+    return Program(
+        "simulator",
+        _module("services.simulator"),
+        platform.ports["simulator"],
+        f"{platform.url('simulator')}/health/ready",
+        {
+            **platform.shared,
+            **_listens(platform, "simulator"),
+            **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
+        },
+        page="/docs",
     )
 
 

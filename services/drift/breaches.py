@@ -19,7 +19,11 @@ Bools = NDArray[np.bool_]
 SHRINK = 20.0
 """So many rows' worth of the overall reference go into each segment's own: a few frozen rows are no limit."""
 MOST_NAMED = 5
+SPANS = (1.0, 0.5, 0.25)
+"""Latest shares of the window that segments are judged on: what began two days ago drowns in two weeks."""
 _FEW_DAYS = 5
+_STORMY = 1.5
+"""Days are clusters where they make the error of the mean so many times as large; below it is their noise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +128,31 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
     """The segment whose error is most surely beyond its limit among the calls that are left."""
     overall = float(item.reference_loss.mean()) * item.scale
     spread = float(item.reference_loss.std()) * item.scale
+    newest, oldest = float(item.seconds.max()), float(item.seconds.min())
+    recent = [item.seconds >= newest - span * (newest - oldest) for span in SPANS]
     candidates: list[Breach] = []
     chances: list[float] = []
     for column, words in item.groups.items():
         frozen = item.reference_groups.get(column)
         for word in sorted(set(words[left].tolist())):
-            rows = left & (words == word)
-            if rows.sum() < params.segment_rows or not speaking(word) or rows.sum() > 0.9 * left.sum():
+            whole = left & (words == word)
+            if whole.sum() < params.segment_rows or not speaking(word) or whole.sum() > 0.9 * left.sum():
                 continue
             own = item.reference_loss[frozen == word] * item.scale if frozen is not None else np.empty(0)
             reference = float((own.sum() + SHRINK * overall) / (len(own) + SHRINK))
-            measured = _excess(item.loss[rows], item.day[rows], reference, spread / np.sqrt(len(own) + SHRINK))
-            if measured is None:
-                continue
-            value, chance = measured
-            chances.append(chance)
-            share = float(rows.sum() / len(item.loss))
-            candidates.append(
-                Breach(item.target, Segment(column, word), value, reference, int(rows.sum()), chance, share=share)
-            )
+            for late in recent:
+                rows = whole & late
+                measured = None
+                if rows.sum() >= params.segment_rows:
+                    error = spread / np.sqrt(len(own) + SHRINK)
+                    measured = _excess(item.loss[rows], item.day[rows], reference, error)
+                if measured is None:
+                    continue
+                value, chance = measured
+                chances.append(chance)
+                segment, count = Segment(column, word), int(rows.sum())
+                share = float(whole.sum() / len(item.loss))
+                candidates.append(Breach(item.target, segment, value, reference, count, chance, share=share))
     if not candidates:
         return None
     corrected = holm(np.array(chances))
@@ -179,7 +189,7 @@ def _excess(loss: Floats, day: NDArray[np.int64], reference: float, error: float
     if days >= _FEW_DAYS:
         sums = np.bincount(code, weights=loss - value)
         clustered = float(np.sqrt((sums**2).sum() * days / (days - 1)) / count)
-        if clustered > own:
+        if clustered > _STORMY * own:
             own, degrees = clustered, days - 1
     total = float(np.hypot(own, error))
     if total == 0:

@@ -16,6 +16,7 @@ from services.drift.seasons import blocks, weights
 
 Floats = NDArray[np.float64]
 Kind = Literal["number", "words"]
+MISSING = "missing"
 NATURAL = 1.25
 """A distance counts from this many times the largest one among unchanged stretches of the reference."""
 _FEW = 30
@@ -85,17 +86,19 @@ def compare(
         return [], season
     corrected = holm(np.array([drift.chance for drift in found]))
     return [
-        replace(drift, drifted=bool(drift.code) and chance < params.significance, chance=float(chance))
+        replace(drift, drifted=bool(drift.code and chance < params.significance), chance=float(chance))
         for drift, chance in zip(found, corrected, strict=True)
     ], season
 
 
 def drifted_share(columns: list[ColumnDrift]) -> float:
-    """Share of the model's importance that lies on drifted inputs; of all columns where none has any."""
+    """Share of the model's importance that lies on drifted inputs; of all columns where none has any. What callers
+    leave out does not count: they may, and the error is compared as if the test rows did not know it either."""
     total = sum(column.importance for column in columns)
+    moved = [column for column in columns if column.drifted and column.code != MISSING]
     if total > 0:
-        return sum(column.importance for column in columns if column.drifted) / total
-    return sum(column.drifted for column in columns) / len(columns) if columns else 0.0
+        return sum(column.importance for column in moved) / total
+    return len(moved) / len(columns) if columns else 0.0
 
 
 def _one(column: Column, weight: Floats, stretches: list[NDArray[np.bool_]], params: Monitoring) -> ColumnDrift | None:
@@ -104,7 +107,7 @@ def _one(column: Column, weight: Floats, stretches: list[NDArray[np.bool_]], par
         return None
     missing = (float(np.average(~here, weights=weight)), float((~there).mean()))
     chances = [shares_apart(missing[0], missing[1], effective_size(weight), len(there))]
-    code = "missing" if abs(missing[1] - missing[0]) >= params.missing_difference else ""
+    code = MISSING if abs(missing[1] - missing[0]) >= params.missing_difference else ""
     distance, threshold, unseen = Distance("", 0.0, 1.0), _threshold(column.kind, params), 0.0
     if here.sum() >= _FEW and there.sum() >= _FEW and weight[here].sum() > 0:
         apart = numbers_apart if column.kind == "number" else words_apart

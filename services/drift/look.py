@@ -31,6 +31,8 @@ from services.drift.wording import OUTPUT, WATCHED
 
 MOST_GROUPS = 60
 _DAY = 86_400
+_SEED = 5
+_NOTABLY = 0.05
 
 
 @dataclass
@@ -58,13 +60,26 @@ class Frozen:
     frame: pd.DataFrame
     values: Mapping[str, Value]
     facts: Mapping[str, Any]
-    report: dict[str, Any]
+    scale: Mapping[str, float]
+    """Target -> what losses are multiplied by: not 1 where the bundle has learned from these rows (cross-validation),
+    which makes its own answers to them look too good."""
 
 
-def frozen_of(models: Models, version: Version, predictor: Predictor) -> Frozen:
+def frozen_of(models: Models, version: Version, predictor: Predictor, window: pd.DataFrame) -> Frozen:
+    """The frozen rows as callers would have sent them: what they leave out is left out there as often, or a model
+    would be blamed for what it is not told."""
     frame, report = models.frozen(version)
+    scale = {}
+    for target in models.use_case.targets:
+        if (target.split or models.use_case.split).kind == "cross":
+            own = losses(
+                frame[target.label].to_numpy(dtype=np.float64), models.predict(predictor, frame).values[target.name]
+            )
+            honest = report["every_metric"].get(target.name, {}).get(loss_name(target))
+            scale[target.name] = float(honest / np.nanmean(own)) if honest and np.nanmean(own) > 0 else 1.0
+    frame = _told_as_little(models.use_case, frame, window)
     prediction = models.predict(predictor, frame)
-    return Frozen(frame, prediction.values, prediction.facts, report)
+    return Frozen(frame, prediction.values, prediction.facts, scale)
 
 
 def doubtful(use_case: UseCase, window: pd.DataFrame, values: Mapping[str, Value], frozen: Frozen) -> list[Doubt]:
@@ -161,7 +176,7 @@ def error_of(
             continue
         frozen_value = take(frozen.values[target.name], there)
         reference_loss = losses(before[there], frozen_value)
-        scale = _scale(frozen.report, target.name, loss_name(target), float(reference_loss.mean()))
+        scale = frozen.scale.get(target.name, 1.0)
         said = take(prediction.values[target.name], known)
         answered = Answered(target, label[known], said, day[known])
         open_calls = np.flatnonzero(own & np.isnan(label))
@@ -259,14 +274,13 @@ def _overall(
     frozen_value: Value,
     params: Monitoring,
 ) -> list[dict[str, Any]]:
-    measured = frozen.report.get("every_metric", {}).get(answered.target.name, {})
-    known = metrics_of(answered.target)
+    known, factor = metrics_of(answered.target), frozen.scale.get(answered.target.name, 1.0)
     made = []
     for entry in quality.reported(answered, params.seed):
-        reference = measured.get(entry["metric"])
-        if reference is None:
-            value = known[entry["metric"]].value(answered.target, frozen_label, frozen_value)
-            reference = value if np.isfinite(value) else None
+        value = known[entry["metric"]].value(answered.target, frozen_label, frozen_value)
+        if entry["metric"] == loss_name(answered.target):
+            value *= factor
+        reference = value if np.isfinite(value) else None
         made.append(
             {
                 "target": answered.target.name,
@@ -335,11 +349,22 @@ def _mark(look: Look) -> None:
             entry["breached"] |= same
 
 
-def _scale(report: Mapping[str, Any], target: str, metric: str, measured: float) -> float:
-    """Reported error over that of the bundle on the same rows: not 1 where the bundle has learned from them
-    (cross-validation), which makes its own answers to them look too good."""
-    honest = report.get("every_metric", {}).get(target, {}).get(metric)
-    return float(honest) / measured if honest and measured > 0 else 1.0
+def _told_as_little(use_case: UseCase, frame: pd.DataFrame, window: pd.DataFrame) -> pd.DataFrame:
+    made = frame.copy()
+    generator = np.random.default_rng(_SEED)
+    for name, kind in kinds(use_case.request).items():
+        if use_case.request.model_fields[name].is_required() or kind in {"time", "date", "image"}:
+            continue
+        known, live = _share_known(made[name], kind), _share_known(window[name], kind)
+        if known > 0 and live < known - _NOTABLY:
+            blank = generator.random(len(made)) >= live / known
+            made.loc[blank, name] = "" if kind in {"category", "text"} else np.nan
+    return made
+
+
+def _share_known(series: pd.Series, kind: str) -> float:
+    present = series.notna() & (series.astype(str) != "") if kind in {"category", "text"} else series.notna()
+    return float(present.mean())
 
 
 def _importance(predictor: Predictor) -> dict[str, float]:

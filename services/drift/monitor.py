@@ -123,7 +123,7 @@ class Monitor:
                 f"The champion of {use_case.name}, version {champion.number}, cannot be run by this code.",
                 action="See the log; roll back or train again.",
             )
-        frozen = frozen_of(models, champion, predictor)
+        frozen = frozen_of(models, champion, predictor, window)
         prediction = models.predict(predictor, window)
         doubts = self._new_doubts(use_case, doubtful(use_case, window, prediction.values, frozen))
         if doubts:
@@ -222,7 +222,9 @@ class Monitor:
             return DRIFTED, reasons
         if shares and self._confirmed(run, earlier, "inputs_drifted"):
             return DRIFTED, reasons
-        return (WATCH if reasons else STABLE), reasons
+        usual = _left_out_before(run, earlier)
+        telling = [reason for reason in reasons if reason.code != "input_missing" or reason.column not in usual]
+        return (WATCH if telling else STABLE), reasons
 
     def _confirmed(self, run: MonitoringRun, earlier: Sequence[MonitoringRun], sign: str) -> bool:
         """Whether the runs before said so too: those that saw older calls, as the same calls confirm nothing."""
@@ -250,7 +252,7 @@ class Monitor:
         findings = look.findings
         breached = findings.segments if findings.localised else findings.overall
         moments = [breach.since for breach in breached if breach.since is not None]
-        since = window["event_time"].min() if not moments else pd.Timestamp(min(moments), unit="s", tz="UTC")
+        since = window["event_time"].min() if not moments else pd.Timestamp(int(min(moments)), unit="s", tz="UTC")
         if findings.breached:
             segments = self._segments(use_case, window, facts, findings.segments) if findings.localised else []
             history.note_change(self.engine, use_case.name, since.to_pydatetime(), segments, run.id)
@@ -340,6 +342,14 @@ def _summary(
         "shadow": look.shadow,
         "report": run.report,
     }
+
+
+def _left_out_before(run: MonitoringRun, earlier: Sequence[MonitoringRun]) -> set[str]:
+    """Columns that callers left out when this version was first looked at already: their habit, and no news."""
+    mine = [item for item in earlier if item.model_version == run.model_version and item.verdict != TOO_FEW]
+    if not mine:
+        return set()
+    return {reason["column"] for reason in mine[-1].summary["reasons"] if reason["code"] == "input_missing"}
 
 
 def _first_seen(earlier: Sequence[MonitoringRun], names: Sequence[str]) -> dict[str, datetime]:

@@ -9,6 +9,7 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from services.core.settings import CHECKOUT
+from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
 from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
@@ -27,6 +28,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
     "ingestion": (IngestionSettings,),
     "preprocessing": (PreprocessingSettings,),
     "training": (TrainingSettings,),
+    "drift": (DriftSettings,),
     "registry": (ServerSettings,),
     "airflow-api": (AirflowSettings,),
     "airflow-scheduler": (AirflowSettings, OrchestrationSettings),

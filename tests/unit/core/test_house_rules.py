@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings
 from services.core.settings import CHECKOUT, Settings
 from services.core.usecases import registry
 from services.gateway.platform_settings import PlatformSettings
+from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
 from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
@@ -31,6 +32,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     PreprocessingSettings,
     ServerSettings,
     TrainingSettings,
+    DriftSettings,
 )
 SERVICES = CHECKOUT / "services"
 NAMES = set(registry.names())
