@@ -9,11 +9,12 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from services.core.access.roles import Role
-from services.core.usecases.contract import Text
+from services.core.usecases.contract import Text, UseCase
 from services.core.web.authentication import requires
 from services.core.web.roles import PUBLIC
 from services.prediction.access import AccessState
 from services.prediction.answering import Answering
+from services.prediction.models import Model
 from services.prediction.schemas import Source
 from services.prediction.slots import Slot
 
@@ -47,6 +48,12 @@ class UseCaseInformation(UseCaseLine):
     data: dict[str, Any] = Field(description="What the model was made from.")
     importance: dict[str, dict[str, float]] | None = Field(
         description="Target to request field to its share of the gain; null until it is loaded."
+    )
+    inputs: dict[str, dict[str, Any]] | None = Field(
+        description="Request field to what the model learned from: the range of numbers, the words that occurred."
+    )
+    places: dict[str, tuple[float, float]] | None = Field(
+        description="Named places that the model knows, such as stations, in the unit of the request's position."
     )
     request_schema: dict[str, Any]
     answer_schema: dict[str, Any]
@@ -150,5 +157,12 @@ def _information(answering: Answering, slot: Slot, schemas: dict[str, Any]) -> U
         subgroups={subgroup.column: Words.of(subgroup.title) for subgroup in use_case.subgroups},
         data=dict(model.predictor.manifest.data) if model else {},
         importance=model.importance if model else None,
+        inputs=model.predictor.inputs if model else None,
+        places=_places(use_case, model) if model else None,
         **schemas,
     )
+
+
+def _places(use_case: UseCase, model: Model) -> dict[str, tuple[float, float]] | None:
+    places = getattr(use_case.features, "places", None)
+    return None if places is None else places(model.predictor.fitted)

@@ -185,6 +185,25 @@ class ContextSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where calls lie, for maps: the request's fields of a position, and lines to draw in their unit. Nothing is
+    fetched to draw a map, so the lines are few and rough."""
+
+    x: str
+    """Field that grows to the east,"""
+    y: str
+    """and to the north."""
+    lines: tuple[tuple[tuple[float, float], ...], ...]
+    """Each (x, y), ...; the first ones that end where they begin are the area."""
+    points: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Named places that are known beforehand, (x, y); a model may know more (``places`` in ``features``)."""
+    named: str | None = None
+    """The field that holds the name of such a place; then x and y may be no fields of the request."""
+    degrees: bool = False
+    """Whether x and y are longitude and latitude."""
+
+
+@dataclass(frozen=True, slots=True)
 class UseCase:
     """One declaration, from which ingestion, training, the gate, serving, drift, forms and DAGs follow."""
 
@@ -218,6 +237,7 @@ class UseCase:
     """Whether training rows are encoded out of fold. Not needed where ``fit`` looks at no label."""
     incident_is_group: bool = False
     """Whether centres call an incident as ``group`` does: then its official record takes an outcome's place."""
+    place: Place | None = None
     package: str = ""
 
     def target(self, name: str) -> Target:

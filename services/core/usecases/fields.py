@@ -19,14 +19,18 @@ def described(
     help: Text,
     examples: list[Any],
     unit: str | None = None,
+    free_text: bool = False,
     **bounds: Any,
 ) -> Any:
     """A pydantic field with its title and help in both languages, its unit, bounds and examples.
 
-    English goes where OpenAPI expects it; French and the unit travel as ``x-`` extensions."""
+    English goes where OpenAPI expects it; French and the unit travel as ``x-`` extensions. ``free_text`` is for
+    sentences: a value that was never seen before is no news there."""
     extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
     if unit is not None:
         extra["x-unit"] = unit
+    if free_text:
+        extra["x-free-text"] = True
     return Field(
         default,
         title=title.en,
@@ -35,6 +39,14 @@ def described(
         json_schema_extra=extra,
         **bounds,
     )
+
+
+def answered(title: Text, help: Text, *, unit: str | None = None) -> Any:
+    """The same for a field of an answer."""
+    extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
+    if unit is not None:
+        extra["x-unit"] = unit
+    return Field(title=title.en, description=help.en, json_schema_extra=extra)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ class Quantity:
     interval_by: str | None = None
     minimum: float | None = None
     centred: bool = True
+    objective: float | None = None
+    """What the value is held against, in its unit, where people have set themselves one."""
 
 
 @dataclass(frozen=True, slots=True)

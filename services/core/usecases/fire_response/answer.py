@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from services.core.usecases.contract import ClassesValue, ProbabilityValue, QuantityValue, Value
+from services.core.usecases.contract import ClassesValue, ProbabilityValue, QuantityValue, Text, Value
+from services.core.usecases.fields import answered
 from services.core.usecases.fire_response.brigade import LONDON
 
 PUMPS = ("1", "2", "3", "4", "5+")
@@ -32,23 +33,60 @@ class Pumps(BaseModel):
 
 
 class RiskUnderestimated(BaseModel):
-    flag: bool = Field(description="True where the model has been too optimistic for this station or area.")
-    reason: str = Field(description="What was found on data that the model had not learned from.")
+    flag: bool = answered(
+        Text("Underestimated", "Sous-estimé"),
+        Text(
+            "True where the model has been too optimistic for this station or area.",
+            "Vrai si le modèle a été trop optimiste pour cette caserne ou ce secteur.",
+        ),
+    )
+    reason: str = answered(
+        Text("Reason", "Raison"),
+        Text(
+            "What was found on data that the model had not learned from.",
+            "Ce qui a été constaté sur des données que le modèle n'avait pas apprises.",
+        ),
+    )
 
 
 class Station(BaseModel):
-    name: str | None = Field(description="The station that the pump comes from.")
-    assumed: bool = Field(description="True where the caller named none: the nearest open station was taken.")
-    distance_m: float | None = Field(description="Straight distance from the station to the place, metres.")
+    name: str | None = answered(
+        Text("Name", "Nom"), Text("The station that the pump comes from.", "La caserne d'où part l'engin.")
+    )
+    assumed: bool = answered(
+        Text("Assumed", "Supposée"),
+        Text(
+            "True where the caller named none: the nearest open station was taken.",
+            "Vrai si aucune n'était indiquée : la caserne ouverte la plus proche a été prise.",
+        ),
+    )
+    distance_m: float | None = answered(
+        Text("Straight distance", "Distance à vol d'oiseau"),
+        Text("Straight distance from the station to the place, metres.", "De la caserne au lieu, en mètres."),
+        unit="m",
+    )
 
 
 class FireAnswer(BaseModel):
     attendance_seconds: AttendanceSeconds
     over_360s: OverObjective
     pumps: Pumps
-    risk_underestimated: RiskUnderestimated
-    station: Station
-    objective_seconds: float = Field(description="The brigade's objective for a pump's arrival, seconds.")
+    risk_underestimated: RiskUnderestimated = answered(
+        Text("Risk underestimated here?", "Risque sous-estimé ici ?"),
+        Text("Whether the model has been too optimistic here.", "Si le modèle a été trop optimiste ici."),
+    )
+    station: Station = answered(
+        Text("Station that the pump comes from", "Caserne de départ de l'engin"),
+        Text("The one named, or the nearest open one.", "Celle indiquée, ou la plus proche ouverte."),
+    )
+    objective_seconds: float = answered(
+        Text("Objective", "Objectif"),
+        Text(
+            "The brigade's objective for a pump's arrival, seconds.",
+            "L'objectif du service pour l'arrivée d'un engin, en secondes.",
+        ),
+        unit="s",
+    )
 
 
 NOTHING_FOUND = "No underestimation was found for this station or area."

@@ -11,6 +11,7 @@ from services.core.usecases.contract import (
     Classes,
     Guard,
     OfficialFile,
+    Place,
     Probability,
     Quantity,
     Split,
@@ -22,6 +23,8 @@ from services.core.usecases.contract import (
     Variant,
 )
 from services.core.usecases.fire_response.answer import PUMPS, FireAnswer, baseline, compose
+from services.core.usecases.fire_response.brigade import LONDON
+from services.core.usecases.fire_response.outline import LINES
 from services.core.usecases.fire_response.request import FireCall
 
 _TREES = {"max_depth": 6, "eta": 0.06, "subsample": 0.8, "colsample_bytree": 0.6, "min_child_weight": 20}
@@ -53,7 +56,9 @@ ATTENDANCE = Target(
     label="attendance_seconds",
     # The two losses pull towards the median and the mean, and their average serves both the absolute and
     # the squared error; moved to the median it would lose the second.
-    output=Quantity("s", coverage=0.90, interval_by="interval_group", minimum=0.0, centred=False),
+    output=Quantity(
+        "s", coverage=0.90, interval_by="interval_group", minimum=0.0, centred=False, objective=LONDON.objective_seconds
+    ),
     matrix="pump",
     learner=BoostedTrees(
         members=(
@@ -173,6 +178,7 @@ USE_CASE = UseCase(
     baseline=baseline,
     personal={"easting": 1_000.0, "northing": 1_000.0, "latitude": 0.01, "longitude": 0.01, "property_type": None},
     incident_is_group=True,
+    place=Place("easting", "northing", LINES, named="deployed_from_station"),
     zone="Europe/London",
     time_field="call_time",
     variants=(

@@ -234,3 +234,11 @@ def _incident_matrix(calls: Calls, places: _Places, fitted: Fitted, common: NDAr
     group_places = (calls.place * GROUP_SLOTS + calls.group).tolist()
     incident[:, 20] = [fitted.group_places.get(key, 0.0) for key in group_places]
     return incident
+
+
+def places(fitted: Fitted) -> dict[str, tuple[float, float]]:
+    """Station -> easting and northing, metres; for maps."""
+    return {
+        str(name): (round(float(easting)), round(float(northing)))
+        for name, (easting, northing) in zip(fitted.names, fitted.stations[:, :2].tolist(), strict=False)
+    }

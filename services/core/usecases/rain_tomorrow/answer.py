@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from services.core.usecases.contract import ProbabilityValue, Value
+from services.core.usecases.contract import ProbabilityValue, Text, Value
+from services.core.usecases.fields import answered
 from services.core.usecases.rain_tomorrow.observations import RAINY_MM
 
 COST_OF_MISS = 2.0
@@ -24,11 +25,28 @@ class RainAnswer(BaseModel):
     probability: float = Field(description="Calibrated probability of more than 1 mm of rain to 9 am tomorrow.")
     decision: bool = Field(description="The probability reaches the threshold: rain is announced.")
     threshold: float = Field(description="Where the stated costs of a missed rain and of a false alarm balance.")
-    expected_accuracy: float = Field(
-        description="Share of such decisions that come true: the probability where rain is announced, else 1 minus it."
+    expected_accuracy: float = answered(
+        Text("Such announcements come true", "De telles annonces se vérifient"),
+        Text(
+            "Share of such decisions that come true: the probability where rain is announced, else 1 minus it.",
+            "Part de telles décisions qui se vérifient : la probabilité si la pluie est annoncée, sinon 1 moins elle.",
+        ),
+        unit="share",
     )
-    own_days: int = Field(description="Of the six days before today, how many of this station's were known.")
-    other_stations: int = Field(description="How many other stations' observations of the same day were known.")
+    own_days: int = answered(
+        Text("Known days of the station", "Jours connus de la station"),
+        Text(
+            "Of the six days before today, how many of this station's were known.",
+            "Sur les six jours précédents, combien étaient connus pour cette station.",
+        ),
+    )
+    other_stations: int = answered(
+        Text("Other stations known", "Autres stations connues"),
+        Text(
+            "How many other stations' observations of the same day were known.",
+            "Combien d'autres stations avaient un relevé connu du même jour.",
+        ),
+    )
 
 
 def compose(values: Mapping[str, Value], facts: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from services.core.usecases.contract import (
     BoostedTrees,
     Booster,
     Guard,
+    Place,
     Probability,
     Split,
     Subgroup,
@@ -25,7 +26,9 @@ from services.core.usecases.rain_tomorrow.answer import (
     baseline,
     compose,
 )
+from services.core.usecases.rain_tomorrow.outline import LINES
 from services.core.usecases.rain_tomorrow.request import RainRequest
+from services.core.usecases.rain_tomorrow.stations import POINTS
 
 _TREES: Mapping[str, float | int | str] = {
     "max_depth": 7,
@@ -91,6 +94,7 @@ USE_CASE = UseCase(
     split=Split("time", calibrate=0.10, test=0.04),
     compose=compose,
     baseline=baseline,
+    place=Place("longitude", "latitude", LINES, points=POINTS, named="station", degrees=True),
     variants=(Variant("rain_one_row", "rain", one_row, training_weight=1.0),),
     subgroups=(
         Subgroup("region", Text("Region", "Région")),

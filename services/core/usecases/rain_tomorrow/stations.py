@@ -80,6 +80,10 @@ _PLACES = (
     (-31.16, 136.81),
 )  # fmt: skip
 STATIONS: dict[str, Station] = {name: Station(*place) for name, place in zip(NAMES, _PLACES, strict=True)}
+POINTS: dict[str, tuple[float, float]] = {
+    name: (place.longitude, place.latitude) for name, place in STATIONS.items() if name != "NorfolkIsland"
+}
+"""For maps; Norfolk Island lies outside of them."""
 
 REGIONS: dict[str, str] = {
     name: region

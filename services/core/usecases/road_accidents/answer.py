@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from services.core.usecases.contract import ClassesValue, ProbabilityValue, Value
+from services.core.usecases.contract import ClassesValue, ProbabilityValue, Text, Value
+from services.core.usecases.fields import answered
 
 SEVERITIES = ("slight", "hospital", "killed")
 COST_OF_MISS = 1.9
@@ -41,9 +42,14 @@ class SeverityAnswer(BaseModel):
 class RoadAccidentAnswer(BaseModel):
     priority: PriorityAnswer
     severity: SeverityAnswer
-    response: Literal["standard", "priority", "maximum"] = Field(
-        description="Proposed level: maximum where a death is probable enough or many people are involved, "
-        "priority where the decision says so, else standard."
+    response: Literal["standard", "priority", "maximum"] = answered(
+        Text("Proposed response", "Réponse proposée"),
+        Text(
+            "Proposed level: maximum where a death is probable enough or many people are involved, priority where the "
+            "decision says so, else standard.",
+            "Niveau proposé : maximum si un décès est assez probable ou si beaucoup de personnes sont impliquées, "
+            "priority si la décision le dit, sinon standard.",
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from services.core.usecases.contract import (
     Classes,
     Guard,
     OfficialFile,
+    Place,
     Probability,
     Split,
     Subgroup,
@@ -28,6 +29,7 @@ from services.core.usecases.road_accidents.answer import (
     baseline,
     compose,
 )
+from services.core.usecases.road_accidents.outline import LINES
 from services.core.usecases.road_accidents.place import FRANCE
 from services.core.usecases.road_accidents.request import (
     OPTIONAL_NUMBERS,
@@ -140,6 +142,7 @@ USE_CASE = UseCase(
     compose=compose,
     baseline=baseline,
     personal={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},
+    place=Place("longitude", "latitude", LINES, degrees=True),
     zone=FRANCE.zone,
     time_field="occurred_at",
     variants=(Variant("priority_without_details", "priority", without_details, training_weight=0.3),),
