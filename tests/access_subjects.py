@@ -29,6 +29,8 @@ from services.gateway import revocations, users
 from services.gateway.gateway import Gateway
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
+from services.simulator.app import create_app as simulator_app
+from services.simulator.settings import SimulatorSettings
 from tests.gateways import SERVICE_TOKEN as GATEWAY_SERVICE_TOKEN
 from tests.gateways import make_gateway, sqlite_copy, sqlite_template
 from tests.toy.declaration import USE_CASE
@@ -156,4 +158,16 @@ def stage(home: Path) -> Subject:
     return Subject(app, signed.token, lambda *_: new_key().text, signed.expired, signed.revoked, SERVICE_TOKEN)
 
 
-SUBJECTS: dict[str, Callable[[Path], Subject]] = {"prediction": prediction, "gateway": gateway, "stage": stage}
+def simulator(home: Path) -> Subject:
+    """Like a stage service, it takes the services' own credential alone."""
+    app = simulator_app(SimulatorSettings.model_validate({"VIGIE_HOME": home, "service_token": SERVICE_TOKEN}))
+    signed = Signed(SigningKey.new(0.0))
+    return Subject(app, signed.token, lambda *_: new_key().text, signed.expired, signed.revoked, SERVICE_TOKEN)
+
+
+SUBJECTS: dict[str, Callable[[Path], Subject]] = {
+    "prediction": prediction,
+    "gateway": gateway,
+    "stage": stage,
+    "simulator": simulator,
+}

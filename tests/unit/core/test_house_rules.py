@@ -18,6 +18,7 @@ from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
 from services.preprocessing.settings import PreprocessingSettings
 from services.registry.settings import ServerSettings
+from services.simulator.settings import SimulatorSettings
 from services.training.settings import TrainingSettings
 from vigie_orchestration.settings import AirflowSettings, OrchestrationSettings
 
@@ -31,6 +32,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     PredictionSettings,
     PreprocessingSettings,
     ServerSettings,
+    SimulatorSettings,
     TrainingSettings,
     DriftSettings,
 )

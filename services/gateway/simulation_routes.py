@@ -1,0 +1,171 @@
+"""``/admin/simulations``: playing control rooms against the platform, off until an operator starts it; and
+``/internal/simulator/keys``, by which the simulated centres get keys of their own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from services.core.access.caller import Caller
+from services.core.access.roles import Role
+from services.core.access.tables import CentreRow
+from services.core.errors import NotFoundError, UnavailableError, VigieError
+from services.core.web.roles import SERVICE
+from services.core.web.service_credential import service_credential
+from services.gateway import keys, users
+from services.gateway.backends import Backend
+from services.gateway.callers import Operator
+from services.gateway.gateway import Gateway
+from services.gateway.trail import SYSTEM, origin_of
+
+KEY_ROLE = Role.DISPATCHER
+LONGEST_MINUTES = 25 * 60
+
+Centre = Annotated[str, Field(pattern=r"^simulated-[a-z0-9-]{1,40}$")]
+
+
+class NewSimulation(BaseModel):
+    """What is left out is as the scenario says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenario: str = Field(max_length=60, examples=["storm"])
+    rate: float | None = Field(default=None, gt=0, le=100_000, description="Calls per second, on average.")
+    seconds: float | None = Field(default=None, gt=0, le=86_400, description="How long calls come.")
+    speed: float | None = Field(default=None, gt=0, le=1_000_000, description="Simulated seconds in one second.")
+    use_cases: list[str] = Field(default=[], max_length=50, description="Only these; empty: as the scenario says.")
+
+
+class SimulatorKeys(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    centres: list[Centre] = Field(min_length=1, max_length=20)
+    minutes: int = Field(ge=1, le=LONGEST_MINUTES)
+
+
+class EndedKeys(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=20)
+
+
+def simulation_router(gateway: Gateway, token: SecretStr) -> APIRouter:
+    router = APIRouter(tags=["simulations"])
+    desk = _Simulator(gateway, token)
+
+    @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
+    async def start(request: Request, given: NewSimulation, caller: Operator) -> dict[str, Any]:
+        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator is away."""
+        found = await desk.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
+        desk.note(request, caller, "simulation.started", found)
+        return found
+
+    @router.get("/admin/simulations", summary="Scenarios, and what was played, newest first")
+    async def listed(caller: Operator) -> dict[str, Any]:
+        return await desk.ask("GET", "", caller)
+
+    @router.get("/admin/simulations/{simulation_id}", summary="One simulation with its live figures")
+    async def one(simulation_id: Annotated[str, Depends(_known_form)], caller: Operator) -> dict[str, Any]:
+        return await desk.ask("GET", f"/{simulation_id}", caller)
+
+    @router.delete("/admin/simulations/{simulation_id}", summary="Stop a simulation")
+    async def stop(
+        request: Request, simulation_id: Annotated[str, Depends(_known_form)], caller: Operator
+    ) -> dict[str, Any]:
+        found = await desk.ask("DELETE", f"/{simulation_id}", caller)
+        desk.note(request, caller, "simulation.stopped", found)
+        return found
+
+    internal = APIRouter(tags=["between services"], dependencies=[Depends(service_credential)])
+
+    @internal.post("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="Keys of simulated centres")
+    def make_keys(request: Request, given: SimulatorKeys) -> dict[str, Any]:
+        """Short-lived, and for centres whose name says what they are. Centres that are not there are made."""
+        now = datetime.now(UTC)
+        with gateway.transaction() as session:
+            made = []
+            for centre in dict.fromkeys(given.centres):
+                if session.get(CentreRow, centre) is None:
+                    users.create_centre(session, centre, centre.replace("-", " ").capitalize())
+                made.append(
+                    keys.create(
+                        session,
+                        name=f"simulator {centre}",
+                        role=KEY_ROLE,
+                        centre=centre,
+                        use_cases=None,
+                        expires_at=now + timedelta(minutes=given.minutes),
+                        created_by="simulator",
+                        now=now,
+                    )
+                )
+            target = "keys " + " ".join(key.row.id for key in made)
+            gateway.trail.add(session, origin_of(request), "simulator.keys_created", by=SYSTEM, target=target)
+        gateway.access.renew()
+        return {"keys": [{"centre": key.row.centre, "id": key.row.id, "text": key.text} for key in made]}
+
+    @internal.delete("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="End them", status_code=204)
+    def end_keys(request: Request, given: EndedKeys) -> Response:
+        now = datetime.now(UTC)
+        with gateway.transaction() as session:
+            for key_id in given.ids:
+                row = keys.get(session, key_id)
+                if not row.centre.startswith("simulated-"):
+                    raise VigieError(f"The key {key_id} is not one of the simulator's.")
+                keys.revoke(session, key_id, now)
+            target = "keys " + " ".join(given.ids)
+            gateway.trail.add(session, origin_of(request), "simulator.keys_revoked", by=SYSTEM, target=target)
+        gateway.access.renew()
+        return Response(status_code=204)
+
+    router.include_router(internal)
+    return router
+
+
+class _Simulator:
+    """The simulator, as the gateway asks it."""
+
+    def __init__(self, gateway: Gateway, token: SecretStr) -> None:
+        url = gateway.settings.simulator_url
+        self._gateway = gateway
+        self._token = token
+        self._backend = None if url is None else Backend("simulator", url, gateway.counters)
+
+    async def ask(self, method: str, path: str, caller: Caller, **more: Any) -> dict[str, Any]:
+        """
+        Raises:
+            UnavailableError: there is no simulator, or it does not answer.
+        """
+        if self._backend is None:
+            raise UnavailableError("This platform has no simulator.", action="Set VIGIE_SIMULATOR_URL.")
+        headers = {
+            "Authorization": f"Bearer {self._token.get_secret_value()}",
+            "X-Vigie-Service": "gateway",
+            "X-Vigie-On-Behalf-Of": caller.name,
+        }
+        answer = await self._backend.ask(method, f"/simulations{path}", headers=headers, **more)
+        return dict(self._backend.content(answer))
+
+    def note(self, request: Request, caller: Caller, action: str, found: dict[str, Any]) -> None:
+        with self._gateway.transaction() as session:
+            self._gateway.trail.add(
+                session,
+                origin_of(request),
+                action,
+                by=caller,
+                target=f"simulation {found['id']}",
+                scenario=str(found["scenario"]),
+            )
+
+
+def _known_form(simulation_id: str) -> str:
+    """
+    Raises:
+        NotFoundError: no simulation is called so.
+    """
+    if not simulation_id.isalnum() or len(simulation_id) > 40:
+        raise NotFoundError("There is no such simulation.", action="GET /admin/simulations lists them.")
+    return simulation_id

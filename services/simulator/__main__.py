@@ -1,0 +1,29 @@
+"""``python -m services.simulator``: the simulator."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from services.core.errors import VigieError
+from services.core.logs import configure_logs
+from services.core.web.application import serve
+from services.simulator.app import create_app
+from services.simulator.settings import SimulatorSettings
+
+
+def main() -> int:
+    configure_logs("simulator")
+    try:
+        settings = SimulatorSettings()
+        app = create_app(settings)
+    except VigieError as error:
+        structlog.get_logger().error("service does not start", reason=str(error))
+        return 1
+    serve(app, settings.simulator_host, settings.simulator_port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""One simulation from its preparation to its end.
+
+Calls are sent when they are meant to be, whether or not earlier ones have been answered, and their latency counts from
+that moment: a platform that stalls is seen to stall, as its callers would see it."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import structlog
+
+from services.core.errors import UnavailableError, VigieError
+from services.core.usecases import registry
+from services.simulator.calls import Call, calls, replay
+from services.simulator.centre_keys import CentreKeys, KeySource
+from services.simulator.examples import Pool
+from services.simulator.figures import Figures
+from services.simulator.live_error import guesses
+from services.simulator.plan import CENTRES, Plan
+from services.simulator.reports import Report, Waiting
+from services.simulator.sending import Line
+from services.simulator.settings import SimulatorSettings
+from services.simulator.worlds import pools, replayed
+
+State = Literal["preparing", "running", "ending", "finished", "stopped", "failed"]
+
+KEY_SPARE = timedelta(minutes=10)
+ADMITTED_SECONDS = 30.0
+DRAIN_SECONDS = 10.0
+"""After the last call reports that fall due so long are still sent."""
+_TOGETHER = 200
+"""Reports in one request."""
+_TICK = 0.1
+
+log = structlog.get_logger(__name__)
+
+
+class Simulation:
+    """``run`` is to be a task; cancelling it stops the simulation."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: SimulatorSettings,
+        keys: KeySource | None,
+        *,
+        asked_by: str = "",
+        line: Callable[[str, dict[str, str]], Line] = Line,
+    ) -> None:
+        self.plan = plan
+        self.state: State = "preparing"
+        self.error = ""
+        self.asked_by = asked_by
+        self.figures = Figures(registry.get(name) for name in plan.use_cases)
+        self.started_at = datetime.now(UTC)
+        self.finished_at: datetime | None = None
+        self._settings = settings
+        self._source = keys
+        self._line_of = line
+        self._waiting = Waiting(settings.simulator_outcomes)
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._begun: float | None = None
+        self._ended: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.finished_at is not None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the first call could come; what preparing takes does not count."""
+        if self._begun is None:
+            return 0.0
+        now = self._ended if self._ended is not None else asyncio.get_running_loop().time()
+        return max(0.0, now - self._begun)
+
+    def end(self, state: State, error: str = "") -> None:
+        self.state, self.error, self.finished_at = state, error, datetime.now(UTC)
+
+    async def run(self) -> None:
+        keys: CentreKeys | None = None
+        line: Line | None = None
+        try:
+            coming = await asyncio.to_thread(self._prepare)
+            if self._source is not None:
+                keys = await self._keys(self._source)
+            line = self._line_of(self._settings.prediction_url, keys.texts if keys is not None else {})
+            await self._admitted(line, keys)
+            await self._play(line, coming)
+            self.end("finished")
+        except asyncio.CancelledError:
+            self.end("stopped")
+            raise
+        except VigieError as error:
+            self.end("failed", str(error))
+        except Exception as error:
+            self.end("failed", f"{type(error).__name__}: see the simulator's log")
+            log.exception("simulation failed", simulation=self.plan.id, scenario=self.plan.scenario.name)
+        finally:
+            await asyncio.shield(self._leave(line, keys))
+            log.info("simulation over", simulation=self.plan.id, state=self.state, calls=self.figures.sent)
+
+    def _prepare(self) -> Iterator[Call]:
+        if self.plan.replay is not None:
+            (name,) = self.plan.use_cases
+            return replay(self.plan, replayed(name, self.plan.replay))
+        made: dict[str, Pool] = pools(self.plan.worlds())
+        return calls(self.plan, made)
+
+    async def _keys(self, source: KeySource) -> CentreKeys:
+        minutes = math.ceil(self.plan.seconds / 60 + KEY_SPARE / timedelta(minutes=1))
+        return await source.make(list(CENTRES), minutes, self.asked_by)
+
+    async def _admitted(self, line: Line, keys: CentreKeys | None) -> None:
+        """Wait until the platform knows the keys; each of its replicas learns of them by itself.
+
+        Raises:
+            UnavailableError: it does not, or does not answer.
+        """
+        until = asyncio.get_running_loop().time() + ADMITTED_SECONDS
+        in_a_row = 0
+        while in_a_row < (8 if keys is not None else 1):
+            if asyncio.get_running_loop().time() > until:
+                raise UnavailableError(
+                    f"The prediction service at {self._settings.prediction_url} does not let the simulator in.",
+                    action="See that it runs and reaches the gateway.",
+                )
+            let_in = [await line.admitted(centre) for centre in CENTRES]
+            in_a_row = in_a_row + 1 if all(let_in) else 0
+            await asyncio.sleep(0.02 if all(let_in) else 0.3)
+
+    async def _play(self, line: Line, coming: Iterator[Call]) -> None:
+        self.state = "running"
+        self._begun = asyncio.get_running_loop().time()
+        reporting = asyncio.create_task(self._report(line))
+        try:
+            await self._send(line, coming)
+            self.state = "ending"
+            await self._drain()
+        finally:
+            self._ended = asyncio.get_running_loop().time()
+            for task in (reporting, *self._in_flight):
+                task.cancel()
+            await asyncio.gather(reporting, *self._in_flight, return_exceptions=True)
+
+    async def _send(self, line: Line, coming: Iterator[Call]) -> None:
+        loop = asyncio.get_running_loop()
+        assert self._begun is not None
+        for call in coming:
+            ahead = self._begun + call.elapsed - loop.time()
+            await asyncio.sleep(max(0.0, ahead))
+            if len(self._in_flight) >= self._settings.simulator_in_flight:
+                self.figures.not_sent += 1
+                continue
+            task = asyncio.create_task(self._one(line, call))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+        await asyncio.sleep(max(0.0, min(self._begun + self.plan.seconds - loop.time(), self.plan.seconds)))
+
+    async def _one(self, line: Line, call: Call) -> None:
+        assert self._begun is not None
+        self.figures.count_sent(call.use_case, call.centre)
+        status, answer = await line.call(call)
+        ended = asyncio.get_running_loop().time()
+        self.figures.count_ended(status, ended - self._begun - call.elapsed, hostile=bool(call.hostile))
+        if call.hostile or not isinstance(answer, dict) or "answer" not in answer:
+            return
+        self.figures.sources[answer.get("source", "")] += 1
+        said = guesses(registry.get(call.use_case), answer["answer"])
+        if not call.reports:
+            self.figures.outcomes["never"] += 1
+        for number, (delay, report) in enumerate(call.reports):
+            last = number == len(call.reports) - 1
+            due = self._begun + call.elapsed + delay.total_seconds() / self.plan.clock.speed
+            self._waiting.put(max(due, ended), _with_answer(report, said) if last else report)
+
+    async def _report(self, line: Line) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            groups: dict[tuple[str, str], list[Report]] = defaultdict(list)
+            for report in self._waiting.due(asyncio.get_running_loop().time(), _TOGETHER):
+                groups[report.use_case, report.centre].append(report)
+            for (use_case, centre), reports in groups.items():
+                status = await line.report(use_case, centre, reports)
+                self._count_reports(reports, status)
+
+    def _count_reports(self, reports: list[Report], status: int | str) -> None:
+        outcomes = self.figures.outcomes
+        if status != 202:
+            outcomes["failed"] += len(reports)
+            self.figures.errors.append(f"outcomes {status}")
+            return
+        for report in reports:
+            outcomes["sent"] += 1
+            outcomes["late"] += report.late
+            outcomes["corrected"] += report.correction
+            if report.said is not None:
+                self.figures.live[report.use_case].add(report.said, report.labels)
+
+    async def _drain(self) -> None:
+        """Answers that are still to come, and reports that fall due soon."""
+        until = asyncio.get_running_loop().time() + DRAIN_SECONDS
+        while self._in_flight or len(self._waiting):
+            await asyncio.sleep(_TICK)
+            if asyncio.get_running_loop().time() > until:
+                break
+        self.figures.outcomes["not_due"] = len(self._waiting)
+        self.figures.outcomes["dropped"] = self._waiting.dropped
+
+    async def _leave(self, line: Line | None, keys: CentreKeys | None) -> None:
+        if line is not None:
+            await line.close()
+        if keys is not None and self._source is not None:
+            try:
+                await self._source.end(keys)
+            except UnavailableError as error:
+                log.warning("keys were not revoked and expire by themselves", reason=error.problem)
+
+    def told(self) -> dict[str, Any]:
+        """All there is to know, as JSON."""
+        plan = self.plan
+        return {
+            "id": plan.id,
+            "scenario": plan.scenario.name,
+            "title": plan.scenario.title,
+            "state": self.state,
+            "error": self.error,
+            "asked_by": self.asked_by,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+            "rate": plan.rate,
+            "seconds": plan.seconds,
+            "speed": plan.clock.speed,
+            "seed": plan.seed,
+            "use_cases": list(plan.use_cases),
+            "elapsed": round(self.elapsed, 1),
+            "clock": plan.clock.at(min(self.elapsed, plan.seconds)),
+            "outcomes_waiting": len(self._waiting) if not self.over else 0,
+            **self.figures.told(),
+        }
+
+
+def _with_answer(report: Report, said: Any) -> Report:
+    parts = {name: getattr(report, name) for name in Report.__slots__}
+    return Report(**{**parts, "said": said})
