@@ -68,14 +68,12 @@ def simulation_router(gateway: Gateway, token: SecretStr) -> APIRouter:
         return await desk.ask("GET", "", caller)
 
     @router.get("/admin/simulations/{simulation_id}", summary="One simulation with its live figures")
-    async def one(simulation_id: Annotated[str, Depends(_known_form)], caller: Operator) -> dict[str, Any]:
-        return await desk.ask("GET", f"/{simulation_id}", caller)
+    async def one(simulation_id: str, caller: Operator) -> dict[str, Any]:
+        return await desk.ask("GET", f"/{_checked(simulation_id)}", caller)
 
     @router.delete("/admin/simulations/{simulation_id}", summary="Stop a simulation")
-    async def stop(
-        request: Request, simulation_id: Annotated[str, Depends(_known_form)], caller: Operator
-    ) -> dict[str, Any]:
-        found = await desk.ask("DELETE", f"/{simulation_id}", caller)
+    async def stop(request: Request, simulation_id: str, caller: Operator) -> dict[str, Any]:
+        found = await desk.ask("DELETE", f"/{_checked(simulation_id)}", caller)
         desk.note(request, caller, "simulation.stopped", found)
         return found
 
@@ -161,7 +159,7 @@ class _Simulator:
             )
 
 
-def _known_form(simulation_id: str) -> str:
+def _checked(simulation_id: str) -> str:
     """
     Raises:
         NotFoundError: no simulation is called so.
