@@ -7,9 +7,7 @@ import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-import anyio
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
@@ -19,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.core.resources import add_resources
-from services.core.usecases import registry as declared
 from services.core.usecases.contract import ContextSource, UseCase
 from services.core.web.authentication import show_roles
 from services.core.web.failures import add_failure_handlers
@@ -28,35 +25,19 @@ from services.core.web.manual import add_manual
 from services.core.web.request_ids import RequestIds
 from services.core.web.roles import PUBLIC
 from services.prediction.access import access_of
-from services.prediction.answering import Answering
 from services.prediction.call_seconds import CallSeconds
 from services.prediction.calls_log import CallsLog
 from services.prediction.champions import ChampionsFactory
-from services.prediction.context import own_context
 from services.prediction.counters import HTTP_SECONDS, Counters
+from services.prediction.desks import Opening
 from services.prediction.faults import fault, refusal
-from services.prediction.follower import Follower, LoadModel
+from services.prediction.follower import LoadModel
 from services.prediction.information import information_router
-from services.prediction.listing import listing_router
 from services.prediction.models import Model
-from services.prediction.outcomes import outcomes_router
-from services.prediction.routes import calls_router
 from services.prediction.settings import PredictionSettings
-from services.prediction.slots import Slot
-from services.prediction.store import Store
 
 DESCRIPTION = """Answers dispatch centres' calls. Every answer says which model version made it and where that came
 from: the registry's champion, the last good version (`cached`) or the declared baseline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """One use case in service."""
-
-    answering: Answering
-    follower: Follower
-    slot: Slot
-    context: ContextSource
 
 
 def create_app(
@@ -77,33 +58,18 @@ def create_app(
     """
     counters = Counters(CollectorRegistry())
     add_resources(counters.registry, settings.home.root)
-    skipped = count_skipped(counters.registry)
     calls = CallsLog(settings, counters.registry)
     access = access_of(settings, counters.registry)
-    desks: dict[str, Desk] = {}
-    for use_case in declared.every() if use_cases is None else use_cases:
-        slot = Slot(settings.prediction_confirmed_seconds, clock)
-        source = (context or {}).get(use_case.name) or own_context(use_case, settings)
-        follower = Follower(
-            use_case,
-            slot,
-            Store(settings.home.serving(use_case.name)),
-            champions,
-            counters,
-            seconds=settings.alias_poll_seconds,
-            load=load,
-            clock=clock,
-        )
-        answering = Answering(use_case, slot, source, counters, settings.prediction_batch_rows)
-        desks[use_case.name] = Desk(answering, follower, slot, source)
+    opening = Opening(settings, champions, counters, calls, context or {}, load, clock)
+    desks = opening.every(use_cases)
+    skipped = count_skipped(counters.registry, opening.broken)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         access.start()
         calls.delivery.start()
         for desk in desks.values():
-            desk.context.start()
-            desk.follower.start()
+            desk.start()
         until = time.monotonic() + settings.prediction_disk_wait_seconds
         for desk in desks.values():
             await asyncio.to_thread(desk.follower.wait_for_disk, max(0.0, until - time.monotonic()))
@@ -127,14 +93,11 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    background = anyio.CapacityLimiter(settings.prediction_background_threads)
-    lists = anyio.CapacityLimiter(settings.prediction_background_threads)
     for desk in desks.values():
         # First and not through include_router, whose matching costs as much as reading the request.
-        use_case = desk.answering.use_case
-        app.router.routes[:0] = calls_router(desk.answering, calls.recorder(use_case), settings, background).routes
-        app.router.routes += outcomes_router(use_case, calls.journal, settings, background).routes
-        app.include_router(listing_router(use_case, calls.database, settings, lists))
+        app.router.routes[:0] = desk.routers.calls.routes
+        app.router.routes += desk.routers.outcomes.routes
+        app.include_router(desk.routers.lists)
     information = {name: (d.answering, d.slot) for name, d in desks.items()}
     app.include_router(information_router(information, skipped, access.state))
     Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).add(

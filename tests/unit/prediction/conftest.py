@@ -12,7 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.prediction.app import Desk, create_app
+from services.prediction.app import create_app
+from services.prediction.desks import Desk
 from services.prediction.settings import PredictionSettings
 from tests.toy.bundles import make_toy_bundle
 from tests.toy.declaration import USE_CASE

@@ -17,12 +17,14 @@ from tests.unit.prediction.conftest import CALL, Client
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FastAPI]:
-    """A service where a sound use case, one whose context is broken, and a broken one are installed."""
+    """A service where a sound use case, one whose context is broken, and two broken ones are installed."""
     site = tmp_path / "site"
     toy_called("crates", site)
     (toy_called("barrels", site) / "context.py").write_text("import there_is_no_such_module\n")
     (toy_called("sacks", site) / "declaration.py").write_text("import there_is_no_such_module\n")
-    install(site, "vigie-goods", {name: name for name in ("crates", "barrels", "sacks")})
+    odd = toy_called("bundles", site) / "declaration.py"  # sound by itself, but no column can be made of a set
+    odd.write_text(odd.read_text().replace("town: str | None", "town: str | set[str] | None"))
+    install(site, "vigie-goods", {name: name for name in ("bundles", "crates", "barrels", "sacks")})
     monkeypatch.syspath_prepend(site)
     forget()
     settings = PredictionSettings.model_validate({"VIGIE_HOME": tmp_path / "home", "prediction_access": "open"})
@@ -47,8 +49,8 @@ def test_all_others_are_served(client: Client) -> None:
 
 
 def test_health_and_figures_name_what_was_left_out(client: Client) -> None:
-    assert client.get("/health/ready").json()["skipped_use_cases"] == ["sacks"]
-    assert "vigie_skipped_use_cases 1.0" in client.get("/metrics").text
+    assert client.get("/health/ready").json()["skipped_use_cases"] == ["bundles", "sacks"]
+    assert "vigie_skipped_use_cases 2.0" in client.get("/metrics").text
 
 
 def test_a_context_that_cannot_be_loaded_costs_the_context_alone(app: FastAPI, client: Client) -> None:
