@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from services.core.access.gateway_client import GatewayClient
 from services.core.access.list_file import ListFile
 from services.core.access.list_follower import AccessListFollower
+from services.core.access.refusals import Reason
 from services.core.access.verifier import OpenAccess, Verifier
 from services.core.errors import VigieError
 from services.prediction.settings import PredictionSettings
@@ -81,6 +82,8 @@ def access_of(settings: PredictionSettings, registry: CollectorRegistry) -> Acce
     refused = Counter(
         "vigie_credentials_refused", "Requests without a good token or key.", ("reason",), registry=registry
     )
+    for reason in Reason:  # at zero, so that the first refusal is an increase
+        refused.labels(reason.value)
     follower = AccessListFollower(
         ListFile(settings.home.access_list),
         GatewayClient(settings.gateway_url, settings.service_token, "prediction"),

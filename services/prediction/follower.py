@@ -56,8 +56,10 @@ class Follower:
         self._disk_done = threading.Event()
         self._registry_silent = False
         self._prepared: Model | None = None
-        for origin in ("disk", "registry", "explainer"):
+        for origin in ("disk", "registry", "explainer"):  # at zero, so that the first failure is an increase
             counters.load_failures.labels(use_case.name, origin)
+        for counter in (counters.swaps, counters.swap_seconds, counters.registry_failures):
+            counter.labels(use_case.name)
         self._refused: dict[str, tuple[int, float]] = {}
         """Version -> how often it was refused and when it may be tried again."""
         self._thread = threading.Thread(
