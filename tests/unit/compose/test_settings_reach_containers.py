@@ -15,6 +15,7 @@ from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
 from services.preprocessing.settings import PreprocessingSettings
 from services.registry.settings import ServerSettings
+from services.simulator.settings import SimulatorSettings
 from services.training.settings import TrainingSettings
 from tests.unit.compose.platform import Platform
 
@@ -29,6 +30,7 @@ READ_BY: dict[str, tuple[type[BaseSettings], ...]] = {
     "preprocessing": (PreprocessingSettings,),
     "training": (TrainingSettings,),
     "drift": (DriftSettings,),
+    "simulator": (SimulatorSettings,),
     "registry": (ServerSettings,),
     "airflow-api": (AirflowSettings,),
     "airflow-scheduler": (AirflowSettings, OrchestrationSettings),
