@@ -36,7 +36,7 @@ def test_a_storm_is_started_watched_and_stopped(stack: Stack, platform: Platform
     for use_case in USE_CASES:
         listed = wait_for(
             f"the storm's calls in the list of {use_case}",
-            lambda use_case=use_case: platform.get(
+            lambda use_case=use_case: platform.get(  # type: ignore[misc]
                 f"/v1/{use_case}/predictions", params={"kind": "simulated", "has_outcome": True, "limit": 20}
             )["predictions"],
             seconds=60,
