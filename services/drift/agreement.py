@@ -187,7 +187,10 @@ def _cut(values: Floats) -> int:
     if count < 2 * ENOUGH:
         return 0
     places = np.arange(ENOUGH, count - ENOUGH + 1)
-    strengths = np.array([_strength(values, int(place)) for place in places])
+    sums = np.cumsum(values)
+    before, after = sums[places - 1] / places, (sums[-1] - sums[places - 1]) / (count - places)
+    error = float(values.std()) * np.sqrt(1 / places + 1 / (count - places))
+    strengths = np.divide(after - before, error, out=np.zeros(len(places)), where=error > 0)
     best = int(strengths.argmax())
     return int(places[best]) if strengths[best] > SURE else 0
 

@@ -1,0 +1,81 @@
+"""Where the live error is beyond its limit, since when, and that nothing is found where nothing has changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.core.params import Monitoring
+from services.drift.breaches import Judged, find, since_when
+
+PARAMS = Monitoring()
+DAY = 86_400.0
+
+
+def judged(count: int = 2_000, *, seed: int = 1, rise: Any = None, begins: float = 0.7) -> Judged:
+    """A fortnight of absolute errors in ten areas and four hours; ``rise`` gets the areas of those from the share
+    ``begins`` of the window on and gives what is added."""
+    draw = np.random.default_rng(seed)
+    seconds = np.sort(draw.uniform(0, 14 * DAY, count))
+    groups = {
+        "area": draw.choice([f"area {n}" for n in range(10)], count).astype(object),
+        "hour": draw.choice(["00-06", "06-12", "12-18", "18-24"], count).astype(object),
+    }
+    loss = draw.gamma(1.5, 30, count)
+    if rise is not None:
+        loss = loss + np.where(seconds > begins * 14 * DAY, rise(groups), 0.0)
+    frozen = {name: draw.permutation(words)[:800] for name, words in groups.items()}
+    return Judged(
+        "seconds", loss, np.floor(seconds / DAY).astype(np.int64), seconds, groups, draw.gamma(1.5, 30, 800), frozen
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_unchanged_fortnight_breaches_nothing(seed: int) -> None:
+    assert not find([judged(seed=seed)], PARAMS).breached
+
+
+def test_one_area_is_named_with_how_much_and_since_when() -> None:
+    found = find([judged(rise=lambda groups: 120.0 * (groups["area"] == "area 3"))], PARAMS)
+    (breach,) = found.segments
+    assert breach.segment is not None
+    assert (breach.segment.column, breach.segment.value) == ("area", "area 3")
+    assert breach.rise > 1
+    assert breach.since == pytest.approx(0.7 * 14 * DAY, abs=1.5 * DAY)
+    assert found.localised
+
+
+def test_a_rise_everywhere_is_overall_and_not_put_on_one_area() -> None:
+    found = find([judged(rise=lambda _: np.full(2_000, 40.0), begins=0.2)], PARAMS)
+    assert [breach.segment for breach in found.overall] == [None]
+    assert not found.localised
+
+
+def test_two_areas_are_both_named_and_explain_the_rise() -> None:
+    both = ("area 3", "area 7")
+    found = find([judged(rise=lambda groups: 150.0 * np.isin(groups["area"], both), begins=0.3)], PARAMS)
+    assert {breach.segment.value for breach in found.segments if breach.segment} == set(both)
+    assert found.localised
+
+
+def test_few_outcomes_are_not_judged() -> None:
+    assert not find([judged(100, rise=lambda _: np.full(100, 200.0))], PARAMS).breached
+
+
+def test_one_stormy_day_does_not_make_an_area_worse() -> None:
+    item = judged()
+    stormy = item.loss + np.where((item.day == 12) & (item.groups["area"] == "area 3"), 250.0, 0.0)
+    changed = Judged(
+        item.target, stormy, item.day, item.seconds, item.groups, item.reference_loss, item.reference_groups
+    )
+    assert not find([changed], PARAMS).breached
+
+
+def test_what_was_so_from_the_beginning_has_no_turning_point() -> None:
+    draw = np.random.default_rng(2)
+    seconds = np.arange(400.0)
+    assert since_when(draw.gamma(1.5, 60, 400), seconds, 45.0) is None
+    later = np.concatenate([draw.gamma(1.5, 30, 300), draw.gamma(1.5, 90, 100)])
+    assert since_when(later, seconds, 45.0) == pytest.approx(300, abs=25)
