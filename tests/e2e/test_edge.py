@@ -22,7 +22,14 @@ pytestmark = pytest.mark.docker
 
 DIED = "/tmp/died"  # noqa: S108 - the stand-in's own
 STUBS = Path(__file__).with_name("stub_services.py")
-BEHIND = {"gateway": 8600, "airflow-api": 8080, "registry": 5500, "grafana": 3000, "prometheus": 9090}
+BEHIND = {
+    "gateway": 8600,
+    "airflow-api": 8080,
+    "registry": 5500,
+    "grafana": 3000,
+    "prometheus": 9090,
+    "alertmanager": 9093,
+}
 
 
 def docker(*arguments: str, check: bool = True) -> str:
@@ -121,7 +128,8 @@ def test_what_is_inside_stays_inside(edge: Edge, path: str) -> None:
     [("/airflow/dags", "nobody", 401), ("/airflow/dags", "viewer", 403), ("/airflow/dags", "operator", 200),
      ("/mlflow/x", "nobody", 401), ("/mlflow/x", "viewer", 200),
      ("/grafana/x", "viewer", 403), ("/grafana/x", "operator", 200),
-     ("/prometheus/x", "nobody", 401), ("/prometheus/x", "viewer", 403), ("/prometheus/x", "operator", 200)],
+     ("/prometheus/x", "nobody", 401), ("/prometheus/x", "viewer", 403), ("/prometheus/x", "operator", 200),
+     ("/alertmanager/x", "nobody", 401), ("/alertmanager/x", "viewer", 403), ("/alertmanager/x", "operator", 200)],
 )  # fmt: skip
 def test_pages_are_for_roles(edge: Edge, path: str, role: str, status: int) -> None:
     assert edge.ask(path, headers=session(role)).status_code == status

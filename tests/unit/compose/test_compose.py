@@ -94,9 +94,13 @@ def test_networks_are_inside_but_for_the_edges_and_for_downloads(platform: Platf
     assert outside == {"public", "outside"}
     on = {name: set(service["networks"]) for name, service in platform.services.items()}
     assert {name for name, networks in on.items() if "public" in networks} == {"edge"}
-    assert {name for name, networks in on.items() if "outside" in networks} == {"ingestion", "prediction"}
+    assert {name for name, networks in on.items() if "outside" in networks} == {
+        "ingestion",
+        "prediction",
+        "alertmanager",  # the mail server
+    }
     assert {name for name, networks in on.items() if "database" in networks}.isdisjoint(
-        {"edge", "prometheus", "grafana"}
+        {"edge", "prometheus", "alertmanager", "grafana"}
     )
 
 
