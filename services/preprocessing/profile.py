@@ -26,9 +26,6 @@ FEWEST_ROWS = 10
 """Rows that a word or a group has to have to be shown."""
 CELLS = 60
 """Cells along the longer side of the map."""
-PLACES = (("longitude", "latitude"), ("easting", "northing"))
-"""Pairs of fields that say where, in the order in which they are looked for."""
-
 Floats = NDArray[np.float64]
 
 
@@ -43,7 +40,7 @@ def profile(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
         "fields": {name: _field(examples[name], kind) for name, kind in of.items() if name in examples},
         "times": {name: _counted(values) for name, values in times.items()},
         "targets": {target.name: _target(use_case, target, examples, times) for target in use_case.targets},
-        "places": _places(examples),
+        "places": _places(use_case, examples),
     }
     cleaned: dict[str, Any] = _plain(found)
     return cleaned
@@ -184,16 +181,23 @@ def _wilson(share: float, rows: int) -> tuple[float, float]:
 # --- places -----------------------------------------------------------------------------------------
 
 
-def _places(examples: pd.DataFrame) -> dict[str, Any] | None:
-    """Rows per cell of a grid over the middle 99 % of places; None where the use case has none."""
-    for across, up in PLACES:
-        if across in examples and up in examples:
-            x = examples[across].to_numpy(dtype=np.float64, na_value=np.nan)
-            y = examples[up].to_numpy(dtype=np.float64, na_value=np.nan)
-            known = np.isfinite(x) & np.isfinite(y)
-            if known.sum() >= FEWEST_ROWS:
-                return {"x": across, "y": up, **_grid(x[known], y[known])}
-    return None
+def _places(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any] | None:
+    """Rows per cell of a grid over the middle 99 % of places, or per named place; None where the use case has none."""
+    place = use_case.place
+    if place is None:
+        return None
+    found: dict[str, Any] = {"x": place.x, "y": place.y}
+    if place.x in examples and place.y in examples:
+        x = examples[place.x].to_numpy(dtype=np.float64, na_value=np.nan)
+        y = examples[place.y].to_numpy(dtype=np.float64, na_value=np.nan)
+        known = np.isfinite(x) & np.isfinite(y)
+        return found | _grid(x[known], y[known]) if known.sum() >= FEWEST_ROWS else None
+    if place.named is None or place.named not in examples:
+        return None
+    counts = examples[place.named].value_counts()
+    cells = [(*place.points[str(name)], int(rows)) for name, rows in counts.items() if name in place.points]
+    shown = [cell for cell in cells if cell[2] >= FEWEST_ROWS]
+    return found | {"size": None, "rows": sum(cell[2] for cell in shown), "cells": shown} if shown else None
 
 
 def _grid(x: Floats, y: Floats) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _picture(session: Session, use_case: UseCase, section: str) -> None:
     elif section == "times":
         times(session, found["times"])
     else:
-        places(session, found["places"])
+        places(session, use_case, found["places"])
 
 
 def _target(session: Session, use_case: UseCase, targets: Mapping[str, Any]) -> None:

@@ -9,13 +9,16 @@ import altair as alt
 import streamlit as st
 
 from services.core.usecases.contract import UseCase
-from services.dashboard.charts import colours, show
+from services.dashboard.charts import colours, show, themed
+from services.dashboard.maps import extent, outline, size
 from services.dashboard.session import Session
 from services.dashboard.states import empty
 from services.dashboard.style import BLUE, INK
 from services.dashboard.words.explore import WEEKDAYS
 
 CALENDAR = ("hour", "weekday")
+MAP_WIDTH = 620
+"""Pixels."""
 LONG = 14
 """From so many groups with long names on, groups stand below each other."""
 
@@ -67,7 +70,9 @@ def by_group(
     value = alt.Scale(zero=False)
     fmt = ".1%" if max(entry["value"] for entry in named) <= 1 and min(entry["low"] for entry in named) >= -0.01 else ""
     axis = alt.Axis(format=fmt) if fmt else alt.Axis()
-    where = alt.Y("group:N", sort=order, title=None) if below else alt.X("group:N", sort=order, title=None)
+    flat = alt.Axis(labelAngle=0) if column in CALENDAR else alt.Axis()
+    side = session.words(f"explore.by_{column}") if column in CALENDAR else None
+    where = alt.Y("group:N", sort=order, title=None) if below else alt.X("group:N", sort=order, title=side, axis=flat)
     base = alt.Chart(alt.Data(values=named))
     tooltip = [alt.Tooltip("group:N"), alt.Tooltip("value:Q", format=fmt or ",.1f"), alt.Tooltip("rows:Q", format=",")]
     if below:
@@ -98,8 +103,15 @@ def _shares(
         for entry in entries
         for at, (label, share) in enumerate(zip(labels, entry["shares"], strict=True))
     ]
-    share: dict[str, Any] = {"stack": "zero", "axis": alt.Axis(format=".0%"), "title": title, "scale": alt.Scale(domain=[0, 1])}
+    share: dict[str, Any] = {
+        "stack": "zero",
+        "axis": alt.Axis(format=".0%"),
+        "title": title,
+        "scale": alt.Scale(domain=[0, 1]),
+    }
     where: dict[str, Any] = {"sort": list(order), "title": None}
+    if not below:
+        where["axis"] = alt.Axis(labelAngle=0)
     place: dict[str, Any] = (
         {"x": alt.X("share:Q", **share), "y": alt.Y("group:N", **where)}
         if below
@@ -149,37 +161,46 @@ def times(session: Session, found: Mapping[str, Any]) -> None:
             show(chart, session.language, height=260)
 
 
-def places(session: Session, found: Mapping[str, Any] | None) -> None:
-    words = session.words
-    if found is None:
+def places(session: Session, use_case: UseCase, found: Mapping[str, Any] | None) -> None:
+    """Cells of a grid, or named places, on the use case's own outline."""
+    words, place = session.words, use_case.place
+    if found is None or place is None or not place.lines:
         empty(words("explore.no_map"))
         return
-    rows = [{"x": x, "y": y, "n": n} for x, y, n in found["cells"]]
-    half = found["size"] / 2
-    squares = [
-        row | {"l": row["x"] - half, "r": row["x"] + half, "b": row["y"] - half, "t": row["y"] + half} for row in rows
-    ]
-    scale = alt.Scale(zero=False, nice=False)
-    chart = (
-        alt.Chart(alt.Data(values=squares))
-        .mark_rect()
-        .encode(
-            x=alt.X("l:Q", title=words(f"explore.{found['x']}"), scale=scale),
-            x2="r:Q",
-            y=alt.Y("b:Q", title=words(f"explore.{found['y']}"), scale=scale),
-            y2="t:Q",
-            color=alt.Color(
-                "n:Q", title=words("explore.examples"), scale=alt.Scale(type="log", scheme="viridis", reverse=True)
-            ),
-            tooltip=[alt.Tooltip("n:Q", format=",")],
-        )
+    (left, right), (low, high) = extent(place)
+    x: dict[str, Any] = {"scale": alt.Scale(domain=[left, right], zero=False), "axis": None}
+    y: dict[str, Any] = {"scale": alt.Scale(domain=[low, high], zero=False), "axis": None}
+    color = alt.Color(
+        "n:Q",
+        title=words("explore.examples"),
+        scale=alt.Scale(type="log", scheme="viridis", reverse=True),
+        legend=alt.Legend(orient="bottom"),
     )
-    show(chart, session.language, height=560)
+    tooltip = [alt.Tooltip("n:Q", title=words("explore.examples"), format=",")]
+    base = alt.Chart(alt.Data(values=[_cell(cell, found["size"]) for cell in found["cells"]]))
+    if found["size"] is None:
+        drawn = base.mark_circle(opacity=1, stroke="white").encode(
+            x=alt.X("x:Q", **x), y=alt.Y("y:Q", **y), size=alt.Size("n:Q", legend=None), color=color, tooltip=tooltip
+        )
+    else:
+        drawn = base.mark_rect(clip=True).encode(
+            x=alt.X("l:Q", **x), x2="r:Q", y=alt.Y("b:Q", **y), y2="t:Q", color=color, tooltip=tooltip
+        )
+    chart = alt.layer(drawn, outline(place)).properties(**size(place, MAP_WIDTH))
+    st.altair_chart(themed(chart, session.language), theme=None, width="content")
     formats = session.formats
     st.caption(words("explore.map_text", rows=formats.number(found["rows"]), cells=formats.number(len(found["cells"]))))
+
+
+def _cell(cell: Sequence[float], side: float | None) -> dict[str, float]:
+    x, y, rows = cell
+    if side is None:
+        return {"x": x, "y": y, "n": rows}
+    half = side / 2
+    return {"n": rows, "l": x - half, "r": x + half, "b": y - half, "t": y + half}
 
 
 def _named(session: Session, column: str, name: str) -> str:
     if column == "weekday" and name.isdigit():
         return WEEKDAYS[session.language][int(name)]
-    return f"{name} h" if column == "hour" else name
+    return name

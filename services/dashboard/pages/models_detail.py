@@ -18,6 +18,8 @@ from services.dashboard.states import Tone, empty, guarded, loading, notice
 from services.dashboard.tables import table
 
 SECTIONS = ("decision", "metrics", "plots", "card", "changes")
+UNLIKELY = 0.05
+"""Chance that a loss is taken for real which is none, shared by all checks."""
 TONES: dict[str, Tone] = {"passed": "good", "refused": "bad", "unchanged": "info"}
 
 
@@ -68,8 +70,16 @@ def _decision(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> 
     if checks:
         st.subheader(words("models.guards"))
         columns = ("guard", "metric", "old", "new", "allowed", "outcome")
-        rows = [_check(session, use_case, check) for check in checks]
-        table(words("models.guards"), [words(f"models.{name}") for name in columns], rows, numbers=(2, 3, 4))
+        heads = [words(f"models.{name}") for name in columns]
+        worse = [check for check in checks if _lost(check, len(checks)) == "exceeded"]
+        if worse:
+            rows = [_check(session, use_case, check, len(checks)) for check in worse]
+            table(words("models.guards"), heads, rows, numbers=(2, 3, 4))
+        else:
+            st.write(words("models.all_kept"))
+        with st.expander(words("models.every_check", count=len(checks))):
+            rows = [_check(session, use_case, check, len(checks)) for check in checks]
+            table(words("models.every_check", count=len(checks)), heads, rows, numbers=(2, 3, 4))
     if gate and gate.get("latency_ms"):
         latency = session.formats.quantity(gate["latency_ms"], "ms", 2)
         size = session.formats.bytes(gate["bundle_mb"] * 1e6)
@@ -108,18 +118,33 @@ def _deciding(session: Session, use_case: UseCase, gate: Mapping[str, Any]) -> l
     return lines
 
 
-def _check(session: Session, use_case: UseCase, check: Mapping[str, Any]) -> list[str]:
+def _lost(check: Mapping[str, Any], checks: int) -> str:
+    """Whether more was lost than is allowed, and more than chance alone would take."""
+    measured, limit = check["measured"], check["limit"]
+    if measured["gain"] is None or limit is None or measured["gain"] >= -limit:
+        return "kept"
+    by_chance = measured.get("worse_by_chance")
+    return "by_chance" if by_chance is not None and by_chance > UNLIKELY / checks else "exceeded"
+
+
+def _check(session: Session, use_case: UseCase, check: Mapping[str, Any], checks: int) -> list[str]:
     name, metric, measured = check["name"], check["metric"], check["measured"]
     target, _, group = name.partition(", ")
-    title = target_title(session, use_case, target) + (f", {group}" if group else "")
-    exceeded = measured["gain"] is not None and check["limit"] is not None and measured["gain"] < -check["limit"]
+    title = target_title(session, use_case, target) + (f", {_group(session, use_case, group)}" if group else "")
 
     def said(value: float | None) -> str:
         return metric_value(session, use_case, target, metric, value)
 
-    verdict = session.words("models.exceeded" if exceeded else "models.kept")
+    verdict = session.words(f"models.{_lost(check, checks)}")
     limit = said(check["limit"])
     return [title, metric_title(session, metric), said(measured["old"]), said(measured["new"]), limit, verdict]
+
+
+def _group(session: Session, use_case: UseCase, group: str) -> str:
+    """``area north``, as the gate calls it, with the column's title."""
+    column, _, word = group.partition(" ")
+    title = next((session.words.of(item.title) for item in use_case.subgroups if item.column == column), None)
+    return group if title is None else f"{title}: {word}"
 
 
 # --- metrics ----------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def metric_value(session: Session, use_case: UseCase, target: str, metric: str, 
         return formats.percent(value, 1)
     unit = _unit(use_case, target)
     if metric in _IN_UNIT and unit:
-        return formats.quantity(value, unit, _digits(value))
+        return formats.quantity(value, unit, min(_digits(value), 2))
     return formats.number(value, max(_digits(value), 3) if abs(value) < 10 else _digits(value))
 
 

@@ -59,7 +59,7 @@ def _card(session: Session, part: Mapping[str, Any]) -> str:
     if part["milliseconds"] is not None:
         said.append(words("portal.in_ms", ms=session.formats.number(part["milliseconds"])))
     if part["reason"]:
-        said.append(words("portal.reason", reason=part["reason"]))
+        said.append(words.known(f"portal.reason_{state}", "{reason}").format(reason=part["reason"]))
     link = ""
     if part["address"]:
         name = words.known(f"portal.part_{part['name']}_page", part["name"].capitalize())

@@ -70,7 +70,13 @@ WORDS: dict[str, Text] = {
     "old": Text("Before", "Avant"),
     "allowed": Text("May lose", "Perte admise"),
     "kept": Text("kept", "respecté"),
-    "exceeded": Text("beyond", "dépassé"),
+    "exceeded": Text("worse than allowed", "au-delà de l'admis"),
+    "by_chance": Text("may be chance", "peut être le hasard"),
+    "all_kept": Text(
+        "Nothing got worse by more than is allowed, beyond chance.",
+        "Rien ne s'est dégradé au-delà de l'admis, hasard mis à part.",
+    ),
+    "every_check": Text("All {count} checks", "Les {count} vérifications"),
     "outcome": Text("Result", "Résultat"),
     "weight": Text(
         "It takes {latency} for one call and {size} on disk.", "Il prend {latency} par appel et {size} sur disque."

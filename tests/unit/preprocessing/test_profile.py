@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from services.core.usecases.contract import Place
 from services.preprocessing.profile import FEWEST_ROWS, profile
 from tests.toy.bundles import make_examples
 from tests.toy.declaration import USE_CASE
@@ -77,10 +79,19 @@ def test_places_are_counted_in_cells_where_fields_say_where(examples: pd.DataFra
     placed = examples.copy()
     generator = np.random.default_rng(1)
     placed["longitude"], placed["latitude"] = generator.normal(0, 0.1, (2, len(placed)))
-    found = profile(USE_CASE, placed)["places"]
+    found = profile(replace(USE_CASE, place=Place("longitude", "latitude", ())), placed)["places"]
     assert (found["x"], found["y"]) == ("longitude", "latitude")
     assert sum(cell[2] for cell in found["cells"]) == found["rows"] > 700
     assert len(found["cells"]) <= 60 * 60
+
+
+def test_named_places_that_few_rows_share_are_not_shown(examples: pd.DataFrame) -> None:
+    towns = {str(town): (float(at), 1.0) for at, town in enumerate(examples["town"].dropna().unique()) if town}
+    lonely = examples.copy()
+    lonely.loc[lonely.index[: FEWEST_ROWS - 1], "town"] = "alone"
+    place = Place("x", "y", (), points=towns | {"alone": (9.0, 9.0)}, named="town")
+    found = profile(replace(USE_CASE, place=place), lonely)["places"]
+    assert {(x, y) for x, y, _ in found["cells"]} == set(towns.values())
 
 
 def test_without_such_fields_there_are_no_places(made: dict[str, Any]) -> None:
