@@ -24,6 +24,7 @@ ORDER = (
     "test_first_start",
     "test_a_day",
     "test_five_use_cases",
+    "test_dashboard",
     "test_simulator",
     "test_faults_under_load",
     "test_prediction_log",
