@@ -3,6 +3,7 @@ that it is started in changes them."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from streamlit.web import bootstrap
 
 from services.core.errors import VigieError
 from services.core.logs import configure_logs
+from services.dashboard.pages import PAGES
 from services.dashboard.settings import DashboardSettings, settings
 from services.dashboard.style import THEME
 
@@ -58,6 +60,8 @@ def main() -> int:
         )
         log.error("the dashboard does not start", reason=str(error))
         return 1
+    for page in PAGES:  # what pages import takes seconds, which nobody should wait for
+        importlib.import_module(f"services.dashboard.pages.{page.module}")
     flags = options(chosen)
     bootstrap.load_config_options(flag_options=flags)
     log.info("listening", host=chosen.dashboard_host, port=chosen.dashboard_port)
