@@ -43,7 +43,7 @@ def test_every_dag_imports_and_a_broken_use_case_stands_among_the_import_errors(
 
 def test_there_is_one_dag_of_each_kind_for_every_use_case(airflow: dict[str, Any]) -> None:
     names = {*registry.names(), "toy"}
-    expected = {f"{kind}_{name}" for kind in ("ingest", "retrain", "rollback") for name in names}
+    expected = {f"{kind}_{name}" for kind in ("ingest", "retrain", "monitor", "rollback") for name in names}
     assert set(airflow["dags"]) == expected | {"housekeeping"}
 
 
@@ -81,9 +81,9 @@ def test_days_to_keep_have_bounds(airflow: dict[str, Any]) -> None:
     assert (keep["minimum"], keep["maximum"]) == (1, 3650)
 
 
-def test_retraining_follows_the_asset_that_ingestion_updates(airflow: dict[str, Any]) -> None:
+def test_retraining_follows_the_assets_of_new_data_and_of_drift(airflow: dict[str, Any]) -> None:
     assert airflow["dags"]["ingest_toy"]["outlets"] == {"announce": ["raw_data_toy"]}
-    assert airflow["dags"]["retrain_toy"]["follows"] == ["raw_data_toy"]
+    assert airflow["dags"]["retrain_toy"]["follows"] == ["drift_signal_toy", "raw_data_toy"]
 
 
 def test_a_person_finds_names_docs_tags_and_an_owner(airflow: dict[str, Any]) -> None:
