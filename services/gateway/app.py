@@ -41,7 +41,7 @@ from services.gateway.platform_routes import platform_router
 from services.gateway.runner import Runner
 from services.gateway.session_routes import session_router
 from services.gateway.settings import GatewaySettings
-from services.gateway.simulation_routes import simulation_router
+from services.gateway.simulation_routes import Simulator, simulation_router
 from services.gateway.stages import Stages
 from services.gateway.token_routes import token_router
 from services.gateway.watch import Watch
@@ -71,6 +71,7 @@ def create_app(
     airflow = None if settings.airflow_url is None else Airflow(settings, gateway.counters)
     runner = Runner(gateway, Stages(settings, token, gateway.counters), airflow)
     caretaker = Caretaker(gateway)
+    simulator = Simulator(gateway, token)
     watch = Watch(settings, engine, airflow, gateway.counters.registry)
 
     def ready() -> Mapping[str, Any]:
@@ -89,6 +90,7 @@ def create_app(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.close()
+        await simulator.close()
         await asyncio.to_thread(gateway.access.stop)
         if own:
             await asyncio.to_thread(engine.dispose)
@@ -124,7 +126,7 @@ def create_app(
         app.include_router(make_router(gateway))
     app.include_router(runs_router(gateway, runner))
     app.include_router(models_router(gateway, runner))
-    app.include_router(simulation_router(gateway, token))
+    app.include_router(simulation_router(gateway, simulator))
     app.include_router(monitoring_router(gateway, runner))
     app.include_router(model_reading_router(gateway))
     app.include_router(jobs_router(gateway, runner))

@@ -52,9 +52,8 @@ class EndedKeys(BaseModel):
     ids: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=20)
 
 
-def simulation_router(gateway: Gateway, token: SecretStr) -> APIRouter:
+def simulation_router(gateway: Gateway, desk: Simulator) -> APIRouter:
     router = APIRouter(tags=["simulations"])
-    desk = _Simulator(gateway, token)
 
     @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
     async def start(request: Request, given: NewSimulation, caller: Operator) -> dict[str, Any]:
@@ -123,7 +122,7 @@ def simulation_router(gateway: Gateway, token: SecretStr) -> APIRouter:
     return router
 
 
-class _Simulator:
+class Simulator:
     """The simulator, as the gateway asks it."""
 
     def __init__(self, gateway: Gateway, token: SecretStr) -> None:
@@ -146,6 +145,10 @@ class _Simulator:
         }
         answer = await self._backend.ask(method, f"/simulations{path}", headers=headers, **more)
         return dict(self._backend.content(answer))
+
+    async def close(self) -> None:
+        if self._backend is not None:
+            await self._backend.close()
 
     def note(self, request: Request, caller: Caller, action: str, found: dict[str, Any]) -> None:
         with self._gateway.transaction() as session:

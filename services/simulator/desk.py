@@ -67,8 +67,8 @@ class Desk:
         task = self._all[id][1]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        if not simulation.over:  # it had not even begun
-            simulation.end("stopped")
+        if not simulation.over:
+            simulation.never_begun()
         return simulation
 
     async def stop_all(self) -> None:

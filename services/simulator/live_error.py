@@ -25,6 +25,9 @@ def guesses(use_case: UseCase, answer: Mapping[str, Any]) -> dict[str, Guess]:
     found = {}
     for target in use_case.targets:
         own = answer.get(target.name)
+        if isinstance(target.output, Classes) and isinstance(own, str):
+            found[target.name] = Guess(own)
+            continue
         guess = _guess(target, own if isinstance(own, dict) else answer)
         if guess is not None:
             found[target.name] = guess

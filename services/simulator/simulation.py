@@ -79,8 +79,9 @@ class Simulation:
         now = self._ended if self._ended is not None else asyncio.get_running_loop().time()
         return max(0.0, now - self._begun)
 
-    def end(self, state: State, error: str = "") -> None:
-        self.state, self.error, self.finished_at = state, error, datetime.now(UTC)
+    def never_begun(self) -> None:
+        """It was stopped before ``run`` had a turn."""
+        self.state, self.finished_at = "stopped", datetime.now(UTC)
 
     async def run(self) -> None:
         keys: CentreKeys | None = None
@@ -92,17 +93,18 @@ class Simulation:
             line = self._line_of(self._settings.prediction_url, keys.texts if keys is not None else {})
             await self._admitted(line, keys)
             await self._play(line, coming)
-            self.end("finished")
+            self.state = "finished"
         except asyncio.CancelledError:
-            self.end("stopped")
+            self.state = "stopped"
             raise
         except VigieError as error:
-            self.end("failed", str(error))
+            self.state, self.error = "failed", str(error)
         except Exception as error:
-            self.end("failed", f"{type(error).__name__}: see the simulator's log")
+            self.state, self.error = "failed", f"{type(error).__name__}: see the simulator's log"
             log.exception("simulation failed", simulation=self.plan.id, scenario=self.plan.scenario.name)
         finally:
             await asyncio.shield(self._leave(line, keys))
+            self.finished_at = datetime.now(UTC)
             log.info("simulation over", simulation=self.plan.id, state=self.state, calls=self.figures.sent)
 
     def _prepare(self) -> Iterator[Call]:
