@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +13,7 @@ import structlog
 from services.core.usecases.contract import Table
 from services.ingestion import landing
 from services.ingestion.documents import Document
+from services.ingestion.image_files import ImageFile, image_files, is_image, land_images
 from services.ingestion.landing import Landed, Origin
 from services.ingestion.sheets import NO_SHEET, refusal, texts
 
@@ -41,6 +42,21 @@ class Arrivals:
         if why:
             self.ignored[document.name] = why
         return not why
+
+    def is_image(self, name: str) -> bool:
+        return is_image(name, self.tables)
+
+    def images(self, path: Path) -> Iterator[ImageFile]:
+        return image_files(path, self.tables)
+
+    def land_images(self, path: Path, origin: Origin) -> None:
+        """Land the image files below ``path`` that are new, as one archive."""
+        wanted = (file for file in self.images(path) if origin == "simulated" or not file.simulated)
+        landed, known = land_images(self.folder, origin, wanted)
+        if landed is not None:
+            self.added.append(landed.name)
+        if known:
+            self.known.append(f"{known} image files")
 
     def land(self, document: Document, origin: Origin, name: str) -> list[Landed]:
         """Land a wanted document under ``name``; returns what is new."""

@@ -26,6 +26,12 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplem
 
 Kind = Literal["text", "workbook", "other"]
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
+Skip = Callable[[str], bool]
+"""Whether a file of this name is none of the documents."""
+
+
+def _nothing_skipped(_name: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +63,25 @@ class Document:
             raise _damaged(self.name, error) from error
 
 
-def documents(path: Path) -> Iterator[Document]:
-    """All documents of a folder and its subfolders in the order of their paths, or those of one file.
+def documents(path: Path, skip: Skip = _nothing_skipped) -> Iterator[Document]:
+    """All documents of a folder and its subfolders in the order of their paths, or those of one file; without
+    looking at those whose name ``skip`` knows.
 
     Raises:
         VigieError: an archive or workbook cannot be opened.
     """
     if path.is_file():
-        yield from _inside(path.name, lambda: path.open("rb"), 0)
+        yield from _inside(path.name, lambda: path.open("rb"), 0, skip)
         return
     for file in sorted(path.rglob("*")):
         relative = file.relative_to(path)
         if file.is_file() and not any(part.startswith((".", "~$")) for part in relative.parts):
-            yield from _inside(relative.as_posix(), lambda file=file: file.open("rb"), 0)  # type: ignore[misc]
+            yield from _inside(relative.as_posix(), lambda file=file: file.open("rb"), 0, skip)  # type: ignore[misc]
 
 
-def _inside(name: str, opener: Opener, depth: int, head: bytes | None = None) -> Iterator[Document]:
+def _inside(name: str, opener: Opener, depth: int, skip: Skip, head: bytes | None = None) -> Iterator[Document]:
+    if skip(name):
+        return
     try:
         if head is None:
             with opener() as stream:
@@ -80,14 +89,14 @@ def _inside(name: str, opener: Opener, depth: int, head: bytes | None = None) ->
     except _DAMAGE as error:
         raise _damaged(name, error) from error
     if head.startswith(b"\x1f\x8b") and depth < _NESTED:
-        yield from _inside(name.removesuffix(".gz"), _unzipped(opener), depth + 1)
+        yield from _inside(name.removesuffix(".gz"), _unzipped(opener), depth + 1, skip)
     elif head.startswith(b"PK") or Path(name).suffix.lower() in {".zip", ".xlsx"}:
-        yield from _archive(name, opener, depth)
+        yield from _archive(name, opener, depth, skip)
     else:
         yield Document(name, _kind(name, head), _whole_lines(head), opener)
 
 
-def _archive(name: str, opener: Opener, depth: int) -> Iterator[Document]:
+def _archive(name: str, opener: Opener, depth: int, skip: Skip) -> Iterator[Document]:
     with ExitStack() as stack:
         try:
             archive = stack.enter_context(zipfile.ZipFile(seekable(stack.enter_context(opener()))))
@@ -98,18 +107,20 @@ def _archive(name: str, opener: Opener, depth: int) -> Iterator[Document]:
             yield Document(name, "workbook", b"", opener)
         elif depth < _NESTED:
             for member in members:
-                if not Path(member).name.startswith((".", "~$")):
-                    yield from _in_archive(archive, name, member, opener, depth)
+                if not Path(member).name.startswith((".", "~$")) and not skip(member):
+                    yield from _in_archive(archive, name, member, opener, depth=depth, skip=skip)
 
 
-def _in_archive(archive: zipfile.ZipFile, name: str, member: str, opener: Opener, depth: int) -> Iterator[Document]:
+def _in_archive(
+    archive: zipfile.ZipFile, name: str, member: str, opener: Opener, *, depth: int, skip: Skip
+) -> Iterator[Document]:
     """Looks at the member in the archive that is open: opening it anew for each of thousands takes minutes."""
     try:
         with archive.open(member) as inner:
             head = _head(cast("BinaryIO", inner))
     except _DAMAGE as error:
         raise _damaged(f"{name}/{member}", error) from error
-    yield from _inside(f"{name}/{member}", _member(opener, member), depth + 1, head)
+    yield from _inside(f"{name}/{member}", _member(opener, member), depth + 1, skip, head)
 
 
 def _head(stream: BinaryIO) -> bytes:

@@ -9,6 +9,7 @@ from services.core.usecases.contract import UseCase
 from services.ingestion import landing
 from services.ingestion.arrival import Arrivals
 from services.ingestion.documents import documents
+from services.ingestion.landing import Origin
 from services.ingestion.source import Fetched
 
 
@@ -27,15 +28,20 @@ class DropFolder:
 
     def fetch(self, folder: Path) -> Fetched:
         arrivals = Arrivals(folder, self._cache, self._use_case.tables)
-        found = [document for document in documents(self._path) if arrivals.wanted(document)]
-        if not found:
+        found = [document for document in documents(self._path, arrivals.is_image) if arrivals.wanted(document)]
+        pictured = next(arrivals.images(self._path), None) is not None
+        if not found and not pictured:
             raise _nothing(self._use_case, self._path, arrivals.ignored)
         real = [document for document in found if not landing.says_simulated(document.name)]
+        real_images = pictured and any(not image.simulated for image in arrivals.images(self._path))
+        origin: Origin = "folder" if real or real_images else "simulated"
         for document in found:
-            if real and document not in real:
+            if origin == "folder" and document not in real:
                 arrivals.ignored[document.name] = "simulated, and there are real files"
             else:
-                arrivals.land(document, "folder" if real else "simulated", document.name)
+                arrivals.land(document, origin, document.name)
+        if pictured:
+            arrivals.land_images(self._path, origin)
         return Fetched(tuple(arrivals.added), tuple(arrivals.known), arrivals.ignored)
 
 

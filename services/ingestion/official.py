@@ -47,8 +47,11 @@ class Official:
 
 
 def _land(arrivals: Arrivals, file: OfficialFile, body: Path) -> None:
-    wanted = [document for document in documents(body) if arrivals.wanted(document)]
-    if not wanted:
+    wanted = [document for document in documents(body, arrivals.is_image) if arrivals.wanted(document)]
+    pictured = next(arrivals.images(body), None) is not None
+    if pictured:
+        arrivals.land_images(body, "official")
+    if not wanted and not pictured:
         raise VigieError(
             f"{file.url} is not in a known layout: {'; '.join(arrivals.ignored.values()) or 'it is empty'}.",
             expected="a file with the header of " + ", ".join(table.name for table in arrivals.tables),

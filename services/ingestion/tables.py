@@ -14,9 +14,10 @@ from services.core.errors import VigieError
 from services.core.usecases import registry
 from services.core.usecases.contract import Checked, Table, UseCase
 from services.ingestion.documents import documents
+from services.ingestion.image_files import image_files, is_image, sheet_of
 from services.ingestion.merge import merge
 from services.ingestion.recognise import lacking
-from services.ingestion.sheet import Sheet
+from services.ingestion.sheet import Sheet, make_sheet
 from services.ingestion.sheets import NO_SHEET, read, refusal
 
 MAX_BAD_SHARE = 0.05
@@ -55,7 +56,11 @@ def read_files(
     result = Ingested()
     frames: dict[str, list[pd.DataFrame]] = {}
     for name, path in files:
-        for document in documents(path):
+        for table, rows in sheet_of(image_files(path, use_case.tables)):
+            sheet = make_sheet(name, rows)
+            checked = _checked(use_case, table, sheet, label=name, max_bad_share=max_bad_share, result=result)
+            frames.setdefault(table.name, []).append(checked)
+        for document in documents(path, lambda found: is_image(found, use_case.tables)):
             label = name if document.name == path.name else document.name
             why = refusal(document, use_case.tables)
             sheets = [] if why else list(read(document, use_case.tables))
@@ -124,7 +129,9 @@ def _faults(sheet: Sheet, checked: Checked) -> pd.DataFrame:
     bad = checked.faults[["line", "reason"]].astype({"line": "int64", "reason": "str"})
     source = sheet.rows[sheet.rows["line"].isin(bad["line"])]
     rows = {
-        int(values["line"]): json.dumps({k: v for k, v in values.items() if k != "line"}, ensure_ascii=False)
+        int(values["line"]): json.dumps(
+            {k: v for k, v in values.items() if k != "line" and not isinstance(v, bytes)}, ensure_ascii=False
+        )
         for values in source.to_dict("records")
     }
     bad = bad.assign(row=[rows.get(int(line), "") for line in bad["line"]])
@@ -145,7 +152,9 @@ def _too_bad(label: str, faults: pd.DataFrame, total: int, limit: float) -> Vigi
 
 
 def _absent(use_case: UseCase, absent: Sequence[str], result: Ingested) -> VigieError:
-    wanted = "; ".join(f"{t.name} ({', '.join(t.marks)}, …)" for t in use_case.tables if t.name in absent)
+    wanted = "; ".join(
+        f"{t.name} ({', '.join(t.marks) or 'image files'}, …)" for t in use_case.tables if t.name in absent
+    )
     seen = ", ".join(f"{name} ({why})" for name, why in list(result.ignored.items())[:5])
     return VigieError(
         f"No file of {use_case.name} holds the table {', '.join(absent)}."

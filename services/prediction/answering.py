@@ -11,8 +11,11 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from services.core.calls.kinds import KINDS, LIVE, CallKind
-from services.core.usecases.columns import kinds
+from services.core.calls.records import DIGEST
+from services.core.usecases.columns import from_rows, images, kinds
 from services.core.usecases.contract import ContextSource, Probability, ProbabilityValue, UseCase, Value
+from services.core.usecases.pictures import PictureError, unpack
+from services.core.usecases.watching import as_rows, derived
 from services.core.usecases.zones import in_zone
 from services.prediction.counters import Counters
 from services.prediction.explaining import baseline_explained
@@ -72,6 +75,10 @@ _FAILED = {
 }
 
 
+MOST_PICTURED_ROWS = 1_000
+"""Rows of a batch whose requests may hold pictures: unpacked they are a hundred times what they were."""
+
+
 class Answering:
     """Everything that the routes of one use case need."""
 
@@ -87,6 +94,9 @@ class Answering:
         self._counters = counters
         self._batch_rows = batch_rows
         self._zone = use_case.zone or "UTC"
+        self.pictures = images(self.request)
+        if self.pictures:
+            self._batch_rows = min(batch_rows, MOST_PICTURED_ROWS)
         self._times = [name for name, kind in kinds(self.request).items() if kind == "time"]
         self.incidents = Incidents(use_case.request)
         self._decides = [target.name for target in use_case.targets if isinstance(target.output, Probability)]
@@ -144,8 +154,10 @@ class Answering:
         envelope = self._envelope(serving, source, request_id, kind, warnings=warnings, body={}, decisions=words)
         told = envelope[:-1] + b',"errors":' + to_json(errors) + b',"answers":[' + b",".join(answers) + b"]}"
         recorded = [
-            BatchRow(row.position, row.request, row.incident, decided.by_target, answer)
-            for row, decided, answer in zip(rows, decisions, answers, strict=True)
+            BatchRow(row.position, row.request, row.incident, decided.by_target, answer, watched)
+            for row, decided, answer, watched in zip(
+                rows, decisions, answers, self.watched([row.fields for row in rows]), strict=True
+            )
         ]
         return AnsweredBatch(told, envelope, recorded)
 
@@ -182,7 +194,7 @@ class Answering:
         )
 
     def fields(self, payload: Any, kind: CallKind = LIVE) -> Fields:
-        """The validated fields of one request; times without a zone are the use case's own.
+        """The validated fields of one request; times without a zone are the use case's own, and pictures are unpacked.
 
         Raises:
             RefusedError: 422 with field, reason and what is allowed.
@@ -193,6 +205,10 @@ class Answering:
                 moment = fields[name]
                 if moment is not None and moment.tzinfo is None:
                     fields[name] = in_zone(moment, self._zone)
+            if self.pictures:
+                unpack(self.pictures, fields)
+        except PictureError as error:
+            faults = [fault(error.code, error.problem, field=error.field, allowed=error.allowed)]
         except ValidationError as error:
             faults = self._allowed.faults(error)
         except OverflowError:
@@ -201,6 +217,26 @@ class Answering:
             return fields
         self._refused_rows[kind](1)
         raise RefusedError(422, faults)
+
+    def kept(self, payload: Any, fields: Fields) -> Any:
+        """A valid request as it may be written down: of a picture only which one it was."""
+        if not self.pictures:
+            return payload
+        digests = {name: DIGEST + fields[name].sha256 for name in self.pictures if fields[name] is not None}
+        return {**payload, **digests}
+
+    def watched(self, every: Sequence[Fields]) -> list[bytes]:
+        """What drift looks at of each request, as JSON; nothing where the use case derives nothing. A failure costs
+        the figures, not the answer."""
+        if not self.use_case.watched:
+            return [b""] * len(every)
+        model = self.slot.serving.model
+        try:
+            found = derived(self.use_case, from_rows(self.request, every), model.predictor.fitted if model else None)
+            return [to_json(row) for row in as_rows(found)]
+        except Exception:
+            log.error("nothing derived for drift", use_case=self.use_case.name, rows=len(every), exc_info=True)
+            return [b""] * len(every)
 
     def _rows(self, payload: Any, kind: CallKind) -> tuple[list[_Row], list[dict[str, Any]]]:
         limit = f"between 1 and {self._batch_rows} rows"
@@ -216,7 +252,8 @@ class Answering:
         for index, item in enumerate(given):
             try:
                 incident = self.incidents.take(item)
-                rows.append(_Row(index, item, incident, self.fields(item, kind)))
+                fields = self.fields(item, kind)
+                rows.append(_Row(index, self.kept(item, fields), incident, fields))
             except RefusedError as error:
                 errors.append({"index": index, "errors": error.faults})
         return rows, errors

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from services.prediction.faults import name_of, refused
+from services.prediction.uploads import is_upload
 
 MAX_DEPTH = 16
 """A single request nests once, a batch three times."""
@@ -19,8 +20,9 @@ _STRING = re.compile(rb'"[^"]*"?')
 _OTHERS = bytes(sorted(set(range(256)) - set(b'"{}[]')))
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The body, if it is JSON by its content type and no longer than ``limit`` bytes.
+async def read_body(scope: Scope, receive: Receive, limit: int, *, uploads: bool = False) -> bytes:
+    """The body, if it is JSON by its content type (or, with ``uploads``, a form with files) and no longer than
+    ``limit`` bytes.
 
     Raises:
         RefusedError: 415 for another content type, 413 for a longer body.
@@ -32,7 +34,8 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             kind = value
         elif name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
             raise refused(413, "body_too_large", "The body is too large.", allowed=f"at most {limit} bytes")
-    _require_json(kind)
+    if not (uploads and is_upload(kind)):
+        _require_json(kind, uploads=uploads)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnect
@@ -57,11 +60,13 @@ def _bounded(body: bytes, limit: int) -> bytes:
     return body
 
 
-def _require_json(kind: bytes) -> None:
+def _require_json(kind: bytes, *, uploads: bool) -> None:
     media, _, parameters = kind.partition(b";")
     media = media.strip().lower()
     if media != b"application/json" and not (media.startswith(b"application/") and media.endswith(b"+json")):
-        raise refused(415, "content_type", "The body has to be JSON.", allowed="Content-Type: application/json")
+        allowed = "Content-Type: application/json" + (" or multipart/form-data" if uploads else "")
+        reason = "The body has to be JSON" + (" or a form." if uploads else ".")
+        raise refused(415, "content_type", reason, allowed=allowed)
     if parameters and b"charset" in parameters.lower() and b"utf-8" not in parameters.lower():
         raise refused(415, "content_type", "JSON is UTF-8.", allowed="Content-Type: application/json")
 

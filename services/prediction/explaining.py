@@ -1,7 +1,7 @@
 """Contributions of each request input to each target, in the target's own unit, summing to the output.
 
 Computed from the native boosters with TreeSHAP. They are loaded after the model is in service, in the
-background: nothing here is needed to answer a call."""
+background: nothing here is needed to answer a call. Where experts answer, by leaving fields out (``leaving_out``)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.core.bundle.calibration import ClassesCalibration, ProbabilityCalibration, QuantityCalibration
 from services.core.bundle.predictor import Predictor
 from services.core.usecases.contract import ClassesValue, ProbabilityValue, Quantity, QuantityValue, UseCase
+from services.prediction.leaving_out import left_out
 from services.prediction.links import Floats, class_shares, link, slope
 
 OUTSIDE = "context"
@@ -48,16 +49,21 @@ class Explainer:
     """
 
     def __init__(self, predictor: Predictor) -> None:
-        # XGBoost takes seconds to import and answers do not need it.
-        import xgboost  # noqa: PLC0415
-
-        self._xgboost = xgboost
         self._predictor = predictor
+        self._xgboost: Any = None
         self._use_case = predictor.use_case
         self.fields = (*self._use_case.request.model_fields, OUTSIDE)
         self._targets: dict[str, _Target] = {}
         self.importance: dict[str, dict[str, float]] = {}
+        measured = json.loads((predictor.folder / "importance.json").read_text(encoding="utf-8"))
         for name, item in predictor.manifest.targets.items():
+            if item.experts:
+                self.importance[name] = measured[name]
+                continue
+            # XGBoost takes seconds to import and answers do not need it.
+            import xgboost  # noqa: PLC0415
+
+            self._xgboost = xgboost
             folder = predictor.folder / "targets" / name
             members = [self._booster(folder / f"{member}.ubj") for member in item.members]
             fold = _fold(self._use_case, item.features, self.fields)
@@ -80,6 +86,8 @@ class Explainer:
                 number = value.value if isinstance(value, QuantityValue) else value.probability
                 outputs = [self._number(name, matrices[target.matrix], float(number[0]))]
             explained[name] = (unit(self._use_case, name), outputs)
+        for name, said in left_out(self._predictor, columns, context).items():
+            explained[name] = (unit(self._use_case, name), [Explained(*output) for output in said])
         return explained
 
     def _number(self, name: str, matrix: Any, output: float) -> Explained:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ValidationError
 
 from services.core.usecases.columns import allowed as words_of
-from services.core.usecases.columns import kinds
+from services.core.usecases.columns import images, kinds
 from services.core.web.faults import MOST_FAULTS, RefusedError, fault, name_of, refusal, refused
 
 _BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below"), ("max_length", "length at most"))
@@ -46,6 +46,8 @@ class Allowed:
             parts = ["one of " + ", ".join(words_of(self._model, name))]
         elif kind == "time":
             parts = ["a date and time" + (f" such as {info.examples[0]}" if info.examples else "")]
+        elif kind == "image":
+            parts = [images(self._model)[name].allowed]
         elif kind == "date":
             parts = ["a date" + (f" such as {info.examples[0]}" if info.examples else "")]
         else:

@@ -30,7 +30,7 @@ class InputChecks:
         self._optional = [
             (name, _warned("missing_field", name, f"{name} is missing: the answer is less sure than it could be."))
             for name, info in use_case.request.model_fields.items()
-            if name in used and not info.is_required() and info.default is None
+            if name in used and not info.is_required() and info.default is None and _was_there(inputs.get(name))
         ]
 
     def __call__(self, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -45,6 +45,11 @@ class InputChecks:
             if value and value not in words:
                 found.append(warned)
         return found
+
+
+def _was_there(known: Mapping[str, Any] | None) -> bool:
+    """Whether any training row had the field: what none had cannot make an answer surer."""
+    return known is None or known.get("missing", 0.0) < 1.0
 
 
 def _warned(code: str, field: str, message: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from services.core.bundle.predictor import Predictor, row
 from services.core.errors import VigieError
-from services.core.usecases.columns import from_rows
+from services.core.usecases.columns import from_rows, images
 from services.core.usecases.contract import UseCase, Value
+from services.core.usecases.pictures import unpack
 from services.prediction.explaining import Explained, Explainer
 from services.prediction.input_checks import InputChecks
 from services.prediction.schemas import example_request, finite
@@ -53,6 +54,7 @@ class Model:
             VigieError: the answer is not one that the use case declares.
         """
         fields = self.request.model_validate(example_request(self.request)).__dict__
+        unpack(images(self.request), fields)
         alone = self.use_case.compose(*self.predict_each([fields], {})[0], fields)
         among = self.use_case.compose(*self.predict_each([fields] * WARM_ROWS, {})[-1], fields)
         try:

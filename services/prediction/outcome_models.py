@@ -27,6 +27,7 @@ _ALLOWED = {
     "row": "the row's position in its batch, from 0; with request_id alone",
     "incident_id": f"the centre's own id, 1 to {LONGEST} printable characters",
     "happened_at": "a date and time that is not in the future",
+    "override": "3 to 500 characters",
     "simulated": "true or false",
 }
 
@@ -46,6 +47,10 @@ class OutcomeBase(BaseModel):
         default=None, description="The centre's own id of the incident; its latest prediction is meant."
     )
     happened_at: datetime | None = Field(default=None, description="When it was known; without a zone, local time.")
+    override: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)] | None = Field(
+        default=None,
+        description="Why the centre decided otherwise than the answer proposed. No names: it is kept with the call.",
+    )
     simulated: bool = Field(default=False, description="True for outcomes that were made up, such as an exercise's.")
 
     @model_validator(mode="after")
@@ -89,14 +94,17 @@ class OutcomeModels:
             **fields,
         )
         self.item: type[BaseModel] = create_model(
-            f"{name}Outcome", __base__=OutcomeBase, __doc__=OutcomeBase.__doc__, labels=(labels, Field())
+            f"{name}Outcome",
+            __base__=OutcomeBase,
+            __doc__=OutcomeBase.__doc__,
+            labels=(labels, Field(default_factory=labels)),
         )
         item: Any = self.item
         self.many: type[BaseModel] = create_model(
             f"{name}Outcomes", outcomes=(list[item], Field(min_length=1, max_length=limit))
         )
         self._texts = {**_ALLOWED, **{f"labels.{label}": _words(target) for label, target in targets.items()}}
-        self._texts["labels"] = "at least one of " + ", ".join(fields)
+        self._texts["labels"] = "at least one of " + ", ".join(fields) + ", or an override"
 
     def checked(self, item: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
         """The item as the journal keeps it, or its faults."""
@@ -106,7 +114,8 @@ class OutcomeModels:
             return {}, [self._fault(each) for each in error.errors(include_url=False, include_input=False)]
         labels: BaseModel = found.labels  # type: ignore[attr-defined]
         given = labels.model_dump(exclude_unset=True)
-        if not given:
+        override = found.override  # type: ignore[attr-defined]
+        if not given and override is None:
             return {}, [fault("missing", "No label is given.", field="labels", allowed=self._texts["labels"])]
         happened = found.happened_at  # type: ignore[attr-defined]
         if happened is not None:
@@ -120,6 +129,7 @@ class OutcomeModels:
             "row_index": found.row,  # type: ignore[attr-defined]
             "happened_at": None if happened is None else happened.astimezone(UTC).isoformat(),
             "labels": given,
+            **({} if override is None else {"override": override}),
         }, []
 
     def _fault(self, error: Mapping[str, Any]) -> dict[str, str]:
@@ -151,7 +161,9 @@ def _field(target: Target) -> tuple[Any, Any]:
     if isinstance(output, Probability):
         return (bool | None, Field(default=None, title=title))
     assert isinstance(output, Classes)
-    words: Any = Literal[output.labels]
+    # Classes that are learned may get a new one any day.
+    name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+    words: Any = name if output.learned else Literal[output.labels]
     return (words | None, Field(default=None, title=title))
 
 
@@ -163,4 +175,6 @@ def _words(target: Target) -> str:
     if isinstance(output, Probability):
         return "true or false; null takes it back"
     assert isinstance(output, Classes)
+    if output.learned:
+        return f"the name of a class, 1 to {LONGEST} characters; null takes it back"
     return "one of " + ", ".join(output.labels) + "; null takes it back"

@@ -56,6 +56,8 @@ class BatchRow(NamedTuple):
     decisions: bytes
     answer: bytes
     """JSON object of index, answer and warnings."""
+    watched: bytes = b""
+    """JSON object of what the use case derives for drift, where it does."""
 
 
 class Recorder:
@@ -67,10 +69,19 @@ class Recorder:
         self._own_field = own_incident_field
 
     def call(
-        self, arrival: Arrival, body: bytes, payload: Any, incident: str | None, *, decisions: bytes, answer: bytes
+        self,
+        arrival: Arrival,
+        body: bytes,
+        payload: Any,
+        incident: str | None,
+        *,
+        decisions: bytes,
+        answer: bytes,
+        watched: bytes = b"",
     ) -> None:
-        """Record one call. ``body`` is the request as it came and ``answer`` what goes back: nothing is
-        written out as JSON a second time unless fields have to be pseudonymised."""
+        """Record one call. ``body`` is the request as it came, or as it may be kept where it held a picture, and
+        ``answer`` what goes back: nothing is written out as JSON a second time unless fields have to be
+        pseudonymised."""
         sender, _, at, started, _ = arrival
         kept = body if self._pseudonyms is None else to_json(self._pseudonyms.applied(payload))
         line = prediction_line(
@@ -84,6 +95,7 @@ class Recorder:
             decisions=decisions,
             request=kept,
             response=answer,
+            watched=watched,
         )
         self._journal.write(line)
 
@@ -108,6 +120,7 @@ class Recorder:
                 decisions=row.decisions,
                 request=to_json(kept),
                 response=head + row.answer[1:],
+                watched=row.watched,
             )
             lines.append(line)
             size += len(line)

@@ -13,6 +13,7 @@ import anyio
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -32,6 +33,7 @@ from services.prediction.schemas import (
     explanation_model,
 )
 from services.prediction.settings import PredictionSettings
+from services.prediction.uploads import is_upload, parse_upload
 
 Handle = Callable[[Request], Awaitable[Response]]
 
@@ -70,12 +72,37 @@ class DirectRoute(APIRoute):
         return guarded
 
 
+def parse_request(request: Request, body: bytes, answering: Answering) -> Any:
+    """One request's body, JSON or an upload.
+
+    Raises:
+        RefusedError: 422 with the reason.
+    """
+    kind = next((value for name, value in request.scope["headers"] if name == b"content-type"), b"")
+    if answering.pictures and is_upload(kind):
+        return parse_upload(kind, body, answering.pictures)
+    return parse(body)
+
+
+def upload_manual(model: type[BaseModel], answering: Answering) -> dict[str, Any]:
+    """What the OpenAPI page says about uploads, where a request may hold pictures."""
+    if not answering.pictures:
+        return {}
+    file = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file."}
+    properties: dict[str, Any] = {
+        name: file if name in answering.pictures else {"type": "string", "description": info.description or ""}
+        for name, info in model.model_fields.items()
+    }
+    form = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}
+    return {"requestBody": {"content": form}}
+
+
 def calls_router(
     answering: Answering, recorder: Recorder, settings: PredictionSettings, background: anyio.CapacityLimiter
 ) -> APIRouter:
     """``predict``, ``predict/batch`` and ``explain`` of one use case."""
     use_case = answering.use_case
-    limit = settings.prediction_body_limit_kb * 1_024
+    limit = settings.prediction_body_limit_kb * 1_024 + sum(image.longest for image in answering.pictures.values())
     batch_limit = settings.prediction_batch_limit_mb * 1_048_576
 
     gathering = Gathering(answering)
@@ -88,8 +115,26 @@ def calls_router(
         incident = answering.incidents.take(payload)
         fields = answering.fields(payload, arrival.kind)
         answer, decisions = await gathering.answer(Call(fields, arrival.request_id, arrival.kind))
-        recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer)
+        watched = answering.watched([fields])[0]
+        recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer, watched=watched)
         return JSONBytes(answer)
+
+    async def predict_pictured(request: Request) -> Response:
+        # In a thread: unpacking a picture takes milliseconds, in which other use cases' calls are answered.
+        arrival = Arrival.of(request.scope)
+        body = await read_body(request.scope, request.receive, limit, uploads=True)
+
+        def work() -> bytes:
+            payload = parse_request(request, body, answering)
+            incident = answering.incidents.take(payload)
+            fields = answering.fields(payload, arrival.kind)
+            answer, decisions = answering.together([Call(fields, arrival.request_id, arrival.kind)])[0]
+            kept = answering.kept(payload, fields)
+            watched = answering.watched([fields])[0]
+            recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
+            return answer
+
+        return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
 
     async def batch(request: Request) -> Response:
         arrival = Arrival.of(request.scope)
@@ -104,11 +149,11 @@ def calls_router(
 
     async def explain(request: Request) -> Response:
         kind = kind_of(request.scope)
-        body = await read_body(request.scope, request.receive, limit)
+        body = await read_body(request.scope, request.receive, limit, uploads=bool(answering.pictures))
         request_id = request.scope["request_id"]
 
         def work() -> bytes:
-            return answering.explain(parse(body), request_id, kind)
+            return answering.explain(parse_request(request, body, answering), request_id, kind)
 
         return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
 
@@ -121,7 +166,7 @@ def calls_router(
         401: {"model": Refusal, "description": "No token or API key, or one that is not good (any more)."},
         403: {"model": Refusal, "description": "The caller has too low a role, or is for other use cases."},
         413: {"model": Refusal, "description": "The body is too large."},
-        415: {"model": Refusal, "description": "The body is not JSON."},
+        415: {"model": Refusal, "description": "The body is not JSON, nor an upload where pictures may be sent."},
         422: {"model": Refusal, "description": "The request is not valid: field, reason and what is allowed."},
         503: {"model": Refusal, "description": "It is not known yet who may call; try again after a moment."},
     }
@@ -134,13 +179,19 @@ def calls_router(
             name=f"{use_case.name}_{path.replace('/', '_')}",
             response_model=response,
             responses=refusals,
-            openapi_extra=MANUAL,
+            openapi_extra={**MANUAL, **upload_manual(body, answering)} if path != "predict/batch" else MANUAL,
             summary=summary,
             description=use_case.description.en,
         )
 
     request = with_incident(answering.request)
-    add("predict", predict, request, answer_model(use_case), f"{use_case.title.en}: answer one call")
+    add(
+        "predict",
+        predict_pictured if answering.pictures else predict,
+        request,
+        answer_model(use_case),
+        f"{use_case.title.en}: answer one call",
+    )
     add(
         "predict/batch",
         batch,

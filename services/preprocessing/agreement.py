@@ -3,6 +3,7 @@ can send, or training and serving drift apart in silence."""
 
 from __future__ import annotations
 
+import base64
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from services.core.errors import VigieError
+from services.core.usecases.classes import learns_classes
 from services.core.usecases.columns import Kind, allowed, kinds
 from services.core.usecases.contract import Classes, Probability, UseCase
 
@@ -36,7 +38,11 @@ def check_examples(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) 
         raise _mismatch(use_case, f"have no column {', '.join(absent)}")
     for name, kind in kinds(use_case.request).items():
         _check_kind(use_case, name, kind, examples[name])
+    named = learns_classes(use_case)
     for target in use_case.targets:
+        if target.name in named:
+            _check_names(use_case, target.label, examples[target.label])
+            continue
         _check_label(use_case, target.label, target.output, examples[target.label])
     _check_rows(use_case, examples.sample(min(sample_rows, len(examples)), random_state=_SEED))
 
@@ -46,7 +52,13 @@ def request_rows(model: type[BaseModel], examples: pd.DataFrame) -> list[dict[st
     names = list(kinds(model))
     dates = {name for name, kind in kinds(model).items() if kind == "date"}
     records = examples[names].astype(object).to_dict("records")
-    return [{str(k): v.date() if k in dates else v for k, v in record.items() if not _missing(v)} for record in records]
+    return [{str(k): _sent(v, k in dates) for k, v in record.items() if not _missing(v)} for record in records]
+
+
+def _sent(value: Any, date: bool) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.date() if date else value
 
 
 def _missing(value: Any) -> bool:
@@ -57,6 +69,10 @@ def _check_kind(use_case: UseCase, name: str, kind: Kind, column: pd.Series) -> 
     if kind in {"time", "date"}:
         if not isinstance(column.dtype, pd.DatetimeTZDtype):
             raise _mismatch(use_case, f"have {name} as {column.dtype}, not as times with a zone")
+    elif kind == "image":
+        strange = [value for value in column.dropna() if not isinstance(value, bytes)]
+        if strange:
+            raise _mismatch(use_case, f"have {name} as {type(strange[0]).__name__}, not as the bytes of a file")
     elif kind in {"category", "text"}:
         strange = [value for value in column.dropna().unique() if not isinstance(value, str)]
         if strange:
@@ -78,6 +94,15 @@ def _check_label(use_case: UseCase, name: str, output: object, column: pd.Series
         raise _mismatch(use_case, f"have no row with the label {name}")
     if count is not None and not known.isin(range(count)).all():
         raise _mismatch(use_case, f"hold a label {name} that is none of 0 to {count - 1}")
+
+
+def _check_names(use_case: UseCase, name: str, column: pd.Series) -> None:
+    """Of classes that are learned: names, two at least."""
+    known = column.dropna()
+    if not all(isinstance(value, str) and value for value in known):
+        raise _mismatch(use_case, f"have the label {name} as something else than names")
+    if known.nunique() < 2:
+        raise _mismatch(use_case, f"have fewer than two classes in the label {name}")
 
 
 def _check_rows(use_case: UseCase, sample: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.core.bundle.calibration import Calibration
 from services.core.bundle.predictor import Forest, average, mean_of_unseen
 from services.core.usecases import columns as column_tools
-from services.core.usecases.contract import Classes, Features, Probability, Quantity, Target
+from services.core.usecases.contract import Classes, Features, LateFusion, Probability, Quantity, Target
 from services.training import boosting, calibrate
 from services.training.cross import Copy, copies
 from services.training.prepared import Run
@@ -21,12 +21,16 @@ from services.training.slices import CALIBRATE
 
 def calibrate_targets(run: Run, learned: Mapping[str, NDArray[Any]]) -> None:
     """Check each booster's conversion on the calibration rows and write ``calibration.json``."""
+    # Experts are weighed by what they said of training rows that they did not learn from.
+    boosted = [target for target in run.use_case.targets if not isinstance(target.learner, LateFusion)]
+    if not boosted:
+        return
     rows = run.data.rows(CALIBRATE)
     columns = column_tools.take(run.data.columns, rows)
     labels = run.data.labels_of(CALIBRATE, rows)
     fitted = run.use_case.features.load(learned)
     seen = run.use_case.features.features(columns, fitted, run.context)
-    for target in run.use_case.targets:
+    for target in boosted:
         folder = run.target_folder(target.name)
         own = np.flatnonzero(~np.isnan(labels[target.name]))
         matrix, outcome = seen.matrices[target.matrix][own], labels[target.name][own]

@@ -18,10 +18,12 @@ from services.training.prepared import Run
 
 
 class OutOfFold(NamedTuple):
-    matrices: dict[str, NDArray[np.float32]]
+    matrices: dict[str, Any]
     """Matrix name -> (n, p), rows in the order of the training columns."""
     variants: dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]
     """Variant with a training weight -> row numbers and their target's matrix as the variant sees them."""
+    facts: Mapping[str, Any] = {}
+    """Facts (n,) of the rows, where features were made in one."""
 
 
 def out_of_fold(
@@ -65,6 +67,24 @@ def out_of_fold(
         for v in learning
     }
     return OutOfFold(matrices, variants)
+
+
+def in_one(
+    run: Run,
+    columns: Mapping[str, NDArray[Any]],
+    labels: Mapping[str, NDArray[np.float64]],
+    learned: Mapping[str, NDArray[Any]],
+) -> OutOfFold:
+    """Features of every training row by what was learned from all of them: right where ``fit`` looks at no label."""
+    use_case, fitted = run.use_case, run.use_case.features.load(learned)
+    made = use_case.features.features(columns, fitted, run.context)
+    variants = {}
+    for variant in use_case.variants:
+        if variant.training_weight > 0:
+            rows = np.flatnonzero(~np.isnan(labels[variant.target]))
+            seen = variant_matrix(use_case, variant, column_tools.take(columns, rows), fitted, run.context)
+            variants[variant.name] = (rows, seen)
+    return OutOfFold(made.matrices, variants, made.facts)
 
 
 def training_rows(

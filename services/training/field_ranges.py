@@ -19,14 +19,19 @@ _MOST_WORDS = 5_000
 def field_ranges(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
     """Field -> ``kind``, ``missing`` (share of rows) and, for numbers and times, ``min``, ``max``,
     ``low``, ``high`` (the 0.1 and 99.9 % points), ``median``; for categories and short texts
-    ``words`` (sorted, or None for free text) and ``usual`` (the most frequent)."""
+    ``words`` (sorted, or None for free text, declared so or told by their number) and ``usual`` (the most frequent)."""
     found: dict[str, dict[str, Any]] = {}
+    free = column_tools.free_texts(use_case.request)
     for name, kind in column_tools.kinds(use_case.request).items():
         values = columns[name]
+        if kind == "image":
+            known = sum(value is not None for value in values)
+            found[name] = {"kind": kind, "missing": 1 - known / max(len(values), 1)}
+            continue
         if kind in {"category", "text"}:
             present = values[values != ""].astype(str)
             words, counts = np.unique(present, return_counts=True)
-            few = len(words) <= _MOST_WORDS
+            few = len(words) <= _MOST_WORDS and name not in free
             summary: dict[str, Any] = {
                 "words": words.tolist() if few else None,
                 "usual": str(words[np.argmax(counts)]) if len(words) and few else None,

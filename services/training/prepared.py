@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from services.core.params import Train
 from services.core.usecases import columns as column_tools
+from services.core.usecases.classes import learns_classes
 from services.core.usecases.contract import UseCase
 from services.training.cross import target_parts
-from services.training.slices import target_slices, within
+from services.training.slices import TRAIN, target_slices, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +31,8 @@ class Prepared:
     labels: dict[str, NDArray[np.float64]]
     weights: dict[str, NDArray[np.float64]]
     slices: dict[str, NDArray[np.int8]]
+    classes: dict[str, tuple[str, ...]]
+    """Names of the classes, for the targets that learn them: those of the training slice, sorted."""
     parts: dict[str, NDArray[np.int64]]
     """Part of every example in each repetition (repeats, n), for the targets with a crossed split."""
 
@@ -54,14 +57,31 @@ def prepare(use_case: UseCase, examples: pd.DataFrame) -> Prepared:
     def numbers(column: str) -> NDArray[np.float64]:
         return examples[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
+    slices = target_slices(use_case, examples)
+    classes: dict[str, tuple[str, ...]] = {}
+    labels: dict[str, NDArray[np.float64]] = {}
+    for target in use_case.targets:
+        if target.name in learns_classes(use_case):
+            training = examples[target.label][within(slices[target.name], TRAIN)]
+            classes[target.name] = tuple(sorted(str(name) for name in training.dropna().unique()))
+            labels[target.name] = class_numbers(examples[target.label], classes[target.name])
+        else:
+            labels[target.name] = numbers(target.label)
     return Prepared(
         examples=examples,
         columns=column_tools.from_frame(use_case.request, examples),
-        labels={target.name: numbers(target.label) for target in use_case.targets},
+        labels=labels,
         weights={t.name: numbers(t.weight) if t.weight else np.ones(len(examples)) for t in use_case.targets},
-        slices=target_slices(use_case, examples),
+        slices=slices,
+        classes=classes,
         parts=target_parts(use_case, examples),
     )
+
+
+def class_numbers(names: pd.Series, classes: tuple[str, ...]) -> NDArray[np.float64]:
+    """Each name's place among the classes; NaN where there is none, or it is not among them."""
+    place = {name: float(number) for number, name in enumerate(classes)}
+    return np.array([place.get(name, np.nan) for name in names.tolist()], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.errors import VigieError
+from services.core.usecases.columns import images
 from services.core.usecases.contract import Split, UseCase
 
 if TYPE_CHECKING:
@@ -119,7 +120,10 @@ def named_groups(
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
-    fields = examples[list(use_case.request.model_fields)].astype(str)
+    fields = examples[list(use_case.request.model_fields)].copy()
+    for name in images(use_case.request):
+        fields[name] = [hashlib.sha256(file).hexdigest() if isinstance(file, bytes) else "" for file in fields[name]]
+    fields = fields.astype(str)
     copies = pd.factorize(pd.util.hash_pandas_object(fields, index=False))[0]
     size = len(names) + int(copies.max()) + 1
     graph = coo_array((np.ones(len(codes)), (codes, len(names) + copies)), shape=(size, size))

@@ -19,13 +19,15 @@ from services.core.bundle.manifest import Manifest, TargetManifest, write_manife
 from services.core.bundle.predictor import save_arrays
 from services.core.params import Train
 from services.core.usecases import columns as column_tools
-from services.core.usecases.contract import Target, UseCase
+from services.core.usecases.classes import with_labels
+from services.core.usecases.contract import LateFusion, Target, UseCase
 from services.training import boosting
 from services.training.calibration_slice import calibrate_targets
 from services.training.cross import Copy, LeftOut, copies, shown_labels
-from services.training.crossfit import OutOfFold, out_of_fold, training_rows
+from services.training.crossfit import OutOfFold, in_one, out_of_fold, training_rows
 from services.training.field_ranges import field_ranges
 from services.training.finish import add_findings, add_reference_sample
+from services.training.fusing import fit_fusions
 from services.training.importance import importance
 from services.training.prepared import Run, prepare
 from services.training.provenance import slice_spans, versions
@@ -53,16 +55,23 @@ def train(
     The same examples, parameters and libraries give the same bundle hash. ``source`` says what the
     examples came from and is kept in the manifest.
 
+    A run of a use case whose ``fit`` looks at no label makes its features once; others out of fold.
+
     Raises:
         VigieError: too few examples, or a booster whose conversion for serving is not faithful.
     """
-    run = Run(use_case, prepare(use_case, examples), reference, context, params, folder)
+    data = prepare(use_case, examples)
+    use_case = with_labels(use_case, data.classes)
+    run = Run(use_case, data, reference, context, params, folder)
     rows = run.data.rows(TRAIN)
     columns = column_tools.take(run.data.columns, rows)
     labels = run.data.labels_of(TRAIN, rows)
-    folds = fold_numbers(use_case, examples, params.folds, params.seed)[rows]
-    features = out_of_fold(run, columns, labels, folds)
     learned = use_case.features.fit(columns, shown_labels(use_case, labels), reference, context)
+    if use_case.cross_fitted:
+        folds = fold_numbers(use_case, examples, params.folds, params.seed)[rows]
+        features = out_of_fold(run, columns, labels, folds)
+    else:
+        features = in_one(run, columns, labels, learned)
     if params.search.trials:
         run = replace(run, use_case=searched(run, rows, labels, features))
 
@@ -74,8 +83,9 @@ def train(
         json.dumps(ranges, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8"
     )
     _fit_boosters(run, rows, labels, features)
-    (folder / "importance.json").write_text(json.dumps(importance(run), indent=1) + "\n", encoding="utf-8")
+    fit_fusions(run, rows, labels, features)
     calibrate_targets(run, learned)
+    (folder / "importance.json").write_text(json.dumps(importance(run, learned), indent=1) + "\n", encoding="utf-8")
 
     manifest = Manifest(
         use_case=use_case.name,
@@ -83,7 +93,7 @@ def train(
         simulated=simulated,
         data={**(source or {}), **slice_spans(use_case, run.data), **_found(use_case, run.use_case)},
         versions=versions(),
-        targets={target.name: _target_manifest(use_case, target) for target in use_case.targets},
+        targets={target.name: _target_manifest(use_case, target, data.classes) for target in use_case.targets},
         files={},
     )
     write_manifest(folder, manifest)
@@ -141,15 +151,26 @@ def _found(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
     }
 
 
-def _target_manifest(use_case: UseCase, target: Target) -> TargetManifest:
+def _target_manifest(use_case: UseCase, target: Target, classes: Mapping[str, tuple[str, ...]]) -> TargetManifest:
     made = copies(use_case, target)
     names = tuple(copy.name for copy in made)
     interval = "lower" in names
+    made_of = use_case.features.MATRICES
+    if isinstance(target.learner, LateFusion):
+        experts = target.learner.experts
+        return TargetManifest(
+            matrix="",
+            features=tuple(f"{expert.matrix}: {feature}" for expert in experts for feature in made_of[expert.matrix]),
+            members=(),
+            experts=tuple(expert.name for expert in experts),
+            labels=classes.get(target.name, ()),
+        )
     return TargetManifest(
         matrix=target.matrix,
-        features=tuple(use_case.features.MATRICES[target.matrix]),
+        features=tuple(made_of[target.matrix]),
         members=tuple(name for name in names if name.startswith("member-")),
         lower="lower" if interval else None,
         upper="upper" if interval else None,
+        labels=classes.get(target.name, ()),
         left_out=tuple(copy.left_out for copy in made if copy.left_out is not None),
     )

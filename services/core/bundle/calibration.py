@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -47,7 +48,32 @@ class ClassesCalibration(BaseModel):
     bias: list[float]
 
 
-Calibration = QuantityCalibration | ProbabilityCalibration | ClassesCalibration
+class Weighing(BaseModel):
+    """What makes probabilities of the scores of some experts: softmax of the offset per class and the sum of the
+    scores, each by its slope (Platt 1999, for several scores and classes)."""
+
+    model_config = ConfigDict(extra="forbid")
+    slopes: dict[str, float]
+    offsets: list[float]
+
+
+class FusionCalibration(BaseModel):
+    """Late fusion: one weighing for each set of experts that can be there, since one alone is less sure than it is
+    in company; the shares of the classes where none is."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["fusion"] = "fusion"
+    subsets: dict[str, Weighing]
+    """Names of experts joined by ``+``, in the order of the declaration."""
+    prior: list[float]
+
+
+Calibration = QuantityCalibration | ProbabilityCalibration | ClassesCalibration | FusionCalibration
+
+
+def subset_name(experts: Iterable[str]) -> str:
+    """What ``FusionCalibration.subsets`` calls these experts, given in the order of the declaration."""
+    return "+".join(experts)
 
 
 def group_key(value: Any) -> str:

@@ -4,7 +4,7 @@
 ``fitted.npz``             what the use case's ``fit`` and ``audit`` learned (no objects inside)
 ``inputs.json``            ranges and known words of each request field, for warnings
 ``targets/<target>/``      ``<member>.ubj`` native boosters, ``<member>.onnx`` the same for serving,
-                           ``calibration.json``
+                           ``calibration.json``; of a late fusion ``<expert>.npz``, its arrays
 ``importance.json``        each input's share of each target's gain
 ``reference.parquet``      a sample of training rows, for drift
 """
@@ -47,6 +47,10 @@ class TargetManifest(BaseModel):
     """Names of the boosters that are averaged."""
     lower: str | None = None
     upper: str | None = None
+    experts: tuple[str, ...] = ()
+    """Names of the experts of a late fusion, which has no boosters."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes, where they are learned."""
     left_out: tuple[tuple[int, int], ...] = ()
     """Repetition and part of the cross-validation that each member did not learn from; empty where it had a
     test slice."""

@@ -17,22 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from services.core.bundle.arrays import load_arrays, save_arrays
 from services.core.bundle.calibration import (
     Calibration,
+    ClassesCalibration,
+    FusionCalibration,
     ProbabilityCalibration,
     QuantityCalibration,
 )
+from services.core.bundle.experts import Fusion
 from services.core.bundle.forests import Forests, session
 from services.core.bundle.manifest import Manifest, TargetManifest, bundle_hash, read_manifest
 from services.core.errors import VigieError
+from services.core.usecases.classes import with_labels
 from services.core.usecases.contract import (
     Classes,
     ClassesValue,
+    LateFusion,
     ProbabilityValue,
     QuantityValue,
     UseCase,
     Value,
 )
+
+__all__ = ["Forest", "Prediction", "Predictor", "average", "load_arrays", "mean_of_unseen", "row", "save_arrays"]
 
 _CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 
@@ -73,20 +81,52 @@ class _LoadedTarget:
     """The calibration's points, or its bias in ``y``, as arrays."""
 
 
+@dataclass(frozen=True, slots=True)
+class _LoadedFusion:
+    name: str
+    weigh: Fusion
+    calibration: Calibration
+    labels: tuple[str, ...]
+
+
 class Predictor:
     """A verified bundle, loaded. Immutable, so threads may share it."""
 
     def __init__(self, use_case: UseCase, folder: Path) -> None:
-        self.use_case = use_case
         self.folder = folder
         self.manifest: Manifest = read_manifest(folder)
+        self.use_case = with_labels(
+            use_case, {n: item.labels for n, item in self.manifest.targets.items() if item.labels}
+        )
         self.hash = bundle_hash(self.manifest)
         self.arrays = load_arrays(folder / "fitted.npz")
         self.fitted = use_case.features.load(self.arrays)
         self.inputs: dict[str, Any] = json.loads((folder / "inputs.json").read_text())
         files: list[tuple[Path, str]] = []
-        self._targets = tuple(self._load(name, item, files) for name, item in self.manifest.targets.items())
-        self._forests = Forests(files)
+        targets = self.manifest.targets.items()
+        self._targets = tuple(self._load(name, item, files) for name, item in targets if not item.experts)
+        self._forests = Forests(files) if files else None
+        self._fusions = tuple(self._load_fusion(name) for name, item in targets if item.experts)
+
+    def _load_fusion(self, name: str) -> _LoadedFusion:
+        target, folder = self.use_case.target(name), self.folder / "targets" / name
+        item, learner, output = self.manifest.targets[name], target.learner, target.output
+        assert isinstance(output, Classes)
+        experts = learner.experts if isinstance(learner, LateFusion) else ()
+        made = tuple(
+            f"{expert.matrix}: {feature}"
+            for expert in experts
+            for feature in self.use_case.features.MATRICES.get(expert.matrix, ())
+        )
+        if item.experts != tuple(expert.name for expert in experts) or item.features != made:
+            raise VigieError(
+                f"The bundle {self.folder} was trained for other experts or features than this code has.",
+                expected=f"the experts {', '.join(item.experts)} of {name} and the features that they learned from",
+                action="Run the code that made it, or train again.",
+            )
+        calibration = _CALIBRATION.validate_json((folder / "calibration.json").read_bytes())
+        assert isinstance(calibration, FusionCalibration)
+        return _LoadedFusion(name, Fusion(experts, folder, calibration), calibration, output.labels)
 
     def _load(self, name: str, item: TargetManifest, files: list[tuple[Path, str]]) -> _LoadedTarget:
         """Read the target's calibration and put its boosters' files on the list."""
@@ -127,19 +167,23 @@ class Predictor:
         """Predict every target for the rows of ``columns``. ``unseen`` is for rows that may have been learned from:
         target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
         matrices, facts = self.use_case.features.features(columns, self.fitted, context)
-        outputs = self._forests(matrices)
-        values = {}
+        outputs = self._forests(matrices) if self._forests is not None else []
+        values: dict[str, Value] = {}
         for target in self._targets:
             if unseen is not None and target.name in unseen:
                 raw = mean_of_unseen([outputs[m] for m in target.members], target.left_out, unseen[target.name])
             else:
                 raw = _mean([outputs[member] for member in target.members])
             values[target.name] = _value(target, raw, outputs, facts)
+        for fusion in self._fusions:
+            values[fusion.name] = ClassesValue(fusion.weigh(matrices, facts), fusion.labels)
         return Prediction(values, facts)
 
     def calibration(self, target: str) -> Calibration:
         """What is done to the target's raw output."""
-        return next(loaded.calibration for loaded in self._targets if loaded.name == target)
+        of: dict[str, Calibration] = {loaded.name: loaded.calibration for loaded in self._targets}
+        of |= {loaded.name: loaded.calibration for loaded in self._fusions}
+        return of[target]
 
 
 def row(prediction: Prediction, index: int) -> tuple[dict[str, Value], dict[str, Any]]:
@@ -203,19 +247,7 @@ def _value(
     if isinstance(calibration, ProbabilityCalibration):
         return ProbabilityValue(np.interp(raw[:, 1], target.x, target.y), calibration.threshold)
     assert isinstance(target.output, Classes)
+    assert isinstance(calibration, ClassesCalibration)
     logits = np.log(np.maximum(raw, 1e-12)) / calibration.temperature + target.y
     powers = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
     return ClassesValue(powers / np.add.reduce(powers, axis=1, keepdims=True), target.output.labels)
-
-
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
-
-
-def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays without pickle; an array of objects is refused.
-
-    ``numpy.savez`` stamps no time into the archive's members, so equal arrays give equal files."""
-    with path.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **dict(sorted(arrays.items())))

@@ -20,6 +20,8 @@ from services.core.calls.kinds import KINDS, LIVE, CallKind, outcome_kind
 VERSION = 1
 PSEUDONYM = "pseudonym:"
 """What a pseudonymised text begins with."""
+DIGEST = "sha256:"
+"""What stands for a picture, whose bytes are never kept."""
 _NAMESPACE = uuid.UUID("6f0a9c52-5f0e-5c0b-9f57-0d8f5b1c2a11")
 _NEWLINES = bytes.maketrans(b"\r\n", b"  ")
 
@@ -36,6 +38,7 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
     "warnings": list,
     "kind": str,
     "watched": (dict, type(None)),
+    "override": (str, type(None)),
 }
 
 Kind = Literal["prediction", "outcome"]
@@ -131,7 +134,8 @@ def prediction_line(
 def outcome_line(
     id: str, sender: Sender, use_case: str, at: float, item: Mapping[str, Any], *, kind: CallKind = LIVE
 ) -> bytes:
-    """``item`` has the reference, ``happened_at``, ``simulated`` and ``labels``."""
+    """``item`` has the reference, ``happened_at``, ``simulated``, ``labels`` and, where there is
+    one, ``override``."""
     head = {"v": VERSION, "k": "outcome", "id": id, "by": sender, "use_case": use_case, "at": at, "kind": kind, **item}
     return to_json(head) + b"\n"
 
@@ -213,6 +217,7 @@ def _outcome(found: dict[str, Any]) -> dict[str, Any]:
         "kind": outcome_kind(found.get("kind", LIVE), found["simulated"]),
         "simulated": found["simulated"],
         "labels": found["labels"],
+        "override": found.get("override"),
     }
 
 

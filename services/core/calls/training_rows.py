@@ -24,12 +24,13 @@ from sqlalchemy import Connection, and_, select
 from services.core.calls.away import DatabaseAwayError, NoDatabaseYetError
 from services.core.calls.database import CallsDatabase
 from services.core.calls.kinds import EXERCISE, LIVE
-from services.core.calls.records import PSEUDONYM
+from services.core.calls.records import DIGEST, PSEUDONYM
 from services.core.calls.reports import merged, reports_on
 from services.core.calls.tables import Outcome, Prediction
 from services.core.monitoring.findings import changes, usable_reports
 from services.core.settings import Settings, settings
 from services.core.usecases import registry
+from services.core.usecases.classes import learns_classes
 from services.core.usecases.columns import kinds
 from services.core.usecases.contract import Classes, Target, UseCase
 from services.core.usecases.zones import in_zone
@@ -154,8 +155,8 @@ def _latest_of_incidents(connection: Connection, use_case: str) -> dict[tuple[st
 
 def request_of(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
     """The fields as the models see them, or None where today's request model refuses the request. What was
-    pseudonymised is missing: a pseudonym means nothing to a model."""
-    plain = {k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith(PSEUDONYM))}
+    pseudonymised is missing: a pseudonym means nothing to a model, nor does what stands for a picture."""
+    plain = {k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith((PSEUDONYM, DIGEST)))}
     try:
         fields: dict[str, Any] = use_case.request.model_validate(plain).__dict__
     except ValidationError:
@@ -166,17 +167,19 @@ def request_of(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | N
     return {name: fields[name] for name in use_case.request.model_fields}
 
 
-def labels_of(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, float]:
-    """Label column -> number as examples hold it; every column is there, or none."""
+def labels_of(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, Any]:
+    """Label column -> number (or name of a learned class) as examples hold it; every column is there, or none."""
     targets: dict[str, Target] = {target.label: target for target in use_case.targets}
-    found = {label: _number(target, reported.get(label)) for label, target in targets.items()}
-    return found if any(not np.isnan(number) for number in found.values()) else {}
+    found = {label: _label(target, reported.get(label)) for label, target in targets.items()}
+    return found if any(isinstance(label, str) or not np.isnan(label) for label in found.values()) else {}
 
 
-def _number(target: Target, value: Any) -> float:
+def _label(target: Target, value: Any) -> float | str:
     if value is None:
         return float("nan")
     if isinstance(target.output, Classes):
+        if target.output.learned:
+            return str(value)
         # A class that the use case has given up is no label any more.
         return float(target.output.labels.index(value)) if value in target.output.labels else float("nan")
     return float(value)
@@ -197,7 +200,11 @@ def _own(use_case: UseCase, prediction: Mapping[str, Any], *, simulated: bool) -
 
 
 def column_of(use_case: UseCase, name: str, values: Sequence[Any]) -> pd.Series:
+    if name in {use_case.target(target).label for target in learns_classes(use_case)}:
+        return pd.Series([value if isinstance(value, str) else None for value in values], dtype="str")
     kind = kinds(use_case.request).get(name, "own" if name.startswith("call_") else "number")
+    if kind == "image":
+        return pd.Series([None] * len(values), dtype=object)
     if name == "call_received_at" or kind in {"time", "date"}:
         return pd.Series(pd.to_datetime(pd.Series(values), utc=True)).astype("datetime64[us, UTC]")
     if name == "call_simulated":

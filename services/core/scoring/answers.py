@@ -37,32 +37,53 @@ class Answers:
 
 
 def answers(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any], answer: Answer) -> list[Answers]:
-    """Ask for every target, then look at its parts and ask for every variant. What has no row is left out."""
+    """Ask for every target, then ask for every variant, and look at the parts of both. What has no row is left
+    out. Labels that are names of classes are matched with the classes that were answered."""
     columns = column_tools.from_frame(use_case.request, examples)
-    labels = {t.name: examples[t.label].to_numpy(dtype=np.float64, na_value=np.nan) for t in use_case.targets}
-    rows = {name: np.flatnonzero(~np.isnan(label)) for name, label in labels.items()}
+    rows = {t.name: np.flatnonzero(examples[t.label].notna().to_numpy()) for t in use_case.targets}
     if not any(len(chosen) for chosen in rows.values()):
         return []
+
+    def entry(name: str, target: Target, chosen: NDArray[np.int64], value: Value) -> Answers:
+        label, matched = matching(examples[target.label].iloc[chosen], value)
+        return Answers(name, target, chosen, label, matched)
+
     values = answer(columns, context, np.arange(len(examples)))
     found = [
-        Answers(t.name, t, rows[t.name], labels[t.name][rows[t.name]], take(values[t.name], rows[t.name]))
+        entry(t.name, t, rows[t.name], take(values[t.name], rows[t.name]))
         for t in use_case.targets
         if len(rows[t.name])
     ]
-    for part in use_case.parts:
-        of = rows[part.target]
-        chosen = of[(examples[part.column].iloc[of] == part.value).to_numpy(dtype=bool)]
-        if len(chosen):
-            value, label = take(values[part.target], chosen), labels[part.target][chosen]
-            found.append(Answers(part.name, use_case.target(part.target), chosen, label, value))
+    variants = []
     for variant in use_case.variants:
         chosen = rows[variant.target]
         if len(chosen):
             changed, its_context = variant.apply(column_tools.take(columns, chosen), context)
             value = answer(changed, its_context, chosen)[variant.target]
-            target = use_case.target(variant.target)
-            found.append(Answers(variant.name, target, chosen, labels[variant.target][chosen], value))
-    return found
+            variants.append(entry(variant.name, use_case.target(variant.target), chosen, value))
+    whole = {item.name: item for item in (*found, *variants)}
+    parts = []
+    for part in use_case.parts:
+        of = whole.get(part.target)
+        if of is None:
+            continue
+        here = np.flatnonzero((examples[part.column].iloc[of.rows] == part.value).to_numpy(dtype=bool))
+        if len(here):
+            parts.append(Answers(part.name, of.target, of.rows[here], of.label[here], take(of.value, here)))
+    return [*found, *parts, *variants]
+
+
+def matching(label: pd.Series, value: Value) -> tuple[NDArray[np.float64], Value]:
+    """Labels as numbers, and the value. Names of classes become places among the value's classes; those that
+    it does not know are put behind them with probability 0, so that they count as missed."""
+    if not isinstance(value, ClassesValue) or label.dtype.kind in "iufb":
+        return label.to_numpy(dtype=np.float64, na_value=np.nan), value
+    names = [str(name) for name in label]
+    unknown = tuple(sorted(set(names) - set(value.labels)))
+    labels = value.labels + unknown
+    place = {name: number for number, name in enumerate(labels)}
+    chances = np.pad(np.asarray(value.probabilities), ((0, 0), (0, len(unknown))))
+    return np.array([place[name] for name in names], dtype=np.float64), ClassesValue(chances, labels)
 
 
 def of_predictor(predictor: Predictor) -> Answer:
@@ -86,6 +107,8 @@ def requests(use_case: UseCase, columns: Columns) -> list[dict[str, Any]]:
         values = columns[name].tolist()
         if kind in {"category", "text"}:
             python[name] = [value or None for value in values]
+        elif kind == "image":
+            python[name] = values
         elif kind == "time":
             python[name] = [None if isnan(value) else datetime.fromtimestamp(value, UTC) for value in values]
         elif kind == "date":

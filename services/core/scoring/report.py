@@ -21,8 +21,8 @@ def score(
     predictor: Predictor, examples: pd.DataFrame, context: Mapping[str, Any], *, version: str | None = None
 ) -> dict[str, Any]:
     """Score a bundle on examples: ``{"use_case", "version", "rows", "metrics"}``, where ``metrics``
-    holds the reported metrics of each target and, under its own name, of each variant. A metric that
-    these rows do not define is left out and explained below ``omitted``.
+    holds the reported metrics of each target and, under its own name, of each variant (or beside its target's
+    where it says so). A metric that these rows do not define is left out and explained below ``omitted``.
 
     ``version`` is what the bundle is called; its hash without."""
     found = answers(predictor.use_case, examples, context, of_predictor(predictor))
@@ -39,10 +39,17 @@ def report_of(use_case: UseCase, rows: int, found: Sequence[Answers], *, version
     """The report of answers that are there already."""
     report: dict[str, Any] = {"use_case": use_case.name, "version": version, "rows": rows, "metrics": {}}
     omitted: dict[str, str] = {}
+    beside = {variant.name: variant for variant in use_case.variants if variant.beside}
+    chosen = {part.name: part.metrics for part in use_case.parts}
     for item in found:
-        values, reasons = measure(item, every=False)
-        report["metrics"][item.name] = values
+        variant = beside.get(item.name)
+        wanted = tuple(variant.beside) if variant else chosen.get(item.name) or None
+        values, reasons = measure(item, every=False, wanted=wanted)
         omitted |= {f"{item.name}.{metric}": reason for metric, reason in reasons.items()}
+        if variant is None:
+            report["metrics"][item.name] = values
+        else:
+            report["metrics"][variant.target] |= {variant.beside[name]: value for name, value in values.items()}
     missing = {t.name for t in use_case.targets} - {item.target.name for item in found}
     omitted |= dict.fromkeys(sorted(missing), "no row has this outcome")
     if omitted:
@@ -50,13 +57,15 @@ def report_of(use_case: UseCase, rows: int, found: Sequence[Answers], *, version
     return report
 
 
-def measure(item: Answers, *, every: bool = True) -> tuple[dict[str, float], dict[str, str]]:
-    """Metric -> value, and metric -> why it is left out. All that the target can have, or those that
-    it reports."""
+def measure(
+    item: Answers, *, every: bool = True, wanted: Sequence[str] | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Metric -> value, and metric -> why it is left out. Those that are ``wanted``, all that the target can have, or
+    those that it reports."""
     known = metrics_of(item.target)
-    wanted = list(known) if every else list(item.target.reported or known)
+    names = wanted if wanted is not None else list(known) if every else list(item.target.reported or known)
     values, reasons = {}, {}
-    for name in wanted:
+    for name in names:
         value = known[name].value(item.target, item.label, item.value)
         if np.isfinite(value):
             values[name] = value

@@ -54,6 +54,13 @@ def images(model: type[BaseModel]) -> dict[str, Image]:
     return {name: image for name, image in found.items() if image is not None}
 
 
+@cache
+def free_texts(model: type[BaseModel]) -> frozenset[str]:
+    """The fields in which no two requests need say the same."""
+    extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
+    return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("x-free-text"))
+
+
 def from_rows(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
     """Columns of validated requests: their fields as Python values, pictures as the border decoded them.
 
@@ -127,6 +134,18 @@ def midnight(day: date) -> float:
 def take(columns: Mapping[str, NDArray[Any]], rows: Any) -> dict[str, NDArray[Any]]:
     """The chosen rows (indices, mask or slice) of every column."""
     return {name: values[rows] for name, values in columns.items()}
+
+
+def without(
+    model: type[BaseModel], columns: Mapping[str, NDArray[Any]], fields: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """The same rows, of which these fields were not sent."""
+    blank: dict[str, NDArray[Any]] = {}
+    for name in fields:
+        kind = kinds(model)[name]
+        missing: Any = None if kind == "image" else "" if kind in _WORDS else np.nan
+        blank[name] = np.full_like(columns[name], missing)
+    return {**columns, **blank}
 
 
 def _unwrap(annotation: Any) -> Any:

@@ -14,7 +14,9 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +42,12 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 class PictureError(VigieError):
     """A file that is no picture that may be sent. ``code`` is a stable word for programs."""
 
-    def __init__(self, code: str, problem: str, expected: str) -> None:
-        super().__init__(problem, expected=expected)
+    def __init__(self, code: str, problem: str, allowed: str) -> None:
+        super().__init__(problem, expected=allowed)
         self.code = code
         self.problem = problem
+        self.allowed = allowed
+        self.field = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,22 @@ class Picture:
     """(side, side, 3)"""
     sha256: str
     """Of the file: what is kept of it where its bytes are not."""
+
+
+def unpack(images: Mapping[str, Image], fields: dict[str, Any]) -> None:
+    """Put decoded pictures in the place of the base64 in validated ``fields``.
+
+    Raises:
+        PictureError: one is no picture that may be sent; ``field`` says which.
+    """
+    for name, image in images.items():
+        sent = fields[name]
+        if isinstance(sent, str):
+            try:
+                fields[name] = from_base64(sent, image)
+            except PictureError as error:
+                error.field = name
+                raise
 
 
 def from_base64(text: str, image: Image) -> Picture:

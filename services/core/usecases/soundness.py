@@ -138,7 +138,9 @@ def _of_form(declared: UseCase) -> Iterator[str]:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             yield f"there is more than one {kind} called {twice[0]}"
-    derived = {v.name: v.target for v in declared.variants} | {p.name: p.target for p in declared.parts}
-    for name, target in derived.items():
-        if target not in targets:
+    variants = [variant.name for variant in declared.variants]
+    derived = [(v.name, v.target, targets) for v in declared.variants]
+    derived += [(p.name, p.target, [*targets, *variants]) for p in declared.parts]
+    for name, target, known in derived:
+        if target not in known:
             yield f"{name} is of a target {target} that there is not"

@@ -9,7 +9,7 @@ from services.core.bundle.calibration import ProbabilityCalibration
 from services.core.bundle.manifest import Manifest
 from services.core.bundle.predictor import Predictor
 from services.core.scoring.metrics import metric_of
-from services.core.usecases.contract import Probability, Quantity, Target, UseCase
+from services.core.usecases.contract import LateFusion, Probability, Quantity, Target, UseCase
 from services.training.evaluation.subgroups import Measured
 
 _EXTREMES = 5
@@ -51,7 +51,8 @@ def model_card(
 
 def _row(use_case: UseCase, name: str, report: Mapping[str, Any]) -> str:
     model, baseline = report["metrics"][name], report["baseline"].get(name, {})
-    derived = {item.name: item.target for item in use_case.variants} | {p.name: p.target for p in use_case.parts}
+    derived = {item.name: item.target for item in use_case.variants}
+    derived |= {part.name: derived.get(part.target, part.target) for part in use_case.parts}
     title = use_case.target(derived.get(name, name)).title.en + (f" ({name})" if name in derived else "")
     return f"| {title} | {_figures(model)} | {_figures(baseline)} |"
 
@@ -85,6 +86,10 @@ def _target(
             f" {output.cost_of_false_alarm:g}."
         )
     top = list(shares[target.name].items())[:6]
+    if isinstance(target.learner, LateFusion):
+        said = "; ".join(f"{expert.name} from {' and '.join(expert.fields)}" for expert in target.learner.experts)
+        lines.append(f"Late fusion of experts: {said}. They are weighed by what they said of training rows that they")
+        lines.append(f"had not learned from. {len(manifest.targets[target.name].labels)} classes, learned from data.")
     lines.append("Inputs by share of gain: " + ", ".join(f"{field} {share:.0%}" for field, share in top) + ".")
     return lines
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from services.core.usecases.classes import learns_classes
 from services.core.usecases.contract import UseCase
 from services.training.slices import TEST, target_slices, within
 
@@ -19,6 +20,7 @@ def frozen_rows(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
     row is not in that target's test slice."""
     slices = target_slices(use_case, examples)
     labels = [target.label for target in use_case.targets]
+    named = learns_classes(use_case)
     wanted = [
         *use_case.request.model_fields,
         *labels,
@@ -30,5 +32,8 @@ def frozen_rows(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
     ]
     frame = examples[list(dict.fromkeys(wanted))].copy()
     for target in use_case.targets:
-        frame[target.label] = frame[target.label].astype("float64").where(within(slices[target.name], TEST))
+        label = frame[target.label]
+        # Names of classes that are learned stay names: each model has numbers of its own for them.
+        numbers = label if target.name in named else label.astype("float64")
+        frame[target.label] = numbers.where(within(slices[target.name], TEST))
     return frame[np.any([frame[label].notna() for label in labels], axis=0)].reset_index(drop=True)

@@ -1,0 +1,95 @@
+"""The experts of a late fusion as arrays, and their scores: NumPy alone. Each row is answered by itself, with
+products of the same shapes whatever the number of rows, so that a row alone and in a batch is equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.bundle.arrays import load_arrays
+from services.core.bundle.calibration import FusionCalibration, subset_name
+from services.core.usecases.learners import Expert
+from services.core.usecases.sparse import SparseRows
+
+Floats = NDArray[np.float32]
+
+
+class ExpertScores(Protocol):
+    """Scores of one row for every class (k,)."""
+
+    def __call__(self, matrix: Any, row: int) -> Floats: ...
+
+
+class Linear:
+    """Weights (p, k) and offsets (k,) on sparse rows."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._weights: Floats = np.ascontiguousarray(arrays["weights"], dtype=np.float32)
+        self._offsets: Floats = arrays["offsets"].astype(np.float32)
+
+    def __call__(self, matrix: SparseRows, row: int) -> Floats:
+        places, values = matrix.row(row)
+        scores: Floats = values @ self._weights[places] + self._offsets
+        return scores
+
+
+class Kernel:
+    """Principal components, then closeness to landmarks, then coefficients (m, k)."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._components: Floats = np.ascontiguousarray(arrays["components"], dtype=np.float32)
+        self._centre: Floats = self._components @ arrays["mean"].astype(np.float32)
+        self._landmarks: Floats = np.ascontiguousarray(arrays["landmarks"], dtype=np.float32)
+        self._lengths: Floats = np.einsum("ij,ij->i", self._landmarks, self._landmarks)
+        self._coefficients: Floats = np.ascontiguousarray(arrays["coefficients"].T, dtype=np.float32)
+        self._offsets: Floats = arrays["offsets"].astype(np.float32)
+        self._gamma = np.float32(arrays["gamma"])
+
+    def __call__(self, matrix: Floats, row: int) -> Floats:
+        place = self._components @ matrix[row] - self._centre
+        distance = self._lengths + place @ place - 2 * (self._landmarks @ place)
+        closeness = np.exp(np.maximum(distance, 0) * -self._gamma)
+        scores: Floats = self._coefficients @ closeness + self._offsets
+        return scores
+
+
+_KINDS: Mapping[str, type[Linear] | type[Kernel]] = {"linear": Linear, "rbf": Kernel}
+
+
+class Fusion:
+    """The experts of one target, loaded, with what weighs their scores against each other."""
+
+    def __init__(self, experts: Sequence[Expert], folder: Path, calibration: FusionCalibration) -> None:
+        self._experts = experts
+        self._scores = load_experts(experts, folder)
+        self._weighing = {
+            name: (np.array([subset.slopes[e] for e in name.split("+")]), np.array(subset.offsets))
+            for name, subset in calibration.subsets.items()
+        }
+        self._prior = np.array(calibration.prior)
+
+    def __call__(self, matrices: Mapping[str, Any], facts: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Probabilities (n, k) of the classes."""
+        present = [np.asarray(facts[expert.present]) for expert in self._experts]
+        answers = np.empty((len(present[0]), len(self._prior)))
+        for row in range(len(answers)):
+            here = [place for place, known in enumerate(present) if known[row]]
+            if not here:
+                answers[row] = self._prior
+                continue
+            slopes, logits = self._weighing[subset_name(self._experts[place].name for place in here)]
+            for slope, place in zip(slopes, here, strict=True):
+                logits = logits + slope * self._scores[place](matrices[self._experts[place].matrix], row)
+            powers = np.exp(logits - np.maximum.reduce(logits))
+            answers[row] = powers / np.add.reduce(powers)
+        return answers
+
+
+def load_experts(experts: Sequence[Expert], folder: Path) -> list[ExpertScores]:
+    """The experts' arrays in ``folder``, ready to answer."""
+    return [_KINDS[expert.kernel](load_arrays(folder / f"{expert.name}.npz")) for expert in experts]
