@@ -66,9 +66,10 @@ def show_changes(session: Session, use_case: UseCase, old: Mapping[str, Any], ne
     table(words("models.changed_metrics"), heads, rows, numbers=(2, 3))
     for part in ("data", "parameters", "versions"):
         st.subheader(words(f"models.changed_{part}"))
-        changed = differences(old[part], new[part])
+        sides = (old[part], new[part])
         if part == "data":
-            changed = [_named(session, use_case, *line) for line in changed]
+            sides = (data_lines(session, use_case, old[part]), data_lines(session, use_case, new[part]))
+        changed = differences(*sides)
         if changed:
             table(words(f"models.changed_{part}"), [words("models.what"), *columns], [list(line) for line in changed])
         else:
@@ -85,18 +86,26 @@ def _said(session: Session, use_case: UseCase, change: MetricChange) -> str:
     return session.words("models.better_by" if by > 0 else "models.worse_by", by=shown)
 
 
-def _named(session: Session, use_case: UseCase, name: str, old: str, new: str) -> tuple[str, str, str]:
-    """A slice's rows or span in words; whatever else the manifest holds keeps its name, and a hash its first digits."""
-    found = _SLICE.fullmatch(name)
-    if found is None:
-        return name, old[:24], new[:24]
-    title = target_title(session, use_case, found["target"])
-    piece = session.words(f"models.slice_{found['slice']}")
-    said = session.words(f"models.slice_{found['what']}", target=title, slice=piece)
-
-    def shown(text: str) -> str:
-        if found["what"] == "rows":
-            return session.formats.number(float(text)) if text.isdigit() else text
-        return text if text in {"–", ""} else session.formats.moment(text)
-
-    return said, shown(old), shown(new)
+def data_lines(session: Session, use_case: UseCase, data: Mapping[str, Any]) -> dict[str, str]:
+    """Each slice's rows and span in one line; whatever else the manifest holds keeps its name, and a hash its first
+    digits."""
+    words, formats = session.words, session.formats
+    slices: dict[tuple[str, str], dict[str, Any]] = {}
+    lines = {}
+    for name, value in data.items():
+        found = _SLICE.fullmatch(name)
+        if found is None:
+            lines[name] = str(value)[:24]
+        else:
+            slices.setdefault((found["target"], found["slice"]), {})[found["what"]] = value
+    for (target, piece), about in slices.items():
+        named = words(
+            "models.slice", target=target_title(session, use_case, target), slice=words(f"models.slice_{piece}")
+        )
+        rows = formats.number(float(about.get("rows") or 0))
+        if about.get("from") and about.get("to"):
+            first, last = formats.moment(str(about["from"])), formats.moment(str(about["to"]))
+            lines[named] = words("models.slice_span", rows=rows, first=first, last=last)
+        else:
+            lines[named] = words("models.slice_rows", rows=rows)
+    return lines
