@@ -63,6 +63,7 @@ class Listed(BaseModel):
     warnings: list[Warned]
     watched: dict[str, Any] | None = Field(description="Derived columns that drift looks at, where there are any.")
     outcome: dict[str, Any] | None = Field(description="What was reported about the call, the latest of each label.")
+    override: str | None = Field(description="Why the centre decided otherwise than proposed, where it did.")
 
 
 class Page(BaseModel):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, and_, false, or_, select
 
-from services.core.calls.reports import has_outcome, merged, reports_on
+from services.core.calls.reports import has_outcome, merged, override, reports_on
 from services.core.calls.tables import Prediction
 
 _P = Prediction
@@ -59,7 +59,7 @@ class Cursor(NamedTuple):
 
 def page(connection: Connection, filters: Filters, limit: int, after: Cursor | None = None) -> list[dict[str, Any]]:
     """Up to ``limit`` predictions, newest first, each with ``outcome``: the labels that were reported, or
-    None."""
+    None; and ``override``: why the centre decided otherwise, or None."""
     conditions = _conditions(filters)
     if after is not None:
         same = and_(_P.received_at == after.received_at, _P.id < after.id)
@@ -69,6 +69,7 @@ def page(connection: Connection, filters: Filters, limit: int, after: Cursor | N
     reports = reports_on(connection, rows)
     for row in rows:
         row["outcome"] = merged(reports.get(row["id"], ())) or None
+        row["override"] = override(reports.get(row["id"], ()))
     return rows
 
 

@@ -41,6 +41,12 @@ def merged(reports: Iterable[Report]) -> dict[str, Any]:
     return {name: value for name, value in labels.items() if value is not None}
 
 
+def override(reports: Iterable[Report]) -> str | None:
+    """Why the centre decided otherwise: the latest word on it."""
+    said = [report for report in reports if report["override"] is not None]
+    return max(said, key=lambda item: (item["received_at"], item["id"]))["override"] if said else None
+
+
 def reports_on(connection: Connection, predictions: Sequence[Mapping[str, Any]]) -> dict[str, list[Report]]:
     """Prediction id -> the reports about its call, for rows of ``predictions`` of one use case."""
     if not predictions:

@@ -15,7 +15,7 @@ from services.core.calls.tables import Outcome, Prediction
 
 _PREDICTIONS = Prediction.__table__
 _OUTCOMES = Outcome.__table__
-_CONTENT = ("happened_at", "kind", "simulated", "labels")
+_CONTENT = ("happened_at", "kind", "simulated", "labels", "override")
 _REFERENCE = ("use_case", "centre", "prediction_id", "request_id", "row_index", "incident_id")
 
 

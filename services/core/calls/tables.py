@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Index, Integer, String, Uuid
+from sqlalchemy import JSON, Boolean, Index, Integer, String, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -93,3 +93,5 @@ class Outcome(Base):
     """Whether the sender said that it made the outcome up."""
     labels: Mapped[dict[str, Any]] = mapped_column(Json)
     """Target -> observed value in the caller's terms; null takes an earlier one back."""
+    override: Mapped[str | None] = mapped_column(Text)
+    """Why the centre decided otherwise than the answer proposed, in its own words; None where it did not."""
