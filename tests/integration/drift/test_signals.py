@@ -1,0 +1,154 @@
+"""What the gateway does when monitoring calls for a retraining or a rollback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from services.core.access.audit_read import AuditFilter, read
+from services.gateway import monitoring_routes, monitoring_timer, runner
+from services.gateway.gateway import Gateway
+from tests.gateways import SERVICE_TOKEN
+from tests.integration.gateway.stage_services import StageServices
+from tests.servers import running
+
+USE_CASE = "road_accidents"
+SIGNAL = {"use_case": USE_CASE, "monitoring_run": "a" * 32, "reason": "Station Alder: the mean error has doubled."}
+SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}", "X-Vigie-Service": "drift"}
+Platform = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.05)
+
+
+def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+
+
+def log(client: TestClient) -> list[tuple[str, str]]:
+    gateway: Gateway = client.app.state.gateway  # type: ignore[attr-defined]
+    with gateway.engine.connect() as connection:
+        entries = read(connection, AuditFilter(use_case=USE_CASE), 100)
+    return [(entry["action"], entry["actor_name"]) for entry in reversed(entries)]
+
+
+def test_a_signal_starts_one_retraining_with_the_data_that_is_there(platform: Platform, stages: StageServices) -> None:
+    with platform() as client:
+        first = client.post("/internal/retrainings", json=SIGNAL, headers=SERVICE)
+        assert first.status_code == 200, first.text
+        again = client.post("/internal/retrainings", json=SIGNAL, headers=SERVICE)
+        assert again.json() == first.json(), "the same look starts one retraining"
+        until(lambda: "promote" in stages.steps())
+        assert stages.steps() == ["preprocess", "train", "evaluate", "gate", "promote"]
+        assert ("retraining.signalled", "drift") in log(client)
+        assert ("retraining.started", "drift") in log(client)
+
+
+def test_where_promotions_need_approval_a_retraining_by_signal_waits_for_it(
+    platform: Platform, stages: StageServices
+) -> None:
+    with platform(require_approval=True) as client:
+        run = client.post("/internal/retrainings", json=SIGNAL, headers=SERVICE).json()["id"]
+        until(lambda: client.get(f"/admin/retrainings/{run}").json()["state"] == "awaiting_approval")
+        assert "promote" not in stages.steps()
+
+
+def test_during_a_freeze_no_retraining_is_started(platform: Platform, stages: StageServices) -> None:
+    with platform() as client:
+        assert client.post("/admin/freeze", json={"reason": "storm"}).is_success
+        answer = client.post("/internal/retrainings", json=SIGNAL, headers=SERVICE)
+        assert answer.status_code == 409
+        assert "storm" in answer.text
+        assert stages.steps() == []
+
+
+def test_people_and_strangers_cannot_signal(platform: Platform) -> None:
+    with platform() as client:
+        assert client.post("/internal/retrainings", json=SIGNAL).status_code == 401
+        body = {"use_case": USE_CASE, "version": 1, "reason": ""}
+        assert client.post("/internal/rollbacks", json=body).status_code == 401
+
+
+def test_a_rollback_goes_to_training_once_and_only_for_the_champion(
+    platform: Platform, stages: StageServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Champion:
+        number, aliases = 7, ("champion",)
+
+    monkeypatch.setattr(monitoring_routes, "versions_of", lambda *_: [Champion()])
+    stages.results["rollback"] = ("succeeded", {"version": 6, "rolled_back": 7})
+    with platform() as client:
+        body = {"use_case": USE_CASE, "version": 7, "reason": "Worse on the same calls."}
+        for _ in range(2):
+            assert client.post("/internal/rollbacks", json=body, headers=SERVICE).status_code == 200
+        assert stages.steps() == ["rollback"]
+        other = client.post("/internal/rollbacks", json=body | {"version": 6}, headers=SERVICE)
+        assert other.status_code == 409
+        assert ("model.rollback_asked", "drift") in log(client)
+        assert ("model.rolled_back", "drift") in log(client)
+
+
+def test_with_airflow_a_signal_updates_the_asset_that_the_dag_follows(platform: Platform) -> None:
+    events: list[dict[str, Any]] = []
+    airflow = FastAPI()
+
+    @airflow.post("/airflow/auth/token", status_code=201)
+    def token() -> dict[str, str]:
+        return {"access_token": "t"}
+
+    @airflow.get("/airflow/api/v2/assets")
+    def assets(name_pattern: str) -> dict[str, Any]:
+        names = ["drift_signal_road_accidents_2", f"drift_signal_{USE_CASE}"]
+        found = [{"id": number, "name": name} for number, name in enumerate(names, 40) if name_pattern in name]
+        return {"assets": found, "total_entries": len(found)}
+
+    @airflow.post("/airflow/api/v2/assets/events")
+    def event(body: dict[str, Any]) -> dict[str, Any]:
+        events.append(body)
+        return {"id": 5, **body}
+
+    with (
+        running(airflow) as url,
+        platform(airflow_url=f"{url}/airflow", airflow_password="airflow password 1") as client,
+    ):
+        answer = client.post("/internal/retrainings", json=SIGNAL, headers=SERVICE)
+        assert answer.json() == {"id": "asset-event-5", "backend": "airflow"}
+        assert [item["asset_id"] for item in events] == [41]
+        assert events[0]["extra"]["monitoring_run"] == "a" * 32
+        assert ("retraining.signalled", "drift") in log(client)
+
+
+def test_without_airflow_the_gateway_has_every_use_case_looked_at_once_in_a_while(
+    platform: Platform, stages: StageServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring_timer, "ROUND_SECONDS", 0.05)
+    with platform(gateway_monitor_hours=24):
+        until(lambda: USE_CASE in {use_case for step, use_case, *_ in stages.submitted if step == "monitor"})
+        time.sleep(0.3)
+        looked = [use_case for step, use_case, *_ in stages.submitted if step == "monitor"]
+        assert len(looked) == len(set(looked))
+
+
+def test_an_operator_has_the_calls_looked_at_now(platform: Platform, stages: StageServices) -> None:
+    with platform() as client:
+        answer = client.post(f"/admin/monitoring/{USE_CASE}/runs", json={"report": False})
+        assert answer.status_code == 202
+        assert stages.submitted == [("monitor", USE_CASE, {"report": False, "act": True}, "admin")]
+        assert ("monitoring.started", "admin") in log(client)
+
+
+def test_a_platform_without_a_drift_service_says_so(platform: Platform) -> None:
+    with platform(drift_url=None) as client:
+        answer = client.get(f"/admin/monitoring/{USE_CASE}")
+        assert answer.status_code == 503
+        assert "VIGIE_DRIFT_URL" in answer.text
