@@ -59,7 +59,10 @@ def trouble(words: Words, error: Trouble, *, key: str = "page") -> None:
         return
     if isinstance(error, AwayError):
         service = words.known(f"shell.service_{error.service}", error.service)
-        notice("bad", words("shell.away", service=service), words("shell.away_text"))
+        if " " in error.reason:  # it answered, with a sentence about what stands behind it
+            notice("bad", words("asking.behind"), words("shell.away_text"), [error.reason])
+        else:
+            notice("bad", words("shell.away", service=service), words("shell.away_text"))
     elif isinstance(error, ForbiddenError):
         notice("warn", words("shell.forbidden"), words("shell.forbidden_text"))
         return

@@ -9,6 +9,7 @@ WORDS: dict[str, Text] = {
     "working": Text("Working on it…", "En cours…"),
     "reason_needed": Text("Please say why, in a few words.", "Dites pourquoi, en quelques mots."),
     "reason": Text("Why (it is kept in the audit log)", "Pourquoi (conservé dans le journal d'audit)"),
+    "behind": Text("A part of the platform does not answer", "Une partie de la plateforme ne répond pas"),
     "use_case": Text("Use case", "Cas d'usage"),
     "no_use_case": Text("There is no use case that you may see.", "Il n'y a aucun cas d'usage que vous puissiez voir."),
     "no_use_case_text": Text(
