@@ -39,6 +39,16 @@ def banner(session: Session) -> None:
         st.caption(session.words("shell.more_alerts", count=len(alerts) - _SHOWN))
 
 
+def open_alerts(session: Session) -> list[dict[str, Any]]:
+    """The open alerts, the gravest first; none where nobody says."""
+    try:
+        return session.remembered("alerts", 20, lambda: _open(session))
+    except SessionOverError:
+        raise
+    except Trouble:
+        return []
+
+
 def _open(session: Session) -> list[dict[str, Any]]:
     try:
         found: list[dict[str, Any]] = session.client.get(Service.GATEWAY, "/admin/alerts")["alerts"]
