@@ -22,6 +22,7 @@ from services.prediction.dead_letters import DeadLetters
 from services.prediction.journal import Journal
 from services.prediction.journal_folders import HeldFolder, adopt
 from services.prediction.segments import read_segment
+from services.prediction.story import tell
 
 log = structlog.get_logger(__name__)
 
@@ -158,6 +159,7 @@ class Delivery:
             poison = self._store(batch)
             letters += [(item.record.line, item.reason) for item in poison]
             self.delivered += len(batch) - len(poison)
+            tell(batch, poison)
         if letters:
             log.error("records refused", count=len(letters), reason=letters[0][1], folder=str(self.dead_letters.folder))
             self.dead_letters.keep(letters)
