@@ -112,9 +112,19 @@ def lift(engine: Engine, hold_id: int, by: str) -> bool:
         return session.scalar(query.values(lifted_at=now, lifted_by=by).returning(OutcomeHold.id)) is not None
 
 
+def end(engine: Engine, hold_id: int) -> bool:
+    """What arrives from now on is believed again; what came until now stays held. False where there is no such hold."""
+    query = update(OutcomeHold).where(
+        OutcomeHold.id == hold_id, OutcomeHold.lifted_at.is_(None), OutcomeHold.until.is_(None)
+    )
+    with Session(engine) as session, session.begin():
+        return session.scalar(query.values(until=datetime.now(UTC)).returning(OutcomeHold.id)) is not None
+
+
 def holds_by_use_case(engine: Engine) -> dict[str, int]:
-    """Use case -> holds in force."""
-    query = select(OutcomeHold.use_case, func.count()).where(OutcomeHold.lifted_at.is_(None))
+    """Use case -> holds that go on."""
+    going_on = OutcomeHold.lifted_at.is_(None), OutcomeHold.until.is_(None)
+    query = select(OutcomeHold.use_case, func.count()).where(*going_on)
     with Session(engine) as session:
         return {str(name): int(count) for name, count in session.execute(query.group_by(OutcomeHold.use_case))}
 

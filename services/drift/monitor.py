@@ -222,7 +222,7 @@ class Monitor:
             return DRIFTED, reasons
         if shares and self._confirmed(run, earlier, "inputs_drifted"):
             return DRIFTED, reasons
-        usual = _left_out_before(run, earlier)
+        usual = _left_out_before(earlier)
         telling = [reason for reason in reasons if reason.code != "input_missing" or reason.column not in usual]
         return (WATCH if telling else STABLE), reasons
 
@@ -344,12 +344,14 @@ def _summary(
     }
 
 
-def _left_out_before(run: MonitoringRun, earlier: Sequence[MonitoringRun]) -> set[str]:
-    """Columns that callers left out when this version was first looked at already: their habit, and no news."""
-    mine = [item for item in earlier if item.model_version == run.model_version and item.verdict != TOO_FEW]
-    if not mine:
-        return set()
-    return {reason["column"] for reason in mine[-1].summary["reasons"] if reason["code"] == "input_missing"}
+def _left_out_before(earlier: Sequence[MonitoringRun]) -> set[str]:
+    """Columns that callers left out in the oldest of these looks already: their habit, and no news."""
+    told = [item for item in earlier if item.verdict != TOO_FEW]
+    return (
+        {reason["column"] for reason in told[-1].summary["reasons"] if reason["code"] == "input_missing"}
+        if told
+        else set()
+    )
 
 
 def _first_seen(earlier: Sequence[MonitoringRun], names: Sequence[str]) -> dict[str, datetime]:

@@ -60,6 +60,12 @@ def monitoring_router(engine: Engine, home: Home) -> APIRouter:
             raise NotFoundError("There is no such hold in force.")
         return {"id": hold_id, "lifted_by": caller.name}
 
+    @router.post("/monitoring/holds/{hold_id}/end", openapi_extra=own, summary="Believe what arrives from now on")
+    def end(hold_id: int, _: ServiceCaller) -> dict[str, Any]:
+        if not history.end(engine, hold_id):
+            raise NotFoundError("There is no such hold that goes on.")
+        return {"id": hold_id}
+
     return router
 
 
@@ -94,6 +100,7 @@ def _holds(engine: Engine, use_case: str) -> list[dict[str, Any]]:
             "centre": hold.centre,
             "code": hold.code,
             "since": hold.since.isoformat(),
+            "until": None if hold.until is None else hold.until.isoformat(),
             "en": hold.reason["en"],
             "fr": hold.reason["fr"],
             "lifted_at": None if hold.lifted_at is None else hold.lifted_at.isoformat(),

@@ -122,6 +122,16 @@ def monitoring_router(gateway: Gateway, runner: Runner) -> APIRouter:
         )
         return found
 
+    @router.post("/admin/monitoring/holds/{hold_id}/end", summary="Believe a centre again from now on")
+    async def end(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
+        """For when the cause is mended: what came until now stays out of training."""
+        require_all_centres(caller)
+        found = await stages.order(SERVICE_NAME, f"/monitoring/holds/{hold_id}/end", caller.name)
+        await run_in_threadpool(
+            _tell, gateway, "monitoring.hold_ended", caller, origin_of(request), "", f"hold {hold_id}"
+        )
+        return found
+
     router.include_router(_between_services(gateway, runner))
     return router
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import httpx
+
 from services.cli import secrets
 from services.cli.programs import Ports, free_port
 from services.core.home import Home
@@ -24,6 +26,21 @@ SETTINGS = {
     "VIGIE_PREDICTION_JOURNAL_SECONDS": "0.5",
     "VIGIE_LOG_LEVEL": "WARNING",
 }
+
+
+class LocalPlatform(Platform):
+    """Without an edge: calls go to the prediction service itself."""
+
+    prediction = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._client.event_hooks = {"request": [self._to_prediction]}
+
+    def _to_prediction(self, request: httpx.Request) -> None:
+        if request.url.path.startswith("/v1/"):
+            request.url = httpx.URL(self.prediction).join(request.url.raw_path.decode())
+            request.headers["host"] = request.url.netloc.decode()
 
 
 @contextmanager
@@ -55,7 +72,9 @@ def local_platform(home: Path, *use_cases: str) -> Iterator[Platform]:
     vigie("up", "--without", "airflow")
     try:
         password = secrets.value(Home(home), "VIGIE_GATEWAY_ADMIN_PASSWORD")
-        with closing(Platform(f"http://127.0.0.1:{ports['gateway']}", "admin", password)) as signed_in:
+        gateway, prediction = (f"http://127.0.0.1:{ports[part]}" for part in ("gateway", "prediction"))
+        with closing(LocalPlatform(gateway, "admin", password)) as signed_in:
+            signed_in.prediction = prediction
             yield signed_in
     finally:
         vigie("down")

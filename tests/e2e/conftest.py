@@ -24,6 +24,7 @@ ORDER = (
     "test_first_start",
     "test_a_day",
     "test_five_use_cases",
+    "test_closed_loop",
     "test_dashboard",
     "test_simulator",
     "test_faults_under_load",
@@ -37,6 +38,8 @@ RETRAINING_SECONDS = 600
 SETTINGS = {
     # every machine plays the same day, whatever it can download
     "VIGIE_GATEWAY_FIRST_SOURCE": "simulator",
+    # a compressed month has more days than the machine
+    "VIGIE_DRIFT_DAILY_RETRAININGS": "20",
     "VIGIE_AIRFLOW_RETRIES": "1",
     "VIGIE_AIRFLOW_RETRY_SECONDS": "2",
 }

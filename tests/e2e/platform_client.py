@@ -73,9 +73,11 @@ class Platform:
         assert answer.status_code in expected, f"{method} {path}: {answer.status_code} {answer.text[:2_000]}"
         return answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else answer.text
 
-    def with_key(self, key: str, method: str, path: str, **more: Any) -> httpx.Response:
+    def with_key(
+        self, key: str, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any
+    ) -> httpx.Response:
         """The same platform, asked by a dispatch centre with its API key."""
-        return self._client.request(method, path, headers={"X-API-Key": key}, **more)
+        return self._client.request(method, path, headers={"X-API-Key": key, **(headers or {})}, **more)
 
     def anonymous(self, method: str, path: str, **more: Any) -> httpx.Response:
         return self._client.request(method, path, **more)

@@ -26,7 +26,7 @@ from services.training.slices import CALIBRATE, TEST, TRAIN, cut
 from tests.toy.bundles import make_examples
 from tests.toy.declaration import USE_CASE
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
 SINCE = pd.Timestamp("2024-02-10", tz="UTC")
 
 
@@ -86,6 +86,19 @@ def test_held_outcomes_of_a_centre_are_left_out_until_somebody_lifts_the_hold(en
     assert not history.lift(engine, held.id, "ada")
     with engine.connect() as connection:
         assert usable_reports(connection, "toy")(report("south", NOW + timedelta(hours=1)))
+
+
+def test_a_hold_that_ends_keeps_the_bad_stretch_out_and_believes_what_comes_then(engine: Engine) -> None:
+    history.hold(engine, "toy", [doubt("south", NOW)], "r")
+    (held,) = history.holds_of(engine, "toy")
+    assert history.holds_by_use_case(engine) == {"toy": 1}
+    assert history.end(engine, held.id)
+    assert not history.end(engine, held.id)
+    assert history.holds_by_use_case(engine) == {}
+    with engine.connect() as connection:
+        usable = usable_reports(connection, "toy")
+    assert not usable(report("south", NOW))
+    assert usable(report("south", datetime.now(UTC) + timedelta(seconds=1)))
 
 
 # --- what has changed -------------------------------------------------------------------------------------

@@ -1,0 +1,69 @@
+"""The whole loop on the Compose stack with time compressed: a station closes, the error of its area grows, monitoring
+says so and names it, the alert fires, Airflow retrains with the outcomes, the gate promotes, prediction swaps, and the
+error falls back. And the other ways that it may go: nothing changes, and outcomes are poisoned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.closed_loop.driver import Timeline, play
+from tests.closed_loop.poison import poisoned
+from tests.closed_loop.record import write
+from tests.e2e.platform_client import Platform
+
+pytestmark = pytest.mark.docker
+
+FIRE, ROAD = "fire_response", "road_accidents"
+RATE, SECONDS, SPEED, LOOK_EVERY = 12.0, 1_080.0, 2_400.0, 15.0
+"""Thirty days in eighteen minutes: a retraining takes some three days of the calls' time on two cores."""
+
+
+def shown(made: Timeline) -> Timeline:
+    """The timeline printed, and kept for ``docs/closed-loop.md`` where ``VIGIE_CLOSED_LOOP`` names a folder."""
+    print(f"\n{made.use_case} under {made.scenario}")  # noqa: T201 - the proof is to be read
+    print("\n".join(made.lines()))  # noqa: T201
+    write(made)
+    return made
+
+
+def test_an_unchanged_month_raises_no_alarm_and_retrains_nothing(platform: Platform, trained: None) -> None:
+    made = shown(
+        play(platform, FIRE, "unchanged-month", rate=RATE, seconds=360, speed=7_200, look_every=30, stop_early=False)
+    )
+    assert {seen.verdict for seen in made.looks} <= {"stable", "watch", "too_few"}
+    assert made.retrainings == []
+    assert not {alert for alert in made.alerts if "Drift" in alert or "Error" in alert}
+    assert made.calls["failed"] == 0
+
+
+@pytest.mark.parametrize("kind", ["shuffled", "short"])
+def test_poisoned_outcomes_promote_no_worse_model(platform: Platform, trained: None, kind: str) -> None:
+    found = poisoned(platform, FIRE, kind)
+    print(found)  # noqa: T201
+    assert found.held
+    assert found.error_after <= 1.02 * found.error_before, "the champion got worse"
+
+
+def test_a_station_closes_and_the_loop_closes_by_itself(platform: Platform, trained: None) -> None:
+    made = shown(play(platform, FIRE, "station-closed", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY))
+    assert made.area is not None, "no area was named"
+    assert made.area[0] == "station"
+    assert made.retrainings, "nothing was retrained by signal"
+    assert made.promotions, "the gate promoted nothing"
+    assert made.fallen_back >= 0.5, f"the error fell back by {made.fallen_back:.0%} of what it had risen"
+    assert made.calls["failed"] == 0, made.calls
+    assert made.alerts, "no alert fired"
+
+
+def test_new_roads_are_learned_by_the_same_loop(platform: Platform, trained: None) -> None:
+    made = shown(play(platform, ROAD, "new-roads", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY))
+    assert any(seen.verdict == "drifted" for seen in made.looks)
+    assert made.retrainings
+    assert made.promotions
+    assert made.calls["failed"] == 0, made.calls
+
+
+def test_the_record_is_where_people_read_it() -> None:
+    assert (Path(__file__).parents[2] / "docs" / "closed-loop.md").is_file()

@@ -1,0 +1,42 @@
+"""The loop on local processes: gateway, prediction, stage services, drift and simulator on SQLite, without Airflow.
+
+Minutes each, so they run with ``./vigie test --all`` only. ``tests/e2e/test_closed_loop.py`` plays the same with the
+same driver on the Compose stack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.closed_loop.driver import play
+from tests.closed_loop.local import local_platform
+from tests.closed_loop.poison import poisoned
+from tests.closed_loop.record import write
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("loop") / "home"
+
+
+def test_a_station_closes_and_the_loop_closes(home: Path) -> None:
+    with local_platform(home, "fire_response") as platform:
+        made = play(platform, "fire_response", "station-closed", rate=12, seconds=900, speed=2_880, look_every=10)
+        write(made)
+        assert made.area is not None
+        assert made.area[0] == "station"
+        assert made.retrainings
+        assert made.promotions
+        assert made.fallen_back >= 0.5
+        assert made.calls["failed"] == 0, made.calls
+
+
+def test_poisoned_outcomes_do_not_promote_a_worse_model(home: Path) -> None:
+    with local_platform(home, "fire_response") as platform:
+        for kind in ("shuffled", "short"):
+            found = poisoned(platform, "fire_response", kind)
+            assert found.held, found
+            assert found.error_after <= 1.02 * found.error_before
