@@ -29,6 +29,7 @@ ORDER = (
     "test_simulator",
     "test_faults_under_load",
     "test_prediction_log",
+    "test_monitoring",
     "test_lasting",
 )
 """From what every test needs to what leaves the stack changed. Each file passes alone too."""
