@@ -1,4 +1,4 @@
-"""Monitoring of the whole stack: every panel shows something, an alert becomes a banner, a call's story is one search."""
+"""Monitoring of the whole stack: every panel shows something, an alert becomes a banner, a call tells its story."""
 
 from __future__ import annotations
 
