@@ -16,7 +16,7 @@ from services.simulator import scenario
 from services.simulator.arrivals import intensity
 from services.simulator.plan import CHANGED, planned
 
-NAMES = ["bad-client", "new-roads", "quiet-night", "rush", "station-closed", "storm"]
+NAMES = ["bad-client", "new-roads", "quiet-night", "rush", "station-closed", "storm", "unchanged-month"]
 NOW = datetime(2026, 5, 20, 12, tzinfo=UTC)
 
 

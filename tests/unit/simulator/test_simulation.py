@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,7 @@ class Platform:
         self.stall = 0.0
         self.one_at_a_time = asyncio.Lock()
         self.status = 200
+        self.block_at = 0
         self.called = asyncio.Event()
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -46,6 +48,8 @@ class Platform:
             return httpx.Response(202, json={})
         self.calls.append(request)
         self.called.set()
+        if len(self.calls) == self.block_at:
+            time.sleep(0.3)  # noqa: ASYNC251 - that is what it is for
         if self.stall:
             async with self.one_at_a_time:
                 await asyncio.sleep(self.stall)
@@ -109,6 +113,17 @@ def test_latency_counts_from_the_moment_a_call_was_meant_to_be_sent() -> None:
     assert told["latency_ms"]["max"] > 2 * told["latency_ms"]["p50"] * 0.6
 
 
+def test_what_the_simulator_itself_is_late_with_counts_too() -> None:
+    """Calls that are sent late because the simulator was held up have waited since they were meant to be sent."""
+
+    def hold_up(platform: Platform) -> None:
+        platform.block_at = 5
+
+    _, told = played(plan(rate=100.0, seconds=0.4, steady=True, speed=1.0), hold_up)
+    assert told["calls"]["answered"] == 40
+    assert told["latency_ms"]["p50"] > 60
+
+
 def test_failures_and_refusals_are_told_apart() -> None:
     def broken(platform: Platform) -> None:
         platform.status = 503
@@ -130,10 +145,11 @@ def test_hostile_requests_have_figures_of_their_own() -> None:
 def test_a_stopped_simulation_sends_nothing_more() -> None:
     async def main() -> None:
         platform = Platform()
+        platform.stall = 30.0
         desk = Desk(lambda chosen, _: make(platform, chosen), together=1)
         started = desk.start(plan(rate=200.0, seconds=600.0, steady=True), "ada")
         await platform.called.wait()
-        stopped = await desk.stop(started.plan.id)
+        stopped = await asyncio.wait_for(desk.stop(started.plan.id), 5)
         sent = len(platform.calls)
         assert stopped.state == "stopped"
         assert stopped.told()["finished_at"] is not None
