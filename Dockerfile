@@ -1,6 +1,7 @@
 # One Dockerfile for all images; the argument names the set of dependencies in requirements/:
 #   serving   prediction, gateway, migrations
 #   ml        ingestion, preprocessing, training, registry
+#   dashboard the pages for people
 #   airflow   orchestration
 # The edge is a stage of its own: docker build --target edge.
 #
@@ -29,7 +30,7 @@ COPY services/edge/Caddyfile /etc/caddy/Caddyfile
 COPY services/edge/start.sh /usr/local/bin/vigie-edge
 COPY services/edge/site /srv/site
 RUN XDG_DATA_HOME=/tmp/tried VIGIE_EDGE_REGISTRY_LOGIN=none caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile \
-    && rm -rf /tmp/tried && mkdir -p /data /config && chown 10001:10001 /data /config
+    && rm -rf /tmp/tried && mkdir -p /data /config /srv/baseline && chown 10001:10001 /data /config /srv/baseline
 ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/tmp HOME=/tmp
 USER 10001:10001
 CMD ["/usr/local/bin/vigie-edge"]
@@ -41,7 +42,7 @@ RUN python -m pip uninstall --quiet --yes setuptools wheel pip \
     && rm -rf /usr/lib/python3*/ensurepip /usr/local/lib/python3*/ensurepip /usr/local/bin/pip* /usr/bin/pip* \
     && groupadd --gid 10001 vigie \
     && useradd --uid 10001 --gid vigie --home-dir /var/lib/vigie --shell /usr/sbin/nologin --no-create-home vigie \
-    && install -d -o vigie -g vigie -m 0750 /var/lib/vigie /var/lib/airflow /var/lib/airflow/logs /var/lib/vigie/registry
+    && install -d -o vigie -g vigie -m 0750 /var/lib/vigie /var/lib/airflow /var/lib/airflow/logs /var/lib/vigie/registry /var/lib/vigie/baseline
 COPY --from=dependencies /opt/venv /opt/venv
 # Nothing here reports its use to anybody: ONNX Runtime's Linux builds do so from 1.29 on unless told otherwise.
 ENV PATH=/opt/venv/bin:$PATH \

@@ -36,6 +36,7 @@ class Ports(BaseSettings):
     training_port: int = Field(default=8603, ge=1, le=65535)
     drift_port: int = Field(default=8604, ge=1, le=65535)
     simulator_port: int = Field(default=8605, ge=1, le=65535)
+    dashboard_port: int = Field(default=8501, ge=1, le=65535)
     airflow_port: int = Field(default=8080, ge=1, le=65535)
 
     def wanted(self) -> dict[str, int]:
@@ -74,6 +75,7 @@ def programs(settings: Settings, secrets: Secrets, *, airflow: bool = True) -> l
         _stage(platform, "training", platform.registry_user("writer")),
         _stage(platform, "drift", platform.registry_user("reader")),
         _simulator(platform),
+        _dashboard(platform),
     ]
     return [*parts, *(_airflow(platform) if airflow else [])]
 
@@ -162,6 +164,7 @@ def _gateway(platform: Platform) -> Program:
             **platform.secrets.only(*known),
             **platform.registry_user("reader"),
             **orchestration,
+            "VIGIE_DASHBOARD_URL": platform.url("dashboard"),
         },
         page="/auth/docs",
         after=("migrate",),
@@ -197,6 +200,23 @@ def _simulator(platform: Platform) -> Program:
             **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
         },
         page="/docs",
+    )
+
+
+def _dashboard(platform: Platform) -> Program:
+    """There is no edge, so browsers find the gateway on a port of its own."""
+    return Program(
+        "dashboard",
+        _module("services.dashboard"),
+        platform.ports["dashboard"],
+        f"{platform.url('dashboard')}/_stcore/health",
+        {
+            **platform.shared,
+            **_listens(platform, "dashboard"),
+            **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
+            "VIGIE_DASHBOARD_SIGN_IN_URL": platform.url("gateway"),
+        },
+        page="/",
     )
 
 

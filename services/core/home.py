@@ -62,6 +62,11 @@ class Home:
         return self.root / "serving" / use_case
 
     @property
+    def baseline(self) -> Path:
+        """Tables for people for the day when nothing answers, written at each promotion."""
+        return self.root / "baseline"
+
+    @property
     def access_list(self) -> Path:
         """Who may call, as the gateway said it last."""
         return self.root / "serving" / "access-list.json"

@@ -14,7 +14,7 @@ from services.core.pipeline.run import run_stages
 from services.core.registry.client import Registry
 from services.core.registry.version import CHAMPION, Version
 from services.core.settings import settings
-from services.training import promotion
+from services.training import baseline_tables, promotion
 from services.training.champion_log import champion_changed
 from services.training.judged import candidate, judged_decision, passed_against
 from services.training.promotion_freeze import refuse_while_frozen
@@ -72,6 +72,7 @@ def promote(task: Task) -> Mapping[str, Any]:
     if options.version is not None:
         champion = registry.promote(task.use_case, options.version)
         champion_changed(task, before, champion, "by hand")
+        baseline_tables.publish(task.home, registry, champion)
         return _promoted(champion, before, by_hand=True, reasons=["Promoted by hand."])
     chosen = _chosen(registry, task, options.approved)
     allowed, reasons = passed_against(chosen, before)
@@ -80,6 +81,7 @@ def promote(task: Task) -> Mapping[str, Any]:
         return {**_described(chosen), "promoted": False, "champion": serves, "by_hand": False, "reasons": reasons}
     champion = registry.promote(task.use_case, chosen.number, compared_with=None if before is None else before.number)
     champion_changed(task, before, champion, "gate")
+    baseline_tables.publish(task.home, registry, champion)
     return _promoted(champion, before, by_hand=False, reasons=reasons)
 
 
@@ -89,6 +91,7 @@ def rollback(task: Task) -> Mapping[str, Any]:
     before = registry.by_alias(task.use_case, CHAMPION)
     champion = promotion.rollback(task.home, task.use_case, registry=registry)
     champion_changed(task, before, champion, "rollback")
+    baseline_tables.publish(task.home, registry, champion)
     return {**_described(champion), "rolled_back": None if before is None else before.number}
 
 

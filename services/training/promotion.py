@@ -18,6 +18,7 @@ from services.core.registry.version import CHAMPION, Version
 from services.core.settings import CHECKOUT
 from services.core.usecases import columns as column_tools
 from services.core.usecases import registry as declared
+from services.training import baseline_tables
 from services.training.gate.decision import Decision
 from services.training.gate.judge import judge
 from services.training.workspace import Workspace
@@ -63,7 +64,9 @@ def promote_if_allowed(
     """
     if not decision.promote:
         return False
-    (registry or Registry.open(home)).promote(use_case, version.number, compared_with=decision.champion)
+    registry = registry or Registry.open(home)
+    champion = registry.promote(use_case, version.number, compared_with=decision.champion)
+    baseline_tables.publish(home, registry, champion)
     return True
 
 

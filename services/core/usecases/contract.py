@@ -201,6 +201,8 @@ class Place:
     """The field that holds the name of such a place; then x and y may be no fields of the request."""
     degrees: bool = False
     """Whether x and y are longitude and latitude."""
+    area: str | None = None
+    """The field by which tables for people are laid out."""
 
 
 @dataclass(frozen=True, slots=True)

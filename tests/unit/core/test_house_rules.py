@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings
 
 from services.core.settings import CHECKOUT, Settings
 from services.core.usecases import registry
+from services.dashboard.settings import DashboardSettings
 from services.gateway.platform_settings import PlatformSettings
 from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
@@ -27,6 +28,7 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     AirflowSettings,
     OrchestrationSettings,
     GatewaySettings,
+    DashboardSettings,
     PlatformSettings,
     IngestionSettings,
     PredictionSettings,

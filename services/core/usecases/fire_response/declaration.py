@@ -178,7 +178,7 @@ USE_CASE = UseCase(
     baseline=baseline,
     personal={"easting": 1_000.0, "northing": 1_000.0, "latitude": 0.01, "longitude": 0.01, "property_type": None},
     incident_is_group=True,
-    place=Place("easting", "northing", LINES, named="deployed_from_station"),
+    place=Place("easting", "northing", LINES, named="deployed_from_station", area="station_ground"),
     zone="Europe/London",
     time_field="call_time",
     variants=(

@@ -142,7 +142,7 @@ USE_CASE = UseCase(
     compose=compose,
     baseline=baseline,
     personal={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},
-    place=Place("longitude", "latitude", LINES, degrees=True),
+    place=Place("longitude", "latitude", LINES, degrees=True, area="department"),
     zone=FRANCE.zone,
     time_field="occurred_at",
     variants=(Variant("priority_without_details", "priority", without_details, training_weight=0.3),),
