@@ -55,6 +55,7 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
         "VIGIE_HOME": str(home.root),
         "VIGIE_EXTRA_USE_CASES": "tests.toy",
         "VIGIE_GATEWAY_FIRST_TRAINING": "false",
+        "VIGIE_GATEWAY_MONITOR_HOURS": "0",
         "PYTHONPATH": str(CHECKOUT),
         **{f"VIGIE_{part.upper()}_PORT": str(free_port()) for part in Ports().wanted()},
     }
