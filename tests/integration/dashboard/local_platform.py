@@ -95,7 +95,13 @@ def small_bundle(name: str, folder: Path) -> Path:
 
 @contextmanager
 def local_platform(
-    home: Path, use_cases: Sequence[str], *, bundles: Path, dashboard: bool = True, **gateway_settings: Any
+    home: Path,
+    use_cases: Sequence[str],
+    *,
+    bundles: Path,
+    dashboard: bool = True,
+    behind_edge: bool = False,
+    **gateway_settings: Any,
 ) -> Iterator[Platform]:
     """
     Args:
@@ -103,6 +109,7 @@ def local_platform(
         use_cases: those that get a model; all declared ones are served.
         bundles: where their models are kept for the next time.
         dashboard: whether its process is started as well.
+        behind_edge: gateway and dashboard have one address for browsers, which the caller puts before them.
     """
     home.mkdir(parents=True, exist_ok=True)
     database = f"sqlite:///{home / 'vigie.db'}"
@@ -110,7 +117,9 @@ def local_platform(
     upgrade(engine)
     ports = {part: _free_port() for part in ("gateway", "prediction", "dashboard")}
     urls = {part: f"http://127.0.0.1:{port}" for part, port in ports.items()}
-    gateway_app = make_gateway(home, engine, dashboard_url=urls["dashboard"], **gateway_settings)
+    gateway_app = make_gateway(
+        home, engine, dashboard_url=None if behind_edge else urls["dashboard"], **gateway_settings
+    )
     make_users(gateway_app)
     champions = FolderRegistry()
     for name in use_cases:
@@ -132,7 +141,7 @@ def local_platform(
         "VIGIE_HOME": str(home),
         "VIGIE_GATEWAY_URL": urls["gateway"],
         "VIGIE_PREDICTION_URL": urls["prediction"],
-        "VIGIE_DASHBOARD_SIGN_IN_URL": urls["gateway"],
+        "VIGIE_DASHBOARD_SIGN_IN_URL": "" if behind_edge else urls["gateway"],
         "VIGIE_DASHBOARD_PORT": str(ports["dashboard"]),
         "VIGIE_SERVICE_TOKEN": SERVICE_TOKEN,
         "VIGIE_LOG_FORMAT": "console",

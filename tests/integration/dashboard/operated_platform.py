@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -277,6 +278,7 @@ def _estimate() -> dict[str, Any]:
 
 
 def _main(folder: Path) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # and all that was started ends with it
     with operated_platform(folder / f"home-{os.getpid()}", bundles=folder / "bundles") as platform:
         told = f"{platform.dashboard}\n{platform.gateway}\n{', '.join(NAMES.values())}\n{PASSWORD}\n"
         (folder / "addresses").write_text(told)
