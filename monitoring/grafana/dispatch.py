@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitoring.grafana.panels import USE_CASES, Page, Shown
 
-LIVE = f'{USE_CASES}, kind!="exercise"'
+SHOWN = f'{USE_CASES}, kind!="exercise"'
 
 PAGE = Page(
     "vigie-dispatch",
@@ -26,7 +26,7 @@ PAGE = Page(
             ),
             Shown(
                 "Answered",
-                "Share of the last five minutes' valid calls that got an answer. The objective is 99.9 % a month.",
+                "Share of the last five minutes' valid live calls that got an answer. The objective is 99.9 % a month.",
                 "percentunit",
                 {"answered": "1 - vigie:calls_failed:ratio_rate5m"},
                 width=4,
@@ -52,8 +52,8 @@ PAGE = Page(
                 "Share of answers that came from the model that the registry names as champion.",
                 "percentunit",
                 {
-                    "champion": f'sum(rate(vigie_predictions_total{{{LIVE}, source="champion"}}[10m]))'
-                    f" / sum(rate(vigie_predictions_total{{{LIVE}}}[10m]))"
+                    "champion": f'sum(rate(vigie_predictions_total{{{SHOWN}, source="champion"}}[10m]))'
+                    f" / sum(rate(vigie_predictions_total{{{SHOWN}}}[10m]))"
                 },
                 width=4,
                 height=4,
@@ -110,7 +110,7 @@ PAGE = Page(
                 "reqps",
                 {
                     "{{outcome}}": "sum by (outcome) (rate(vigie_call_duration_seconds_count"
-                    f"{{{LIVE}}}[$__rate_interval]))"
+                    f"{{{SHOWN}}}[$__rate_interval]))"
                 },
                 stacked=True,
                 links={"SLO": "/d/vigie-slo"},
@@ -119,7 +119,11 @@ PAGE = Page(
                 "Where answers come from",
                 "champion: confirmed by the registry; cached: the last known model; baseline: the declared rule.",
                 "percentunit",
-                {"{{use_case}} {{source}}": f"vigie:predictions_by_source:ratio_rate10m{{{USE_CASES}}}"},
+                {
+                    "{{use_case}} {{source}}": "sum by (use_case, source)"
+                    f" (rate(vigie_predictions_total{{{SHOWN}}}[10m])) / on (use_case) group_left ()"
+                    f" (sum by (use_case) (rate(vigie_predictions_total{{{SHOWN}}}[10m])) > 0)"
+                },
                 most=1,
                 links={"Models": "/d/vigie-models"},
             ),
@@ -150,7 +154,7 @@ PAGE = Page(
                 "reqps",
                 {
                     "{{use_case}} {{decision}}": "sum by (use_case, decision) (rate(vigie_predictions_total"
-                    f"{{{LIVE}}}[$__rate_interval]))"
+                    f"{{{SHOWN}}}[$__rate_interval]))"
                 },
                 width=12,
                 stacked=True,
@@ -159,7 +163,7 @@ PAGE = Page(
                 "Rows refused",
                 "Rows that did not validate; many of them point to a change in a centre's system.",
                 "reqps",
-                {"{{use_case}}": f"sum by (use_case) (rate(vigie_refused_rows_total{{{LIVE}}}[$__rate_interval]))"},
+                {"{{use_case}}": f"sum by (use_case) (rate(vigie_refused_rows_total{{{SHOWN}}}[$__rate_interval]))"},
                 width=12,
             ),
         ),

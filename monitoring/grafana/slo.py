@@ -19,14 +19,15 @@ def _burn(kind: str, budget: float) -> dict[str, str]:
 PAGE = Page(
     "vigie-slo",
     "SLO",
-    "Two promises over 30 days: 99.9 % of valid calls get an answer, and 99 % of answers leave within 50 ms.",
+    "Two promises about live calls over 30 days: 99.9 % of valid ones get an answer, and 99 % of answers leave within"
+    " 50 ms.",
     by_use_case=False,
     since="now-7d",
     rows={
         "Answers: 99.9 %": (
             Shown(
                 "Answered within 30 days",
-                "Share of valid calls that got an answer, whatever its source. Exercises count nowhere.",
+                "Share of valid calls that got an answer, whatever its source. Only live calls count.",
                 "percentunit",
                 {"answered": "1 - vigie:calls_failed:ratio_rate30d"},
                 number=True,
@@ -99,7 +100,7 @@ PAGE = Page(
                 "short",
                 {
                     "calls": "sum(increase(vigie_call_duration_seconds_count"
-                    '{kind!="exercise", outcome=~"answered|failed"}[30d]))'
+                    '{kind="live", outcome=~"answered|failed"}[30d]))'
                 },
                 number=True,
                 width=6,

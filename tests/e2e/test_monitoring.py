@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -43,9 +44,14 @@ def prometheus(stack: Stack, browser: httpx.Client) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def busy(platform: Platform, trained: None) -> None:
-    """A minute of calls with their outcomes, and a look of the drift service at each use case that was called."""
+def busy(platform: Platform, trained: None, key: str) -> None:
+    """A minute of simulated calls with their outcomes, live ones among them, and a look of the drift service at each
+    use case that was called."""
     simulation = platform.post("/admin/simulations", STORM)
+    for _ in range(40):
+        for call in example_calls():
+            assert platform.with_key(key, "POST", call["path"], json=call["body"]).status_code == 200
+        time.sleep(0.5)
     wait_for(
         "the end of the storm",
         lambda: platform.get(f"/admin/simulations/{simulation['id']}")["state"] in {"finished", "failed", "stopped"},

@@ -165,7 +165,8 @@ def call(stack: LocalStack, number: int = 300, *, seconds: float = 8.0) -> None:
                 "kind": chance.choice(["letter", "parcel"]),
                 "town": chance.choice(["east", "west", "north"]),
             }
-            answer = client.post("/v1/toy/predict", json=body, headers={"X-Request-Id": f"panel-{index}"})
+            said = {"X-Request-Id": f"panel-{index}", "X-Vigie-Call-Kind": "simulated" if index % 5 else "live"}
+            answer = client.post("/v1/toy/predict", json=body, headers=said)
             assert answer.status_code == 200, answer.text
             reports.append({"request_id": f"panel-{index}", "labels": {"seconds": 60 + 120 * body["distance"]}})
             time.sleep(seconds / number)
