@@ -26,6 +26,7 @@ from services.core.usecases.fire_response import brigade  # noqa: E402
 brigade.LONDON = replace(brigade.LONDON, weather=True)  # before the features are declared
 
 from services.core.usecases import columns as column_tools  # noqa: E402
+from services.core.usecases.contract import BoostedTrees, Booster, Target  # noqa: E402
 from services.core.usecases.fire_response import features, raw  # noqa: E402
 from services.core.usecases.fire_response.declaration import ATTENDANCE, OVER_OBJECTIVE  # noqa: E402
 from services.core.usecases.fire_response.request import FireCall  # noqa: E402
@@ -70,14 +71,19 @@ def matrices(folder: Path) -> tuple[NDArray[np.float32], Any, NDArray[np.bool_],
     return matrix, examples, ~later, later & wet
 
 
+def _members(target: Target) -> tuple[Booster, ...]:
+    assert isinstance(target.learner, BoostedTrees)
+    return target.learner.members
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared" / "data" / "fire_response")
     matrix, examples, learned, scored = matrices(parser.parse_args().data)
     dry = matrix.shape[1] - len(QUANTITIES)
     for target, booster, score in (
-        (ATTENDANCE, ATTENDANCE.learner.members[1], absolute_error),
-        (OVER_OBJECTIVE, OVER_OBJECTIVE.learner.members[0], squared_error),
+        (ATTENDANCE, _members(ATTENDANCE)[1], absolute_error),
+        (OVER_OBJECTIVE, _members(OVER_OBJECTIVE)[0], squared_error),
     ):
         label = examples[target.label].to_numpy(np.float64, na_value=np.nan)
         rows, tests = learned & ~np.isnan(label), scored & ~np.isnan(label)

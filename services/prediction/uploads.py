@@ -51,7 +51,7 @@ def parse_upload(content_type: bytes, body: bytes, pictures: Collection[str]) ->
                 allowed="each field once",
             )
         uploaded = b"filename" in options
-        if uploaded and not data and not options[b"filename"]:
+        if not data and not options.get(b"filename") and (uploaded or name in pictures):
             continue  # a form in which no file was chosen
         if uploaded and name not in pictures:
             reason = "This field is no picture, so it cannot be a file."

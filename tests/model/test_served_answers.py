@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +17,8 @@ import pytest
 from services.core.bundle.predictor import row
 from services.core.params import Train
 from services.core.usecases import registry
-from services.core.usecases.columns import from_frame, kinds
-from services.core.usecases.contract import BoostedTrees, Booster, UseCase
+from services.core.usecases.columns import from_frame, images, kinds
+from services.core.usecases.contract import BoostedTrees, Booster, Learner, UseCase
 from services.ingestion.tables import read_folder
 from services.prediction.app import create_app
 from services.prediction.schemas import answer_model, explanation_model
@@ -35,7 +35,9 @@ def _quicker(use_case: UseCase) -> UseCase:
     def fewer(booster: Booster | None) -> Any:
         return booster and replace(booster, rounds=max(5, booster.rounds // 10))
 
-    def learner(trees: BoostedTrees) -> BoostedTrees:
+    def learner(trees: Learner) -> Learner:
+        if not isinstance(trees, BoostedTrees):
+            return trees
         members = tuple(map(fewer, trees.members))
         return replace(trees, members=members, lower=fewer(trees.lower), upper=fewer(trees.upper))
 
@@ -45,15 +47,14 @@ def _quicker(use_case: UseCase) -> UseCase:
 @dataclass(frozen=True)
 class Served:
     use_case: UseCase
-    bundle: Path
+    examples: pd.DataFrame
     post: Callable[[str, Any], dict[str, Any]]
     model: Any
 
     @property
     def rows(self) -> pd.DataFrame:
-        """Rows of the bundle's reference sample, from all over it."""
-        frame = pd.read_parquet(self.bundle / "reference.parquet")
-        return frame.iloc[np.linspace(0, len(frame) - 1, ROWS).astype(int)].reset_index(drop=True)
+        """Rows from all over the examples."""
+        return self.examples.iloc[np.linspace(0, len(self.examples) - 1, ROWS).astype(int)].reset_index(drop=True)
 
     @property
     def calls(self) -> list[dict[str, Any]]:
@@ -78,6 +79,8 @@ def _sent(kind: str, value: Any) -> Any:
         return value.isoformat()
     if kind == "date":
         return value.date().isoformat()
+    if kind == "image":
+        return base64.b64encode(value).decode()
     if kind == "flag":
         return bool(value)
     if kind == "number":
@@ -91,11 +94,12 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp(use_case.name)
     raw = folder / "raw"
     raw.mkdir()
-    use_case.simulator.write(raw, seed=5, rows=2_500, start="2023-01-01", days=400)
+    use_case.simulator.write(raw, seed=5, rows=600 if images(use_case.request) else 2_500, start="2023-01-01", days=400)
     tables = read_folder(use_case.name, raw)
+    examples = use_case.raw.examples(tables)
     bundle = train(
         use_case,
-        use_case.raw.examples(tables),
+        examples,
         use_case.raw.reference(tables),
         use_case.raw.context(tables),
         params=Train(folds=2, minimum_group=30),
@@ -118,7 +122,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             assert body["source"] == "champion"
             return body
 
-        yield Served(use_case, bundle, post, desk.slot.serving.model)
+        yield Served(use_case, examples, post, desk.slot.serving.model)
         runner.run(client.aclose())
 
 

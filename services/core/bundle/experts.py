@@ -1,5 +1,6 @@
-"""The experts of a late fusion as arrays, and their scores: NumPy alone. Each row is answered by itself, with
-products of the same shapes whatever the number of rows, so that a row alone and in a batch is equal bit for bit.
+"""The experts of a late fusion as arrays, and their scores: NumPy alone. Each row is answered by itself, so that a
+row alone and in a batch is equal bit for bit; and by ``einsum``, because a linear algebra library cuts its sums by how
+many threads it has.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Linear:
 
     def __call__(self, matrix: SparseRows, row: int) -> Floats:
         places, values = matrix.row(row)
-        scores: Floats = values @ self._weights[places] + self._offsets
+        scores: Floats = np.einsum("i,ij->j", values, self._weights[places]) + self._offsets
         return scores
 
 
@@ -43,7 +44,7 @@ class Kernel:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._components: Floats = np.ascontiguousarray(arrays["components"], dtype=np.float32)
-        self._centre: Floats = self._components @ arrays["mean"].astype(np.float32)
+        self._centre = _product(self._components, arrays["mean"].astype(np.float32))
         self._landmarks: Floats = np.ascontiguousarray(arrays["landmarks"], dtype=np.float32)
         self._lengths: Floats = np.einsum("ij,ij->i", self._landmarks, self._landmarks)
         self._coefficients: Floats = np.ascontiguousarray(arrays["coefficients"].T, dtype=np.float32)
@@ -51,11 +52,15 @@ class Kernel:
         self._gamma = np.float32(arrays["gamma"])
 
     def __call__(self, matrix: Floats, row: int) -> Floats:
-        place = self._components @ matrix[row] - self._centre
-        distance = self._lengths + place @ place - 2 * (self._landmarks @ place)
+        place = _product(self._components, matrix[row]) - self._centre
+        distance = self._lengths + np.einsum("i,i->", place, place) - 2 * _product(self._landmarks, place)
         closeness = np.exp(np.maximum(distance, 0) * -self._gamma)
-        scores: Floats = self._coefficients @ closeness + self._offsets
-        return scores
+        return _product(self._coefficients, closeness) + self._offsets
+
+
+def _product(table: Floats, vector: Floats) -> Floats:
+    found: Floats = np.einsum("ij,j->i", table, vector)
+    return found
 
 
 _KINDS: Mapping[str, type[Linear] | type[Kernel]] = {"linear": Linear, "rbf": Kernel}

@@ -85,7 +85,7 @@ def from_rows(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> dict
     word_columns = iter(np.array(words, dtype=object))
     plain = of if not pictures else {name: kind for name, kind in of.items() if kind != "image"}
     found = {name: next(word_columns if kind in _WORDS else number_columns) for name, kind in plain.items()}
-    return found | pictures if pictures else found
+    return {name: pictures[name] if name in pictures else found[name] for name in of} if pictures else found
 
 
 def from_frame(model: type[BaseModel], frame: pd.DataFrame) -> dict[str, NDArray[Any]]:

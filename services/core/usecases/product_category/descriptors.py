@@ -28,7 +28,7 @@ def describe(pixels: Pixels) -> Floats:
     """One vector (WIDTH,) of a picture (SIDE, SIDE, 3)."""
     colour = pixels.astype(np.float32) * np.float32(1 / 255)
     grey = _grey(colour)
-    shown = pixels.min(axis=2) < _WHITE
+    shown = np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2]) < _WHITE
     top, bottom, left, right = _box(shown)
     rows, columns = _places(top, bottom), _places(left, right)
     crop = _sampled(colour, rows, columns)

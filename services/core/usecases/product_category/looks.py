@@ -17,5 +17,6 @@ def looks(pixels: NDArray[np.uint8]) -> tuple[float, float, float, float]:
     grey = pixels[..., 0] * _RED + pixels[..., 1] * _GREEN + pixels[..., 2] * _BLUE
     middle = grey[1:-1, 1:-1]
     edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * middle
-    blank = (pixels.min(axis=2) >= _BLANK).mean()
+    darkest = np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
+    blank = (darkest >= _BLANK).mean()
     return float(grey.mean()), float(grey.std()), float(edges.std()), float(blank)

@@ -9,8 +9,9 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
-_TAG = re.compile(r"<[^<>]{0,2000}>")
-_HIDDEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
+_TAG = re.compile(r"<[/!?]?[a-zA-Z][^<>]{0,2000}>")
+_HIDDEN = re.compile(r"<(script|style)\b.{0,5000}?</\1\s*>|<!--.{0,5000}?-->", re.DOTALL | re.IGNORECASE)
+_HIDES = ("</script", "</style", "-->")
 _WORD = re.compile(r"[^\W_]+")
 _LETTERS = str.maketrans({"ß": "ss", "œ": "oe", "æ": "ae", "ø": "o", "đ": "d", "ł": "l"})
 _SHORTEST_PIECE, _LONGEST_PIECE = 3, 5
@@ -36,7 +37,10 @@ def plain(text: str) -> str:
     if "&" in text:
         text = html.unescape(html.unescape(text))
     if "<" in text:
-        text = _TAG.sub(" ", _HIDDEN.sub(" ", text))
+        folded = text.casefold()
+        if any(end in folded for end in _HIDES):
+            text = _HIDDEN.sub(" ", text)
+        text = _TAG.sub(" ", text)
     return " ".join(text.split())
 
 
