@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,18 @@ def write(home: Home, use_case: str, run_id: str, reference: pd.DataFrame, curre
     numbers, words = _comparable(reference, current)
     if not numbers and not words:
         return False
+    with warnings.catch_warnings():  # it uses names that its libraries are about to give up
+        warnings.simplefilter("ignore")
+        html = _html(reference, current, numbers, words)
+    path = path_of(home, use_case, run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text(html, encoding="utf-8")
+    part.rename(path)
+    return True
+
+
+def _html(reference: pd.DataFrame, current: pd.DataFrame, numbers: list[str], words: list[str]) -> str:
     from evidently import DataDefinition, Dataset, Report  # noqa: PLC0415 - takes five seconds
     from evidently.presets import DataDriftPreset, DataSummaryPreset  # noqa: PLC0415
 
@@ -40,12 +53,8 @@ def write(home: Home, use_case: str, run_id: str, reference: pd.DataFrame, curre
     ]
     drift = DataDriftPreset(num_method="wasserstein", cat_method="jensenshannon")
     snapshot = Report([drift, DataSummaryPreset()]).run(*sides)
-    path = path_of(home, use_case, run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    snapshot.save_html(str(part))
-    part.rename(path)
-    return True
+    html: str = snapshot.get_html_str(as_iframe=False)
+    return html
 
 
 def _capped(frame: pd.DataFrame) -> pd.DataFrame:
