@@ -108,6 +108,7 @@ def test_signs_of_rain_raise_the_probability(trained: Any, field: str, dry: floa
     assert means[1] > means[0]
 
 
+@pytest.mark.slow
 def test_drift_of_the_simulator_makes_the_probabilities_wrong(trained: Any, tmp_path: Path) -> None:
     errors = {}
     for drift in ([], ["wetter-years"], ["faulty-hygrometers"]):
@@ -120,6 +121,7 @@ def test_drift_of_the_simulator_makes_the_probabilities_wrong(trained: Any, tmp_
     assert errors["faulty-hygrometers"] > errors["none"] + 0.002
 
 
+@pytest.mark.slow
 def test_yesterdays_row_reaches_the_next_training_set_and_with_time_the_model(trained: Any) -> None:
     """Its label comes with the next day's row and is first judged by, and learned from when newer days take over."""
     few = replace(QUICK, targets=(_few(QUICK),), variants=())

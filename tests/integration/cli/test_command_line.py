@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,9 +93,7 @@ def test_a_wrong_request_is_answered_with_the_field_and_what_is_allowed(vigie: V
 
 def test_evaluate_scores_the_champion_on_a_folder_as_one_json_object(vigie: Vigie, tmp_path: Path) -> None:
     registry.get("toy").simulator.write(tmp_path, seed=3, rows=300, start="2024-09-01", days=20)
-    command = [sys.executable, "-m", "services.cli", "evaluate", "toy", "--data", str(tmp_path), "--json"]
-    printed = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
-    report = json.loads(printed)
+    report = json.loads(vigie("evaluate", "toy", "--data", str(tmp_path), "--json").stdout)
     assert (report["use_case"], report["version"], report["rows"]) == ("toy", "1", 300)
     assert set(report["metrics"]) == {"seconds", "late", "size", "seconds_town_unknown"}
     assert set(report["metrics"]["seconds"]) == {"mae", "rmse", "r2", "coverage_90"}

@@ -49,6 +49,7 @@ def test_new_input_runs_what_depends_on_it_and_keeps_the_state_before(
     assert {path.name for path in home.states("toy").iterdir()} == {second.name, third.name}
 
 
+@pytest.mark.slow
 def test_a_run_of_the_first_stages_keeps_later_results_and_writing_to_what_it_published_spoils_nothing(
     home: Home, said_one: Path, say: Callable[..., Path]
 ) -> None:
@@ -100,6 +101,7 @@ def test_the_code_of_a_run_is_frozen_when_it_starts(home: Home, root: Path) -> N
     assert words(state / "data" / "toy" / "raw") == {"one"}
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_use_case_take_turns(home: Home, say: Callable[..., Path]) -> None:
     heard: list[str] = []
     runs = [threading.Thread(target=say, args=(word, "preprocess", heard.append)) for word in ("one", "two")]

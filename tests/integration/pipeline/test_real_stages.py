@@ -22,6 +22,7 @@ def write(path: Path, numbers: Sequence[int], kind: str = "parcel") -> None:
     path.write_text(HEADER + "".join(rows))
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_examples_and_a_bad_file_in_it_changes_nothing_and_says_why(
     home: Home, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_nothing_published_is_nothing_to_push(home: Home) -> None:
         push(home, "toy")
 
 
+@pytest.mark.slow
 def test_garbage_collection_keeps_the_published_states_and_the_kept_locks_in_cache_and_remote(
     home: Home, said_one: Path, say: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def _readable_by_the_gateway(server: str, tmp_path: Path) -> None:
     assert Artifacts(reading, version).json("gate.json") is None
 
 
+@pytest.mark.slow
 def test_server_and_file_show_each_others_versions_and_users_have_their_limits(  # noqa: PLR0917 - fixtures
     server: str,
     home: Home,

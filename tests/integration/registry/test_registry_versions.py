@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,31 @@ from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry.client import Registry
 from services.core.settings import Settings
+from tests.integration.registry.conftest import registry_at
 
 
 def aliases(registry: Registry) -> dict[str, int]:
     return {alias: version.number for version in registry.versions("toy") for alias in version.aliases}
 
 
-@pytest.fixture
-def three(registry: Registry, trained: dict[str, Path]) -> Registry:
+@pytest.fixture(scope="module")
+def database_of_three(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, trained: dict[str, Path]) -> Path:
+    """Registering takes a second; the versions' files stay where they were registered and are only read."""
+    home = Home(tmp_path_factory.mktemp("three"))
+    home.registry_database.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(empty_database, home.registry_database)
+    registry = registry_at(home)
     for name in ("good", "better", "worse"):
         registry.log_run_and_register("toy", trained[name])
-    return registry
+    return home.registry_database
+
+
+@pytest.fixture
+def three(home: Home, database_of_three: Path) -> Registry:
+    """Three versions, none of which serves."""
+    with closing(sqlite3.connect(database_of_three)) as made, closing(sqlite3.connect(home.registry_database)) as own:
+        made.backup(own)
+    return registry_at(home)
 
 
 def test_asking_an_empty_home_makes_no_database(tmp_path: Path) -> None:
