@@ -1,5 +1,5 @@
-"""What a process uses and may use, for Prometheus: its own figures, its container's (control group, version 2) and its
-disk's. Each service tells its own, so nothing has to look into other containers with rights over the host."""
+"""What a process uses and may use, for Prometheus: its own figures, its container's (its control group) and its disk's.
+Each service tells its own, so nothing has to look into other containers with rights over the host."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 CGROUP = Path("/sys/fs/cgroup")
-_LIMITED = (
-    ("memory.max", "vigie_container_memory_limit_bytes", "Memory that the container may use."),
-    ("pids.current", "vigie_container_processes", "Processes and threads in the container."),
-    ("pids.max", "vigie_container_processes_limit", "Processes and threads that the container may have."),
-)
-_MICROSECONDS = (
-    ("usage_usec", "vigie_container_cpu_seconds", "Processor time that the container used."),
-    ("throttled_usec", "vigie_container_cpu_throttled_seconds", "Time that the container was held back."),
-)
+UNLIMITED = 1 << 60
+"""Version 1 says a number beyond all memory where there is no limit."""
 
 
 def add_resources(registry: CollectorRegistry, home: Path) -> None:
@@ -33,32 +26,75 @@ def add_resources(registry: CollectorRegistry, home: Path) -> None:
 
 
 class Container(Collector):
-    """The container's own control group. A file that is not there (no container, an older kernel) and a limit that
-    says ``max`` are left out: no figure is better than a wrong one."""
+    """The container's own control group, of version 2 or 1. A file that is not there (no container, another kernel) and
+    a limit that is none are left out: no figure is better than a wrong one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def collect(self) -> Iterator[Metric]:
-        for limit, name, text in _LIMITED:
-            value = self._read(limit).strip()
-            if value.isdigit():
-                yield GaugeMetricFamily(name, text, int(value))
-        used, file = self._read("memory.current").strip(), self._numbers("memory.stat").get("inactive_file")
-        if used.isdigit() and file is not None:
-            yield GaugeMetricFamily(
+        used = self._number("memory.current", "memory/memory.usage_in_bytes")
+        cached = self._listed("inactive_file", "memory.stat") or self._listed(
+            "total_inactive_file", "memory/memory.stat"
+        )
+        figures = (
+            (
                 "vigie_container_memory_working_set_bytes",
                 "Memory that the container uses, without the file cache that can go at once.",
-                max(0, int(used) - file),
-            )
-        times = self._numbers("cpu.stat")
-        for key, name, text in _MICROSECONDS:
-            if key in times:
-                yield CounterMetricFamily(name, text, times[key] / 1e6)
+                None if used is None else max(0, used - (cached or 0)),
+            ),
+            (
+                "vigie_container_memory_limit_bytes",
+                "Memory that the container may use.",
+                self._number("memory.max", "memory/memory.limit_in_bytes"),
+            ),
+            (
+                "vigie_container_processes",
+                "Processes and threads in the container.",
+                self._number("pids.current", "pids/pids.current"),
+            ),
+            (
+                "vigie_container_processes_limit",
+                "Processes and threads that the container may have.",
+                self._number("pids.max", "pids/pids.max"),
+            ),
+        )
+        yield from (GaugeMetricFamily(name, text, value) for name, text, value in figures if value is not None)
+        yield from self._times()
 
-    def _numbers(self, file: str) -> dict[str, int]:
+    def _times(self) -> Iterator[Metric]:
+        """Version 2 counts microseconds, version 1 nanoseconds."""
+        for name, text, new, old in (
+            (
+                "vigie_container_cpu_seconds",
+                "Processor time that the container used.",
+                self._listed("usage_usec", "cpu.stat"),
+                self._number("cpuacct/cpuacct.usage"),
+            ),
+            (
+                "vigie_container_cpu_throttled_seconds",
+                "Time that the container was held back.",
+                self._listed("throttled_usec", "cpu.stat"),
+                self._listed("throttled_time", "cpu/cpu.stat"),
+            ),
+        ):
+            if new is not None:
+                yield CounterMetricFamily(name, text, new / 1e6)
+            elif old is not None:
+                yield CounterMetricFamily(name, text, old / 1e9)
+
+    def _number(self, *files: str) -> int | None:
+        """The number in the first of the files that is there."""
+        for file in files:
+            text = self._read(file).strip()
+            if text.isdigit() and int(text) < UNLIMITED:
+                return int(text)
+        return None
+
+    def _listed(self, name: str, file: str) -> int | None:
+        """The number that stands beside ``name``."""
         pairs = (line.split() for line in self._read(file).splitlines())
-        return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+        return next((int(pair[1]) for pair in pairs if len(pair) == 2 and pair[0] == name), None)
 
     def _read(self, file: str) -> str:
         try:

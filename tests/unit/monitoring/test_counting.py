@@ -147,6 +147,28 @@ def test_a_container_tells_its_own_memory_processes_and_time(group: Path) -> Non
     }
 
 
+def test_a_container_of_an_older_kernel_tells_the_same(tmp_path: Path) -> None:
+    files = {
+        "memory/memory.usage_in_bytes": "1000",
+        "memory/memory.limit_in_bytes": "9223372036854771712",
+        "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 400\n",
+        "pids/pids.current": "12",
+        "pids/pids.max": "512",
+        "cpuacct/cpuacct.usage": "2500000000",
+        "cpu/cpu.stat": "nr_periods 1\nthrottled_time 500000000\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert _told(Container(tmp_path)) == {
+        "vigie_container_memory_working_set_bytes": 600,
+        "vigie_container_processes": 12,
+        "vigie_container_processes_limit": 512,
+        "vigie_container_cpu_seconds_total": 2.5,
+        "vigie_container_cpu_throttled_seconds_total": 0.5,
+    }
+
+
 def test_what_has_no_limit_tells_none(group: Path) -> None:
     (group / "memory.max").write_text("max\n")
     assert "vigie_container_memory_limit_bytes" not in _told(Container(group))
