@@ -81,12 +81,13 @@ PAGE = Page(
             ),
             Shown(
                 "Container's memory against its limit",
-                "Without the file cache, against the machine's memory where there is no limit. At 100 % the kernel ends a"
-                " process.",
+                "Without the file cache; where there is no limit, against the machine's memory. At 100 % the kernel ends"
+                " a process.",
                 "percentunit",
                 {
-                    "{{job}} {{instance}}": "vigie_container_memory_working_set_bytes / (vigie_container_memory_limit_bytes"
-                    " or 0 * vigie_container_memory_working_set_bytes + on () group_left () max(vigie_host_memory_bytes))"
+                    "{{job}} {{instance}}": "vigie_container_memory_working_set_bytes"
+                    " / (vigie_container_memory_limit_bytes or 0 * vigie_container_memory_working_set_bytes"
+                    " + on () group_left () max(vigie_host_memory_bytes))"
                 },
                 most=1,
                 bounds=(0.75, 0.9),
