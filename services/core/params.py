@@ -119,6 +119,8 @@ class Monitoring(_Model):
     """How much larger the live error may be than that on the frozen test rows, as a share."""
     segment_limit: float = Field(default=0.5, gt=0)
     """The same for one centre, area or hour."""
+    bias_limit: float = Field(default=0.12, gt=0, lt=1)
+    """How far a probability may be from how often it happens, in one such group; half of it over all calls."""
     breach_hours: float = Field(default=24.0, ge=0)
     """How long an error has to be beyond its limit before it counts."""
     confirmations: int = Field(default=2, ge=1)

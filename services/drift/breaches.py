@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,18 @@ class Judged:
     reference_loss: Floats
     reference_groups: Mapping[str, NDArray[Any]]
     scale: float = 1.0
+    answer: Floats | None = None
+    """Of a bias: the probabilities that were answered."""
+    under: bool = True
+    """Of a bias: whether ``loss`` is what happened less what was answered, or the other way round."""
+    bias: bool = False
+    """Whether ``loss`` is signed: by how much what happened lies above, or below, what was answered. It has a limit of
+    its own, in the unit of a probability."""
+
+    def beyond(self, value: float, reference: float, params: Monitoring, *, overall: bool) -> bool:
+        if self.bias:
+            return value - reference > params.bias_limit / (2 if overall else 1)
+        return value > reference * (1 + (params.error_limit if overall else params.segment_limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +68,15 @@ class Breach:
     """Seconds since 1970 from which on the calls err more, by their own time."""
     share: float = 1.0
     """Of the target's judged calls."""
+    bias: bool = False
+    said: float = 0.0
+    """Of a bias: the mean probability that was answered."""
+    under: bool = True
+    """Of a bias: whether too little was answered."""
 
     @property
     def rise(self) -> float:
-        return self.value / self.reference - 1
+        return self.value - self.reference if self.bias else self.value / self.reference - 1
 
 
 @dataclass
@@ -86,10 +103,16 @@ def find(judged: list[Judged], params: Monitoring) -> Findings:
         left = everything.copy()
         segments: list[Breach] = []
         while len(segments) < MOST_NAMED and (worst := _worst(item, left, params)) is not None:
+            assert worst.segment is not None
+            if item.answer is not None:
+                rows = item.groups[worst.segment.column] == worst.segment.value
+                worst = replace(worst, said=float(item.answer[rows].mean()), under=item.under)
             segments.append(worst)
             assert worst.segment is not None
             left &= item.groups[worst.segment.column] != worst.segment.value
         if overall is not None:
+            if item.answer is not None:
+                overall = replace(overall, said=float(item.answer.mean()), under=item.under)
             found.overall.append(overall)
             enough = left.sum() >= params.minimum_outcomes / 2
             if not segments or not enough or _overall(item, left, params) is not None:
@@ -103,7 +126,7 @@ def since_when(loss: Floats, seconds: Floats, usual: float) -> float | None:
     """From when on the losses lie above ``usual``: the best cut of the row into before and after, or None where they
     do so from the beginning. Losses are capped, so that a single one is no turning point."""
     order = np.argsort(seconds, kind="stable")
-    capped = np.minimum(loss[order], usual + 3 * max(float(np.median(np.abs(loss - usual))), usual * 0.5))
+    capped = np.minimum(loss[order], usual + 3 * max(float(np.median(np.abs(loss - usual))), abs(usual) * 0.5, 1e-9))
     middle = (usual + capped[len(capped) // 2 :].mean()) / 2
     # The largest fall of the sum of deviations ends where the higher level begins (Page's CUSUM, backwards).
     tail = np.cumsum((capped - middle)[::-1])[::-1]
@@ -118,10 +141,10 @@ def _overall(item: Judged, rows: Bools, params: Monitoring) -> Breach | None:
     if measured is None:
         return None
     value, chance = measured
-    if value <= reference * (1 + params.error_limit) or chance >= params.significance:
+    if not item.beyond(value, reference, params, overall=True) or chance >= params.significance:
         return None
     since = since_when(item.loss[rows], item.seconds[rows], reference)
-    return Breach(item.target, None, value, reference, int(rows.sum()), chance, since)
+    return Breach(item.target, None, value, reference, int(rows.sum()), chance, since, bias=item.bias)
 
 
 def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
@@ -152,15 +175,16 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
                 chances.append(chance)
                 segment, count = Segment(column, word), int(rows.sum())
                 share = float(whole.sum() / len(item.loss))
-                candidates.append(Breach(item.target, segment, value, reference, count, chance, share=share))
+                candidates.append(
+                    Breach(item.target, segment, value, reference, count, chance, share=share, bias=item.bias)
+                )
     if not candidates:
         return None
     corrected = holm(np.array(chances))
-    limit = 1 + params.segment_limit
     beyond = [
         (chance, -breach.rise, number)
         for number, (breach, chance) in enumerate(zip(candidates, corrected, strict=True))
-        if breach.value > breach.reference * limit and chance < params.significance
+        if item.beyond(breach.value, breach.reference, params, overall=False) and chance < params.significance
     ]
     if not beyond:
         return None
@@ -169,17 +193,14 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
     assert chosen.segment is not None
     rows = left & (item.groups[chosen.segment.column] == chosen.segment.value)
     since = since_when(item.loss[rows], item.seconds[rows], chosen.reference)
-    return Breach(
-        chosen.target, chosen.segment, chosen.value, chosen.reference, chosen.count, float(corrected[number]), since,
-        chosen.share,
-    )  # fmt: skip
+    return replace(chosen, chance=float(corrected[number]), since=since)
 
 
 def _excess(loss: Floats, day: NDArray[np.int64], reference: float, error: float) -> tuple[float, float] | None:
     """The mean loss, and the chance of one as far above the reference if nothing had changed. Days are clusters
     where there are some: calls of one storm err together."""
     count = len(loss)
-    if count < 2 or reference <= 0:
+    if count < 2:
         return None
     value = float(loss.mean())
     own = float(loss.std(ddof=1)) / np.sqrt(count)

@@ -124,7 +124,7 @@ def _one(column: Column, weight: Floats, stretches: list[NDArray[np.bool_]], par
             unseen, usually = _unseen(column.reference[here], column.current[there])
             if unseen - usually >= params.unseen_share:
                 code = "unseen"
-                chances = [shares_apart(usually, unseen, effective_size(weight) / 2, int(there.sum()))]
+                chances = [shares_apart(usually, unseen, effective_size(weight), int(there.sum()))]
     measure = distance.measure or ("wasserstein" if column.kind == "number" else "jensenshannon")
     return ColumnDrift(
         name=column.name,
@@ -151,12 +151,12 @@ def _known(kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _unseen(reference: NDArray[Any], current: NDArray[Any]) -> tuple[float, float]:
-    """Share of current words that the reference lacks; and how many the reference's halves lack of each other, as
-    a sample never has all words."""
-    known = set(reference.tolist())
-    odd, even = set(reference[1::2].tolist()), reference[::2]
-    usually = float(np.mean([word not in odd for word in even.tolist()])) if len(even) else 0.0
-    return float(np.mean([word not in known for word in current.tolist()])), usually
+    """Share of current words that the reference lacks; and what share it would lack of any further sample, by the
+    words that it has once (Good and Turing)."""
+    words, counts = np.unique(reference.astype(str), return_counts=True)
+    known = set(words.tolist())
+    missing = float(np.mean([str(word) not in known for word in current.tolist()]))
+    return missing, float((counts == 1).sum() / len(reference))
 
 
 def columns_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from services.core.registry.version import Version
 from services.core.scoring.answers import take
 from services.core.scoring.metrics import metrics_of
 from services.core.usecases.columns import kinds
-from services.core.usecases.contract import Quantity, UseCase, Value
+from services.core.usecases.contract import ProbabilityValue, Quantity, UseCase, Value
 from services.drift import breaches, quality
 from services.drift.agreement import Doubt, Reports, doubts
 from services.drift.breaches import Findings, Judged
@@ -43,6 +43,8 @@ class Look:
     share: float = 0.0
     season_known: bool = True
     findings: Findings = field(default_factory=Findings)
+    groups: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Column -> the group of each call of the window."""
     judged: int = 0
     """Calls answered by the champion whose outcome is known."""
     quality: list[dict[str, Any]] = field(default_factory=list)
@@ -60,6 +62,8 @@ class Frozen:
     frame: pd.DataFrame
     values: Mapping[str, Value]
     facts: Mapping[str, Any]
+    sample: pd.DataFrame
+    """The bundle's reference sample, whose words the model knows."""
     scale: Mapping[str, float]
     """Target -> what losses are multiplied by: not 1 where the bundle has learned from these rows (cross-validation),
     which makes its own answers to them look too good."""
@@ -79,7 +83,7 @@ def frozen_of(models: Models, version: Version, predictor: Predictor, window: pd
             scale[target.name] = float(honest / np.nanmean(own)) if honest and np.nanmean(own) > 0 else 1.0
     frame = _told_as_little(models.use_case, frame, window)
     prediction = models.predict(predictor, frame)
-    return Frozen(frame, prediction.values, prediction.facts, scale)
+    return Frozen(frame, prediction.values, prediction.facts, models.reference(predictor), scale)
 
 
 def doubtful(use_case: UseCase, window: pd.DataFrame, values: Mapping[str, Value], frozen: Frozen) -> list[Doubt]:
@@ -162,8 +166,9 @@ def error_of(
     """The champion's live error, overall and by group, into ``look``."""
     own = window["call_version"].to_numpy(dtype=object) == str(version.number)
     complete = completed(use_case, window)
-    groups = segment_columns(use_case, complete, prediction.facts)
-    reference_groups = segment_columns(use_case, frozen.frame, frozen.facts)
+    groups = segment_columns(use_case, complete, prediction.facts, frozen.sample)
+    reference_groups = segment_columns(use_case, frozen.frame, frozen.facts, frozen.sample)
+    look.groups = groups
     day = _days(window)
     seconds = window["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     judged = []
@@ -189,18 +194,23 @@ def error_of(
         look.judged = max(look.judged, len(known))
         if len(known) < params.segment_rows:
             continue
-        judged.append(
-            Judged(
-                target.name,
-                losses(label[known], said),
-                day[known],
-                seconds[known],
-                {name: words[known] for name, words in groups.items()},
-                reference_loss,
-                {name: words[there] for name, words in reference_groups.items()},
-                scale,
-            )
+        item = Judged(
+            target.name,
+            losses(label[known], said),
+            day[known],
+            seconds[known],
+            {name: words[known] for name, words in groups.items()},
+            reference_loss,
+            {name: words[there] for name, words in reference_groups.items()},
+            scale,
         )
+        judged.append(item)
+        if isinstance(said, ProbabilityValue) and isinstance(frozen_value, ProbabilityValue):
+            answered_chance = np.asarray(said.probability)
+            live, usual = label[known] - answered_chance, before[there] - np.asarray(frozen_value.probability)
+            for sign in (1.0, -1.0):
+                signed = replace(item, loss=sign * live, reference_loss=sign * usual, scale=1.0)
+                judged.append(replace(signed, answer=answered_chance, under=sign > 0, bias=True))
         look.quality += _overall(
             answered, version, frozen, frozen_label=before[there], frozen_value=frozen_value, params=params
         )
@@ -213,7 +223,7 @@ def error_of(
             params=params,
         )
     look.findings = breaches.find(judged, params)
-    _mark(look)
+    _mark(look, str(version.number))
 
 
 def other_versions(
@@ -320,23 +330,34 @@ def _grouped(
         own = reference_loss[frozen == value] if frozen is not None else np.empty(0)
         overall = float(reference_loss.mean())
         reference = (own.sum() + breaches.SHRINK * overall) / (len(own) + breaches.SHRINK)
-        where = {CENTRE: {"centre": value}, HOUR: {"hour": value}}.get(column, {"area": value, "column": column})
         made.append(
             {
                 "target": answered.target.name,
                 "version": str(version.number),
                 "reference": float(f"{reference:.6g}"),
                 "breached": False,
-                **where,
+                **_where(column, value),
                 **found,
             }
         )
     return made
 
 
-def _mark(look: Look) -> None:
+def _where(column: str, value: str) -> dict[str, str]:
+    return {CENTRE: {"centre": value}, HOUR: {"hour": value}}.get(column, {"area": value, "column": column})
+
+
+def _mark(look: Look, version: str) -> None:
     """``breached`` at the entries that the findings name."""
     for breach in (*look.findings.overall, *look.findings.segments):
+        if breach.bias:
+            where = {} if breach.segment is None else _where(breach.segment.column, breach.segment.value)
+            numbers = {"value": round(breach.value, 4), "low": None, "high": None, "count": breach.count}
+            named = {"target": breach.target, "metric": "bias", "version": version}
+            look.quality.append(
+                {**named, "reference": round(breach.reference, 4), "breached": True, **where, **numbers}
+            )
+            continue
         for entry in look.quality:
             if entry["target"] != breach.target:
                 continue

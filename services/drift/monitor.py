@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +31,7 @@ from services.drift.breaches import Breach
 from services.drift.calls import read_window
 from services.drift.look import Look, doubtful, drift_of, duel_of, error_of, frozen_of, other_versions
 from services.drift.models import Models
-from services.drift.segments import box, completed, segment_columns
+from services.drift.segments import box
 from services.drift.wording import (
     Reason,
     column_reason,
@@ -146,7 +146,7 @@ class Monitor:
             if act:
                 action = actions.rollback(self.desk, use_case.name, champion.number, old, watch.text)
         elif verdict == DRIFTED:
-            action = self._retrain(run, use_case, window, prediction.facts, look=look, reasons=reasons, act=act)
+            action = self._retrain(run, use_case, window, look=look, reasons=reasons, act=act)
         run.action = action.kind
         if with_report and look.samples is not None:
             run.report = report.write(self.home, use_case.name, run.id, *look.samples)
@@ -242,7 +242,6 @@ class Monitor:
         run: MonitoringRun,
         use_case: UseCase,
         window: pd.DataFrame,
-        facts: Mapping[str, Any],
         *,
         look: Look,
         reasons: Sequence[Reason],
@@ -254,7 +253,7 @@ class Monitor:
         moments = [breach.since for breach in breached if breach.since is not None]
         since = window["event_time"].min() if not moments else pd.Timestamp(int(min(moments)), unit="s", tz="UTC")
         if findings.breached:
-            segments = self._segments(use_case, window, facts, findings.segments) if findings.localised else []
+            segments = self._segments(use_case, window, look, findings.segments) if findings.localised else []
             history.note_change(self.engine, use_case.name, since.to_pydatetime(), segments, run.id)
         labels = [target.label for target in use_case.targets]
         learnable = int((window[labels].notna().any(axis=1) & (window["event_time"] >= since)).sum())
@@ -264,16 +263,15 @@ class Monitor:
         return actions.retraining(self.engine, self.desk, run, reasons=told, learnable=learnable, limits=self.limits)
 
     def _segments(
-        self, use_case: UseCase, window: pd.DataFrame, facts: Mapping[str, Any], found: Sequence[Breach]
+        self, use_case: UseCase, window: pd.DataFrame, look: Look, found: Sequence[Breach]
     ) -> list[dict[str, Any]]:
         """The breached segments as training understands them: by a column of examples, else by their place."""
-        groups = segment_columns(use_case, completed(use_case, window), facts)
         of_examples = {*use_case.request.model_fields, *(group.column for group in use_case.subgroups)}
         made = []
         for breach in found:
             assert breach.segment is not None
             column, value = breach.segment.column, breach.segment.value
-            rows = np.asarray(groups[column] == value, dtype=np.bool_)
+            rows = np.asarray(look.groups[column] == value, dtype=np.bool_)
             place = {} if column in of_examples else box(use_case, window, rows)
             made.append({"column": column, "value": value, "box": place})
         return made

@@ -14,9 +14,11 @@ from services.core.usecases.columns import kinds
 from services.core.usecases.contract import UseCase
 
 CENTRE, HOUR = "centre", "hour"
+NEW, KNOWN = "never seen before", "known"
+"""Values of a column whose words are too many to be groups: whether the model knows the word."""
 MOST_VALUES = 150
 """A column with more values names single calls, not groups."""
-_NOBODY = frozenset({"", "unknown", "elsewhere", "nan", "None"})
+_NOBODY = frozenset({"", KNOWN, "unknown", "elsewhere", "nan", "None"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,12 @@ class Segment:
         return self.value if self.column == CENTRE else f"{self.column} {self.value}"
 
 
-def segment_columns(use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def segment_columns(
+    use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, Any], reference: pd.DataFrame
+) -> dict[str, NDArray[Any]]:
     """Column -> each row's word (n,): the declared subgroups, fields that hold words, facts that the models found in
-    words (such as the station that a call was given to), the centre, and the hour of day in four parts."""
+    words (such as the station that a call was given to), the centre, and the hour of day in four parts. Of a field with
+    too many words it is whether ``reference``, the bundle's sample, has the word."""
     of = kinds(use_case.request)
     names = [group.column for group in use_case.subgroups if group.column in frame]
     names += [name for name, kind in of.items() if kind in {"category", "text", "flag"} and name not in names]
@@ -48,6 +53,10 @@ def segment_columns(use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, 
     if "event_time" in frame and use_case.time_field is not None and of.get(use_case.time_field) == "time":
         hour = frame["event_time"].dt.tz_convert(use_case.zone or "UTC").dt.hour.to_numpy() // 6 * 6
         found[HOUR] = np.array([f"{value:02d}-{value + 6:02d}" for value in hour.tolist()], dtype=object)
+    for name, words in found.items():
+        if name in reference and len(set(reference[name].astype(object).tolist())) > MOST_VALUES:
+            vocabulary = set(_words(reference[name]).tolist())
+            found[name] = np.array([KNOWN if word in vocabulary or not word else NEW for word in words], dtype=object)
     return {name: words for name, words in found.items() if 1 < len(set(words.tolist())) <= MOST_VALUES}
 
 

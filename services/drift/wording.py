@@ -75,19 +75,34 @@ def error_reason(use_case: UseCase, breach: Breach, *, lasting: bool) -> Reason:
         title = title_of(use_case, breach.segment.column)
         where_en = f"{title.en} {breach.segment.value}"
         where_fr = f"{title.fr} {breach.segment.value}"
+    code = "error_overall" if breach.segment is None else "error_segment"
+    more = {"column": None if breach.segment is None else breach.segment.column, "area": _area(breach.segment)}
+    if breach.bias:
+        happened = _happened(breach)
+        text = Text(
+            f"{where_en}: the model says {breach.said:.0%} for '{name.en}' and it was {happened:.0%}, on "
+            f"{breach.count} calls, {when_en}{still_en}.",
+            f"{where_fr} : le modèle dit {breach.said:.0%} pour « {name.fr} », c'était {happened:.0%}, sur "
+            f"{breach.count} appels, {when_fr}{still_fr}.",
+        )
+        return Reason(code, text, value=breach.rise, since=since, **more)
     return Reason(
-        "error_overall" if breach.segment is None else "error_segment",
+        code,
         Text(
             f"{where_en}: the {metric.en} of '{name.en}' is {value} instead of {reference} "
             f"({breach.rise:+.0%}) on {breach.count} calls, {when_en}{still_en}.",
             f"{where_fr} : {metric.fr} de « {name.fr} » : {value} au lieu de {reference} "
             f"({breach.rise:+.0%}) sur {breach.count} appels, {when_fr}{still_fr}.",
         ),
-        column=None if breach.segment is None else breach.segment.column,
-        area=_area(breach.segment),
         value=breach.rise,
         since=since,
+        **more,
     )
+
+
+def _happened(breach: Breach) -> float:
+    """How often it was so: what was answered and the bias, whose sign is lost where it is said too often."""
+    return breach.said + breach.value if breach.under else breach.said - breach.value
 
 
 def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None, effect: Text) -> Reason:
