@@ -81,8 +81,8 @@ PAGE = Page(
             ),
             Shown(
                 "Container's memory against its limit",
-                "Without the file cache; where there is no limit, against the machine's memory. At 100 % the kernel ends"
-                " a process.",
+                "Without the file cache; where there is no limit, against the machine's memory. At 100 % the kernel"
+                " ends a process.",
                 "percentunit",
                 {
                     "{{job}} {{instance}}": "vigie_container_memory_working_set_bytes"

@@ -18,7 +18,7 @@ from services.cli.console import err
 from services.core.settings import CHECKOUT
 
 CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("types", ("mypy", "services", "benchmarks", "airflow")),
+    ("types", ("mypy", "services", "benchmarks", "airflow", "monitoring")),
     ("lint", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
     ("import contracts", ("lint-imports",)),
