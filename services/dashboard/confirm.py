@@ -29,7 +29,6 @@ class Action:
     consequence: str
     do: Callable[[str, str], str]
     points: Sequence[str] = ()
-    yes: str = ""
     reason: str = ""
     """Label of the field for a reason; without one nobody is asked for it."""
     least: int = 0
@@ -54,7 +53,7 @@ def offer(session: Session, action: Action) -> None:
         if action.reason:
             given = st.text_input(action.reason, key=f"reason-{action.key}", max_chars=500).strip()
         row = st.container(horizontal=True)
-        if row.button(action.yes or action.button, key=f"yes-{action.key}", type="primary"):
+        if row.button(words("asking.yes", action=action.button), key=f"yes-{action.key}", type="primary"):
             if len(given) < action.least:
                 notice("warn", words("asking.reason_needed"))
             else:

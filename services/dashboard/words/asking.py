@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.core.usecases.contract import Text
 
 WORDS: dict[str, Text] = {
+    "yes": Text("Yes: {action}", "Oui : {action}"),
     "cancel": Text("Cancel", "Annuler"),
     "working": Text("Working on it…", "En cours…"),
     "reason_needed": Text("Please say why, in a few words.", "Dites pourquoi, en quelques mots."),

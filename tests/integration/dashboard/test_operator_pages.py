@@ -38,6 +38,8 @@ OPEN_TO = {
     Role.ADMIN: (*FOR_ALL, "models", "data", "administration"),
 }
 LANGUAGES = ("en", "fr")
+PATIENCE = 90_000
+"""Milliseconds for what a job does: a busy machine takes long to start one."""
 
 Shot = Callable[..., None]
 
@@ -56,6 +58,13 @@ def _address(page: str, use_case: str = USE_CASE) -> str:
 
 def _press(page: Any, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
+    settled(page)
+
+
+def _reason(page: Any, label: str, text: str) -> None:
+    page.get_by_label(label).fill(text)
+    page.get_by_label(label).press("Tab")
+    settled(page)
 
 
 def _choose(page: Any, name: str) -> None:
@@ -136,17 +145,15 @@ def test_an_administrator_promotes_after_reading_what_follows_and_rolls_back(
     _says(page, "The gate refused this version; you promote it past the gate.")
     shot(page, "models-promote")
     assert platform.ask(f"/admin/models/{USE_CASE}")["champion"] == 2, "nothing happens before yes"
-    page.get_by_label("Why (it is kept in the audit log)").fill("A trial")
-    page.get_by_label("Why (it is kept in the audit log)").press("Tab")
-    settled(page)
-    _press(page, "Promote version 3")
-    page.get_by_text("Version 3 answers calls now.").wait_for(timeout=60_000)
+    _reason(page, "Why (it is kept in the audit log)", "A trial")
+    _press(page, "Yes: Promote version 3")
+    page.get_by_text("Version 3 answers calls now.").wait_for(timeout=PATIENCE)
     assert platform.ask(f"/admin/models/{USE_CASE}")["champion"] == 3
 
     _press(page, "Roll back to version 2")
     _says(page, "Go back to version 2?")
-    _press(page, "Roll back to version 2")
-    page.get_by_text("Version 2 answers calls again.").wait_for(timeout=60_000)
+    _press(page, "Yes: Roll back to version 2")
+    page.get_by_text("Version 2 answers calls again.").wait_for(timeout=PATIENCE)
     assert platform.ask(f"/admin/models/{USE_CASE}")["champion"] == 2
     entries = platform.ask("/admin/audit?action=model.promoted")["entries"]
     assert entries[0]["actor_name"] == NAMES[Role.ADMIN]
@@ -157,12 +164,10 @@ def test_an_operator_freezes_promotions_and_an_administrator_lifts_that(
 ) -> None:
     page = signed_in(Role.OPERATOR, "fr", _address("models"))
     _press(page, "Geler les promotions")
-    _press(page, "Geler les promotions")
+    _press(page, "Oui : Geler les promotions")
     _says(page, "Dites pourquoi, en quelques mots.")
-    page.get_by_label("Pourquoi (conservé dans le journal d'audit)").fill("Incendie majeur")
-    page.get_by_label("Pourquoi (conservé dans le journal d'audit)").press("Tab")
-    settled(page)
-    _press(page, "Geler les promotions")
+    _reason(page, "Pourquoi (conservé dans le journal d'audit)", "Incendie majeur")
+    _press(page, "Oui : Geler les promotions")
     _says(page, "Incendie majeur")
     assert platform.ask("/admin/freeze")["frozen"] is True
     assert page.get_by_role("button", name="Lever le gel").count() == 0, "that is for administrators"
@@ -171,7 +176,7 @@ def test_an_operator_freezes_promotions_and_an_administrator_lifts_that(
     assert admin.get_by_role("button", name="Promote version 3").count() == 0
     _press(admin, "Lift the freeze")
     _says(admin, "Let promotions go on?")
-    _press(admin, "Lift the freeze")
+    _press(admin, "Yes: Lift the freeze")
     _says(admin, "Promotions go on.")
     assert platform.ask("/admin/freeze")["frozen"] is False
 
@@ -183,7 +188,7 @@ def test_a_waiting_retraining_is_approved_on_the_page(signed_in: SignedIn, platf
     shot(page, "models-approve")
     _press(page, "Approve")
     _says(page, "Version 3 is promoted as soon as the run goes on")
-    _press(page, "Approve")
+    _press(page, "Yes: Approve")
     _says(page, "Approved. The promotion is under way.")
     assert platform.ask(f"/admin/retrainings/{run}")["state"] in {"running", "succeeded"}
 
@@ -238,19 +243,19 @@ def test_a_retraining_is_started_followed_and_cancelled(signed_in: SignedIn, pla
     _says(page, "A model is trained on simulator")
     shot(page, "data-start")
     page.set_viewport_size({"width": 1280, "height": 900})
-    _press(page, "Start the retraining")
+    _press(page, "Yes: Start the retraining")
     _says(page, "Started. Its progress is below.")
     _says(page, "The newest run, step by step")
-    page.get_by_role("button", name="Cancel this job").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Cancel this job").wait_for(timeout=PATIENCE)
     shot(page, "data-running")
     page.set_viewport_size({"width": 1280, "height": 900})
     _press(page, "Cancel this job")
     _says(page, "nothing of it is published")
-    _press(page, "Cancel this job")
-    page.get_by_text("cancelled", exact=True).first.wait_for(timeout=60_000)
+    _press(page, "Yes: Cancel this job")
+    page.get_by_text("cancelled", exact=True).first.wait_for(timeout=PATIENCE)
     runs = platform.ask(f"/admin/retrainings?use_case={OTHER}")["runs"]
     assert runs[0]["requested_by"] == NAMES[Role.OPERATOR]
-    page.get_by_role("button", name="Run this job again").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Run this job again").wait_for(timeout=PATIENCE)
 
 
 # --- drift, explore, portal -------------------------------------------------------------------------
@@ -280,7 +285,7 @@ def test_an_operator_starts_a_look_at_the_calls(signed_in: SignedIn, platform: P
     page = signed_in(Role.OPERATOR, "en", _address("quality"))
     _press(page, "Look now")
     _says(page, "It takes up to some minutes.")
-    _press(page, "Look now")
+    _press(page, "Yes: Look now")
     _says(page, "The look has begun.")
     steps = [job["step"] for job in platform.ask(f"/admin/jobs?use_case={USE_CASE}")["jobs"]]
     assert "monitor" in steps
@@ -361,7 +366,7 @@ def test_a_key_is_made_shown_once_and_revoked(signed_in: SignedIn, platform: Pla
     _press(page, "I have noted it")
     _press(page, "Revoke Trial desk")
     _says(page, "Within seconds every call with this key is refused, for good.")
-    _press(page, "Revoke Trial desk")
+    _press(page, "Yes: Revoke Trial desk")
     _says(page, "Trial desk was revoked.")
     (key,) = [key for key in platform.ask("/admin/keys") if key["name"] == "Trial desk"]
     assert key["revoked_at"]
