@@ -18,10 +18,11 @@ RUN --mount=type=cache,target=/root/.cache \
     /opt/build/bin/uv venv --quiet "$VIRTUAL_ENV" \
     && /opt/build/bin/uv pip sync --quiet --require-hashes --strict "/requirements/${SET}.txt"
 # Tests, headers, type stubs and converters that packages carry are never read here; ONNX Runtime's library for
-# C programs is there a second time in the one that Python loads. The last line tries what was cut.
+# C programs is there a second time in the one that Python loads; AVIF is no format of ours. The last line tries what was cut.
 RUN cd "$VIRTUAL_ENV/lib/python3.11/site-packages" \
     && find . -type d \( -name tests -o -name test \) ! -path './airflow/*' -prune -exec rm -rf {} + \
-    && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.a' \) -delete \
+    && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.cc' -o -name '*.a' \) -delete \
+    && rm -rf PIL/_avif.* pillow.libs/libavif-* \
     && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/capi/libonnxruntime.so.* sqlalchemy/testing \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'databricks/sdk/service|/templates/' .
 
