@@ -18,7 +18,7 @@ from services.core.settings import CHECKOUT
 from services.core.usecases import registry
 from tests.installed_packages import forget, install, toy_called
 
-OWN = {"fire_response", "road_accidents", "rain_tomorrow", "wine_quality"}
+OWN = {"fire_response", "product_category", "rain_tomorrow", "road_accidents", "wine_quality"}
 
 
 @pytest.fixture
