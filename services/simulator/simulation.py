@@ -31,7 +31,7 @@ State = Literal["preparing", "running", "ending", "finished", "stopped", "failed
 
 KEY_SPARE = timedelta(minutes=10)
 ADMITTED_SECONDS = 30.0
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 5.0
 """After the last call reports that fall due so long are still sent."""
 _TOGETHER = 200
 """Reports in one request."""
