@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from services.core.scoring.answers import Answer
 from services.core.usecases import columns as column_tools
@@ -108,6 +109,46 @@ def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) ->
     ) -> Mapping[str, Value]:
         asked = plain_table(use_case, columns)
         return {target.name: _value(target, *models[target.name], asked) for target in use_case.targets}
+
+    return answer
+
+
+def words_and_logistic() -> Any:
+    """What anyone would try first on texts."""
+    return make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+        LogisticRegression(C=30, max_iter=200),
+    )
+
+
+def average_of_classes() -> Any:
+    return make_pipeline(FunctionTransformer(lambda texts: np.zeros((len(texts), 1))), DummyClassifier())
+
+
+REFERENCES_OF_PICTURES: dict[str, Callable[[], Any]] = {
+    "average": average_of_classes,
+    "words and logistic regression": words_and_logistic,
+}
+
+
+def fitted_classifier(use_case: UseCase, examples: pd.DataFrame, maker: Callable[[], Any]) -> Answer:
+    """Fit one reference on the texts of a request, for targets whose classes are learned."""
+    free = sorted(column_tools.free_texts(use_case.request), reverse=True)
+
+    def texts(columns: Mapping[str, NDArray[Any]]) -> list[str]:
+        return [" ".join(parts) for parts in zip(*(columns[name] for name in free), strict=True)]
+
+    known = texts(column_tools.from_frame(use_case.request, examples.assign(image=None)))
+    models = {target.name: maker().fit(known, examples[target.label]) for target in use_case.targets}
+
+    def answer(
+        columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]
+    ) -> Mapping[str, Value]:
+        asked = texts(columns)
+        return {
+            name: ClassesValue(model.predict_proba(asked), tuple(map(str, model.classes_)))
+            for name, model in models.items()
+        }
 
     return answer
 
