@@ -16,7 +16,7 @@ from services.core.usecases.contract import UseCase
 from services.prediction.schemas import example_request
 
 HEADER = (
-    "| use case | request | boosters and columns | one connection: p50 ms | p99 ms "
+    "| use case | request | models and columns | one connection: p50 ms | p99 ms "
     f"| {CONNECTIONS} connections: requests/s | p50 ms | p99 ms | errors |"
 )
 NOTE = f"""
@@ -88,6 +88,6 @@ def _row(alone: Sequence[Measured], together: Sequence[Measured]) -> Mapping[str
 def _inside(bundle: Path) -> str:
     """How much is computed for one call."""
     targets = read_manifest(bundle).targets.values()
-    boosters = sum(len([name for name in (*t.members, t.lower, t.upper) if name]) for t in targets)
+    models = sum(len([name for name in (*t.members, *t.experts, t.lower, t.upper) if name]) for t in targets)
     columns = sum({t.matrix: len(t.features) for t in targets}.values())
-    return f"{boosters} and {columns:,}"
+    return f"{models} and {columns:,}"
