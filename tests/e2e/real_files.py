@@ -51,12 +51,9 @@ def bring_simulated_files(stack: Stack, use_case: str, folder: Path, *, seed: in
 
 
 def simulated_files(folder: Path, use_case: str = USE_CASE, *, seed: int = 11, rows: int = 20_000) -> list[Path]:
-    from services.ingestion.simulated import Simulator
-
     folder.mkdir(parents=True, exist_ok=True)
     chosen = _simulation(use_case).model_copy(update={"seed": seed, "rows": rows})
-    Simulator(registry.get(use_case), chosen).fetch(folder)
-    return sorted(path for path in folder.iterdir() if path.is_file())
+    return sorted(registry.get(use_case).simulator.write(folder, **chosen.model_dump()))
 
 
 def _simulation(use_case: str) -> Simulate:
