@@ -98,10 +98,7 @@ PAGE = Page(
                 "Calls",
                 "Valid calls of the last 30 days that the two figures rest on.",
                 "short",
-                {
-                    "calls": "sum(increase(vigie_call_duration_seconds_count"
-                    '{kind="live", outcome=~"answered|failed"}[30d]))'
-                },
+                {"calls": "sum_over_time(vigie:calls_valid:rate5m[30d:1m]) * 60"},
                 number=True,
                 width=6,
             ),

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from monitoring.grafana.generate import FOLDER, documents, main
 from services.core.settings import CHECKOUT
@@ -30,6 +32,15 @@ def test_the_dashboards_in_the_repository_are_those_that_the_code_makes() -> Non
 def test_the_five_dashboards_are_there() -> None:
     titles = {json.loads(text)["title"] for text in documents().values()}
     assert titles == {"Dispatch now", "Models", "Pipelines", "Platform", "SLO"}
+
+
+def test_grafanas_own_types_read_the_dashboards_back() -> None:
+    for path in FOLDER.glob("*.json"):
+        text = path.read_text()
+        read = Dashboard.from_json(json.loads(text))
+        assert read.uid == f"vigie-{path.stem}"
+        assert read.schema_version == 36, "Grafana 10.1's; later versions migrate it when they load it"
+        assert json.loads(json.dumps(read, cls=JSONEncoder)) == json.loads(text)
 
 
 def test_nobody_has_to_click() -> None:
