@@ -86,6 +86,12 @@ def test_no_runbook_is_left_over() -> None:
     assert {path.name for path in (CHECKOUT / "docs" / "runbooks").glob("*.md")} - {"README.md"} == named
 
 
+def test_the_runbooks_index_names_every_alert_with_its_severity() -> None:
+    index = (CHECKOUT / "docs" / "runbooks" / "README.md").read_text()
+    listed = set(re.findall(r"^\| \[(\w+)\]\([a-z-]+\.md\) \| (\w+) \|", index, flags=re.MULTILINE))
+    assert listed == {(alert, rule["labels"]["severity"]) for alert, rule in ALERTS.items()}
+
+
 def test_log_messages_that_runbooks_look_for_are_written_somewhere() -> None:
     sources = "\n".join(path.read_text() for path in (CHECKOUT / "services").rglob("*.py"))
     for page in (CHECKOUT / "docs" / "runbooks").glob("*.md"):
