@@ -37,7 +37,7 @@ TONES: dict[str, Tone] = {
 
 def show_runs(session: Session, use_case: UseCase) -> None:
     """Drawn again every few seconds while something runs, and only then."""
-    live = st.session_state.get(LIVE_KEY, True)
+    live = st.session_state.get(LIVE_KEY, False)
     st.fragment(_followed, run_every=EVERY_SECONDS if live else None)(session, use_case, live)
 
 
@@ -56,8 +56,8 @@ def _followed(session: Session, use_case: UseCase, was_live: bool) -> None:
         if live:
             st.caption(words("data.updated", seconds=EVERY_SECONDS))
         st.session_state[LIVE_KEY] = live
-        if was_live and not live:
-            # What ended has changed what stands above.
+        if live != was_live:
+            # What ended has changed what stands above; what began is followed from now on.
             session.forget(f"/admin/data/{use_case.name}")
             st.rerun()
 
