@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import httpx
+
 LOSSES = frozenset({"mae", "brier", "log_loss"})
 _ENDED = frozenset({"finished", "stopped", "failed"})
-_JOB_SECONDS = 240.0
+_JOB_SECONDS = 300.0
+_PATIENCE = 120.0
 
 
 class Asked(Protocol):
@@ -99,6 +102,7 @@ def play(
 ) -> Timeline:
     """Play ``scenario`` and look every ``look_every`` seconds until it ends, or the loop has closed."""
     made = Timeline(use_case, scenario)
+    platform = Patient(platform)
     asked = {"scenario": scenario, "rate": rate, "seconds": seconds, "speed": speed, "use_cases": [use_case]}
     simulation = platform.post("/admin/simulations", asked)
     path = f"/admin/simulations/{simulation['id']}"
@@ -127,9 +131,38 @@ def play(
     finally:
         ended = platform.get(path)
         if ended["state"] not in _ENDED:
-            ended = _stopped(platform, path)
+            ended = platform.delete(path)
         made.calls = ended["calls"] | {"errors": ended.get("latest_errors", [])}
     return made
+
+
+class Patient:
+    """The platform, asked again where a part of it was too busy to answer: machines that run tests are. Calls of the
+    simulation are not asked through this: of those none may fail."""
+
+    def __init__(self, platform: Asked) -> None:
+        self._platform = platform
+
+    def get(self, path: str, **more: Any) -> Any:
+        return self._again(lambda: self._platform.get(path, **more))
+
+    def post(self, path: str, body: dict[str, Any] | None = None, **more: Any) -> Any:
+        return self._again(lambda: self._platform.post(path, body, **more))
+
+    def delete(self, path: str) -> Any:
+        ask = getattr(self._platform, "ask")  # noqa: B009 - the protocol has no DELETE
+        return self._again(lambda: ask("DELETE", path))
+
+    def _again(self, ask: Callable[[], Any]) -> Any:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return ask()
+            except (AssertionError, httpx.TransportError) as error:
+                busy = isinstance(error, httpx.TransportError) or ": 503 " in str(error)
+                if not busy or time.monotonic() > end:
+                    raise
+                time.sleep(2)
 
 
 def look(platform: Asked, use_case: str, *, report: bool = False) -> dict[str, Any]:
@@ -208,12 +241,6 @@ def _alerts(platform: Asked, made: Timeline) -> None:
         for alert in found.get("alerts", ()):
             if alert["name"] not in made.alerts and alert.get("use_case") in {None, made.use_case}:
                 made.alerts.append(alert["name"])
-
-
-def _stopped(platform: Asked, path: str) -> dict[str, Any]:
-    ask = getattr(platform, "ask")  # noqa: B009 - the protocol has no DELETE
-    found: dict[str, Any] = ask("DELETE", path)
-    return found
 
 
 def _line(seen: Seen) -> str:
