@@ -10,9 +10,9 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-TOGETHER = ("tests/integration/airflow", "tests/integration/registry")
-"""Folders whose session fixtures take ten seconds: all of their tests in one of pytest-xdist's processes, so that
-the fixtures are made once. Elsewhere a module's tests stay together."""
+TOGETHER = ("tests/integration/registry",)
+"""Folders whose session fixtures take eight seconds and serve several modules: all of their tests in one of
+pytest-xdist's processes, so that the fixtures are made once. Elsewhere a module's tests stay together."""
 
 # A shared machine stalls for longer than any one example takes; the suite's own limit of time holds.
 settings.register_profile("vigie", deadline=None, print_blob=True)
