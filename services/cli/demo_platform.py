@@ -61,7 +61,7 @@ def demo_platform(home: Home, promoted: Set[str], *, keep: bool) -> Iterator[Dem
     try:
         with step("the platform starts" if keep else "prediction, gateway and simulator start"):
             processes.start(listed if keep else _only_needed(listed))
-            start(processes, wait=300, tell=_quiet)
+            start(processes, wait=600, tell=_quiet)
         address = {state.name: state.address for state in processes.states()}
         platform = DemoPlatform(home, address["prediction"], _key(address["gateway"], made))
         with step(f"prediction at {platform.prediction} serves the champions"):
