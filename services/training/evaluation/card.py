@@ -90,7 +90,8 @@ def _target(
         said = "; ".join(f"{expert.name} from {' and '.join(expert.fields)}" for expert in target.learner.experts)
         lines.append(f"Late fusion of experts: {said}. They are weighed by what they said of training rows that they")
         lines.append(f"had not learned from. {len(manifest.targets[target.name].labels)} classes, learned from data.")
-    lines.append("Inputs by share of gain: " + ", ".join(f"{field} {share:.0%}" for field, share in top) + ".")
+    by = "what is lost without them" if isinstance(target.learner, LateFusion) else "share of gain"
+    lines.append(f"Inputs by {by}: " + ", ".join(f"{field} {share:.0%}" for field, share in top) + ".")
     return lines
 
 
