@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 SHRINK = 20.0
 """So many rows' worth of the overall reference go into each segment's own: a few frozen rows are no limit."""
+SHRINK_BIAS = 200.0
+"""The same where a bias is judged: probabilities are calibrated over all rows, so groups differ less."""
 MOST_NAMED = 5
 SPANS = (1.0, 0.5, 0.25)
 """Latest shares of the window that segments are judged on: what began two days ago drowns in two weeks."""
@@ -47,6 +49,10 @@ class Judged:
     bias: bool = False
     """Whether ``loss`` is signed: by how much what happened lies above, or below, what was answered. It has a limit of
     its own, in the unit of a probability."""
+
+    @property
+    def shrink(self) -> float:
+        return SHRINK_BIAS if self.bias else SHRINK
 
     def beyond(self, value: float, reference: float, params: Monitoring, *, overall: bool) -> bool:
         if self.bias:
@@ -162,12 +168,12 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
             if whole.sum() < params.segment_rows or not speaking(word) or whole.sum() > 0.9 * left.sum():
                 continue
             own = item.reference_loss[frozen == word] * item.scale if frozen is not None else np.empty(0)
-            reference = float((own.sum() + SHRINK * overall) / (len(own) + SHRINK))
+            reference = float((own.sum() + item.shrink * overall) / (len(own) + item.shrink))
             for late in recent:
                 rows = whole & late
                 measured = None
                 if rows.sum() >= params.segment_rows:
-                    error = spread / np.sqrt(len(own) + SHRINK)
+                    error = spread / np.sqrt(len(own) + item.shrink)
                     measured = _excess(item.loss[rows], item.day[rows], reference, error)
                 if measured is None:
                     continue

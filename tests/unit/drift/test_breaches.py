@@ -79,3 +79,39 @@ def test_what_was_so_from_the_beginning_has_no_turning_point() -> None:
     assert since_when(draw.gamma(1.5, 60, 400), seconds, 45.0) is None
     later = np.concatenate([draw.gamma(1.5, 30, 300), draw.gamma(1.5, 90, 100)])
     assert since_when(later, seconds, 45.0) == pytest.approx(300, abs=25)
+
+
+def biased(shift: float, *, seed: int = 1, few_frozen: int = 3) -> Judged:
+    """Probabilities that are right but on new roads, which came up in the last third; hardly any frozen row has one."""
+    draw = np.random.default_rng(seed)
+    count = 2_400
+    seconds = np.sort(draw.uniform(0, 14 * DAY, count))
+    new = (draw.random(count) < 0.15) & (seconds > 0.66 * 14 * DAY)
+    chance = draw.uniform(0.2, 0.8, count)
+    happened = draw.random(count) < np.minimum(chance + shift * new, 1.0)
+    usual = draw.uniform(0.2, 0.8, 500)
+    frozen = np.where(np.arange(500) < few_frozen, "never seen before", "known").astype(object)
+    return Judged(
+        "priority",
+        happened - chance,
+        np.floor(seconds / DAY).astype(np.int64),
+        seconds,
+        {"road": np.where(new, "never seen before", "known").astype(object)},
+        (draw.random(500) < usual) - usual,
+        {"road": frozen},
+        answer=chance,
+        bias=True,
+    )
+
+
+def test_a_probability_that_is_too_low_on_new_roads_is_found_though_their_loss_is_no_larger() -> None:
+    (breach,) = find([biased(0.3)], PARAMS).segments
+    assert breach.segment is not None
+    assert breach.segment.value == "never seen before"
+    assert breach.rise == pytest.approx(0.3, abs=0.1)
+    assert breach.under
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_calibrated_probabilities_are_not_biased_anywhere(seed: int) -> None:
+    assert not find([biased(0.0, seed=seed)], PARAMS).breached
