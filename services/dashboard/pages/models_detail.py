@@ -215,8 +215,9 @@ def _plots(session: Session, use_case: UseCase, number: int, names: Sequence[str
             data = base64.b64encode(_picture(session, path)).decode("ascii")
             st.html(
                 f"<figure class='v-card'><figcaption><strong>{escape(title)}</strong></figcaption>"
-                f"<img src='data:image/png;base64,{data}' alt='{escape(title, quote=True)}' style='max-width:100%'>"
-                "</figure>"
+                f"<div class='v-table-frame' tabindex='0' role='region' aria-label='{escape(title, quote=True)}'>"
+                f"<img src='data:image/png;base64,{data}' alt='{escape(title, quote=True)}' style='min-width:56rem'>"
+                "</div></figure>"
             )
 
 

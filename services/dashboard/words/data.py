@@ -18,8 +18,8 @@ WORDS: dict[str, Text] = {
     "service_airflow": Text("Airflow", "Airflow"),
     "none": Text("No data was ingested yet.", "Aucune donnée n'a encore été ingérée."),
     "none_text": Text(
-        "Start an ingestion below: it fetches official files, or takes those in the drop folder.",
-        "Lancez une ingestion ci-dessous : elle récupère les fichiers officiels ou prend ceux du dossier de dépôt.",
+        "Start an ingestion here: it fetches official files, or takes those in the drop folder.",
+        "Lancez une ingestion ici : elle récupère les fichiers officiels ou prend ceux du dossier de dépôt.",
     ),
     "there": Text("What is there", "Ce qui est là"),
     "tables": Text("Tables", "Tables"),
