@@ -93,7 +93,9 @@ def read(use_case: UseCase, answer: Mapping[str, Any]) -> Read:
             if several is not None:
                 classes.append(several)
     objectives = {q.output.objective for q in quantities} - {None}
-    leaves = [leaf for path, leaf in _leaves(use_case.answer, answer, used) if leaf.value not in objectives or not path]
+    leaves = [
+        leaf for _, leaf in _leaves(use_case.answer, answer, used) if not any(leaf.value == o for o in objectives)
+    ]
     return Read(quantities, probabilities, classes, leaves)
 
 

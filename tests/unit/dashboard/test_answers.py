@@ -1,0 +1,64 @@
+"""Answers are read by the declaration's targets, whatever shape a use case gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.core.usecases import registry
+from services.core.usecases.contract import Classes, Probability, Quantity, UseCase
+from services.dashboard.answers import read
+from tests.toy.declaration import USE_CASE as TOY
+
+EVERY = [*registry.every(), TOY]
+
+
+def example(use_case: UseCase) -> dict[str, Any]:
+    fields = {name: info.examples[0] for name, info in use_case.request.model_fields.items() if info.examples}
+    return use_case.request.model_validate(fields).model_dump()
+
+
+def answer(use_case: UseCase) -> dict[str, Any]:
+    """The answer that the business rules make of the declared baseline."""
+    values, facts = use_case.baseline(example(use_case))
+    return use_case.compose(values, facts, example(use_case))
+
+
+@pytest.mark.parametrize("use_case", EVERY, ids=lambda use_case: use_case.name)
+def test_every_target_of_every_use_case_is_found_in_its_answer(use_case: UseCase) -> None:
+    found = read(use_case, answer(use_case))
+    kinds: list[tuple[type, Any]] = [
+        (Quantity, found.quantities), (Probability, found.probabilities), (Classes, found.classes),
+    ]  # fmt: skip
+    for kind, parts in kinds:
+        wanted = [target.name for target in use_case.targets if isinstance(target.output, kind)]
+        got = [part.target.name for part in parts]
+        assert got == wanted[: len(got)]
+        assert bool(got) == bool(wanted)
+
+
+def test_a_quantity_is_read_with_its_interval_and_what_it_is_held_against() -> None:
+    fire = registry.get("fire_response")
+    [seconds] = read(fire, answer(fire)).quantities
+    assert seconds.lower < seconds.value < seconds.upper
+    assert seconds.output.objective == 360.0
+
+
+def test_what_belongs_to_no_target_stays_with_its_title_in_both_languages() -> None:
+    fire = registry.get("fire_response")
+    leaves = {
+        (leaf.group.fr if leaf.group else "", leaf.title.en): leaf.value for leaf in read(fire, answer(fire)).leaves
+    }
+    assert leaves["Risque sous-estimé ici ?", "Underestimated"] is False
+    assert ("", "Objective") not in leaves, "it is the mark on the bar already"
+
+
+def test_candidates_in_a_list_are_classes_with_their_names() -> None:
+    product = registry.get("product_category")
+    top = [
+        {"category": "10", "name": "Books", "probability": 0.7},
+        {"category": "40", "name": None, "probability": 0.2},
+    ]
+    [found] = read(product, {**top[0], "top": top, "used": ["title"]}).classes
+    assert (found.most_likely, found.shares, found.names) == ("10", {"10": 0.7, "40": 0.2}, {"10": "Books"})
