@@ -59,7 +59,7 @@ def open_page(chromium: Any, platform: Platform) -> Iterator[Callable[..., Any]]
 
     def made(language: str = "en", *, viewport: dict[str, int] | None = None) -> Any:
         context = chromium.new_context(viewport=viewport or DESK, locale=LOCALES[language])
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(float(os.environ.get("VIGIE_BROWSER_SECONDS", "30")) * 1_000)
         page = context.new_page()
         page.on("request", lambda request: outside.append(request.url) if _is_outside(request.url) else None)
         contexts.append(context)
@@ -104,7 +104,7 @@ def visit(page: Any, address: str) -> None:
     for attempt in range(4):
         try:
             page.goto(address)
-            page.locator("h1").first.wait_for(timeout=8_000 if attempt < 3 else 20_000)
+            page.locator("h1").first.wait_for(timeout=15_000 if attempt < 3 else 40_000)
         except Exception:
             if attempt == 3:
                 raise
