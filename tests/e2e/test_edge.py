@@ -213,9 +213,9 @@ def test_every_answer_has_the_headers_that_protect_browsers(edge: Edge) -> None:
         assert "strict-transport-security" not in headers, "there is no HTTPS here"
 
 
-def test_the_page_at_the_root_is_there(edge: Edge) -> None:
-    answer = edge.ask("/")
-    assert answer.status_code == 200
+def test_a_plain_page_stands_in_for_a_dashboard_that_is_away(edge: Edge) -> None:
+    answer = edge.ask("/", headers={"Accept": "text/html"})
+    assert answer.status_code == 503
     assert "text/html" in answer.headers["content-type"]
     assert edge.ask("/sign-in.js").status_code == edge.ask("/style.css").status_code == 200
 
