@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.core.access.caller import Caller
@@ -14,12 +14,12 @@ from services.core.access.roles import Role
 from services.core.access.tables import CentreRow
 from services.core.errors import NotFoundError, UnavailableError, VigieError
 from services.core.web.roles import SERVICE
-from services.core.web.service_credential import service_credential
+from services.core.web.service_credential import ServiceCaller
 from services.gateway import keys, users
 from services.gateway.backends import Backend
 from services.gateway.callers import Operator
 from services.gateway.gateway import Gateway
-from services.gateway.trail import SYSTEM, origin_of
+from services.gateway.trail import origin_of
 
 KEY_ROLE = Role.DISPATCHER
 LONGEST_MINUTES = 25 * 60
@@ -76,10 +76,10 @@ def simulation_router(gateway: Gateway, desk: Simulator) -> APIRouter:
         desk.note(request, caller, "simulation.stopped", found)
         return found
 
-    internal = APIRouter(tags=["between services"], dependencies=[Depends(service_credential)])
+    internal = APIRouter(tags=["between services"])
 
     @internal.post("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="Keys of simulated centres")
-    def make_keys(request: Request, given: SimulatorKeys) -> dict[str, Any]:
+    def make_keys(request: Request, given: SimulatorKeys, caller: ServiceCaller) -> dict[str, Any]:
         """Short-lived, and for centres whose name says what they are. Centres that are not there are made."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:
@@ -100,12 +100,12 @@ def simulation_router(gateway: Gateway, desk: Simulator) -> APIRouter:
                     )
                 )
             target = "keys " + " ".join(key.row.id for key in made)
-            gateway.trail.add(session, origin_of(request), "simulator.keys_created", by=SYSTEM, target=target)
+            gateway.trail.add(session, origin_of(request), "simulator.keys_created", by=caller, target=target)
         gateway.access.renew()
         return {"keys": [{"centre": key.row.centre, "id": key.row.id, "text": key.text} for key in made]}
 
     @internal.delete("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="End them", status_code=204)
-    def end_keys(request: Request, given: EndedKeys) -> Response:
+    def end_keys(request: Request, given: EndedKeys, caller: ServiceCaller) -> Response:
         now = datetime.now(UTC)
         with gateway.transaction() as session:
             for key_id in given.ids:
@@ -114,7 +114,7 @@ def simulation_router(gateway: Gateway, desk: Simulator) -> APIRouter:
                     raise VigieError(f"The key {key_id} is not one of the simulator's.")
                 keys.revoke(session, key_id, now)
             target = "keys " + " ".join(given.ids)
-            gateway.trail.add(session, origin_of(request), "simulator.keys_revoked", by=SYSTEM, target=target)
+            gateway.trail.add(session, origin_of(request), "simulator.keys_revoked", by=caller, target=target)
         gateway.access.renew()
         return Response(status_code=204)
 

@@ -46,7 +46,7 @@ class Platform:
         started = self.start(**asked)
         return self.until(lambda told: told["finished_at"] is not None, started["id"])
 
-    def until(self, reached: Callable[[dict[str, Any]], bool], id: str, seconds: float = 60.0) -> dict[str, Any]:
+    def until(self, reached: Callable[[dict[str, Any]], bool], id: str, seconds: float = 180.0) -> dict[str, Any]:
         end = time.monotonic() + seconds
         while not reached(told := self.simulator.get(f"/simulations/{id}").raise_for_status().json()):
             assert time.monotonic() < end, f"not reached within {seconds} s: {told}"
