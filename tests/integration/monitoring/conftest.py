@@ -1,4 +1,4 @@
-"""A gateway on both kinds of database, and one that really listens."""
+"""Migrated databases of both kinds, for what monitoring keeps and looks at."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
 from services.core.database.base import Base
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from tests import postgres
-from tests.gateways import make_gateway, sqlite_copy, sqlite_template
+from tests.gateways import sqlite_copy, sqlite_template
 
 
 @pytest.fixture(scope="session")
@@ -53,8 +52,3 @@ def postgres_engine(migrated_postgres: Engine) -> Iterator[Engine]:
 def engine(request: pytest.FixtureRequest) -> Engine:
     made: Engine = request.getfixturevalue(f"{request.param}_engine")
     return made
-
-
-@pytest.fixture
-def app(engine: Engine, tmp_path: Path) -> FastAPI:
-    return make_gateway(tmp_path / "home", engine)

@@ -118,6 +118,7 @@ def test_with_another_token_nothing_is_taken(gateway: tuple[FastAPI, str], tmp_p
         assert shown() == []
 
 
+@pytest.mark.slow
 def test_without_a_database_there_is_one_alert_and_one_message_and_no_flood(
     gateway: tuple[FastAPI, str], tmp_path: Path
 ) -> None:
