@@ -13,6 +13,15 @@ SESSION_COOKIE = "vigie_session"
 LANGUAGE_COOKIE = "vigie_language"
 EXERCISE_COOKIE = "vigie_exercise"
 _YEAR = 31_536_000
+_NAVIGATION = """
+(() => {
+  const items = '[data-testid="stSidebarNavItems"], [data-testid="stSidebarNavItems"] li';
+  const plain = () => document.querySelectorAll(items).forEach(item => item.setAttribute('role', 'presentation'));
+  plain(); setTimeout(plain, 200); setTimeout(plain, 1000);
+})();
+"""
+"""Streamlit's list of pages has headings between its items, which is no list to who has it read aloud: links in a
+navigation are enough."""
 
 
 def go(address: str) -> None:
@@ -28,7 +37,7 @@ def keep(language: str, exercise: bool) -> None:
         f"{EXERCISE_COOKIE}=1; path=/; SameSite=Strict" if exercise else f"{EXERCISE_COOKIE}=; path=/; max-age=0",
     ]
     lines = [f"document.cookie = {_quoted(cookie)};" for cookie in cookies]
-    _run(f"document.documentElement.lang = {_quoted(language)};" + "".join(lines))
+    _run(f"document.documentElement.lang = {_quoted(language)};" + "".join(lines) + _NAVIGATION)
 
 
 def print_page() -> None:
