@@ -14,6 +14,8 @@ from services.simulator.reports import Report
 
 ANSWER_SECONDS = 10.0
 MOST_CONNECTIONS = 256
+IDLE_SECONDS = 2.0
+"""The server closes connections that were idle for five; a call that is just then on its way would be lost."""
 KEY_HEADER = "X-API-Key"
 
 
@@ -25,7 +27,11 @@ class Line:
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=ANSWER_SECONDS,
-            limits=httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS),
+            limits=httpx.Limits(
+                max_connections=MOST_CONNECTIONS,
+                max_keepalive_connections=MOST_CONNECTIONS,
+                keepalive_expiry=IDLE_SECONDS,
+            ),
             trust_env=False,  # inside the platform's own network there is no proxy
             transport=transport,
         )
