@@ -16,7 +16,7 @@ from tests.e2e.platform_client import Platform
 pytestmark = pytest.mark.docker
 
 FIRE, ROAD = "fire_response", "road_accidents"
-RATE, SECONDS, SPEED, LOOK_EVERY = 12.0, 1_080.0, 2_400.0, 15.0
+RATE, SECONDS, SPEED, LOOK_EVERY = 20.0, 1_080.0, 2_400.0, 15.0
 """Thirty days in eighteen minutes: a retraining takes some three days of the calls' time on two cores."""
 
 

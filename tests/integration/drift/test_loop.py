@@ -24,7 +24,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_station_closes_and_the_loop_closes(home: Path) -> None:
     with local_platform(home, "fire_response") as platform:
-        made = play(platform, "fire_response", "station-closed", rate=12, seconds=900, speed=2_880, look_every=10)
+        made = play(platform, "fire_response", "station-closed", rate=20, seconds=1_080, speed=2_400, look_every=10)
         write(made)
         assert made.area is not None
         assert made.area[0] == "station"
