@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def options(chosen: DashboardSettings) -> dict[str, Any]:
     }
 
 
+def _warm_up() -> None:
+    """What pages import takes seconds, which nobody should wait for."""
+    for page in PAGES:
+        importlib.import_module(f"services.dashboard.pages.{page.module}")
+
+
 def main() -> int:
     configure_logs("dashboard")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request of every page
@@ -60,8 +67,7 @@ def main() -> int:
         )
         log.error("the dashboard does not start", reason=str(error))
         return 1
-    for page in PAGES:  # what pages import takes seconds, which nobody should wait for
-        importlib.import_module(f"services.dashboard.pages.{page.module}")
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     flags = options(chosen)
     bootstrap.load_config_options(flag_options=flags)
     log.info("listening", host=chosen.dashboard_host, port=chosen.dashboard_port)

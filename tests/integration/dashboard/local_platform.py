@@ -39,7 +39,7 @@ from tests.toy.folder_registry import FolderRegistry
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 CENTRE = "default"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 NAMES: dict[Role, str] = {role: f"{role.value}-one" for role in Role}
 """The user of each role; all have the password ``tests.gateways.PASSWORD``."""
 
