@@ -17,7 +17,10 @@ _NAVIGATION = """
 (() => {
   const items = '[data-testid="stSidebarNavItems"], [data-testid="stSidebarNavItems"] li';
   const plain = () => document.querySelectorAll(items).forEach(item => item.setAttribute('role', 'presentation'));
-  plain(); setTimeout(plain, 200); setTimeout(plain, 1000);
+  plain();
+  if (window.vigieList) return;
+  window.vigieList = new MutationObserver(() => requestAnimationFrame(plain));
+  window.vigieList.observe(document.body, { childList: true, subtree: true });
 })();
 """
 """Streamlit's list of pages has headings between its items, which is no list to who has it read aloud: links in a

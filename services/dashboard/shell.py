@@ -27,7 +27,7 @@ def run() -> None:
         page_title=words("shell.product"),
         page_icon=str(Path(__file__).parent / "icon.png"),
         layout="wide",
-        initial_sidebar_state="auto",
+        initial_sidebar_state=270,
         menu_items={"Get help": None, "Report a bug": None, "About": None},
     )
     style.apply()

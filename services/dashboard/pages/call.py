@@ -91,6 +91,10 @@ def _one(session: Session, use_case: UseCase) -> None:
         if pressed and not result.faults:
             asked = [payload] if variant is None else [payload, {**payload, variant[0]: variant[1]}]
             _ask(session, use_case, asked, incident=incident.strip(), kept=kept, variant=variant)
+        two = len((st.session_state.get(kept) or {"answers": []})["answers"]) > 1
+        if not two:
+            _answers(session, use_case, kept, result.payload)
+    if two:  # side by side, they need the whole width
         _answers(session, use_case, kept, result.payload)
 
 
