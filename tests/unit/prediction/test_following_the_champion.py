@@ -76,6 +76,7 @@ def test_a_silent_registry_turns_the_champion_into_a_cached_model(service: Any) 
         "status": "ready",
         "degraded": True,
         "use_cases": {"toy": {"source": "cached", "model_version": "1"}},
+        "skipped_use_cases": [],
         "access": {"mode": "open", "list_age_seconds": None, "stale": False},
     }
 
