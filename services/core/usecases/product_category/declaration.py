@@ -60,7 +60,7 @@ USE_CASE = UseCase(
             matrix="",
             learner=LateFusion(
                 experts=(
-                    Expert("text", "text", ("title", "description"), "has_text", "linear", ridge=3.0),
+                    Expert("text", "text", ("title", "description"), "has_text", "linear", ridge=1.0),
                     Expert("image", "image", ("image",), "has_image", "rbf", ridge=0.04),
                 )
             ),
