@@ -134,7 +134,7 @@ WORDS: dict[str, Text] = {
         "Aucune colonne du fichier n'est un champ de ce cas d'usage",
     ),
     "rows_good": Text("{count} calls can be answered", "{count} appels peuvent recevoir une réponse"),
-    "rows_bad": Text("{count} lines have faults and are left out", "{count} lignes ont des fautes et sont écartées"),
+    "rows_bad": Text("Lines with faults, left out: {count}", "Lignes avec des fautes, écartées : {count}"),
     "line": Text("Line", "Ligne"),
     "fault": Text("What is wrong", "Ce qui ne va pas"),
     "field": Text("Field", "Champ"),

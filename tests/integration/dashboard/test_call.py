@@ -129,7 +129,7 @@ def test_many_calls_from_a_file_with_its_faults_and_the_answers_to_take_away(
     settled(page)
     page.locator("input[type=file]").set_input_files(tmp_path / "calls.xlsx")
     page.get_by_text("12 calls can be answered").wait_for()
-    page.get_by_text("2 lines have faults").first.wait_for()
+    page.get_by_text("Lines with faults, left out: 2").first.wait_for()
     page.get_by_text("Not one of the allowed words.").wait_for()
     page.get_by_role("button", name="Answer 12 calls").click()
     page.get_by_text("12 calls were answered").wait_for()
