@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -35,9 +35,14 @@ class Example:
     """When, seconds since 1970; NaN without time."""
 
 
-def examples_of(use_case: UseCase, tables: Mapping[str, pd.DataFrame]) -> list[Example]:
-    """The examples of canonical tables, in the order of time where there is time."""
+def examples_of(
+    use_case: UseCase, tables: Mapping[str, pd.DataFrame], horizon: timedelta | None = None
+) -> list[Example]:
+    """The examples of canonical tables, in the order of time where there is time; with a ``horizon`` only those that
+    come so soon after the first one."""
     rows = use_case.raw.examples(tables)
+    if horizon is not None and "event_time" in rows:
+        rows = rows[rows["event_time"] <= rows["event_time"].min() + horizon]
     fields = kinds(use_case.request)
     targets = {target.label: target for target in reversed(use_case.targets)}
     at = rows["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 if "event_time" in rows else None

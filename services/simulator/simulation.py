@@ -110,7 +110,8 @@ class Simulation:
     def _prepare(self) -> Iterator[Call]:
         if self.plan.replay is not None:
             (name,) = self.plan.use_cases
-            return replay(self.plan, replayed(name, self.plan.replay))
+            length = timedelta(seconds=self.plan.seconds * self.plan.clock.speed)
+            return replay(self.plan, replayed(name, self.plan.replay, length))
         made: dict[str, Pool] = pools(self.plan.worlds())
         return calls(self.plan, made)
 

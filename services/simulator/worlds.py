@@ -24,6 +24,7 @@ from services.simulator.examples import Example, Pool, examples_of
 _READER = (sys.executable, "-m", "services.ingestion.read")
 """Another service's program, not its code: it reads files of all kinds, and its memory goes with it."""
 SHORTEST_DAYS, LONGEST_DAYS = 14, 400
+LONGEST_REPLAY = timedelta(days=36_500)
 
 log = structlog.get_logger(__name__)
 
@@ -71,15 +72,15 @@ def pools(worlds: Mapping[str, World]) -> dict[str, Pool]:
         }
 
 
-def replayed(use_case: str, folder: Path) -> list[Example]:
-    """The calls of a folder of official files, in the order of time.
+def replayed(use_case: str, folder: Path, horizon: timedelta) -> list[Example]:
+    """The calls of a folder of official files, in the order of time, as far as ``horizon`` after the first one.
 
     Raises:
         VigieError: the files cannot be read, or hold none.
     """
     with tempfile.TemporaryDirectory(prefix="vigie-simulator-") as scratch:
         _read([(use_case, folder.resolve(), Path(scratch))])
-        found = _examples(use_case, Path(scratch))
+        found = _examples(use_case, Path(scratch), min(horizon, LONGEST_REPLAY))
     if not found:
         raise VigieError(f"{folder} holds no call of {use_case}.", expected="official files with rows in them")
     return found
@@ -93,8 +94,8 @@ def _read(wanted: Sequence[tuple[str, Path, Path]]) -> None:
         raise VigieError(f"The files cannot be read: {lines[0]}" if done.returncode == 1 else "\n".join(lines[-5:]))
 
 
-def _examples(use_case: str, folder: Path) -> list[Example]:
+def _examples(use_case: str, folder: Path, horizon: timedelta | None = None) -> list[Example]:
     import pandas as pd  # noqa: PLC0415 - half a second that a start need not wait for
 
     tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
-    return examples_of(registry.get(use_case), tables)
+    return examples_of(registry.get(use_case), tables, horizon)
