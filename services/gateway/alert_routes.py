@@ -7,16 +7,18 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
+from services.core.access.audit import AuditEntry
 from services.core.access.caller import Caller
 from services.core.access.roles import Role
 from services.core.alerts.notice import Notice, Severity
-from services.core.alerts.store import open_alerts, take
+from services.core.alerts.store import Change, open_alerts, take
 from services.core.alerts.tables import AlertRow
 from services.core.web.roles import SERVICE
 from services.core.web.service_credential import service_credential
 from services.gateway.callers import Viewer
 from services.gateway.gateway import Gateway
-from services.gateway.trail import origin_of
+from services.gateway.trail import SERVICE as SERVICE_NAME
+from services.gateway.trail import Origin, origin_of
 
 ALERTMANAGER = Caller("service", "alertmanager", "alertmanager", Role.ADMIN, "", None)
 """Who opens and closes alerts, in the audit log. It cannot send a header of its own that names it."""
@@ -55,18 +57,9 @@ def alerts_router(gateway: Gateway) -> APIRouter:
         """Each time that an alert fires is kept once; opening and closing it are entries of the audit log."""
         with gateway.transaction() as session:
             changes = take(session, notice.alerts, datetime.now(UTC))
-            for change in changes:
-                alert = change.alert
-                gateway.trail.add(
-                    session,
-                    origin_of(request),
-                    f"alert.{change.action}",
-                    by=ALERTMANAGER,
-                    use_case=alert.use_case,
-                    target=alert.name,
-                    severity=alert.severity,
-                    alert=alert.id,
-                )
+            if changes:
+                origin = origin_of(request)
+                gateway.trail.take(session, [_entry(change, origin) for change in changes])
         for change in changes:
             gateway.counters.alerts.labels(change.alert.severity, change.action).inc()
         return Response(status_code=204)
@@ -77,6 +70,19 @@ def alerts_router(gateway: Gateway) -> APIRouter:
             return OpenAlerts(alerts=[_shown(row) for row in open_alerts(session, datetime.now(UTC))])
 
     return router
+
+
+def _entry(change: Change, origin: Origin) -> AuditEntry:
+    alert = change.alert
+    return AuditEntry(
+        service=SERVICE_NAME,
+        action=f"alert.{change.action}",
+        use_case=alert.use_case,
+        target=alert.name,
+        address=origin.address,
+        request_id=origin.request_id,
+        details={"severity": alert.severity, "alert": alert.id},
+    ).by(ALERTMANAGER)
 
 
 def _shown(row: AlertRow) -> OpenAlert:
