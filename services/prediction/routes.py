@@ -106,6 +106,8 @@ def calls_router(
     batch_limit = settings.prediction_batch_limit_mb * 1_048_576
 
     gathering = Gathering(answering)
+    # Of their own, so that a call with a picture does not wait behind batches.
+    singles = anyio.CapacityLimiter(settings.prediction_background_threads)
 
     async def predict(request: Request) -> Response:
         # On the event loop: an answer takes less time than handing it to a thread.
@@ -134,7 +136,7 @@ def calls_router(
             recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
             return answer
 
-        return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
+        return JSONBytes(await anyio.to_thread.run_sync(work, limiter=singles))
 
     async def batch(request: Request) -> Response:
         arrival = Arrival.of(request.scope)
