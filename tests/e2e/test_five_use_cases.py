@@ -19,7 +19,9 @@ pytestmark = pytest.mark.docker
 SEED = 23
 SHARE = 0.8
 """Of the rows that the first model learned from: other files, and a little quicker."""
-SERVED_SECONDS = 60
+SERVED_SECONDS = 120
+UNDER_WAY = {"succeeded", "running"}
+"""The gateway waits for half a minute and then tells that the job goes on; what serves in the end is looked at."""
 
 every_use_case = pytest.mark.parametrize("use_case", registry.names())
 
@@ -67,12 +69,12 @@ def test_it_answers_is_promoted_and_taken_back(
     other = next(number for number in _versions(platform, use_case) if str(number) != before)
 
     done = platform.post(f"/admin/models/{use_case}/promote", {"version": other, "reason": "the suite tries it"})
-    assert done["state"] == "succeeded", done
+    assert done["state"] in UNDER_WAY, done
     _served(platform, use_case, str(other))
     assert _answered_by(platform, key, use_case) == str(other)
 
     done = platform.post(f"/admin/models/{use_case}/rollback", {"reason": "the suite takes it back"})
-    assert done["state"] == "succeeded", done
+    assert done["state"] in UNDER_WAY, done
     _served(platform, use_case, before)
     assert _answered_by(platform, key, use_case) == before
 
