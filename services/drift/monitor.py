@@ -229,12 +229,7 @@ class Monitor:
     def _confirmed(self, run: MonitoringRun, earlier: Sequence[MonitoringRun], sign: str) -> bool:
         """Whether the runs before said so too: those that saw older calls, as the same calls confirm nothing."""
         needed = self.params.confirmations - 1
-        assert run.window_to is not None
-        other = [
-            item
-            for item in earlier
-            if item.window_to is not None and item.window_to < run.window_to and item.model_version == run.model_version
-        ]
+        other = [item for item in earlier if item.model_version == run.model_version and _newer(run, item)]
         return len(other) >= needed and all(getattr(item, sign) for item in other[:needed])
 
     def _retrain(
@@ -340,6 +335,14 @@ def _summary(
         "shadow": look.shadow,
         "report": run.report,
     }
+
+
+def _newer(run: MonitoringRun, other: MonitoringRun) -> bool:
+    """Whether ``run`` saw later calls than ``other``, or outcomes that came later."""
+    if run.window_to is not None and other.window_to is not None and run.window_to > other.window_to:
+        return True
+    mine, its = run.outcomes_until, other.outcomes_until
+    return mine is not None and its is not None and mine > its
 
 
 def _left_out_before(earlier: Sequence[MonitoringRun]) -> set[str]:

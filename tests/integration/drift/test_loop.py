@@ -17,9 +17,10 @@ from tests.closed_loop.record import write
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loop") / "home"
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A new one for each: calls of another simulation would lie in the same days."""
+    return tmp_path / "home"
 
 
 def test_a_station_closes_and_the_loop_closes(home: Path) -> None:
