@@ -362,7 +362,7 @@ def test_an_administrator_adds_a_user_whose_password_is_shown_once(
     secret = page.get_by_test_id("stCode").inner_text().strip()
     assert len(secret) >= 20
     _press(page, "I have noted it")
-    settled(page)
+    page.get_by_text(secret).first.wait_for(state="detached")
     assert secret not in page.content()
     assert "new.person" in {user["name"] for user in platform.ask("/admin/users")}
 
@@ -391,6 +391,7 @@ def test_the_audit_log_is_filtered_and_verified(signed_in: SignedIn, shot: Shot)
     page.get_by_role("textbox", name="What (such as login.*)").fill("nothing.*")
     page.get_by_role("textbox", name="What (such as login.*)").press("Enter")
     _says(page, "No entry matches.")
+    settled(page)  # what is typed while the page is drawn is lost
     page.get_by_role("textbox", name="What (such as login.*)").fill("user.*")
     page.get_by_role("textbox", name="What (such as login.*)").press("Enter")
     _says(page, "user.created")
