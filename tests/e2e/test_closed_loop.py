@@ -21,14 +21,20 @@ RATE, SECONDS, SPEED, LOOK_EVERY = 20.0, 1_080.0, 2_400.0, 15.0
 """Thirty days in eighteen minutes: a retraining takes some three days of the calls' time on two cores."""
 
 
-TABLES = ("outcomes", "predictions", "monitoring_runs", "monitoring_changes", "monitoring_holds")
+FORGET = (
+    "DELETE FROM outcomes",
+    "DELETE FROM predictions",
+    "DELETE FROM monitoring_runs",
+    "DELETE FROM monitoring_changes",
+    "DELETE FROM monitoring_holds",
+)
 
 
 @pytest.fixture(autouse=True)
 def _no_calls_of_before(stack: Stack) -> None:
     """Every simulation ends now on its own clock: calls of another one would lie in the same days."""
-    for table in TABLES:
-        stack.query("vigie", f"DELETE FROM {table}")
+    for statement in FORGET:
+        stack.query("vigie", statement)
 
 
 def shown(made: Timeline) -> Timeline:
