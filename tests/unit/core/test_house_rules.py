@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings
 from services.core.settings import CHECKOUT, Settings
 from services.core.usecases import registry
 from services.dashboard.settings import DashboardSettings
-from services.gateway.platform_settings import PlatformSettings
 from services.drift.settings import DriftSettings
+from services.gateway.platform_settings import PlatformSettings
 from services.gateway.settings import GatewaySettings
 from services.ingestion.settings import IngestionSettings
 from services.prediction.settings import PredictionSettings
