@@ -72,8 +72,8 @@ def vigie(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vigie]:
 
 def test_every_command_explains_itself(vigie: Vigie) -> None:
     listed = vigie("--help").stdout
-    commands = "run ingest preprocess train evaluate promote rollback models predict up down status simulate doctor demo test"
-    for name in commands.split():
+    commands = "run ingest preprocess train evaluate promote rollback models predict up down status simulate"
+    for name in (*commands.split(), "doctor", "demo", "test", "new-use-case"):
         assert name in listed
         assert "Usage: ./vigie " + name in vigie(name, "--help").stdout
 
