@@ -84,7 +84,16 @@ def _shared(platform: Platform) -> dict[str, str]:
     """What every program is told. Given in full, so that an ``.env`` made for Compose changes nothing."""
     urls = {
         f"VIGIE_{part.upper()}_URL": platform.url(part)
-        for part in ("registry", "prediction", "gateway", "ingestion", "preprocessing", "training", "drift", "simulator")
+        for part in (
+            "registry",
+            "prediction",
+            "gateway",
+            "ingestion",
+            "preprocessing",
+            "training",
+            "drift",
+            "simulator",
+        )
     }
     settings = platform.settings
     return {
