@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import Result
+from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from services.cli import secrets
@@ -36,7 +37,8 @@ class Vigie:
 
     def __call__(self, *arguments: str) -> Result:
         """Run a command in this process; its stages and servers are processes of their own."""
-        result = CliRunner().invoke(app, list(arguments), prog_name="./vigie")
+        with capture_logs():  # main() sends them to standard error
+            result = CliRunner().invoke(app, list(arguments), prog_name="./vigie")
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return result

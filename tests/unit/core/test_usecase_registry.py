@@ -9,7 +9,7 @@ import pytest
 
 from services.core.errors import VigieError
 from services.core.settings import CHECKOUT
-from services.core.usecases import columns, registry
+from services.core.usecases import columns, pictures, registry
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
@@ -33,7 +33,9 @@ def test_every_request_can_become_columns_and_its_examples_are_a_valid_request(n
     model = registry.get(name).request
     example = {field: info.examples[0] for field, info in model.model_fields.items() if info.examples}
     request = model.model_validate(example)
-    made = columns.from_rows(model, [request.model_dump()])
+    fields = request.model_dump()
+    pictures.unpack(columns.images(model), fields)
+    made = columns.from_rows(model, [fields])
     assert set(made) == set(model.model_fields)
 
 
