@@ -191,7 +191,8 @@ def test_replicas_share_the_work(edge: Edge) -> None:
 
 @pytest.mark.parametrize(
     ("path", "size", "status"),
-    [("/auth/token", 1_000_000, 413), ("/auth/token", 900_000, 200), ("/v1/toy/predict", 1_000_000, 413),
+    [("/auth/token", 1_000_000, 413), ("/auth/token", 900_000, 200), ("/v1/toy/outcome", 1_000_000, 413),
+     ("/v1/toy/predict", 5_900_000, 200), ("/v1/toy/predict", 6_000_000, 413),
      ("/v1/toy/predict/batch", 15_000_000, 200), ("/v1/toy/predict/batch", 16_000_000, 413)],
 )  # fmt: skip
 def test_bodies_are_limited(edge: Edge, path: str, size: int, status: int) -> None:
@@ -243,7 +244,7 @@ def test_with_a_domain_there_is_https_and_hsts_and_http_leads_there(edge: Edge) 
            "-e", "VIGIE_EDGE_SITE=https://vigie.test", "-e", "VIGIE_EDGE_TLS=internal",
            "-p", f"127.0.0.1:{plain}:8080", "-p", f"127.0.0.1:{safe}:8443", "vigie/edge:local")  # fmt: skip
     with httpx.Client(verify=False, timeout=10) as client:  # noqa: S501 - the authority was made a moment ago
-        request = client.build_request("GET", f"https://127.0.0.1:{safe}/", headers={"Host": "vigie.test"})
+        request = client.build_request("GET", f"https://127.0.0.1:{safe}/style.css", headers={"Host": "vigie.test"})
         request.extensions["sni_hostname"] = "vigie.test"
         until = time.monotonic() + 30
         while True:
