@@ -27,6 +27,8 @@ from services.core.usecases.fire_response.simulated_city import CENTRE, NEW_KIND
 from services.core.usecases.fire_response.simulated_incidents import closed_station
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 
 def _quicker(target: Target) -> Target:
     def shorter(booster: Booster | None) -> Booster:

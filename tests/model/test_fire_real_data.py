@@ -19,6 +19,8 @@ from services.core.usecases.fire_response import raw
 from services.core.usecases.fire_response.declaration import USE_CASE
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 FILES = {
     "lfb-incidents-2017-01-to-04.csv": "incidents",
     "lfb-incidents-2023-h1-sample.csv": "incidents",

@@ -37,6 +37,8 @@ from services.training.slices import CALIBRATE, TEST, TRAIN
 from services.training.train import train
 from tests.toy.folder_registry import FolderRegistry
 
+pytestmark = pytest.mark.slow  # it trains models
+
 
 def _quicker() -> UseCase:
     (target,) = USE_CASE.targets

@@ -19,6 +19,8 @@ from services.ingestion.tables import read_folder
 from services.preprocessing.agreement import check_examples
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 
 @pytest.fixture(scope="module")
 def tables(shared_data: Path) -> dict[str, pd.DataFrame]:

@@ -23,6 +23,8 @@ from services.core.usecases.road_accidents.declaration import USE_CASE, without_
 from services.core.usecases.road_accidents.request import RoadAccidentRequest
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 CALL: dict[str, Any] = {
     "occurred_at": "2024-06-12T18:40:00+02:00",
     "urban": False,

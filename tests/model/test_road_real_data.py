@@ -20,6 +20,8 @@ from services.core.usecases.road_accidents.declaration import USE_CASE
 from services.core.usecases.road_accidents.request import RoadAccidentRequest
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 QUICK = replace(
     USE_CASE,
     targets=tuple(

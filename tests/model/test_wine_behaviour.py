@@ -26,6 +26,8 @@ from services.training.evaluation.frozen import frozen_rows
 from services.training.gate.judge import judge
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 
 def _quicker(target: Target) -> Target:
     members = tuple(

@@ -19,6 +19,8 @@ from services.preprocessing.agreement import check_examples
 from services.training.slices import hash_fractions
 from services.training.train import train
 
+pytestmark = pytest.mark.slow  # it trains models
+
 
 @pytest.fixture(scope="module")
 def examples(shared_data: Path) -> pd.DataFrame:
