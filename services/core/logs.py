@@ -43,4 +43,6 @@ def configure_logs(service: str, *, level: str | None = None, log_format: str | 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level or chosen.log_level)
+    # Each service logs the requests that it answers; clients' lines about the same ones would drown them.
+    logging.getLogger("httpx").setLevel(max(root.level, logging.WARNING))
     structlog.contextvars.bind_contextvars(service=service)
