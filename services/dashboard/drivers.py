@@ -32,6 +32,7 @@ def draw(session: Session, use_case: UseCase, explained: Mapping[str, Any], payl
             default=name,
             format_func=lambda key: words.of(targets[key].title),
             key=f"drivers-{use_case.name}",
+            wrap=True,
         )
         name = chosen or name
     outputs = explained["targets"][name]["outputs"]

@@ -37,7 +37,7 @@ class Field:
 
     def bounds(self, formats: Formats) -> str:
         """``0 – 500 m``; empty where there are none."""
-        digits = 0 if self.whole or max(abs(self.low or 0), abs(self.high or 0)) > 1_000 else 1
+        digits = 0 if all(float(end or 0).is_integer() for end in (self.low, self.high)) else 1
         unit = f" {self.unit}" if self.unit else ""
         if self.low is not None and self.high is not None:
             return f"{formats.number(self.low, digits)} – {formats.number(self.high, digits)}{unit}"

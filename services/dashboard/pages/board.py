@@ -41,7 +41,7 @@ def render(session: Session) -> None:
         use_case = use_cases[choose_use_case(session, use_cases, key="board-use-case")]
     with right:
         view = st.segmented_control(
-            words("board.view"), ["live", "handover"], default="live", key="board-view", required=True,
+            words("board.view"), ["live", "handover"], default="live", key="board-view", required=True, wrap=True,
             format_func=lambda name: words(f"board.{name}"), label_visibility="hidden",
         )  # fmt: skip
     places = _places(session, use_case)

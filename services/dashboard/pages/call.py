@@ -34,7 +34,7 @@ def render(session: Session) -> None:
     with right:
         mode = st.segmented_control(
             words("call.what"), ["one", "many"], default="one", key=_MODE, label_visibility="hidden",
-            format_func=lambda name: words(f"call.{name}"), required=True,
+            format_func=lambda name: words(f"call.{name}"), required=True, wrap=True,
         )  # fmt: skip
     if mode == "many":
         with guarded(words, key="batch"):

@@ -11,11 +11,13 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from services.core.access.roles import Role
 from tests.gateways import PASSWORD
@@ -25,6 +27,9 @@ CHROMIUM = os.environ.get("VIGIE_CHROMIUM") or shutil.which("chromium") or shuti
 DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 LOCALES = {"en": "en-GB", "fr": "fr-FR"}
+
+QUIET_MILLISECONDS = 250
+_ASKED = count()
 
 SignedIn = Callable[..., Any]
 
@@ -59,7 +64,7 @@ def open_page(chromium: Any, platform: Platform) -> Iterator[Callable[..., Any]]
 
     def made(language: str = "en", *, viewport: dict[str, int] | None = None) -> Any:
         context = chromium.new_context(viewport=viewport or DESK, locale=LOCALES[language])
-        context.set_default_timeout(float(os.environ.get("VIGIE_BROWSER_SECONDS", "30")) * 1_000)
+        context.set_default_timeout(float(os.environ.get("VIGIE_BROWSER_SECONDS", "90")) * 1_000)
         page = context.new_page()
         page.on("request", lambda request: outside.append(request.url) if _is_outside(request.url) else None)
         contexts.append(context)
@@ -89,7 +94,7 @@ def signed_in(open_page: Callable[..., Any], platform: Platform) -> SignedIn:
 def session_cookies(platform: Platform, role: Role) -> list[dict[str, Any]]:
     """What the gateway gives a browser that signs in."""
     answer = httpx.post(
-        f"{platform.gateway}/auth/session", json={"username": NAMES[role], "password": PASSWORD}, timeout=20
+        f"{platform.gateway}/auth/session", json={"username": NAMES[role], "password": PASSWORD}, timeout=60
     )
     assert answer.status_code == 200, answer.text
     return [
@@ -104,7 +109,7 @@ def visit(page: Any, address: str) -> None:
     for attempt in range(4):
         try:
             page.goto(address)
-            page.locator("h1").first.wait_for(timeout=15_000 if attempt < 3 else 40_000)
+            page.locator("h1").first.wait_for(timeout=30_000 if attempt < 3 else 90_000)
         except Exception:
             if attempt == 3:
                 raise
@@ -115,11 +120,36 @@ def visit(page: Any, address: str) -> None:
 
 
 def settled(page: Any) -> None:
-    """Wait until Streamlit has run the page to its end."""
+    """Wait until Streamlit has run the page to its end and rests: a run may ask for another, and what is pressed
+    reaches the server a moment later."""
     page.wait_for_function(
-        "() => { const app = document.querySelector('[data-testid=\"stApp\"]');"
-        " return app && app.getAttribute('data-test-script-state') === 'notRunning'; }"
+        """([name, quiet]) => {
+          const app = document.querySelector('[data-testid="stApp"]');
+          const rests = app && app.getAttribute('data-test-script-state') === 'notRunning';
+          if (!rests) { window[name] = undefined; return false; }
+          window[name] ??= performance.now();
+          return performance.now() - window[name] > quiet;
+        }""",
+        arg=[f"vigieRests{next(_ASKED)}", QUIET_MILLISECONDS],
     )
+
+
+def choose(page: Any, box: Any, words: str, *, exact: bool = False) -> None:
+    """One of a list's words, found by typing. What is typed while the page is drawn anew is lost: then again."""
+    option = page.get_by_role("option", name=words, exact=exact).first
+    for attempt in range(4):
+        settled(page)
+        box.click()
+        box.fill(words)
+        try:
+            option.click(timeout=8_000 if attempt < 3 else None)
+        except PlaywrightTimeoutError:
+            if attempt == 3:
+                raise
+            box.press("Escape")
+        else:
+            settled(page)
+            return
 
 
 @pytest.fixture

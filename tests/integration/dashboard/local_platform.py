@@ -57,7 +57,7 @@ class Platform:
 
     def token(self, role: Role = Role.ADMIN) -> str:
         form = {"grant_type": "password", "username": NAMES[role], "password": PASSWORD}
-        found: str = httpx.post(f"{self.gateway}/auth/token", data=form, timeout=20).json()["access_token"]
+        found: str = httpx.post(f"{self.gateway}/auth/token", data=form, timeout=60).json()["access_token"]
         return found
 
     def ask(self, path: str, body: Any = None, *, role: Role = Role.ADMIN, **options: Any) -> Any:
@@ -167,11 +167,11 @@ def dashboard_process(environment: dict[str, str], log: Path) -> Iterator[subpro
         )
         try:
             address = f"http://127.0.0.1:{environment['VIGIE_DASHBOARD_PORT']}/_stcore/health"
-            _wait(lambda: httpx.get(address, timeout=2).status_code == 200, f"the dashboard; see {log}")
+            _wait(lambda: httpx.get(address, timeout=10).status_code == 200, f"the dashboard; see {log}")
             yield process
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def make_users(app: FastAPI) -> None:
@@ -194,7 +194,7 @@ def _until_served(platform: Platform, use_cases: Sequence[str]) -> None:
 
     def there() -> bool:
         headers = {"Authorization": f"Bearer {platform.token()}"}
-        answer = httpx.get(f"{platform.prediction}/v1/use-cases", headers=headers, timeout=5)
+        answer = httpx.get(f"{platform.prediction}/v1/use-cases", headers=headers, timeout=20)
         if answer.status_code != 200:
             return False
         sources = {line["name"]: line["source"] for line in answer.json()}

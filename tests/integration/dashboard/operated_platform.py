@@ -155,7 +155,7 @@ def _stage(part: str, home: Path, database: str) -> Iterator[str]:
         command = [sys.executable, "-m", f"services.{part}.server"]
         process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=out, stderr=out)
         try:
-            _wait(lambda: httpx.get(f"{url}/health/ready", timeout=2).status_code == 200, f"{part}; see its log")
+            _wait(lambda: httpx.get(f"{url}/health/ready", timeout=10).status_code == 200, f"{part}; see its log")
             yield url
         finally:
             process.terminate()

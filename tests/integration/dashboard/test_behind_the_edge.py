@@ -60,7 +60,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Plat
                 yield address, platform
             finally:
                 edge.terminate()
-                edge.wait(20)
+                edge.wait(60)
 
 
 def _configuration(platform: Platform, home: Path) -> str:

@@ -12,7 +12,7 @@ import pytest
 from services.core.access.roles import Role
 from services.core.usecases import registry
 from services.dashboard.fields import fields_of
-from tests.integration.dashboard.conftest import PHONE, SignedIn, settled
+from tests.integration.dashboard.conftest import PHONE, SignedIn, choose, settled
 from tests.integration.dashboard.local_platform import Platform
 
 pytestmark = pytest.mark.browser
@@ -23,11 +23,7 @@ SAID = {
 
 
 def known_place(page: Any, language: str = "en") -> None:
-    box = page.get_by_label(SAID[language]["place"], exact=True)
-    box.click()
-    box.fill("Alder Bridge")
-    page.get_by_role("option", name="Alder Bridge").click()
-    settled(page)
+    choose(page, page.get_by_label(SAID[language]["place"], exact=True), "Alder Bridge")
 
 
 def ask(page: Any, language: str = "en") -> None:
@@ -90,11 +86,7 @@ def test_two_stations_are_compared_side_by_side(signed_in: SignedIn, shot: Calla
     known_place(page)
     page.get_by_text("Compare two variants of this call").click()
     settled(page)
-    other = page.get_by_label("Deployed from station", exact=True).last
-    other.click()
-    other.fill("Alder Park")
-    page.get_by_role("option", name="Alder Park").first.click()
-    settled(page)
+    choose(page, page.get_by_label("Deployed from station", exact=True).last, "Alder Park")
     ask(page)
     page.get_by_role("heading", name="B: Alder Park").wait_for()
     assert page.locator(".v-scale").count() == 2
