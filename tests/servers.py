@@ -23,7 +23,7 @@ def running(app: Any, port: int = 0) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            until = time.monotonic() + 20
+            until = time.monotonic() + 90
             while not server.started:
                 assert thread.is_alive(), "the server did not start"
                 assert time.monotonic() < until, "the server did not start in time"

@@ -63,13 +63,13 @@ def service(trained: dict[str, Any], environment: dict[str, str]) -> Iterator[ht
     port = free_port(0)
     own = {"VIGIE_PREDICTION_PORT": str(port), "VIGIE_PREDICTION_ACCESS": "open", "VIGIE_LOG_LEVEL": "WARNING"}
     process = subprocess.Popen([sys.executable, "-m", "services.prediction"], cwd=CHECKOUT, env=environment | own)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
         try:
-            assert wait_until(lambda: _source(client) == "champion", seconds=90)
+            assert wait_until(lambda: _source(client) == "champion", seconds=240)
             yield client
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def test_the_first_model_beats_the_tables_mean_on_patients_it_did_not_learn_from(trained: dict[str, Any]) -> None:
