@@ -16,7 +16,12 @@ _YEAR = 31_536_000
 _NAVIGATION = """
 (() => {
   const items = '[data-testid="stSidebarNavItems"], [data-testid="stSidebarNavItems"] li';
-  const plain = () => document.querySelectorAll(items).forEach(item => item.setAttribute('role', 'presentation'));
+  const plain = () => {
+    document.querySelectorAll(items).forEach(item => item.setAttribute('role', 'presentation'));
+    document.querySelectorAll('[data-testid="stVegaLiteChart"]').forEach(chart => {
+      if (chart.scrollWidth > chart.clientWidth) chart.tabIndex = 0;
+    });
+  };
   plain();
   if (window.vigieList) return;
   window.vigieList = new MutationObserver(() => requestAnimationFrame(plain));
@@ -24,7 +29,7 @@ _NAVIGATION = """
 })();
 """
 """Streamlit's list of pages has headings between its items, which is no list to who has it read aloud: links in a
-navigation are enough."""
+navigation are enough. A chart that is wider than its place scrolls, with the keyboard too."""
 
 
 def go(address: str) -> None:

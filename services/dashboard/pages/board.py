@@ -143,7 +143,7 @@ def _live(
             for call in calls
             if (p := shown.position(use_case, call, places)) is not None
         ]
-        maps.calls(session, use_case, points, key=f"board-map-{use_case.name}", width=350)
+        maps.calls(session, use_case, points, key=f"board-map-{use_case.name}", width=310)
     with rows:
         _rows(session, use_case, calls)
 

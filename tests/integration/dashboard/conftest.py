@@ -152,6 +152,18 @@ def choose(page: Any, box: Any, words: str, *, exact: bool = False) -> None:
             return
 
 
+def typed(page: Any, box: Any, text: str, *, key: str = "Tab") -> None:
+    """Fill a field and leave it. What is typed while the page is drawn anew is lost: then again."""
+    for _ in range(4):
+        settled(page)
+        box.fill(text)
+        box.press(key)
+        settled(page)
+        if box.input_value() == text:
+            return
+    raise AssertionError(f"the field does not keep {text!r}")
+
+
 @pytest.fixture
 def shot(request: pytest.FixtureRequest) -> Callable[..., None]:
     """``shot(page, "board")`` keeps a picture for people to look at."""

@@ -146,8 +146,15 @@ def local_platform(
         "VIGIE_SERVICE_TOKEN": SERVICE_TOKEN,
         "VIGIE_LOG_FORMAT": "console",
     }
-    platform = Platform(**urls, registry=champions, gateway_app=gateway_app, prediction_app=prediction_app)
-    platform.environment.update(environment)
+    platform = Platform(
+        gateway=urls["gateway"],
+        prediction=urls["prediction"],
+        dashboard=urls["dashboard"],
+        registry=champions,
+        gateway_app=gateway_app,
+        prediction_app=prediction_app,
+        environment=environment,
+    )
     with ExitStack() as stack:
         stack.callback(engine.dispose)
         stack.enter_context(running(gateway_app, ports["gateway"]))

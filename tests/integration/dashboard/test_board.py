@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.core.access.roles import Role
-from tests.integration.dashboard.conftest import SignedIn, settled
+from tests.integration.dashboard.conftest import SignedIn, choose, settled
 from tests.integration.dashboard.local_platform import Platform
 
 pytestmark = pytest.mark.browser
@@ -86,9 +86,7 @@ def test_calls_are_filtered_by_area(signed_in: SignedIn, platform: Platform) -> 
     )
     page = signed_in(Role.VIEWER, "en", "/board")
     row(page, south_west)
-    page.get_by_label("Area", exact=True).click()
-    page.get_by_role("option", name="North-east").click()
-    settled(page)
+    choose(page, page.get_by_label("Area", exact=True), "North-east")
     row(page, north_east)
     page.locator("[class*=st-key-row-]").filter(has_text=south_west).wait_for(state="detached")
 

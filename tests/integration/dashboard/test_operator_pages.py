@@ -18,7 +18,7 @@ from services.core.access.roles import Role
 from services.core.access.tables import RunRow
 from services.core.steps import JOBS
 from services.gateway.gateway import Gateway
-from tests.integration.dashboard.conftest import SignedIn, settled, visit
+from tests.integration.dashboard.conftest import SignedIn, choose, settled, typed, visit
 from tests.integration.dashboard.local_platform import NAMES, Platform
 from tests.integration.dashboard.operated_platform import OTHER, USE_CASE, operated_platform
 
@@ -40,7 +40,7 @@ OPEN_TO = {
     Role.ADMIN: (*FOR_ALL, "models", "data", "administration"),
 }
 LANGUAGES = ("en", "fr")
-PATIENCE = 90_000
+PATIENCE = 180_000
 """Milliseconds for what a job does: a busy machine takes long to start one."""
 
 Shot = Callable[..., None]
@@ -65,9 +65,7 @@ def _press(page: Any, name: str) -> None:
 
 
 def _reason(page: Any, label: str, text: str) -> None:
-    page.get_by_label(label).fill(text)
-    page.get_by_label(label).press("Tab")
-    settled(page)
+    typed(page, page.get_by_label(label), text)
 
 
 def _choose(page: Any, name: str) -> None:
@@ -249,9 +247,7 @@ def test_tables_and_refused_rows_are_shown_with_their_reasons(signed_in: SignedI
 def test_a_retraining_is_started_followed_and_cancelled(signed_in: SignedIn, platform: Platform, shot: Shot) -> None:
     page = signed_in(Role.OPERATOR, "en", _address("data", OTHER))
     _says(page, "No data was ingested yet.")
-    page.get_by_label("From", exact=True).click()
-    page.get_by_role("option", name="simulator", exact=True).click()
-    settled(page)
+    choose(page, page.get_by_label("From", exact=True), "simulator", exact=True)
     _press(page, "Start the retraining")
     _says(page, "A model is trained on simulator")
     shot(page, "data-start")
@@ -352,9 +348,7 @@ def test_an_administrator_adds_a_user_whose_password_is_shown_once(
     signed_in: SignedIn, platform: Platform, shot: Shot
 ) -> None:
     page = signed_in(Role.ADMIN, "en", "/administration")
-    page.get_by_role("textbox", name="User name").fill("new.person")
-    page.get_by_role("textbox", name="User name").press("Tab")
-    settled(page)
+    typed(page, page.get_by_role("textbox", name="User name"), "new.person")
     _press(page, "Add")
     _says(page, "Shown this once")
     shot(page, "administration-secret")
@@ -370,9 +364,7 @@ def test_an_administrator_adds_a_user_whose_password_is_shown_once(
 def test_a_key_is_made_shown_once_and_revoked(signed_in: SignedIn, platform: Platform) -> None:
     page = signed_in(Role.ADMIN, "en", "/administration")
     _choose(page, "API keys")
-    page.get_by_role("textbox", name="What it is for").fill("Trial desk")
-    page.get_by_role("textbox", name="What it is for").press("Tab")
-    settled(page)
+    typed(page, page.get_by_role("textbox", name="What it is for"), "Trial desk")
     _press(page, "Make a key")
     _says(page, "Shown this once")
     assert page.get_by_test_id("stCode").inner_text().strip().startswith("vig_")
@@ -388,12 +380,9 @@ def test_a_key_is_made_shown_once_and_revoked(signed_in: SignedIn, platform: Pla
 def test_the_audit_log_is_filtered_and_verified(signed_in: SignedIn, shot: Shot) -> None:
     page = signed_in(Role.ADMIN, "en", "/administration")
     _choose(page, "Audit log")
-    page.get_by_role("textbox", name="What (such as login.*)").fill("nothing.*")
-    page.get_by_role("textbox", name="What (such as login.*)").press("Enter")
+    typed(page, page.get_by_role("textbox", name="What (such as login.*)"), "nothing.*", key="Enter")
     _says(page, "No entry matches.")
-    settled(page)  # what is typed while the page is drawn is lost
-    page.get_by_role("textbox", name="What (such as login.*)").fill("user.*")
-    page.get_by_role("textbox", name="What (such as login.*)").press("Enter")
+    typed(page, page.get_by_role("textbox", name="What (such as login.*)"), "user.*", key="Enter")
     _says(page, "user.created")
     _press(page, "Verify the log")
     _says(page, "The log is intact")
