@@ -39,7 +39,7 @@ def free_port() -> int:
 
 @contextmanager
 def started(
-    line: Sequence[str], ready: str, *, log: Path, environment: Mapping[str, str] | None = None, seconds: float = 30
+    line: Sequence[str], ready: str, *, log: Path, environment: Mapping[str, str] | None = None, seconds: float = 120
 ) -> Iterator[None]:
     """Run a program until the end of the block; it is ready when ``ready`` answers 200."""
     with log.open("wb") as stream:

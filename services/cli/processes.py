@@ -164,7 +164,7 @@ class Processes:
                 f"The processes could not be started: {(done.stderr or done.stdout).strip()[-500:]}",
                 action=f"Look into {self.home.logs}.",
             )
-        wait_until(self._listens, seconds=10)
+        wait_until(self._listens, seconds=60)  # at once, on a machine that is not busy
 
     def _listens(self) -> bool:
         try:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from tests.prometheus_tools import free_port, program, started
 
 MONITORING = CHECKOUT / "monitoring"
 SECONDS = 600.0
+TOKEN_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class LocalStack:
     addresses: Mapping[str, str]
     password: str
     prometheus: str
+    _tokens: list[tuple[float, str]] = field(default_factory=list)
+    """The newest one, and when it was given: signing in is made to be slow."""
 
     def ask(self, part: str, method: str, path: str, *, expect: tuple[int, ...] = (200, 202), **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.token()}", **more.pop("headers", {})}
@@ -41,8 +44,11 @@ class LocalStack:
         return answer.json() if answer.content else None
 
     def token(self) -> str:
+        if self._tokens and time.monotonic() - self._tokens[-1][0] < TOKEN_SECONDS:
+            return self._tokens[-1][1]
         form = {"grant_type": "password", "username": "admin", "password": self.password}
-        found: str = httpx.post(f"{self.addresses['gateway']}/auth/token", data=form, timeout=30).json()["access_token"]
+        found: str = httpx.post(f"{self.addresses['gateway']}/auth/token", data=form, timeout=60).json()["access_token"]
+        self._tokens.append((time.monotonic(), found))
         return found
 
 
@@ -106,7 +112,7 @@ def _prometheus(folder: Path, addresses: Mapping[str, str]) -> Iterator[str]:
     port, place = free_port(), folder / "prometheus"
     (place / "rules").mkdir(parents=True)
     content = yaml.safe_load((MONITORING / "prometheus" / "prometheus.yml").read_text())
-    content["global"] = {"scrape_interval": "2s", "scrape_timeout": "2s", "evaluation_interval": "2s"}
+    content["global"] = {"scrape_interval": "5s", "scrape_timeout": "5s", "evaluation_interval": "2s"}
     content["alerting"]["alertmanagers"][0].pop("dns_sd_configs")
     content["alerting"]["alertmanagers"][0]["static_configs"] = [{"targets": [_target(addresses["alertmanager"])]}]
     for job in content["scrape_configs"]:
@@ -144,7 +150,7 @@ def train(stack: LocalStack, use_case: str = "toy") -> None:
         return bool(found["state"] == "succeeded")
 
     wait_for("the training", ended, seconds=SECONDS)
-    wait_for("the swap", lambda: _served(stack, use_case) == "champion", seconds=30)
+    wait_for("the swap", lambda: _served(stack, use_case) == "champion", seconds=180)
 
 
 def _served(stack: LocalStack, use_case: str) -> str:
@@ -179,10 +185,16 @@ def call(stack: LocalStack, number: int = 300, *, seconds: float = 8.0) -> None:
 
 def look_at_drift(stack: LocalStack, use_case: str = "toy") -> None:
     """One look of the drift service at the calls, to its end."""
-    time.sleep(3)  # until the journal is delivered
+    wait_for("the journal's delivery", lambda: _delivered(stack), seconds=180)
     stack.ask("gateway", "POST", f"/admin/monitoring/{use_case}/runs", json={"report": False, "act": False})
     wait_for(
         "the look at drift",
-        lambda: stack.ask("gateway", "GET", f"/admin/monitoring/{use_case}/runs?limit=1"),
-        seconds=120,
+        lambda: stack.ask("gateway", "GET", f"/admin/monitoring/{use_case}/runs?limit=1")["runs"],
+        seconds=240,
     )
+
+
+def _delivered(stack: LocalStack) -> bool:
+    said = httpx.get(f"{stack.addresses['prediction']}/metrics", timeout=60).text.splitlines()
+    (waiting,) = (line for line in said if line.startswith("vigie_journal_oldest_seconds"))
+    return float(waiting.rpartition(" ")[2]) == 0
