@@ -80,8 +80,8 @@ def test_every_page_of_an_administrator_is_drawn_without_an_error(signed_in: Any
 
 
 def test_api_pages_and_sign_in_keep_their_addresses_beside_the_dashboard(stack: Stack) -> None:
-    for path in ("/v1/docs", "/auth/docs"):
-        assert "swagger" in httpx.get(stack.address + path, timeout=20).text.lower(), path
+    for path, title in (("/v1/docs", "Vigie: predictions"), ("/auth/docs", "Vigie: access and administration")):
+        assert f"<title>{title}</title>" in httpx.get(stack.address + path, timeout=20).text
     assert httpx.get(stack.address + "/admin/users", timeout=20).status_code == 401
 
 
