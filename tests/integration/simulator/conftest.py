@@ -93,10 +93,10 @@ def _platform(home: Path) -> Iterator[Platform]:
             settings = {**shared, "gateway_url": gateway_url, "prediction_url": prediction_url}
             with (
                 running(simulator_app(SimulatorSettings.model_validate(settings)), port) as simulator_url,
-                httpx.Client(base_url=gateway_url, timeout=20) as to_gateway,
-                httpx.Client(base_url=prediction_url) as to_prediction,
+                httpx.Client(base_url=gateway_url, timeout=60) as to_gateway,
+                httpx.Client(base_url=prediction_url, timeout=60) as to_prediction,
                 httpx.Client(
-                    base_url=simulator_url, timeout=20, headers={"Authorization": f"Bearer {SERVICE_TOKEN}"}
+                    base_url=simulator_url, timeout=60, headers={"Authorization": f"Bearer {SERVICE_TOKEN}"}
                 ) as to_simulator,
             ):
                 form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
@@ -106,7 +106,7 @@ def _platform(home: Path) -> Iterator[Platform]:
 
 
 def _wait_for_champion(app: Any) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while app.state.desks["toy"].slot.serving.model is None:
         assert time.monotonic() < end, "the model did not come into service"
         time.sleep(0.05)
