@@ -57,7 +57,16 @@ class Stack:
         self, *arguments: str, timeout: float = 120, check: bool = True, given: bytes | None = None
     ) -> subprocess.CompletedProcess[bytes]:
         """``docker compose ARGUMENTS``; what it printed is in the error if it fails."""
-        line = ["docker", "compose", "--project-name", self.project, "--env-file", str(self.settings_file)]
+        line = [
+            "docker",
+            "compose",
+            "--ansi",
+            "never",
+            "--project-name",
+            self.project,
+            "--env-file",
+            str(self.settings_file),
+        ]
         line += ["--file", str(CHECKOUT / "docker-compose.yml"), "--project-directory", str(CHECKOUT), *arguments]
         done = subprocess.run(
             line, env=self._environment(), check=False, capture_output=True, input=given, timeout=timeout
