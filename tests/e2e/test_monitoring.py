@@ -107,7 +107,8 @@ def test_one_search_tells_the_story_of_a_call(stack: Stack, platform: Platform, 
 
     def told() -> list[dict[str, Any]]:
         logs = stack.compose("logs", "--no-log-prefix", "edge", "prediction").stdout.decode(errors="replace")
-        lines = [json.loads(line) for line in logs.splitlines() if identity in line and line.startswith("{")]
+        # Compose may clear the line of a terminal that is none.
+        lines = [json.loads(line[line.index("{") :]) for line in logs.splitlines() if identity in line and "{" in line]
         return lines if len(lines) == 2 else []
 
     edge, stored = sorted(wait_for("both lines", told, seconds=60, every=3), key=lambda line: "calls" in line)
