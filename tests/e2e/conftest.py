@@ -34,8 +34,8 @@ ORDER = (
 )
 """From what every test needs to what leaves the stack changed. Each file passes alone too."""
 KEPT_STACK = "VIGIE_E2E_STACK"
-FIRST_TRAINING_SECONDS = 600
-RETRAINING_SECONDS = 600
+FIRST_TRAINING_SECONDS = 1_200
+RETRAINING_SECONDS = 1_200
 SETTINGS = {
     # every machine plays the same day, whatever it can download
     "VIGIE_GATEWAY_FIRST_SOURCE": "simulator",
