@@ -88,7 +88,7 @@ def _residuals(item: Answers, value: QuantityValue, subgroups: Sequence[tuple[Su
         axis.set_title(f"by {subgroup.title.en.lower()} (rows)", fontsize=10)
         axis.set_xlabel(unit)
     if shown:
-        axes[1].legend(fontsize=8, loc="best")
+        axes[1].legend(fontsize=8, loc="lower right")
     return figure
 
 
@@ -161,7 +161,7 @@ def _calibration(item: Answers, value: ProbabilityValue) -> Figure:
     right.set_title("How often each probability is said", fontsize=10)
     right.set_xlabel("predicted probability")
     right.set_ylabel("test rows")
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="upper center")
     return figure
 
 
@@ -215,11 +215,12 @@ def _classes(item: Answers, value: ClassesValue) -> Figure:
     right.invert_yaxis()
     right.set_xlabel("share")
     right.set_title("How often each class comes and is expected", fontsize=10)
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="lower right")
     return figure
 
 
 # --- drawing --------------------------------------------------------------------------------------
+# Legends have a fixed place: to find the best one takes matplotlib long on a busy machine, and it then warns.
 
 
 def _grouped(words: NDArray[np.object_]) -> tuple[list[str], list[NDArray[np.int64]]]:
