@@ -64,7 +64,7 @@ def kill_at_a_random_moment(run: subprocess.Popen[bytes], kind: str, moments: ra
     time.sleep(moments.uniform(0.0, {"run": 3.0, "dvc": 2.5, "stage": 0.2}[kind]))
     if chosen is not None and chosen.is_running():
         chosen.send_signal(signal.SIGKILL)
-    run.wait(timeout=60)
+    run.wait(timeout=240)
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def test_readers_see_the_old_state_or_the_new_one_however_a_run_dies(
             before = word_of(home.current("toy").resolve())
             kill_at_a_random_moment(start(home, root, f"word {number}"), kind, moments)
             assert word_of(home.current("toy").resolve()) in {before, f"word {number}"}
-        assert start(home, root, "last").wait(timeout=60) == 0
+        assert start(home, root, "last").wait(timeout=240) == 0
     assert word_of(home.current("toy").resolve()) == "last"
     assert len(seen) > 20
     assert set(seen) <= {"one", "word 0", "word 1", "last"}
@@ -118,7 +118,7 @@ def test_a_killed_run_does_not_leave_its_stages_at_work_beside_the_next_run(
     first.kill()
     first.wait()
     assert dvc.is_running()
-    assert start(home, root, "three").wait(timeout=60) == 0
+    assert start(home, root, "three").wait(timeout=240) == 0
     assert not dvc.is_running() or dvc.status() == psutil.STATUS_ZOMBIE
     assert (home.data("toy") / "raw" / "000.txt").read_text() == "three"
 
