@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,7 +60,7 @@ class Process:
         command = [sys.executable, "-m", "tests.integration.calls.serve_toy", str(self._home), str(self.port)]
         with (self._home / "prediction.log").open("ab") as log:
             self._running = subprocess.Popen(command, env=self._environment, cwd=self._home, stdout=log, stderr=log)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while time.monotonic() < until:
             try:
                 if httpx.get(f"http://127.0.0.1:{self.port}/health/ready", timeout=1.0).status_code == 200:
@@ -73,7 +73,7 @@ class Process:
     def end(self, how: signal.Signals) -> None:
         assert self._running is not None
         self._running.send_signal(how)
-        self._running.wait(30)
+        self._running.wait(90)
 
 
 @contextmanager
@@ -108,6 +108,13 @@ async def steady_load(port: int, stop: asyncio.Event, answered: list[str]) -> No
     await asyncio.gather(*(caller(number) for number in range(CONNECTIONS)))
 
 
+async def until(reached: Callable[[], bool], seconds: float = 90.0) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, f"not reached within {seconds} s"
+        await asyncio.sleep(0.05)
+
+
 def stored(engine: Engine) -> Counter[str]:
     with engine.connect() as connection:
         return Counter(connection.execute(select(Prediction.request_id)).scalars())
@@ -137,20 +144,20 @@ def test_a_stopped_database_and_a_killed_process_lose_and_double_nothing(
             before = len(answered)
             await asyncio.to_thread(process.start)
             await asyncio.sleep(OUTAGE_SECONDS / 2)
-            assert len(answered) > before, "calls are answered while the database is away"
+            await until(lambda: len(answered) > before)  # calls are answered while the database is away
         finally:
             await asyncio.to_thread(postgres.start)
         await asyncio.sleep(1.0)
+        await until(lambda: len(answered) > 100)
         stop.set()
         await load
 
     with prediction(tmp_path / "home", postgres.url) as process:
         asyncio.run(play(process))
-        assert len(answered) > 100
-        found = wait_for(engine, set(answered), 40.0)
+        found = wait_for(engine, set(answered), 180.0)
         assert set(answered) - found.keys() == set(), "answered, and not in the table"
         assert [id_ for id_, count in found.items() if count > 1] == [], "in the table more than once"
-        metrics = httpx.get(f"http://127.0.0.1:{process.port}/metrics").text
+        metrics = httpx.get(f"http://127.0.0.1:{process.port}/metrics", timeout=60).text
         assert "vigie_journal_dropped_total 0.0" in metrics
     assert not list((tmp_path / "home").rglob("dead-letters/*"))
 
