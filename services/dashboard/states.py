@@ -18,10 +18,11 @@ log = structlog.get_logger(__name__)
 Tone = Literal["good", "info", "warn", "bad", "exercise"]
 
 
-def notice(tone: Tone, title: str, text: str = "", points: list[str] | None = None) -> None:
-    """A box that says something: never by its colour alone."""
+def notice(tone: Tone, title: str, text: str = "", points: list[str] | None = None, *, urgent: bool = True) -> None:
+    """A box that says something: never by its colour alone. What is bad interrupts who has the page read aloud, unless
+    it is no trouble but what the page is there to tell (not ``urgent``)."""
     items = "".join(f"<li>{escape(point)}</li>" for point in points or [])
-    role = "alert" if tone == "bad" else "status"
+    role = "alert" if tone == "bad" and urgent else "status"
     st.html(
         f"<div class='v-notice {tone}' role='{role}'><strong>{escape(title)}</strong>{escape(text)}"
         + (f"<ul>{items}</ul>" if items else "")

@@ -65,7 +65,7 @@ def _decision(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> 
     points = []
     if gate and gate.get("deciding"):
         points = _deciding(session, use_case, gate)
-    notice(TONES.get(outcome, "info"), words.known(f"models.decided_{outcome}", outcome), "", points)
+    notice(TONES.get(outcome, "info"), words.known(f"models.decided_{outcome}", outcome), "", points, urgent=False)
     checks = (gate or {}).get("checks") or []
     if checks:
         st.subheader(words("models.guards"))

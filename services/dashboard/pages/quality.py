@@ -83,7 +83,8 @@ def _verdict(session: Session, found: Mapping[str, Any]) -> None:
         said += " " + words("drift.window", first=formats.moment(window["from"]), last=formats.moment(window["to"]))
     verdict = found["verdict"]
     title = words.known(f"drift.verdict_{verdict}", verdict)
-    notice(TONES.get(verdict, "info"), title, said, [_reason(session, reason) for reason in found["reasons"]])
+    reasons = [_reason(session, reason) for reason in found["reasons"]]
+    notice(TONES.get(verdict, "info"), title, said, reasons, urgent=False)
     action = found.get("action") or {}
     if action.get("kind", "none") != "none":
         notice("info", words("drift.action"), words.pair(action))
