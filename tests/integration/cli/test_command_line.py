@@ -139,9 +139,9 @@ def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None
     processes = Processes(Home(vigie.home))
     at = {state.name: state.address for state in processes.states()}
     login = {"grant_type": "password", "username": "admin", "password": password}
-    token = httpx.post(f"{at['gateway']}/auth/token", data=login, timeout=10).json()["access_token"]
-    with httpx.Client(base_url=at["prediction"], headers={"Authorization": f"Bearer {token}"}, timeout=10) as caller:
-        assert wait_until(lambda: _served(caller).get("source") == "champion", seconds=60)
+    token = httpx.post(f"{at['gateway']}/auth/token", data=login, timeout=60).json()["access_token"]
+    with httpx.Client(base_url=at["prediction"], headers={"Authorization": f"Bearer {token}"}, timeout=60) as caller:
+        assert wait_until(lambda: _served(caller).get("source") == "champion", seconds=180)
         answer = caller.post("/v1/toy/predict", json=REQUEST).json()
     offline = json.loads(vigie("predict", "toy", json.dumps(REQUEST)).stdout)
     assert answer["answer"] == offline["answer"]
