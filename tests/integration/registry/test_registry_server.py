@@ -49,7 +49,7 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
             [sys.executable, "-m", "services.registry"], env=environment, cwd=tmp_path, stdout=log, stderr=log
         )
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 240
             while problem := trouble(url, auth=READER):
                 assert process.poll() is None, (tmp_path / "server.log").read_text()
                 assert time.monotonic() < deadline, problem
@@ -57,7 +57,7 @@ def server(home: Home, tmp_path: Path) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 def _readable_by_the_gateway(server: str, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_server_and_file_show_each_others_versions_and_users_have_their_limits( 
         f"{server}/get-artifact",
         params={"path": "evaluation/model_card.md", "run_uuid": by_file.run_id},
         auth=READER,
-        timeout=30,
+        timeout=120,
     )
     assert card.text.startswith("# Deliveries"), "people read the card in the server's pages"
 
@@ -150,7 +150,7 @@ def test_server_and_file_show_each_others_versions_and_users_have_their_limits( 
         f"{server}/ajax-api/2.0/mlflow/runs/search",
         json={"experiment_ids": [registry._client.get_run(by_file.run_id).info.experiment_id]},
         auth=READER,
-        timeout=30,
+        timeout=120,
     )
     assert len(searched.json()["runs"]) == 2, "MLflow's own pages work for the reader"
 
