@@ -29,6 +29,7 @@ def field_unit(use_case: UseCase, name: str) -> str:
 def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -> None:
     words = session.words
     names = [name for name in fields if name in use_case.request.model_fields]
+    names.sort(key=lambda name: not _has_picture(fields[name]))  # what has something to show comes first
     name = st.selectbox(
         words("explore.field"),
         names,
@@ -48,6 +49,10 @@ def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -
         _bars(session, field_title(session, use_case, name), counts, total)
     else:
         st.write(words("explore.picture_field" if field["kind"] == "image" else "explore.time_field"))
+
+
+def _has_picture(field: Mapping[str, Any]) -> bool:
+    return field["missing"] < 1 and (field["kind"] in {"number", "flag"} or "values" in field)
 
 
 def show_missing(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -> None:

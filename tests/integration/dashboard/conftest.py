@@ -28,8 +28,11 @@ DESK = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 LOCALES = {"en": "en-GB", "fr": "fr-FR"}
 
+STATIC = re.compile(r"^http://127\.0\.0\.1:\d+/static/")
 QUIET_MILLISECONDS = 250
 _ASKED = count()
+_FILES: dict[str, tuple[bytes, str]] = {}
+"""What lies below ``/static/`` of the dashboard: the same for all processes of it."""
 
 SignedIn = Callable[..., Any]
 
@@ -64,6 +67,7 @@ def open_page(chromium: Any, platform: Platform) -> Iterator[Callable[..., Any]]
 
     def made(language: str = "en", *, viewport: dict[str, int] | None = None) -> Any:
         context = chromium.new_context(viewport=viewport or DESK, locale=LOCALES[language])
+        context.route(STATIC, _hand_over)
         context.set_default_timeout(float(os.environ.get("VIGIE_BROWSER_SECONDS", "90")) * 1_000)
         page = context.new_page()
         page.on("request", lambda request: outside.append(request.url) if _is_outside(request.url) else None)
@@ -74,6 +78,21 @@ def open_page(chromium: Any, platform: Platform) -> Iterator[Callable[..., Any]]
     for context in contexts:
         context.close()
     assert outside == [], "pages need nothing from other machines"
+
+
+def _hand_over(route: Any) -> None:
+    """The pages' own files, which they load piece by piece. Chromium drops what it is loading whenever a network
+    interface of the machine comes or goes (ERR_NETWORK_CHANGED), which containers beside it do all the time; a page
+    whose piece was dropped stays broken. Here the test loads them."""
+    name = route.request.url.partition("/static/")[2]
+    if name not in _FILES:
+        answer = httpx.get(route.request.url, timeout=60)
+        if answer.status_code != 200:
+            route.fulfill(status=answer.status_code)
+            return
+        _FILES[name] = (answer.content, answer.headers.get("content-type", "application/octet-stream"))
+    body, kind = _FILES[name]
+    route.fulfill(body=body, content_type=kind)
 
 
 @pytest.fixture

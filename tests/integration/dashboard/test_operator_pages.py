@@ -43,6 +43,9 @@ LANGUAGES = ("en", "fr")
 PATIENCE = 180_000
 """Milliseconds for what a job does: a busy machine takes long to start one."""
 
+FIRST_FIELD = "m; half of them between"
+"""What is said of the first field that has a picture: the easting, in metres."""
+
 Shot = Callable[..., None]
 
 
@@ -304,7 +307,7 @@ def test_the_training_data_is_shown_from_every_side(signed_in: SignedIn, shot: S
     page = signed_in(Role.VIEWER, "en", _address("explore"))
     for section, said in (
         ("What is predicted", "Mean, 95 % interval"),
-        ("What callers say", "examples."),
+        ("What callers say", FIRST_FIELD),
         ("What is missing", "%"),
         ("Where", "examples that say where"),
         ("From file to answer", "Register and compare with the champion"),
