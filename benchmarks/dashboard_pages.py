@@ -11,13 +11,14 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import TimeoutError, sync_playwright  # noqa: A004 - Playwright's own
 
 from services.core.access.roles import Role
-from services.dashboard.pages import PAGES
+from services.dashboard.pages import PAGES, PageEntry
 from tests.integration.dashboard.conftest import CHROMIUM, DESK, session_cookies
 from tests.integration.dashboard.local_platform import Platform
 from tests.integration.dashboard.operated_platform import USE_CASE, operated_platform
@@ -29,7 +30,17 @@ DRAWN = (
 
 
 def opened(page: Any, address: str) -> tuple[float, float]:
-    """Seconds until the first heading, and until all is drawn."""
+    """Seconds until the first heading, and until all is drawn. A page that never comes is loaded again: Chromium drops
+    what it loads when a network interface of the machine comes or goes."""
+    for _ in range(3):
+        try:
+            return _opened(page, address)
+        except TimeoutError:
+            sys.stderr.write(f"loaded again: {address}\n")
+    return _opened(page, address)
+
+
+def _opened(page: Any, address: str) -> tuple[float, float]:
     began = time.perf_counter()
     page.goto(address)
     page.locator("h1").first.wait_for()
@@ -38,14 +49,14 @@ def opened(page: Any, address: str) -> tuple[float, float]:
     return heading, time.perf_counter() - began
 
 
-def measure(browser: Any, platform: Platform) -> None:
+def measure(browser: Any, platform: Platform, pages: Sequence[PageEntry] = PAGES) -> None:
     sys.stdout.write(f"{'page':<16}{'heading, new':>18}{'drawn, new':>18}{'heading, again':>18}{'drawn, again':>18}\n")
-    for entry in PAGES:
+    for entry in pages:
         address = f"{platform.dashboard}/{entry.path}?use_case={USE_CASE}"
         taken: list[tuple[float, ...]] = []
         for _ in range(REPEATS):
             context = browser.new_context(viewport=DESK, locale="en-GB")
-            context.set_default_timeout(120_000)
+            context.set_default_timeout(25_000)
             context.add_cookies(session_cookies(platform, Role.ADMIN))
             page = context.new_page()
             taken.append((*opened(page, address), *opened(page, address)))
