@@ -216,7 +216,7 @@ def _plots(session: Session, use_case: UseCase, number: int, names: Sequence[str
             st.html(
                 f"<figure class='v-card'><figcaption><strong>{escape(title)}</strong></figcaption>"
                 f"<div class='v-table-frame' tabindex='0' role='region' aria-label='{escape(title, quote=True)}'>"
-                f"<img src='data:image/png;base64,{data}' alt='{escape(title, quote=True)}' style='min-width:56rem'>"
+                f"<img src='data:image/png;base64,{data}' alt='{escape(title, quote=True)}' class='v-plot'>"
                 "</div></figure>"
             )
 
