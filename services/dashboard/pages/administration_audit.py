@@ -79,7 +79,7 @@ def _table(session: Session, entries: list[Mapping[str, Any]]) -> None:
     words, formats = session.words, session.formats
     rows = []
     for entry in entries:
-        details = ", ".join(f"{name} {value}" for name, value in entry["details"].items() if value not in {"", None})
+        details = ", ".join(f"{name} {value}" for name, value in entry["details"].items() if value not in ("", None))
         outcome = tag(_TONES.get(entry["outcome"], "info"), words(f"administration.outcome_{entry['outcome']}"))
         rows.append(
             [

@@ -12,7 +12,7 @@ import pytest
 from services.core.access.roles import Role
 from services.core.usecases import registry
 from services.dashboard.fields import fields_of
-from tests.integration.dashboard.conftest import PHONE, SignedIn, choose, settled
+from tests.integration.dashboard.conftest import PHONE, SignedIn, choose, settled, typed
 from tests.integration.dashboard.local_platform import Platform
 
 pytestmark = pytest.mark.browser
@@ -75,10 +75,14 @@ def test_a_click_on_the_map_gives_the_place(signed_in: SignedIn) -> None:
 
 def test_what_is_wrong_is_said_while_one_types(signed_in: SignedIn) -> None:
     page = signed_in(Role.DISPATCHER, "en", "/call")
-    page.get_by_label("Pumps already out", exact=True).fill("900")
-    page.get_by_label("Pumps already out", exact=True).press("Tab")
+    place = page.get_by_text("a place is needed").first
+    place.wait_for()
+    pumps = page.get_by_label("Pumps already out", exact=True)
+    typed(page, pumps, "900")
     page.locator(".v-fault").get_by_text("Allowed: 0 – 500.").wait_for()
-    page.get_by_text("a place is needed").first.wait_for()
+    typed(page, pumps, "9")
+    page.locator(".v-fault").wait_for(state="detached")
+    place.wait_for()
 
 
 def test_two_stations_are_compared_side_by_side(signed_in: SignedIn, shot: Callable[..., None]) -> None:
