@@ -19,6 +19,8 @@ from services.training.gate.decision import Check
 from services.training.gate.judge import judge, significantly_worse, too_slow_or_big
 from tests.toy.declaration import USE_CASE
 
+pytestmark = pytest.mark.slow  # it trains models
+
 GATE = Gate(bootstrap=400, max_latency_ratio=1_000)
 
 
