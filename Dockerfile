@@ -9,12 +9,12 @@
 
 FROM python:3.11-slim-bookworm AS dependencies
 ARG SET
-ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/venv
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never VIRTUAL_ENV=/opt/venv PIP_CACHE_DIR=/var/cache/build/pip UV_CACHE_DIR=/var/cache/build/uv
 COPY requirements/build.txt /requirements/
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/var/cache/build \
     python -m venv /opt/build && /opt/build/bin/python -m pip install --quiet --require-hashes -r /requirements/build.txt
 COPY requirements/${SET}.txt /requirements/
-RUN --mount=type=cache,target=/root/.cache \
+RUN --mount=type=cache,target=/var/cache/build \
     /opt/build/bin/uv venv --quiet "$VIRTUAL_ENV" \
     && /opt/build/bin/uv pip sync --quiet --require-hashes --strict "/requirements/${SET}.txt"
 # Tests, headers, type stubs and converters that packages carry are never read here; ONNX Runtime's library for
