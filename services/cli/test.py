@@ -23,8 +23,14 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("format", ("ruff", "format", "--check", ".")),
     ("import contracts", ("lint-imports",)),
 )
-END_TO_END = "tests/e2e"
-"""One stack for all of its tests, in order: never side by side."""
+SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadscope")
+APART = {
+    # Playwright leaves its event loop running in the process: what comes after it there cannot start one.
+    "browser": ("tests/integration/dashboard", SIDE_BY_SIDE),
+    # One stack for all of its tests, in order: never side by side.
+    "end to end": ("tests/e2e", ("-n", "0")),
+}
+"""Suites that have a run of their own with ``--all``: their folder and options."""
 NO_TESTS = 5
 """pytest's exit code where nothing was selected."""
 
@@ -57,18 +63,19 @@ def run_tests(
 
 def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, list[str]]]:
     """Name and command of each of pytest's runs. Arguments that name files choose among the suites."""
-    named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
-    end_to_end = [argument for argument in named if argument.startswith(END_TO_END)]
-    others = [argument for argument in arguments if argument not in end_to_end]
-    side_by_side = ["pytest", "-q", "-n", "auto", "--dist", "loadscope"]
     if not everything:
-        return [("tests", [*side_by_side, "-m", "not docker and not browser and not slow", *arguments])]
+        return [("tests", ["pytest", "-q", *SIDE_BY_SIDE, "-m", "not docker and not browser and not slow", *arguments])]
+    named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
+    options = [argument for argument in arguments if argument not in named]
+    of_suite = {name: [path for path in named if path.startswith(folder)] for name, (folder, _) in APART.items()}
+    others = [path for path in named if not any(path in paths for paths in of_suite.values())]
     found = []
-    if not named or len(end_to_end) < len(named):
-        found.append(("tests", [*side_by_side, f"--ignore={END_TO_END}", *others]))
-    if not named or end_to_end:
-        options = [argument for argument in others if argument not in named]
-        found.append(("end to end", ["pytest", "-q", "-n", "0", *(end_to_end or [END_TO_END]), *options]))
+    if others or not named:
+        ignored = [f"--ignore={folder}" for folder, _ in APART.values()]
+        found.append(("tests", ["pytest", "-q", *SIDE_BY_SIDE, *ignored, *others, *options]))
+    for name, (folder, how) in APART.items():
+        if of_suite[name] or not named:
+            found.append((name, ["pytest", "-q", *how, *(of_suite[name] or [folder]), *options]))
     return found
 
 

@@ -17,11 +17,18 @@ def test_by_default_nothing_runs_that_needs_docker_or_a_browser() -> None:
 
 def test_all_runs_the_stack_after_the_rest_and_one_test_at_a_time() -> None:
     found = commands(everything=True)
-    assert list(found) == ["tests", "end to end"]
+    assert list(found) == ["tests", "browser", "end to end"]
     assert "--ignore=tests/e2e" in found["tests"]
     assert "-m" not in found["tests"]
     assert found["end to end"][found["end to end"].index("-n") + 1] == "0"
     assert "tests/e2e" in found["end to end"]
+
+
+def test_what_a_browser_leaves_in_its_process_meets_no_other_tests() -> None:
+    found = commands(everything=True)
+    assert "--ignore=tests/integration/dashboard" in found["tests"]
+    assert found["browser"][-1] == "tests/integration/dashboard"
+    assert list(commands("tests/integration/dashboard/test_call.py", everything=True)) == ["browser"]
 
 
 def test_files_that_are_named_choose_the_run() -> None:
