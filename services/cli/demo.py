@@ -14,7 +14,7 @@ from services.cli.arguments import Source
 from services.cli.console import err, out
 from services.cli.demo_platform import DASHBOARD, DemoPlatform, demo_platform, show_kept
 from services.cli.models import example_payload
-from services.cli.pipeline import run_chain
+from services.cli.pipeline import run_chains
 from services.cli.processes import Processes
 from services.cli.programs import HOST, Ports
 from services.core.errors import VigieError
@@ -43,9 +43,9 @@ def demo(
     left_running = False
     try:
         promoted = set()
-        for name in use_cases.names():
-            if run_chain(home, name, source)["promoted"]:
-                promoted.add(name)
+        for result in run_chains(home, use_cases.names(), source):
+            if result["promoted"]:
+                promoted.add(result["use_case"])
             out.print()
         with demo_platform(home, promoted, keep=keep) as platform:
             for name in use_cases.names():

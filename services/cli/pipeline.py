@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,9 +17,13 @@ from services.cli.console import err, out, print_json, step
 from services.cli.results import print_decision, print_metrics
 from services.core.errors import VigieError
 from services.core.home import Home
+from services.core.pipeline.dvc_process import end_group
 from services.core.settings import CHECKOUT, settings
 from services.core.steps import STAGES, STEPS
 from services.core.usecases import registry as use_cases
+
+SIDE_BY_SIDE = 2
+"""Use cases whose stages run at once: what two cores carry."""
 
 
 def run(
@@ -40,6 +45,41 @@ def run_chain(home: Home, use_case: str, source: str, *, fresh: bool = False) ->
     registry.start()
     run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
     registry.join()
+    return measured_and_gated(home, use_case)
+
+
+def run_chains(home: Home, names: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
+    """The chain of each use case, in this order. The stages of two run side by side: each leaves one of two cores
+    idle half of the time."""
+    open_registry(home).prepare()
+    children: list[int] = []
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        stages = {
+            name: pool.submit(
+                _run_stages,
+                home,
+                name,
+                STAGES[-1],
+                source=source,
+                tell=_telling(f"{name}: "),
+                started=children.append,
+            )
+            for name in names
+        }
+        try:
+            for name in names:
+                with step(f"{name}: raw files to {STAGES[-1]}"):
+                    stages[name].result()
+                yield measured_and_gated(home, name)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                end_group(child)
+            raise
+
+
+def measured_and_gated(home: Home, use_case: str) -> dict[str, Any]:
+    """Show what the evaluation found and put the candidate through the gate."""
     print_metrics(use_case, home.models(use_case) / "evaluation" / "metrics.json")
     return gate_and_promote(home, use_case)
 
@@ -107,38 +147,53 @@ def rollback(use_case: UseCaseName) -> None:
 def run_stage(home: Home, use_case: str, last: str, *, source: str | None = None, fresh: bool = False) -> Path:
     """Run the DVC stages up to ``last`` in a workspace and publish what they made. With a ``source``
     new raw files are acquired first."""
+    titles = {item.name: item.title.en for item in STEPS}
+    with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
+        return _run_stages(home, use_case, last, source=source, fresh=fresh, tell=_telling())
+
+
+def _telling(before: str = "") -> Callable[[str], None]:
+    return lambda line: err.print(f"  [dim]{before}{line}[/]")
+
+
+def _run_stages(
+    home: Home,
+    use_case: str,
+    last: str,
+    *,
+    tell: Callable[[str], None],
+    source: str | None = None,
+    fresh: bool = False,
+    started: Callable[[int], None] | None = None,
+) -> Path:
     from services.core.pipeline.run import run_stages  # noqa: PLC0415 - heavy, and not every command needs it
 
-    acquire = _acquiring(home, use_case, source, fresh) if source is not None else None
     # Outcomes come in with new files and with preprocessing itself; the later stages alone take what is there.
     outcomes = last != "ingest" and (source is not None or last == "preprocess")
 
     def prepare(workspace: Path) -> None:
-        if acquire is not None:
-            acquire(workspace)
+        if source is not None:
+            _acquire(home, use_case, source, fresh, workspace, tell=tell)
         if outcomes:
             from services.core.calls.training_rows import export_outcomes  # noqa: PLC0415
 
-            err.print(f"  [dim]{export_outcomes(use_case, workspace)}[/]")
+            tell(str(export_outcomes(use_case, workspace)))
 
-    titles = {item.name: item.title.en for item in STEPS}
-    with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
-        return run_stages(home, use_case, last, prepare=prepare, progress=lambda line: err.print(f"  [dim]{line}[/]"))
+    return run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started)
 
 
-def _acquiring(home: Home, use_case: str, source: str, fresh: bool) -> Callable[[Path], None]:
-    def prepare(workspace: Path) -> None:
-        from services.ingestion.acquire import acquire  # noqa: PLC0415
+def _acquire(
+    home: Home, use_case: str, source: str, fresh: bool, workspace: Path, *, tell: Callable[[str], None]
+) -> None:
+    from services.ingestion.acquire import acquire  # noqa: PLC0415
 
-        landing = workspace / "data" / use_case / "landing"
-        acquired = acquire(use_case, source, landing, home=home, root=CHECKOUT, fresh=fresh)
-        kind = "simulated" if acquired.simulated else "real"
-        counts = f"{len(acquired.added)} new, {len(acquired.known)} known, {len(acquired.ignored)} of no use here"
-        err.print(f"  [dim]files from {acquired.source} ({kind}): {counts}[/]")
-        if acquired.dropped:
-            err.print(f"  [yellow]{len(acquired.dropped)} simulated files made way for real ones[/]")
-
-    return prepare
+    landing = workspace / "data" / use_case / "landing"
+    acquired = acquire(use_case, source, landing, home=home, root=CHECKOUT, fresh=fresh)
+    kind = "simulated" if acquired.simulated else "real"
+    counts = f"{len(acquired.added)} new, {len(acquired.known)} known, {len(acquired.ignored)} of no use here"
+    tell(f"files from {acquired.source} ({kind}): {counts}")
+    if acquired.dropped:
+        tell(f"[yellow]{len(acquired.dropped)} simulated files made way for real ones[/]")
 
 
 def gate_and_promote(home: Home, use_case: str) -> dict[str, Any]:

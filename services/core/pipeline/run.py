@@ -32,6 +32,7 @@ def run_stages(
     prepare: Callable[[Path], None] | None = None,
     progress: Callable[[str], None] | None = None,
     said: Callable[[str], None] | None = None,
+    started: Callable[[int], None] | None = None,
     root: Path = CHECKOUT,
     parameters: Params | None = None,
     wait_seconds: float | None = None,
@@ -41,7 +42,8 @@ def run_stages(
 
     ``prepare`` gets the workspace before the stages run; that is where raw files are acquired.
     ``progress`` hears lines such as ``"train: running"`` and ``"ingest: unchanged"``, ``said`` every line
-    that DVC and the stages print, which ``logs/runs`` keeps as well. ``root`` is the checkout whose code,
+    that DVC and the stages print, which ``logs/runs`` keeps as well. ``started`` gets the id of DVC's process
+    group as soon as it runs, for whoever may have to end it. ``root`` is the checkout whose code,
     stages and parameters are run; ``parameters`` take the place of its params.yaml.
     Runs of one use case take turns: without ``wait_seconds`` this one waits as long as it takes.
 
@@ -57,17 +59,23 @@ def run_stages(
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
     log = structlog.get_logger().bind(use_case=use_case, run=run_id)
     with turn(home, use_case, f"run {run_id}", wait_seconds=wait_seconds, progress=progress) as mine:
-        started = time.perf_counter()
+        begun = time.perf_counter()
         _clear_scratch(home, use_case)
         workspace = home.scratch / f"{use_case}-{run_id}"
         workspace.mkdir(parents=True)
+
+        def runs(process_id: int) -> None:
+            mine.runs(process_id)
+            if started is not None:
+                started(process_id)
+
         try:
             make_workspace(home, use_case, workspace, root)
             if parameters is not None:
                 write_params(workspace, parameters.including(use_case))
             if prepare is not None:
                 prepare(workspace)
-            log.info("workspace ready", seconds=_since(started))
+            log.info("workspace ready", seconds=_since(begun))
             dvc(
                 home,
                 workspace,
@@ -75,14 +83,14 @@ def run_stages(
                 log=_log_file(home, use_case, run_id),
                 progress=progress,
                 said=said,
-                started=mine.runs,
+                started=runs,
                 inherit=(mine.descriptor,),
             )
         except BaseException as error:
-            log.warning("run failed", error=type(error).__name__, seconds=_since(started))
+            log.warning("run failed", error=type(error).__name__, seconds=_since(begun))
             raise
         state = _publish_if_new(home, use_case, workspace, run_id)
-        log.info("run finished", published=state.name == run_id, seconds=_since(started))
+        log.info("run finished", published=state.name == run_id, seconds=_since(begun))
         if not keep_scratch:
             shutil.rmtree(workspace, ignore_errors=True)
         return state
