@@ -141,7 +141,7 @@ def _leaves(session: Session, leaves: list[Leaf]) -> str:
         raised = (
             group is not None
             and any(leaf.value is True for leaf in items)
-            and any(isinstance(leaf.value, str) and len(leaf.value) > 30 for leaf in items)
+            and any(isinstance(leaf.value, str | Text) and len(_text(session, leaf.value)) > 30 for leaf in items)
         )
         lines = "".join(_line(session, leaf) for leaf in items)
         title = words.of(group) if group is not None else words("call.also")
@@ -163,5 +163,9 @@ def _line(session: Session, leaf: Leaf) -> str:
             else formats.quantity(value, leaf.unit, 0 if float(value).is_integer() else None)
         )
     else:
-        text = str(value)
+        text = _text(session, value)
     return f"<div><span class='v-quiet'>{title}:</span> <b>{escape(text)}</b></div>"
+
+
+def _text(session: Session, value: str | Text) -> str:
+    return session.words.of(value) if isinstance(value, Text) else value

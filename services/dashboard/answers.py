@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from services.core.usecases.contract import Classes, Probability, Quantity, Target, Text, UseCase
 
+FRENCH = "_fr"
 _MIDDLES = ("median", "value", "mean", "score", "expected")
 
 
@@ -49,7 +50,8 @@ class ClassesRead:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that belongs to no target."""
+    """A value that belongs to no target. A text that has its French beside it in a field of the same name and ``_fr``
+    is both of them."""
 
     title: Text
     unit: str
@@ -200,8 +202,10 @@ def _leaves(
 ) -> Iterator[tuple[Path, Leaf]]:
     for name, value in answer.items():
         path = (*above, name)
-        if path in used or value is None:
+        if path in used or value is None or (name.endswith(FRENCH) and name.removesuffix(FRENCH) in answer):
             continue
+        if isinstance(value, str) and f"{name}{FRENCH}" in answer:
+            value = Text(value, str(answer[f"{name}{FRENCH}"]))  # noqa: PLW2901 - the same, in both languages
         info = model.model_fields.get(name)
         extra: Any = info.json_schema_extra if info and isinstance(info.json_schema_extra, dict) else {}
         title = (info.title if info else None) or name.replace("_", " ")

@@ -51,6 +51,9 @@ def test_what_belongs_to_no_target_stays_with_its_title_in_both_languages() -> N
         (leaf.group.fr if leaf.group else "", leaf.title.en): leaf.value for leaf in read(fire, answer(fire)).leaves
     }
     assert leaves["Risque sous-estimé ici ?", "Underestimated"] is False
+    reason = leaves["Risque sous-estimé ici ?", "Reason"]
+    assert reason.fr.startswith("Aucune sous-estimation"), "each language has its sentence"
+    assert ("Risque sous-estimé ici ?", "Reason in French") not in leaves
     assert ("", "Objective") not in leaves, "it is the mark on the bar already"
 
 

@@ -12,7 +12,14 @@ from services.core.usecases.contract import ClassesValue, ProbabilityValue, Quan
 from services.core.usecases.fire_response.answer import PUMPS, FireAnswer, baseline, compose
 from services.core.usecases.fire_response.request import FireCall, IncidentGroup
 
-FACTS = {"station": "Soho", "station_assumed": False, "distance_m": 812.4, "risk_reason": "", "interval_group": 1}
+FACTS = {
+    "station": "Soho",
+    "station_assumed": False,
+    "distance_m": 812.4,
+    "risk_reason": "",
+    "risk_reason_fr": "",
+    "interval_group": 1,
+}
 VALUES: dict[str, Value] = {
     "attendance_seconds": QuantityValue(301.234, 150.0, 512.06),
     "over_360s": ProbabilityValue(0.41234567, 0.33),
@@ -32,8 +39,16 @@ def test_the_answer_is_complete_and_valid() -> None:
 
 
 def test_a_finding_is_passed_on_with_its_reason() -> None:
-    answer = compose(VALUES, FACTS | {"risk_reason": "Pumps from Soho took longer."}, {})
-    assert answer["risk_underestimated"] == {"flag": True, "reason": "Pumps from Soho took longer."}
+    said = {
+        "risk_reason": "Pumps from Soho took longer.",
+        "risk_reason_fr": "Les engins de Soho ont mis plus de temps.",
+    }
+    answer = compose(VALUES, FACTS | said, {})
+    assert answer["risk_underestimated"] == {
+        "flag": True,
+        "reason": "Pumps from Soho took longer.",
+        "reason_fr": "Les engins de Soho ont mis plus de temps.",
+    }
 
 
 def test_an_assumed_station_is_said() -> None:

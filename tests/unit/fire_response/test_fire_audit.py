@@ -51,6 +51,7 @@ def test_a_station_whose_pumps_take_longer_is_found_and_said(learned: Any, noise
     reason = found["risk_reasons"][found["risk_station"][number]]
     assert name in reason
     assert "took longer than predicted" in reason
+    assert "plus de temps que prévu" in found["risk_reasons_fr"][found["risk_station"][number]]
     fitted = module.load({**learned.arrays, **found})
     facts = module.features(learned.columns, fitted, {}).facts
     told = set(facts["risk_reason"][rows])

@@ -47,6 +47,10 @@ class RiskUnderestimated(BaseModel):
             "Ce qui a été constaté sur des données que le modèle n'avait pas apprises.",
         ),
     )
+    reason_fr: str = answered(
+        Text("Reason in French", "Raison en français"),
+        Text("The same in French.", "La même chose en français."),
+    )
 
 
 class Station(BaseModel):
@@ -89,7 +93,10 @@ class FireAnswer(BaseModel):
     )
 
 
-NOTHING_FOUND = "No underestimation was found for this station or area."
+NOTHING_FOUND = Text(
+    "No underestimation was found for this station or area.",
+    "Aucune sous-estimation n'a été constatée pour cette caserne ou ce secteur.",
+)
 
 
 def compose(
@@ -122,7 +129,8 @@ def compose(
         },
         "risk_underestimated": {
             "flag": facts["risk_reason"] != "",
-            "reason": facts["risk_reason"] or NOTHING_FOUND,
+            "reason": facts["risk_reason"] or NOTHING_FOUND.en,
+            "reason_fr": facts["risk_reason_fr"] or NOTHING_FOUND.fr,
         },
         "station": {
             "name": facts["station"] or None,
@@ -151,5 +159,6 @@ def baseline(request: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, An
         "station_assumed": not named,
         "distance_m": float("nan"),
         "risk_reason": "",
+        "risk_reason_fr": "",
     }
     return values, facts

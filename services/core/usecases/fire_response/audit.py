@@ -36,7 +36,8 @@ def audit(
     values: Mapping[str, Value],
     fitted: Fitted,
 ) -> Arrays:
-    """``risk_station`` and ``risk_ground`` (stations,): the number of a finding in ``risk_reasons``.
+    """``risk_station`` and ``risk_ground`` (stations,): the number of a finding in ``risk_reasons`` and
+    ``risk_reasons_fr``.
 
     A one-sided sign test per station that pumps came from, and per ground for first pumps: were more
     of its times above the prediction than of all times, or than half of them where that is less?
@@ -60,14 +61,16 @@ def audit(
         if tested[i].delay >= SMALLEST_DELAY
     ]
     numbers = {kind: np.zeros(fitted.atlas.stations, dtype=np.int64) for kind in ("station", "ground")}
-    reasons = [""]
+    reasons, reasons_fr = [""], [""]
     for finding in kept:
         numbers[finding.kind][finding.number] = len(reasons)
         reasons.append(_reason(finding, str(fitted.names[finding.number])))
+        reasons_fr.append(_reason_fr(finding, str(fitted.names[finding.number])))
     return {
         "risk_station": numbers["station"],
         "risk_ground": numbers["ground"],
         "risk_reasons": np.array(reasons, dtype=str),
+        "risk_reasons_fr": np.array(reasons_fr, dtype=str),
     }
 
 
@@ -114,4 +117,12 @@ def _reason(finding: Finding, name: str) -> str:
     return (
         f"On data that the model had not learned from, {finding.above} of {finding.rows} {subject} took longer than "
         f"predicted, at the median by {finding.delay:.0f} s."
+    )
+
+
+def _reason_fr(finding: Finding, name: str) -> str:
+    subject = f"engins partis de {name}" if finding.kind == "station" else f"premiers engins sur le secteur de {name}"
+    return (
+        f"Sur des données que le modèle n'avait pas apprises, {finding.above} des {finding.rows} {subject} ont mis "
+        f"plus de temps que prévu, de {finding.delay:.0f} s en médiane."
     )

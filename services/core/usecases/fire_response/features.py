@@ -129,7 +129,7 @@ class _Pumps(NamedTuple):
 
 def features(columns: Columns, fitted: Fitted, context: Mapping[str, Any]) -> Features:
     """See ``FeatureModule``. Facts: ``interval_group`` (pump order, 1 or 2, plus 10 where the station
-    is assumed), ``station``, ``station_assumed``, ``distance_m`` and ``risk_reason``."""
+    is assumed), ``station``, ``station_assumed``, ``distance_m``, ``risk_reason`` and ``risk_reason_fr``."""
     calls = read_calls(columns, fitted.atlas)
     places = _places(calls, columns, fitted)
     pumps = _pumps(calls, columns, fitted)
@@ -148,6 +148,7 @@ def features(columns: Columns, fitted: Fitted, context: Mapping[str, Any]) -> Fe
         "station_assumed": pumps.assumed,
         "distance_m": pumps.distance,
         "risk_reason": fitted.risk_reasons[risk],
+        "risk_reason_fr": fitted.risk_reasons_fr[risk],
     }
     pump = _pump_matrix(calls, places, pumps, fitted, common)
     if len(MATRICES["pump"]) > _DRY:

@@ -56,6 +56,7 @@ class Fitted:
     """Per station the number of its finding in ``risk_reasons``; 0 is none."""
     risk_ground: NDArray[np.int64]
     risk_reasons: NDArray[np.object_]
+    risk_reasons_fr: NDArray[np.object_]
 
 
 def load(arrays: Mapping[str, NDArray[Any]]) -> Fitted:
@@ -98,6 +99,7 @@ def load(arrays: Mapping[str, NDArray[Any]]) -> Fitted:
         risk_station=arrays.get("risk_station", nothing),
         risk_ground=arrays.get("risk_ground", nothing),
         risk_reasons=arrays.get("risk_reasons", np.array([""])).astype(object),
+        risk_reasons_fr=arrays.get("risk_reasons_fr", np.array([""])).astype(object),
     )
 
 
