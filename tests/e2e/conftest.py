@@ -43,6 +43,8 @@ SETTINGS = {
     "VIGIE_GATEWAY_FIRST_SOURCE": "simulator",
     # a compressed month has more days than the machine
     "VIGIE_DRIFT_DAILY_RETRAININGS": "20",
+    # an unchanged month is played for every use case at the same time
+    "VIGIE_SIMULATOR_TOGETHER": "6",
     "VIGIE_AIRFLOW_RETRIES": "1",
     "VIGIE_AIRFLOW_RETRY_SECONDS": "2",
 }

@@ -5,10 +5,12 @@ error falls back. And the other ways that it may go: nothing changes, and outcom
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from services.core.usecases import registry
 from tests.closed_loop.driver import Timeline, play
 from tests.closed_loop.poison import poisoned
 from tests.closed_loop.record import write
@@ -19,15 +21,15 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(
         not os.environ.get("VIGIE_CLOSED_LOOP"),
-        reason="plays three months in 50 minutes and forgets the stack's calls before; VIGIE_CLOSED_LOOP=DIR runs it",
+        reason="plays two months in half an hour and forgets the stack's calls before; VIGIE_CLOSED_LOOP=DIR runs it",
     ),
 ]
 
 FIRE, ROAD = "fire_response", "road_accidents"
-RATE, SECONDS, SPEED, LOOK_EVERY = 20.0, 1_080.0, 2_400.0, 15.0
-"""Thirty days in eighteen minutes: a retraining takes some three days of the calls' time on two cores."""
-
-
+RATE, SECONDS, SPEED, LOOK_EVERY = 10.0, 1_080.0, 2_400.0, 15.0
+"""Thirty days in eighteen minutes, 360 calls a day: a retraining takes some three of these days on two cores."""
+STILL_SECONDS, STILL_RATE = 360.0, 25.0
+"""The month without a change: thirty days in six minutes, 60 calls of each use case a day."""
 FORGET = (
     "DELETE FROM outcomes",
     "DELETE FROM predictions",
@@ -37,8 +39,7 @@ FORGET = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_calls_of_before(stack: Stack) -> None:
+def forget(stack: Stack) -> None:
     """Every simulation ends now on its own clock: calls of another one would lie in the same days."""
     for statement in FORGET:
         stack.query("vigie", statement)
@@ -52,10 +53,41 @@ def shown(made: Timeline) -> Timeline:
     return made
 
 
-def test_an_unchanged_month_raises_no_alarm_and_retrains_nothing(platform: Platform, trained: None) -> None:
-    made = shown(
-        play(platform, FIRE, "unchanged-month", rate=RATE, seconds=360, speed=7_200, look_every=30, stop_early=False)
+def month(platform: Platform, scenarios: dict[str, str], **how: float) -> dict[str, Timeline]:
+    """The scenario of each use case, all at the same time."""
+    with ThreadPoolExecutor(len(scenarios)) as pool:
+        played = {
+            use_case: pool.submit(play, platform, use_case, scenario, **how)  # type: ignore[arg-type]
+            for use_case, scenario in scenarios.items()
+        }
+        return {use_case: shown(made.result()) for use_case, made in played.items()}
+
+
+@pytest.fixture(scope="module")
+def unchanged(stack: Stack, platform: Platform, trained: None) -> dict[str, Timeline]:
+    forget(stack)
+    rate = STILL_RATE / len(registry.names())
+    return month(
+        platform,
+        dict.fromkeys(registry.names(), "unchanged-month"),
+        rate=rate,
+        seconds=STILL_SECONDS,
+        speed=30 * 86_400 / STILL_SECONDS,
+        look_every=40,
+        stop_early=False,
     )
+
+
+@pytest.fixture(scope="module")
+def changed(stack: Stack, platform: Platform, trained: None) -> dict[str, Timeline]:
+    forget(stack)
+    scenarios = {FIRE: "station-closed", ROAD: "new-roads"}
+    return month(platform, scenarios, rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY)
+
+
+@pytest.mark.parametrize("use_case", registry.names())
+def test_an_unchanged_month_raises_no_alarm_and_retrains_nothing(unchanged: dict[str, Timeline], use_case: str) -> None:
+    made = unchanged[use_case]
     assert {seen.verdict for seen in made.looks} <= {"stable", "watch", "too_few"}
     assert made.retrainings == []
     assert not {alert for alert in made.alerts if "Drift" in alert or "Error" in alert}
@@ -63,15 +95,16 @@ def test_an_unchanged_month_raises_no_alarm_and_retrains_nothing(platform: Platf
 
 
 @pytest.mark.parametrize("kind", ["shuffled", "short"])
-def test_poisoned_outcomes_promote_no_worse_model(platform: Platform, trained: None, kind: str) -> None:
+def test_poisoned_outcomes_promote_no_worse_model(stack: Stack, platform: Platform, trained: None, kind: str) -> None:
+    forget(stack)
     found = poisoned(platform, FIRE, kind)
     print(found)  # noqa: T201
     assert found.held
     assert found.error_after <= 1.02 * found.error_before, "the champion got worse"
 
 
-def test_a_station_closes_and_the_loop_closes_by_itself(platform: Platform, trained: None) -> None:
-    made = shown(play(platform, FIRE, "station-closed", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY))
+def test_a_station_closes_and_the_loop_closes_by_itself(changed: dict[str, Timeline]) -> None:
+    made = changed[FIRE]
     assert made.area is not None, "no area was named"
     assert made.area[0] == "station"
     assert made.retrainings, "nothing was retrained by signal"
@@ -81,8 +114,8 @@ def test_a_station_closes_and_the_loop_closes_by_itself(platform: Platform, trai
     assert made.alerts, "no alert fired"
 
 
-def test_new_roads_are_learned_by_the_same_loop(platform: Platform, trained: None) -> None:
-    made = shown(play(platform, ROAD, "new-roads", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY))
+def test_new_roads_are_learned_by_the_same_loop(changed: dict[str, Timeline]) -> None:
+    made = changed[ROAD]
     assert any(seen.verdict == "drifted" for seen in made.looks)
     assert made.retrainings
     assert made.promotions
