@@ -1,0 +1,223 @@
+"""The live error of the versions that answered the calls, overall and by group, beside that on the frozen rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from services.core.params import Monitoring
+from services.core.registry.version import Version
+from services.core.scoring.answers import take
+from services.core.scoring.metrics import metrics_of
+from services.core.usecases.contract import ProbabilityValue, UseCase, Value
+from services.drift import breaches, quality
+from services.drift.breaches import Judged
+from services.drift.calls import days_of
+from services.drift.frozen import Frozen
+from services.drift.look import Look
+from services.drift.losses import loss_name, losses
+from services.drift.models import Models
+from services.drift.quality import Answered
+from services.drift.segments import CENTRE, HOUR, completed, segment_columns
+
+MOST_GROUPS = 60
+
+
+def error_of(
+    look: Look,
+    use_case: UseCase,
+    window: pd.DataFrame,
+    prediction: Any,
+    *,
+    frozen: Frozen,
+    version: Version,
+    params: Monitoring,
+) -> None:
+    """The champion's live error, overall and by group, into ``look``."""
+    own = window["call_version"].to_numpy(dtype=object) == str(version.number)
+    complete = completed(use_case, window)
+    groups = segment_columns(use_case, complete, prediction.facts, frozen.sample)
+    reference_groups = segment_columns(use_case, frozen.frame, frozen.facts, frozen.sample)
+    look.groups = groups
+    day = days_of(window)
+    seconds = window["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+    judged = []
+    for target in use_case.targets:
+        label = window[target.label].to_numpy(dtype=np.float64)
+        known = np.flatnonzero(own & ~np.isnan(label))
+        before = frozen.frame[target.label].to_numpy(dtype=np.float64)
+        there = np.flatnonzero(~np.isnan(before))
+        if not len(there):
+            continue
+        frozen_value = take(frozen.values[target.name], there)
+        reference_loss = losses(before[there], frozen_value)
+        scale = frozen.scale.get(target.name, 1.0)
+        said = take(prediction.values[target.name], known)
+        answered = Answered(target, label[known], said, day[known])
+        open_calls = np.flatnonzero(own & np.isnan(label))
+        look.estimates.append(
+            quality.estimate(
+                target, take(prediction.values[target.name], open_calls), frozen_value, before[there],
+                answered if len(known) else None,
+            )
+        )  # fmt: skip
+        look.judged = max(look.judged, len(known))
+        if len(known) < params.segment_rows:
+            continue
+        item = Judged(
+            target.name,
+            losses(label[known], said),
+            day[known],
+            seconds[known],
+            {name: words[known] for name, words in groups.items()},
+            reference_loss,
+            {name: words[there] for name, words in reference_groups.items()},
+            scale,
+        )
+        judged.append(item)
+        if isinstance(said, ProbabilityValue) and isinstance(frozen_value, ProbabilityValue):
+            answered_chance = np.asarray(said.probability)
+            live, usual = label[known] - answered_chance, before[there] - np.asarray(frozen_value.probability)
+            for sign in (1.0, -1.0):
+                signed = replace(item, loss=sign * live, reference_loss=sign * usual, scale=1.0)
+                judged.append(replace(signed, answer=answered_chance, under=sign > 0, bias=True))
+        look.quality += _overall(
+            answered, version, frozen, frozen_label=before[there], frozen_value=frozen_value, params=params
+        )
+        look.quality += _grouped(
+            answered,
+            version,
+            {name: words[known] for name, words in groups.items()},
+            reference_loss=reference_loss * scale,
+            reference_groups={name: words[there] for name, words in reference_groups.items()},
+            params=params,
+        )
+    look.findings = breaches.find(judged, params)
+    _mark(look, str(version.number))
+
+
+def other_versions(
+    look: Look, use_case: UseCase, window: pd.DataFrame, models: Models, *, champion: Version, params: Monitoring
+) -> None:
+    """The error of the versions that answered the window's other calls, into ``look``."""
+    version = window["call_version"].to_numpy(dtype=object)
+    day = days_of(window)
+    for number in sorted({word for word in version.tolist() if word.isdigit() and int(word) != champion.number}):
+        rows = np.flatnonzero(version == number)
+        if len(rows) < params.segment_rows:
+            continue
+        predictor = models.predictor(models.registry.version(use_case.name, int(number)))
+        if predictor is None:
+            continue
+        said = models.predict(predictor, window.iloc[rows])
+        for target in use_case.targets:
+            label = window[target.label].to_numpy(dtype=np.float64)[rows]
+            known = np.flatnonzero(~np.isnan(label))
+            if len(known) < params.segment_rows:
+                continue
+            answered = Answered(target, label[known], take(said.values[target.name], known), day[rows][known])
+            found = quality.deciding(answered, params.seed)
+            if found is not None:
+                look.quality.append(
+                    {"target": target.name, "version": number, "reference": None, "breached": False, **found}
+                )
+
+
+def _overall(
+    answered: Answered,
+    version: Version,
+    frozen: Frozen,
+    *,
+    frozen_label: NDArray[np.float64],
+    frozen_value: Value,
+    params: Monitoring,
+) -> list[dict[str, Any]]:
+    known, factor = metrics_of(answered.target), frozen.scale.get(answered.target.name, 1.0)
+    made = []
+    for entry in quality.reported(answered, params.seed):
+        value = known[entry["metric"]].value(answered.target, frozen_label, frozen_value)
+        if entry["metric"] == loss_name(answered.target):
+            value *= factor
+        reference = value if np.isfinite(value) else None
+        made.append(
+            {
+                "target": answered.target.name,
+                "version": str(version.number),
+                "reference": None if reference is None else float(f"{reference:.6g}"),
+                "breached": False,
+                **entry,
+            }
+        )
+    return made
+
+
+def _grouped(
+    answered: Answered,
+    version: Version,
+    groups: Mapping[str, NDArray[Any]],
+    *,
+    reference_loss: NDArray[np.float64],
+    reference_groups: Mapping[str, NDArray[Any]],
+    params: Monitoring,
+) -> list[dict[str, Any]]:
+    """The loss of each centre, hour and area with enough calls, the largest first."""
+    sized = []
+    for column, words in groups.items():
+        values, counts = np.unique(words.astype(str), return_counts=True)
+        sized += [
+            (int(count), column, str(value))
+            for value, count in zip(values, counts, strict=True)
+            if count >= params.segment_rows and value
+        ]
+    made = []
+    for _, column, value in sorted(sized, reverse=True)[:MOST_GROUPS]:
+        found = quality.deciding(answered.at(np.flatnonzero(groups[column] == value)), params.seed)
+        if found is None:
+            continue
+        frozen = reference_groups.get(column)
+        own = reference_loss[frozen == value] if frozen is not None else np.empty(0)
+        overall = float(reference_loss.mean())
+        reference = (own.sum() + breaches.SHRINK * overall) / (len(own) + breaches.SHRINK)
+        made.append(
+            {
+                "target": answered.target.name,
+                "version": str(version.number),
+                "reference": float(f"{reference:.6g}"),
+                "breached": False,
+                **_where(column, value),
+                **found,
+            }
+        )
+    return made
+
+
+def _where(column: str, value: str) -> dict[str, str]:
+    return {CENTRE: {"centre": value}, HOUR: {"hour": value}}.get(column, {"area": value, "column": column})
+
+
+def _mark(look: Look, version: str) -> None:
+    """``breached`` at the entries that the findings name."""
+    for breach in (*look.findings.overall, *look.findings.segments):
+        if breach.bias:
+            where = {} if breach.segment is None else _where(breach.segment.column, breach.segment.value)
+            numbers = {"value": round(breach.value, 4), "low": None, "high": None, "count": breach.count}
+            named = {"target": breach.target, "metric": "bias", "version": version}
+            look.quality.append(
+                {**named, "reference": round(breach.reference, 4), "breached": True, **where, **numbers}
+            )
+            continue
+        for entry in look.quality:
+            if entry["target"] != breach.target:
+                continue
+            if breach.segment is None:
+                same = not {"centre", "hour", "area"} & set(entry) and entry["metric"] in {"mae", "brier", "log_loss"}
+            else:
+                column = {CENTRE: "centre", HOUR: "hour"}.get(breach.segment.column, "area")
+                same = entry.get(column) == breach.segment.value
+                same &= column != "area" or entry.get("column") == breach.segment.column
+            entry["breached"] |= same
