@@ -95,7 +95,7 @@ def information_router(
     def add(answering: Answering, slot: Slot) -> None:
         name = answering.use_case.name
         schemas = {
-            "request_schema": answering.request.model_json_schema(),
+            "request_schema": answering.validation.request.model_json_schema(),
             "answer_schema": answering.use_case.answer.model_json_schema(mode="serialization"),
         }
 

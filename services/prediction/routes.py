@@ -6,7 +6,7 @@ signature, and does not validate twice."""
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import anyio
@@ -72,25 +72,25 @@ class DirectRoute(APIRoute):
         return guarded
 
 
-def parse_request(request: Request, body: bytes, answering: Answering) -> Any:
+def parse_request(request: Request, body: bytes, pictures: Collection[str]) -> Any:
     """One request's body, JSON or an upload.
 
     Raises:
         RefusedError: 422 with the reason.
     """
     kind = next((value for name, value in request.scope["headers"] if name == b"content-type"), b"")
-    if answering.pictures and is_upload(kind):
-        return parse_upload(kind, body, answering.pictures)
+    if pictures and is_upload(kind):
+        return parse_upload(kind, body, pictures)
     return parse(body)
 
 
-def upload_manual(model: type[BaseModel], answering: Answering) -> dict[str, Any]:
+def upload_manual(model: type[BaseModel], pictures: Collection[str]) -> dict[str, Any]:
     """What the OpenAPI page says about uploads, where a request may hold pictures."""
-    if not answering.pictures:
+    if not pictures:
         return {}
     file = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file."}
     properties: dict[str, Any] = {
-        name: file if name in answering.pictures else {"type": "string", "description": info.description or ""}
+        name: file if name in pictures else {"type": "string", "description": info.description or ""}
         for name, info in model.model_fields.items()
     }
     form = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}
@@ -101,8 +101,9 @@ def calls_router(
     answering: Answering, recorder: Recorder, settings: PredictionSettings, background: anyio.CapacityLimiter
 ) -> APIRouter:
     """``predict``, ``predict/batch`` and ``explain`` of one use case."""
-    use_case = answering.use_case
-    limit = settings.prediction_body_limit_kb * 1_024 + sum(image.longest for image in answering.pictures.values())
+    use_case, validation = answering.use_case, answering.validation
+    pictures = validation.pictures
+    limit = settings.prediction_body_limit_kb * 1_024 + sum(image.longest for image in pictures.values())
     batch_limit = settings.prediction_batch_limit_mb * 1_048_576
 
     gathering = Gathering(answering)
@@ -114,8 +115,8 @@ def calls_router(
         arrival = Arrival.of(request.scope)
         body = await read_body(request.scope, request.receive, limit)
         payload = parse(body)
-        incident = answering.incidents.take(payload)
-        fields = answering.fields(payload, arrival.kind)
+        incident = validation.incidents.take(payload)
+        fields = validation.fields(payload, arrival.kind)
         answer, decisions = await gathering.answer(Call(fields, arrival.request_id, arrival.kind))
         watched = answering.watched([fields])[0]
         recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer, watched=watched)
@@ -127,11 +128,11 @@ def calls_router(
         body = await read_body(request.scope, request.receive, limit, uploads=True)
 
         def work() -> bytes:
-            payload = parse_request(request, body, answering)
-            incident = answering.incidents.take(payload)
-            fields = answering.fields(payload, arrival.kind)
+            payload = parse_request(request, body, pictures)
+            incident = validation.incidents.take(payload)
+            fields = validation.fields(payload, arrival.kind)
             answer, decisions = answering.together([Call(fields, arrival.request_id, arrival.kind)])[0]
-            kept = answering.kept(payload, fields)
+            kept = validation.kept(payload, fields)
             watched = answering.watched([fields])[0]
             recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
             return answer
@@ -151,11 +152,11 @@ def calls_router(
 
     async def explain(request: Request) -> Response:
         kind = kind_of(request.scope)
-        body = await read_body(request.scope, request.receive, limit, uploads=bool(answering.pictures))
+        body = await read_body(request.scope, request.receive, limit, uploads=bool(pictures))
         request_id = request.scope["request_id"]
 
         def work() -> bytes:
-            return answering.explain(parse_request(request, body, answering), request_id, kind)
+            return answering.explain(parse_request(request, body, pictures), request_id, kind)
 
         return JSONBytes(await anyio.to_thread.run_sync(work, limiter=background))
 
@@ -181,15 +182,15 @@ def calls_router(
             name=f"{use_case.name}_{path.replace('/', '_')}",
             response_model=response,
             responses=refusals,
-            openapi_extra={**MANUAL, **upload_manual(body, answering)} if path != "predict/batch" else MANUAL,
+            openapi_extra={**MANUAL, **upload_manual(body, pictures)} if path != "predict/batch" else MANUAL,
             summary=summary,
             description=use_case.description.en,
         )
 
-    request = with_incident(answering.request)
+    request = with_incident(validation.request)
     add(
         "predict",
-        predict_pictured if answering.pictures else predict,
+        predict_pictured if pictures else predict,
         request,
         answer_model(use_case),
         f"{use_case.title.en}: answer one call",

@@ -15,7 +15,8 @@ from services.prediction.gathering import MOST, Gathering
 def _calls(service: Any, count: int) -> list[Any]:
     answering = service.desk.answering
     return [
-        Call(answering.fields({**service.call, "distance": 0.3 * number}), f"id-{number}") for number in range(count)
+        Call(answering.validation.fields({**service.call, "distance": 0.3 * number}), f"id-{number}")
+        for number in range(count)
     ]
 
 

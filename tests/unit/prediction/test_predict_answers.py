@@ -53,7 +53,7 @@ def test_what_the_model_has_not_learned_from_is_warned_about(
 
 
 def test_a_time_without_a_zone_is_the_use_cases_own(service: Any) -> None:
-    fields = service.desk.answering.fields({**service.call, "called_at": "2024-07-05T10:00:00"})
+    fields = service.desk.answering.validation.fields({**service.call, "called_at": "2024-07-05T10:00:00"})
     assert fields["called_at"] == datetime(2024, 7, 5, 9, tzinfo=UTC)
 
 
