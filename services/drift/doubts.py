@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from services.core.usecases.contract import Quantity, UseCase, Value
+from services.core.usecases.contract import Classes, Quantity, UseCase, Value
 from services.drift.agreement import Doubt, Reports, doubts
 from services.drift.frozen import Frozen
 from services.drift.losses import one_number
@@ -17,6 +17,9 @@ def doubtful(use_case: UseCase, window: pd.DataFrame, values: Mapping[str, Value
     """Centres whose outcomes do not go with the answers. ``values`` are the champion's for the window."""
     made = []
     for target in use_case.targets:
+        output = target.output
+        if isinstance(output, Classes):
+            continue  # the order of classes means nothing
         label = window[target.label].to_numpy(dtype=np.float64)
         rows = np.flatnonzero(~np.isnan(label))
         rows = rows[np.argsort(window["call_reported_at"].to_numpy(dtype="datetime64[us]")[rows], kind="stable")]
@@ -24,9 +27,6 @@ def doubtful(use_case: UseCase, window: pd.DataFrame, values: Mapping[str, Value
         known = np.flatnonzero(~np.isnan(before))
         if not len(rows) or not len(known):
             continue
-        output = target.output
-        if hasattr(output, "labels"):
-            continue  # the order of classes means nothing
         received = window["call_reported_at"].to_numpy(dtype="datetime64[us]").astype(np.int64)[rows] / 1e6
         made.append(
             Reports(

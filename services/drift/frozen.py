@@ -11,6 +11,7 @@ import pandas as pd
 
 from services.core.bundle.predictor import Predictor
 from services.core.registry.version import Version
+from services.core.scoring.answers import matching
 from services.core.usecases.columns import kinds
 from services.core.usecases.contract import UseCase, Value
 from services.drift.losses import loss_name, losses
@@ -41,9 +42,7 @@ def frozen_of(models: Models, version: Version, predictor: Predictor, window: pd
     scale = {}
     for target in models.use_case.targets:
         if (target.split or models.use_case.split).kind == "cross":
-            own = losses(
-                frame[target.label].to_numpy(dtype=np.float64), models.predict(predictor, frame).values[target.name]
-            )
+            own = losses(*matching(frame[target.label], models.predict(predictor, frame).values[target.name]))
             honest = report["every_metric"].get(target.name, {}).get(loss_name(target))
             scale[target.name] = float(honest / np.nanmean(own)) if honest and np.nanmean(own) > 0 else 1.0
     frame = _told_as_little(models.use_case, frame, window)
@@ -55,12 +54,12 @@ def _told_as_little(use_case: UseCase, frame: pd.DataFrame, window: pd.DataFrame
     made = frame.copy()
     generator = np.random.default_rng(_SEED)
     for name, kind in kinds(use_case.request).items():
-        if use_case.request.model_fields[name].is_required() or kind in {"time", "date", "image"}:
+        if use_case.request.model_fields[name].is_required() or kind in {"time", "date"}:
             continue
         known, live = _share_known(made[name], kind), _share_known(window[name], kind)
         if known > 0 and live < known - _NOTABLY:
             blank = generator.random(len(made)) >= live / known
-            made.loc[blank, name] = "" if kind in {"category", "text"} else np.nan
+            made.loc[blank, name] = {"category": "", "text": "", "image": None}.get(kind, np.nan)
     return made
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from services.core.params import Monitoring
 from services.core.registry.version import Version
-from services.core.scoring.answers import take
+from services.core.scoring.answers import matching, take
 from services.core.scoring.metrics import metrics_of
 from services.core.usecases.contract import ProbabilityValue, UseCase, Value
 from services.drift import breaches, quality
@@ -48,21 +48,21 @@ def error_of(
     seconds = window["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     judged = []
     for target in use_case.targets:
-        label = window[target.label].to_numpy(dtype=np.float64)
+        label, value = matching(window[target.label], prediction.values[target.name])
         known = np.flatnonzero(own & ~np.isnan(label))
-        before = frozen.frame[target.label].to_numpy(dtype=np.float64)
+        before, before_value = matching(frozen.frame[target.label], frozen.values[target.name])
         there = np.flatnonzero(~np.isnan(before))
         if not len(there):
             continue
-        frozen_value = take(frozen.values[target.name], there)
+        frozen_value = take(before_value, there)
         reference_loss = losses(before[there], frozen_value)
         scale = frozen.scale.get(target.name, 1.0)
-        said = take(prediction.values[target.name], known)
+        said = take(value, known)
         answered = Answered(target, label[known], said, day[known])
         open_calls = np.flatnonzero(own & np.isnan(label))
         look.estimates.append(
             quality.estimate(
-                target, take(prediction.values[target.name], open_calls), frozen_value, before[there],
+                target, take(value, open_calls), frozen_value, before[there],
                 answered if len(known) else None,
             )
         )  # fmt: skip
@@ -116,11 +116,11 @@ def other_versions(
             continue
         said = models.predict(predictor, window.iloc[rows])
         for target in use_case.targets:
-            label = window[target.label].to_numpy(dtype=np.float64)[rows]
+            label, value = matching(window[target.label].iloc[rows], said.values[target.name])
             known = np.flatnonzero(~np.isnan(label))
             if len(known) < params.segment_rows:
                 continue
-            answered = Answered(target, label[known], take(said.values[target.name], known), day[rows][known])
+            answered = Answered(target, label[known], take(value, known), day[rows][known])
             found = quality.deciding(answered, params.seed)
             if found is not None:
                 look.quality.append(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from services.core.params import Monitoring
 from services.core.registry.version import Version
-from services.core.scoring.answers import take
+from services.core.scoring.answers import matching, take
 from services.core.usecases.contract import Text, UseCase
 from services.drift import quality
 from services.drift.calls import days_of
@@ -33,14 +33,11 @@ def duel_of(
     one, other = models.predict(ours, calls), models.predict(theirs, calls)
     day, made = days_of(calls), []
     for target in use_case.targets:
-        label = calls[target.label].to_numpy(dtype=np.float64)
-        known = np.flatnonzero(~np.isnan(label))
+        known = np.flatnonzero(calls[target.label].notna())
         if len(known) < params.segment_rows:
             continue
-        sides = [
-            Answered(target, label[known], take(prediction.values[target.name], known), day[known])
-            for prediction in (one, other)
-        ]
+        matched = [matching(calls[target.label], prediction.values[target.name]) for prediction in (one, other)]
+        sides = [Answered(target, label[known], take(value, known), day[known]) for label, value in matched]
         made.append(quality.duel(sides[0], sides[1], params.seed))
     return made
 

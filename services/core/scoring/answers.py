@@ -74,16 +74,19 @@ def answers(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any
 
 
 def matching(label: pd.Series, value: Value) -> tuple[NDArray[np.float64], Value]:
-    """Labels as numbers, and the value. Names of classes become places among the value's classes; those that
-    it does not know are put behind them with probability 0, so that they count as missed."""
+    """Labels as numbers (n,), NaN where there is none, and the value. Names of classes become places among the value's
+    classes; those that it does not know are put behind them with probability 0, so that they count as missed."""
     if not isinstance(value, ClassesValue) or label.dtype.kind in "iufb":
         return label.to_numpy(dtype=np.float64, na_value=np.nan), value
-    names = [str(name) for name in label]
+    known = label.notna().to_numpy()
+    names = [str(name) for name in label[known]]
     unknown = tuple(sorted(set(names) - set(value.labels)))
     labels = value.labels + unknown
     place = {name: number for number, name in enumerate(labels)}
+    numbers = np.full(len(label), np.nan)
+    numbers[known] = [place[name] for name in names]
     chances = np.pad(np.asarray(value.probabilities), ((0, 0), (0, len(unknown))))
-    return np.array([place[name] for name in names], dtype=np.float64), ClassesValue(chances, labels)
+    return numbers, ClassesValue(chances, labels)
 
 
 def of_predictor(predictor: Predictor) -> Answer:

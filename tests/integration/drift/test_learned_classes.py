@@ -1,0 +1,119 @@
+"""Looks at calls whose classes are learned from data: names, of which each model has numbers of its own."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, insert
+
+from services.core.calls.tables import Outcome, Prediction
+from services.core.home import Home
+from services.core.params import Evaluate, Monitoring, Train
+from services.core.registry.client import Registry
+from services.core.usecases.product_category import raw, simulator
+from services.core.usecases.product_category.declaration import USE_CASE
+from services.drift.monitor import Monitor, limits_of
+from services.ingestion.tables import read_folder
+from services.training.evaluation.evaluate import evaluate
+from services.training.train import train
+from tests.integration.drift.test_monitor import Desk
+from tests.integration.drift.toy_world import BEGIN, FolderModels
+
+pytestmark = pytest.mark.slow
+
+PARAMS = Monitoring(minimum_calls=100, minimum_outcomes=100, segment_rows=30)
+NEW = "9999"
+"""A class that the model never saw."""
+
+
+def products(folder: Path, seed: int, rows: int) -> pd.DataFrame:
+    simulator.write(folder, seed=seed, rows=rows, start="2024-01-01", days=30)
+    return raw.examples(read_folder(USE_CASE.name, folder))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> FolderModels:
+    folder = tmp_path_factory.mktemp("model")
+    examples = products(tmp_path_factory.mktemp("raw"), 3, 500)
+    named: dict[str, Any] = {"codes": np.array([], dtype=str), "names": np.array([], dtype=str)}
+    made = train(USE_CASE, examples, named, {}, params=Train(folds=3), folder=folder / "bundle", simulated=True)
+    evaluate(USE_CASE, examples, {}, bundle=made, params=Evaluate(), folder=folder / "evaluation")
+    found = FolderModels()
+    found.add(1, folder, alias="champion")
+    return found
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    return products(tmp_path_factory.mktemp("calls"), 8, 300)
+
+
+def store(engine: Engine, rows: pd.DataFrame, codes: Mapping[int, str]) -> None:
+    """Titles and descriptions as prediction would have kept them (never a picture), and the classes reported."""
+    label = USE_CASE.targets[0].label
+    predictions, outcomes = [], []
+    for number, row in enumerate(rows.to_dict("records")):
+        at: datetime = BEGIN + timedelta(hours=number)
+        id_ = str(uuid.uuid4())
+        common = {
+            "use_case": USE_CASE.name, "centre": "north", "caller_kind": "key", "caller_id": "k", "request_id": id_,
+            "row_index": None, "simulated": True, "kind": "simulated",
+        }  # fmt: skip
+        request = {name: row[name] for name in ("title", "description") if row[name]}
+        predictions.append(
+            common
+            | {"id": id_, "incident_id": None, "received_at": at, "latency_us": 0, "model_version": "1"}
+            | {"source": "champion", "risk": None, "pseudonymised": False, "request": request, "answer": {}}
+            | {"decisions": {}, "warnings": [], "watched": None}
+        )
+        outcomes.append(
+            common
+            | {"id": str(uuid.uuid4()), "prediction_id": None, "incident_id": None, "happened_at": None}
+            | {"received_at": at + timedelta(minutes=9), "labels": {label: codes.get(number, str(row[label]))}}
+        )
+    with engine.begin() as connection:
+        connection.execute(insert(Prediction), predictions)
+        connection.execute(insert(Outcome), outcomes)
+
+
+def looked_at(home: Path, engine: Engine, models: FolderModels) -> dict[str, Any]:
+    monitor = Monitor(Home(home), engine, cast("Registry", models), PARAMS, Desk(), limits_of(PARAMS))
+    run = monitor.run(uuid.uuid4().hex, USE_CASE.name, with_report=False)
+    found: dict[str, Any] = json.loads(json.dumps(run.summary))
+    return found
+
+
+def overall(summary: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        entry for entry in summary["quality"]
+        if entry["metric"] == metric and not {"centre", "area", "hour"} & set(entry)
+    )  # fmt: skip
+    return found
+
+
+def test_reported_names_are_matched_with_the_models_own_classes(
+    tmp_path: Path, engine: Engine, models: FolderModels, rows: pd.DataFrame
+) -> None:
+    store(engine, rows, {})
+    summary = looked_at(tmp_path, engine, models)
+    found = overall(summary, "accuracy")
+    assert found["count"] == len(rows)
+    assert found["value"] > 0.9
+    assert abs(found["value"] - found["reference"]) < 0.05, "the frozen rows are judged without pictures too"
+    assert summary["verdict"] != "drifted"
+
+
+def test_a_class_that_the_model_never_saw_counts_as_missed(
+    tmp_path: Path, engine: Engine, models: FolderModels, rows: pd.DataFrame
+) -> None:
+    store(engine, rows, dict.fromkeys(range(0, len(rows), 4), NEW))
+    found = overall(looked_at(tmp_path, engine, models), "accuracy")
+    assert 0.6 < found["value"] <= 0.75, "every fourth call had the new class"
