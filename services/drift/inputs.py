@@ -9,8 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from services.core.params import Monitoring
+from services.core.usecases.columns import free_texts, kinds
 from services.drift.measures import Distance, effective_size, holm, numbers_apart, shares_apart, words_apart
 from services.drift.seasons import blocks, weights
 
@@ -19,6 +21,7 @@ Kind = Literal["number", "words"]
 MISSING = "missing"
 NATURAL = 1.25
 """A distance counts from this many times the largest one among unchanged stretches of the reference."""
+_SOME_TEXT = "some text"
 _FEW = 30
 """Values that a column needs on both sides to be compared."""
 
@@ -160,23 +163,19 @@ def _unseen(reference: NDArray[Any], current: NDArray[Any]) -> tuple[float, floa
 
 
 def columns_of(
-    kinds: Mapping[str, str], reference: pd.DataFrame, current: pd.DataFrame, importance: Mapping[str, float]
+    request: type[BaseModel], reference: pd.DataFrame, current: pd.DataFrame, importance: Mapping[str, float]
 ) -> list[Column]:
-    """The request's fields but times and images, as columns to compare."""
-    made = []
-    for name, kind in kinds.items():
+    """The request's fields but times and images, as columns to compare. Of free texts only whether there is one: no two
+    say the same, and what they are like is told by the use case's watched columns."""
+    made, free = [], free_texts(request)
+    for name, kind in kinds(request).items():
         if kind in {"time", "date", "image"} or name not in reference or name not in current:
             continue
         shape: Kind = "words" if kind in {"category", "text", "flag"} else "number"
-        made.append(
-            Column(
-                name,
-                shape,
-                values_of(reference[name], shape),
-                values_of(current[name], shape),
-                importance.get(name, 0.0),
-            )
-        )
+        sides = [values_of(side[name], shape) for side in (reference, current)]
+        if name in free:
+            sides = [np.where(side == "", "", _SOME_TEXT).astype(object) for side in sides]
+        made.append(Column(name, shape, sides[0], sides[1], importance.get(name, 0.0)))
     return made
 
 

@@ -46,6 +46,8 @@ def error_of(
     look.groups = groups
     day = days_of(window)
     seconds = window["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
+    labels = [target.label for target in use_case.targets]
+    silent = np.flatnonzero(own & window[labels].isna().all(axis=1).to_numpy())
     judged = []
     for target in use_case.targets:
         label, value = matching(window[target.label], prediction.values[target.name])
@@ -59,13 +61,15 @@ def error_of(
         scale = frozen.scale.get(target.name, 1.0)
         said = take(value, known)
         answered = Answered(target, label[known], said, day[known])
-        open_calls = np.flatnonzero(own & np.isnan(label))
         look.estimates.append(
             quality.estimate(
-                target, take(value, open_calls), frozen_value, before[there],
-                answered if len(known) else None,
+                target,
+                take(value, silent),
+                frozen=before_value,
+                frozen_label=before,
+                known=answered if len(known) else None,
             )
-        )  # fmt: skip
+        )
         look.judged = max(look.judged, len(known))
         if len(known) < params.segment_rows:
             continue

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from services.core.bundle.predictor import Predictor
 from services.core.params import Monitoring
-from services.core.usecases.columns import kinds
 from services.core.usecases.contract import UseCase, Value
 from services.drift.agreement import Doubt
 from services.drift.breaches import Findings
@@ -55,7 +54,7 @@ def drift_of(
     """Inputs, answers and watched columns of the window against the bundle's reference sample."""
     reference = models.reference(predictor)
     importance = _importance(predictor)
-    columns = columns_of(kinds(use_case.request), reference, window, importance)
+    columns = columns_of(use_case.request, reference, window, importance)
     for target in use_case.targets:
         name = f"{OUTPUT}{target.name}"
         if name in reference:

@@ -72,12 +72,16 @@ def deciding(item: Answered, seed: int) -> dict[str, Any] | None:
 
 
 def estimate(
-    target: Target, without: Value, frozen: Value, frozen_label: Floats, known: Answered | None
+    target: Target, without: Value, *, frozen: Value, frozen_label: Floats, known: Answered | None
 ) -> dict[str, Any]:
-    """What the error is likely to be on calls whose outcome is not known yet, from what the answers say about
-    themselves; checked on the calls whose outcome is known. ``frozen`` gives the factor between said and true."""
-    true = float(np.nanmean(losses(frozen_label, frozen)))
-    said = float(np.nanmean(expected_losses(frozen)))
+    """What the error is likely to be on calls of which nothing is known yet, from what the answers say about
+    themselves; checked on the calls whose outcome is known. The ``frozen`` rows whose label (n,) is known give the
+    factor between said and true, all of them the reference: a label may be missing because the target does not
+    apply, and answers to such calls are less sure than others."""
+    labelled = ~np.isnan(frozen_label)
+    true = float(losses(frozen_label[labelled], take(frozen, np.flatnonzero(labelled))).mean())
+    usual = expected_losses(frozen)
+    said = float(usual[labelled].mean())
     factor = true / said if said > 0 else 1.0
     expected = expected_losses(without)
     made: dict[str, Any] = {
@@ -85,7 +89,7 @@ def estimate(
         "metric": loss_name(target),
         "value": _round(float(expected.mean() * factor)) if len(expected) else None,
         "count": len(expected),
-        "reference": _round(true),
+        "reference": _round(float(usual.mean() * factor)),
         "estimated": True,
     }
     if known is not None and len(known.label):

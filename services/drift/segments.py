@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from services.core.usecases.columns import kinds
+from services.core.usecases.columns import free_texts, kinds
 from services.core.usecases.contract import UseCase
 
 CENTRE, HOUR = "centre", "hour"
@@ -40,9 +40,9 @@ def segment_columns(
     """Column -> each row's word (n,): the declared subgroups, fields that hold words, facts that the models found in
     words (such as the station that a call was given to), the centre, and the hour of day in four parts. Of a field with
     too many words it is whether ``reference``, the bundle's sample, has the word."""
-    of = kinds(use_case.request)
+    of, free = kinds(use_case.request), free_texts(use_case.request)
     names = [group.column for group in use_case.subgroups if group.column in frame]
-    names += [name for name, kind in of.items() if kind in {"category", "text", "flag"} and name not in names]
+    names += [name for name, kind in of.items() if kind in {"category", "text", "flag"} and name not in {*names, *free}]
     found = {name: _words(frame[name]) for name in names if name in frame}
     for name, values in facts.items():
         array = np.asarray(values)

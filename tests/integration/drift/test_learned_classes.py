@@ -111,6 +111,18 @@ def test_reported_names_are_matched_with_the_models_own_classes(
     assert summary["verdict"] != "drifted"
 
 
+def test_texts_that_nobody_wrote_before_are_no_drift_and_no_group(
+    tmp_path: Path, engine: Engine, models: FolderModels, rows: pd.DataFrame
+) -> None:
+    """No two titles are alike; what they are like is told by the watched columns."""
+    store(engine, rows, {})
+    summary = looked_at(tmp_path, engine, models)
+    texts = {column["name"]: column for column in summary["drift"]["columns"]}
+    assert not texts["title"]["drifted"]
+    assert texts["title"]["value"] < 0.05
+    assert not {entry.get("column") for entry in summary["quality"]} & {"title", "description"}
+
+
 def test_a_class_that_the_model_never_saw_counts_as_missed(
     tmp_path: Path, engine: Engine, models: FolderModels, rows: pd.DataFrame
 ) -> None:

@@ -1,0 +1,30 @@
+"""What the error is likely to be where nothing was reported yet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.core.usecases import registry
+from services.core.usecases.contract import ProbabilityValue
+from services.drift.quality import estimate
+
+TARGET = registry.get("fire_response").target("over_360s")
+UNSURE, SURE = 0.5, 0.04
+
+
+def test_calls_like_the_frozen_rows_are_expected_to_be_as_wrong_though_some_rows_have_no_label() -> None:
+    """A label may be missing because the target does not apply, and answers to such calls are less sure."""
+    frozen = ProbabilityValue(np.array([UNSURE] * 200 + [SURE] * 200), 0.5)
+    label = np.array([np.nan] * 200 + [0.0] * 192 + [1.0] * 8)
+    silent = ProbabilityValue(np.array([UNSURE] * 50 + [SURE] * 50), 0.5)
+    found = estimate(TARGET, silent, frozen=frozen, frozen_label=label, known=None)
+    assert found["value"] == pytest.approx(found["reference"])
+
+
+def test_less_sure_answers_are_expected_to_be_wrong_more_often() -> None:
+    frozen = ProbabilityValue(np.array([SURE] * 200), 0.5)
+    label = np.array([0.0] * 192 + [1.0] * 8)
+    found = estimate(TARGET, ProbabilityValue(np.full(80, 0.2), 0.5), frozen=frozen, frozen_label=label, known=None)
+    assert found["value"] > 3 * found["reference"]
+    assert (found["count"], found["estimated"]) == (80, True)
