@@ -67,6 +67,7 @@ class Person:
                 origin=Origin(self._address),
                 additional_headers=headers,
                 max_size=None,
+                open_timeout=MOST_SECONDS,
             ) as line:
                 for _ in range(LOADED_ANEW):
                     if time.monotonic() >= until:
