@@ -1,5 +1,6 @@
 """How long a page of the dashboard takes in a browser until its first heading stands there, and until it is drawn to
-its end: medians and worst. ``new`` is a browser without anything kept, ``again`` the same browser a second time.
+its end: medians and worst, with 100,000 stored predictions. ``new`` is a browser without anything kept, ``again`` the
+same browser a second time.
 
     python -m benchmarks.dashboard_pages [FOLDER]
 
@@ -7,6 +8,7 @@ Models that lie in FOLDER are used again. Needs Chromium (``VIGIE_CHROMIUM``).""
 
 from __future__ import annotations
 
+import logging
 import statistics
 import sys
 import tempfile
@@ -15,15 +17,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from playwright.sync_api import TimeoutError, sync_playwright  # noqa: A004 - Playwright's own
 
+from benchmarks.dashboard_people import fill
 from services.core.access.roles import Role
 from services.dashboard.pages import PAGES, PageEntry
 from tests.integration.dashboard.conftest import CHROMIUM, DESK, session_cookies
 from tests.integration.dashboard.local_platform import Platform
 from tests.integration.dashboard.operated_platform import USE_CASE, operated_platform
 
-REPEATS = 3
+REPEATS, PREDICTIONS = 3, 100_000
 DRAWN = (
     "() => document.querySelector('[data-testid=\"stApp\"]').getAttribute('data-test-script-state') === 'notRunning'"
 )
@@ -68,10 +72,12 @@ def measure(browser: Any, platform: Platform, pages: Sequence[PageEntry] = PAGES
 
 
 def main() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with tempfile.TemporaryDirectory() as made:
         home = Path(made)
         bundles = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else home / "bundles"
         with operated_platform(home / "home", bundles=bundles) as platform, sync_playwright() as play:
+            fill(home / "home", PREDICTIONS)
             browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
             measure(browser, platform)
             browser.close()
