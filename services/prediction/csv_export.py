@@ -35,7 +35,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 class Table:
-    """The columns of one use case: what is known of the call, ``request.…``, ``answer.…``, ``outcome.…``."""
+    """The columns of one use case: what is known of the call, ``request.…``, ``answer.…``, ``outcome.…``, and why the
+    centre decided otherwise."""
 
     def __init__(self, use_case: UseCase) -> None:
         self._request = list(use_case.request.model_fields)
@@ -48,6 +49,7 @@ class Table:
         names += [f"request.{name}" for name in self._request]
         names += [f"answer.{name}" for name in self._answer_names]
         names += [f"outcome.{name}" for name in self._labels]
+        names.append("override")
         return _written([names])
 
     def rows(self, predictions: Iterable[Mapping[str, Any]]) -> bytes:
@@ -59,6 +61,7 @@ class Table:
         yield from (_at(row["answer"], path) for path in self._answer)
         outcome = row["outcome"] or {}
         yield from (outcome.get(name) for name in self._labels)
+        yield row.get("override")
 
 
 def _written(rows: Sequence[Sequence[Any]]) -> bytes:

@@ -30,7 +30,9 @@ EDGE = CHECKOUT / "services" / "edge"
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Platform]]:
     """The edge's address, and the platform behind it."""
     if not CADDY:
-        pytest.skip("there is no Caddy here: install 2.8 or newer, or name it in VIGIE_CADDY; Compose tests the same edge")
+        pytest.skip(
+            "there is no Caddy here: install 2.8 or newer, or name it in VIGIE_CADDY; Compose tests the same edge"
+        )
     home = tmp_path_factory.mktemp("edge")
     with local_platform(home / "home", [], bundles=home / "bundles", behind_edge=True) as platform:
         address = f"http://127.0.0.1:{_free_port()}"

@@ -32,6 +32,9 @@ def test_an_override_is_kept_with_its_reason_and_the_latest_one_holds(service: S
     assert store(engine, service.records()) == []
     [found] = service.get("/v1/toy/predictions").json()["predictions"]
     assert found["override"] == "Two more pumps."
+    exported = service.get("/v1/toy/predictions", params={"format": "csv"}).text.splitlines()
+    assert exported[0].endswith(",override")
+    assert any(line.endswith(",Two more pumps.") for line in exported[1:])
     assert found["outcome"] == {"late": True}
 
 
