@@ -1,6 +1,6 @@
 """The dashboard behind the real edge: one address, the edge's security headers, and its plain page when it is away.
 
-Needs Caddy 2.8 or newer: on the path, or named in ``VIGIE_CADDY``. Compose runs the same files; its suite tests them there."""
+Needs Caddy 2.8 or newer: on the path, or named in ``VIGIE_CADDY``. Compose runs the same files and tests them there."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ EDGE = CHECKOUT / "services" / "edge"
 def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Platform]]:
     """The edge's address, and the platform behind it."""
     if not CADDY:
-        pytest.skip(
-            "there is no Caddy here: install 2.8 or newer, or name it in VIGIE_CADDY; Compose tests the same edge"
-        )
+        pytest.skip("there is no Caddy here (2.8 or newer, or VIGIE_CADDY); Compose tests the same edge")
     home = tmp_path_factory.mktemp("edge")
     with local_platform(home / "home", [], bundles=home / "bundles", behind_edge=True) as platform:
         address = f"http://127.0.0.1:{_free_port()}"
