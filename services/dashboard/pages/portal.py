@@ -64,7 +64,7 @@ def _card(session: Session, part: Mapping[str, Any]) -> str:
     if part["address"]:
         name = words.known(f"portal.part_{part['name']}_page", part["name"].capitalize())
         address = escape(part["address"], quote=True)
-        said_link = f"{escape(words('portal.open'))}: {escape(name)}"
+        said_link = escape(words("portal.open", name=name))
         link = f"<p><a href='{address}' target='_blank' rel='noopener'>{said_link}</a></p>"
     return (
         f"<section class='v-card'><h3>{escape(_title(session, part))}</h3>"

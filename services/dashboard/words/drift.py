@@ -22,7 +22,7 @@ WORDS: dict[str, Text] = {
     "verdict_too_few": Text("Too few calls to say anything", "Trop peu d'appels pour se prononcer"),
     "looked": Text(
         "Looked on {at} UTC at {calls} calls, {outcomes} of them with a known outcome, answered by {version}.",
-        "Examiné le {at} UTC : {calls} appels, dont {outcomes} au résultat connu, répondus par {version}.",
+        "Examiné le {at} UTC : {calls} appels, dont {outcomes} au résultat connu, réponses : {version}.",
     ),
     "no_model": Text("no model", "aucun modèle"),
     "version": Text("version {number}", "version {number}"),
@@ -56,7 +56,7 @@ WORDS: dict[str, Text] = {
     ),
     "slice": Text("Cut by", "Découper par"),
     "slice_all": Text("all calls", "tous les appels"),
-    "slice_version": Text("version", "version"),
+    "slice_version": Text("Version", "Version"),
     "slice_centre": Text("centre", "centre"),
     "slice_area": Text("area", "secteur"),
     "slice_hour": Text("hour of day", "heure de la journée"),

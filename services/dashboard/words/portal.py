@@ -14,7 +14,7 @@ WORDS: dict[str, Text] = {
     ),
     "pages": Text("Pages", "Pages"),
     "services": Text("Services", "Services"),
-    "open": Text("Open", "Ouvrir"),
+    "open": Text("Open: {name}", "Ouvrir : {name}"),
     "state_up": Text("up", "en marche"),
     "state_degraded": Text("degraded", "dégradé"),
     "state_down": Text("down", "arrêté"),
