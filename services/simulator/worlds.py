@@ -49,8 +49,10 @@ class World:
         first = (self.begin - timedelta(days=1)).astimezone(ZoneInfo(use_case.zone or "UTC")).date()
         days = min(LONGEST_DAYS, max(SHORTEST_DAYS, math.ceil(self.length / timedelta(days=1)) + 3))
         folder.mkdir(parents=True, exist_ok=True)
+        most = getattr(use_case.simulator, "ROWS_A_DAY", None)
+        rows = self.rows if most is None else min(self.rows, most * days)
         use_case.simulator.write(
-            folder, seed=self.seed, rows=self.rows, start=first.isoformat(), days=days, drift=self.drift
+            folder, seed=self.seed, rows=rows, start=first.isoformat(), days=days, drift=self.drift
         )
 
 

@@ -91,7 +91,10 @@ class RawModule(Protocol):
 
 
 class SimulatorModule(Protocol):
-    """``simulator.py``. Writes files in the official layout from a causal model."""
+    """``simulator.py``. Writes files in the official layout from a causal model.
+
+    It may have ``ROWS_A_DAY``: where more rows on a day would come from more places than the models of simulated data
+    know, those who play the same world ask for no more."""
 
     def write(
         self, folder: Path, *, seed: int, rows: int, start: str, days: int, drift: Sequence[str] = ()

@@ -20,6 +20,8 @@ from services.core.usecases.rain_tomorrow.stations import NAMES, STATIONS
 from services.core.usecases.rain_tomorrow.weather_maker import FAULTY, WETTER, Floats, Weather, make
 
 DRIFTS = (WETTER, FAULTY)
+ROWS_A_DAY = 12
+"""A station has a row a day, and the simulated data of ``params.yaml`` so many stations."""
 _FIRST = ("Sydney", "Perth", "Adelaide", "Melbourne", "Brisbane", "Canberra", "Hobart", "Darwin", "Woomera", "Cobar")
 """Where there are few rows these stations come first: they lie all over the country."""
 _MONTHLY_DAYS = 28
