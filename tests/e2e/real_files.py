@@ -21,7 +21,7 @@ FOLDER = f"/var/lib/vigie/drop/{USE_CASE}"
 REAL = ("lfb-incidents-2017-01-to-04.csv", "lfb-incidents-2023-h1-sample.csv", "lfb-stations.csv")
 UNPACK = """\
 import sys, tarfile
-tarfile.open(fileobj=sys.stdin.buffer, mode="r|").extractall(sys.argv[1], filter="data")
+tarfile.open(fileobj=sys.stdin.buffer, mode="r|").extractall(sys.argv[1])  # our own files; Python 3.11.2 has no filters
 """
 
 
