@@ -24,7 +24,7 @@ _WANTED = (
     _P.id, _P.use_case, _P.centre, _P.request_id, _P.row_index, _P.incident_id, _P.received_at, _P.model_version,
     _P.source, _P.request, _P.kind, _P.watched,
 )  # fmt: skip
-OWN = ("id", "centre", "version", "source", "received_at", "reported_at", "held")
+OWN = ("id", "centre", "version", "source", "received_at", "reported_at", "held", "repeats")
 """Columns of a window beside request fields, labels and ``event_time``; each begins with ``call_``."""
 
 
@@ -38,8 +38,8 @@ def read_window(
     held: list[dict[str, Any]],
 ) -> pd.DataFrame:
     """The newest calls of these kinds, at most ``maximum`` and no older than ``days`` before the newest, both by the
-    calls' own time, in its order. Labels are those of outcomes that are not held back; ``call_held`` marks the others,
-    whose labels stand in ``held.<label>``."""
+    calls' own time, in its order; the same question to the same version counts once. Labels are those of outcomes that
+    are not held back; ``call_held`` marks the others, whose labels stand in ``held.<label>``."""
     query = select(*_WANTED).where(_P.use_case == use_case.name, _P.kind.in_(kinds))
     found = [dict(row) for row in connection.execute(query.order_by(_P.received_at.desc()).limit(maximum)).mappings()]
     rows = []
@@ -51,7 +51,7 @@ def read_window(
         part = found[start : start + _CHUNK]
         reports = reports_on(connection, part)
         rows += [made for row in part if (made := _row(use_case, row, reports.get(row["id"], ()), latest, held))]
-    return _within(_frame(use_case, rows), days)
+    return _within(_once(use_case, _frame(use_case, rows)), days)
 
 
 def watched_of(frame: pd.DataFrame) -> dict[str, Any]:
@@ -119,6 +119,19 @@ def _frame(use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame
     frame["event_time"] = moment.fillna(frame["call_received_at"])
     frame[use_case.group] = frame["call_id"]
     return frame
+
+
+def _once(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
+    """Whoever asks the same again, such as the weather of one station and day, says nothing new: the call whose outcome
+    is known stands for all, and ``call_repeats`` says for how many."""
+    if frame.empty:
+        return frame
+    same = [*use_case.request.model_fields, "call_version"]
+    labels = [target.label for target in use_case.targets]
+    repeats = frame.groupby(same, dropna=False, sort=False)["call_id"].transform("size")
+    told = frame[labels].notna().any(axis=1)
+    ordered = frame.assign(call_repeats=repeats, _told=told).sort_values(["_told", "call_received_at"], kind="stable")
+    return ordered.drop_duplicates(same, keep="last").drop(columns="_told")
 
 
 def _within(frame: pd.DataFrame, days: float) -> pd.DataFrame:

@@ -148,7 +148,8 @@ class Monitor:
         if with_report and look.samples is not None:
             run.report = report.write(self.home, use_case.name, run.id, *look.samples)
         outcomes = int(window[[target.label for target in use_case.targets]].notna().any(axis=1).sum())
-        run.summary = summary_of(run, look, reasons, action, calls=len(window), outcomes=outcomes)
+        calls = int(window["call_repeats"].sum())
+        run.summary = summary_of(run, look, reasons, action, calls=calls, outcomes=outcomes)
         return self._kept(run)
 
     def _new_doubts(self, use_case: UseCase, found: Sequence[Any]) -> list[Any]:

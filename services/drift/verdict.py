@@ -114,12 +114,12 @@ def _estimated(use_case: UseCase, look: Look, params: Monitoring) -> list[Reason
 
 def _volume(window: pd.DataFrame) -> list[Reason]:
     """Whether the last day has far more or fewer calls than those before it."""
-    times = window["event_time"]
+    times, calls = window["event_time"], window["call_repeats"]
     day = pd.Timedelta(days=1)
-    recent = int((times > times.max() - day).sum())
+    recent = int(calls[times > times.max() - day].sum())
     days = (times.max() - day - times.min()) / day
     if days < 3:
         return []
-    usual = (len(times) - recent) / days
+    usual = (int(calls.sum()) - recent) / days
     far = recent > _VOLUME * usual + 5 * usual**0.5 or recent < usual / _VOLUME - 5 * usual**0.5 / _VOLUME
     return [volume_reason(recent, usual)] if far and usual >= 10 else []

@@ -227,6 +227,7 @@ class UseCase:
     bundle at all and what the first model has to beat. Must never fail on a valid request."""
     zone: str | None = None
     time_field: str | None = None
+    """The request's field that says when it happened: a moment, or a day. Without one it is when the call came."""
     variants: tuple[Variant, ...] = ()
     parts: tuple[Part, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()

@@ -94,6 +94,7 @@ USE_CASE = UseCase(
     split=Split("time", calibrate=0.10, test=0.04),
     compose=compose,
     baseline=baseline,
+    time_field="date",
     place=Place("longitude", "latitude", LINES, points=POINTS, named="station", degrees=True, area="station"),
     variants=(Variant("rain_one_row", "rain", one_row, training_weight=1.0),),
     subgroups=(
