@@ -18,6 +18,8 @@ from services.drift.seasons import blocks, weights
 
 Floats = NDArray[np.float64]
 Kind = Literal["number", "words"]
+Stretch = tuple[NDArray[np.bool_], Floats]
+"""Rows of the reference (n,), and the weights of all other rows (n,)."""
 MISSING = "missing"
 NATURAL = 1.25
 """A distance counts from this many times the largest one among unchanged stretches of the reference."""
@@ -80,10 +82,10 @@ def compare(
     both sides are left out."""
     if reference_times is None:
         weight, season = np.ones(len(columns[0].reference) if columns else 0), True
-        stretches: list[NDArray[np.bool_]] = []
+        stretches: list[Stretch] = []
     else:
         weight, season = weights(reference_times, current_times, zone)
-        stretches = blocks(reference_times, params.window_days)
+        stretches = _stretches(reference_times, params.window_days, zone)
     found = [made for column in columns if (made := _one(column, weight, stretches, params)) is not None]
     if not found:
         return [], season
@@ -104,7 +106,17 @@ def drifted_share(columns: list[ColumnDrift]) -> float:
     return len(moved) / len(columns) if columns else 0.0
 
 
-def _one(column: Column, weight: Floats, stretches: list[NDArray[np.bool_]], params: Monitoring) -> ColumnDrift | None:
+def _stretches(times: pd.Series, days: float, zone: str) -> list[Stretch]:
+    """Each stretch of the reference, and the weights of the rest that give it the stretch's season."""
+    made = []
+    for block in blocks(times, days):
+        rest = np.zeros(len(times))
+        rest[~block] = weights(times[~block], times[block], zone)[0]
+        made.append((block, rest))
+    return made
+
+
+def _one(column: Column, weight: Floats, stretches: list[Stretch], params: Monitoring) -> ColumnDrift | None:
     here, there = _known(column.kind, column.reference), _known(column.kind, column.current)
     if not here.any() and not there.any():
         return None
@@ -116,9 +128,9 @@ def _one(column: Column, weight: Floats, stretches: list[NDArray[np.bool_]], par
         apart = numbers_apart if column.kind == "number" else words_apart
         distance = apart(column.reference[here], column.current[there], weight[here])
         usual = [
-            apart(column.reference[here & ~block], column.reference[here & block], np.ones(int((here & ~block).sum())))
-            for block in stretches
-            if (here & block).sum() >= _FEW and (here & ~block).sum() >= _FEW
+            apart(column.reference[here & ~block], column.reference[here & block], rest[here & ~block])
+            for block, rest in stretches
+            if (here & block).sum() >= _FEW and (rest[here & ~block] > 0).sum() >= _FEW
         ]
         threshold = max([threshold, *(NATURAL * item.value for item in usual)])
         if distance.value >= threshold:
