@@ -85,7 +85,7 @@ def compare(
         stretches: list[Stretch] = []
     else:
         weight, season = weights(reference_times, current_times, zone)
-        stretches = _stretches(reference_times, params.window_days, zone)
+        stretches = _stretches(reference_times, params.window_days, zone, season=season)
     found = [made for column in columns if (made := _one(column, weight, stretches, params)) is not None]
     if not found:
         return [], season
@@ -106,12 +106,14 @@ def drifted_share(columns: list[ColumnDrift]) -> float:
     return len(moved) / len(columns) if columns else 0.0
 
 
-def _stretches(times: pd.Series, days: float, zone: str) -> list[Stretch]:
-    """Each stretch of the reference, and the weights of the rest that give it the stretch's season."""
+def _stretches(times: pd.Series, days: float, zone: str, *, season: bool) -> list[Stretch]:
+    """Each stretch of the reference, and the weights of the rest that give it the stretch's season. Where the window's
+    own ``season`` is unknown they are all alike: then what one season differs from others is usual too."""
     made = []
     for block in blocks(times, days):
-        rest = np.zeros(len(times))
-        rest[~block] = weights(times[~block], times[block], zone)[0]
+        rest = np.where(block, 0.0, 1.0)
+        if season:
+            rest[~block] = weights(times[~block], times[block], zone)[0]
         made.append((block, rest))
     return made
 
