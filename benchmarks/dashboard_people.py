@@ -28,6 +28,7 @@ from sqlalchemy import insert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 from websockets.typing import Origin, Subprotocol
 
 from benchmarks import listing
@@ -59,21 +60,29 @@ class Person:
 
     async def stay(self, until: float) -> None:
         while time.monotonic() < until:
-            headers = {"Cookie": self._cookies}
-            url = self._address.replace("http", "ws", 1) + "/_stcore/stream"
-            async with connect(
-                url,
-                subprotocols=[Subprotocol("streamlit")],
-                origin=Origin(self._address),
-                additional_headers=headers,
-                max_size=None,
-                open_timeout=MOST_SECONDS,
-            ) as line:
-                for _ in range(LOADED_ANEW):
-                    if time.monotonic() >= until:
-                        return
-                    await self._open(line, self._chance.choice(self._pages))
-                    await self._read(line, self._chance.expovariate(1 / READING_SECONDS))
+            try:
+                await self._session(until)
+            except (OSError, WebSocketException):
+                self.failed += 1
+
+    async def _session(self, until: float) -> None:
+        """One connection: a page that was loaded, and those that are gone to from it."""
+        headers = {"Cookie": self._cookies}
+        url = self._address.replace("http", "ws", 1) + "/_stcore/stream"
+        async with connect(
+            url,
+            subprotocols=[Subprotocol("streamlit")],
+            origin=Origin(self._address),
+            additional_headers=headers,
+            max_size=None,
+            open_timeout=MOST_SECONDS,
+            ping_interval=None,
+        ) as line:
+            for _ in range(LOADED_ANEW):
+                if time.monotonic() >= until:
+                    return
+                await self._open(line, self._chance.choice(self._pages))
+                await self._read(line, self._chance.expovariate(1 / READING_SECONDS))
 
     async def _open(self, line: ClientConnection, page: str) -> None:
         message = BackMsg()
