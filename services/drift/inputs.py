@@ -24,7 +24,7 @@ MISSING = "missing"
 NATURAL = 1.25
 """A distance counts from this many times the largest one among unchanged stretches of the reference."""
 _SOME_TEXT = "some text"
-_FEW = 30
+FEW = 30
 """Values that a column needs on both sides to be compared."""
 
 
@@ -38,6 +38,8 @@ class Column:
     current: NDArray[Any]
     importance: float = 0.0
     """The column's share of the model's gain; 0 of outputs and of what is only watched."""
+    counts: Floats | None = None
+    """How much each row of the reference counts, where not all do alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def _stretches(times: pd.Series, days: float, zone: str, *, season: bool) -> lis
 
 
 def _one(column: Column, weight: Floats, stretches: list[Stretch], params: Monitoring) -> ColumnDrift | None:
+    counts = np.ones(len(column.reference)) if column.counts is None else column.counts
+    weight = weight * counts if (weight * counts).sum() > 0 else counts
     here, there = _known(column.kind, column.reference), _known(column.kind, column.current)
     if not here.any() and not there.any():
         return None
@@ -126,13 +130,13 @@ def _one(column: Column, weight: Floats, stretches: list[Stretch], params: Monit
     chances = [shares_apart(missing[0], missing[1], effective_size(weight), len(there))]
     code = MISSING if abs(missing[1] - missing[0]) >= params.missing_difference else ""
     distance, threshold, unseen = Distance("", 0.0, 1.0), _threshold(column.kind, params), 0.0
-    if here.sum() >= _FEW and there.sum() >= _FEW and weight[here].sum() > 0:
+    if (weight[here] > 0).sum() >= FEW and there.sum() >= FEW:
         apart = numbers_apart if column.kind == "number" else words_apart
         distance = apart(column.reference[here], column.current[there], weight[here])
         usual = [
-            apart(column.reference[here & ~block], column.reference[here & block], rest[here & ~block])
+            apart(column.reference[here & ~block], column.reference[here & block], (rest * counts)[here & ~block])
             for block, rest in stretches
-            if (here & block).sum() >= _FEW and (rest[here & ~block] > 0).sum() >= _FEW
+            if (here & block).sum() >= FEW and ((rest * counts)[here & ~block] > 0).sum() >= FEW
         ]
         threshold = max([threshold, *(NATURAL * item.value for item in usual)])
         if distance.value >= threshold:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -16,7 +17,7 @@ from services.core.usecases.contract import UseCase, Value
 from services.drift.agreement import Doubt
 from services.drift.breaches import Findings
 from services.drift.calls import watched_of
-from services.drift.inputs import Column, ColumnDrift, Kind, columns_of, compare, drifted_share, values_of
+from services.drift.inputs import FEW, Column, ColumnDrift, Kind, columns_of, compare, drifted_share, values_of
 from services.drift.losses import one_number
 from services.drift.models import Models
 from services.drift.wording import OUTPUT, WATCHED
@@ -61,12 +62,19 @@ def drift_of(
             shape: Kind = "words" if hasattr(target.output, "labels") else "number"
             said = pd.Series(one_number(values[target.name]))
             columns.append(Column(name, shape, values_of(reference[name], shape), values_of(said, shape)))
+    unlearned = _unlearned(reference)
     for name, kept in watched_of(window).items():
         if f"{WATCHED}{name}" in reference:
             theirs = reference[f"{WATCHED}{name}"]
             shape = "number" if pd.api.types.is_numeric_dtype(theirs) else "words"
             columns.append(
-                Column(f"{WATCHED}{name}", shape, values_of(theirs, shape), values_of(pd.Series(kept), shape))
+                Column(
+                    f"{WATCHED}{name}",
+                    shape,
+                    values_of(theirs, shape),
+                    values_of(pd.Series(kept), shape),
+                    counts=unlearned,
+                )
             )
     times = reference[use_case.time_field] if use_case.time_field is not None else None
     found, season = compare(columns, times, window["event_time"], params, use_case.zone or "UTC")
@@ -76,6 +84,13 @@ def drift_of(
     )
     inputs = [column for column in found if not column.name.startswith(OUTPUT)]
     return Look(columns=found, share=drifted_share(inputs), season_known=season, samples=samples)
+
+
+def _unlearned(reference: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Rows that the model has not learned from count alone where there are enough: of those that it has learned from it
+    knows every word."""
+    rows = np.asarray(reference["slice"] == "calibrate", dtype=np.float64)
+    return rows if rows.sum() >= FEW else None
 
 
 def _importance(predictor: Predictor) -> dict[str, float]:

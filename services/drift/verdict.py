@@ -9,6 +9,7 @@ import pandas as pd
 
 from services.core.monitoring.tables import MonitoringRun
 from services.core.params import Monitoring
+from services.core.usecases.columns import kinds
 from services.core.usecases.contract import UseCase
 from services.drift.breaches import Breach
 from services.drift.look import Look
@@ -50,7 +51,7 @@ def verdict_of(
     reasons += [column_reason(use_case, column, since.get(column.name), effect) for column in drifted]
     reasons += [Reason(f"outcomes_{doubt.code}", doubt.reason, area=doubt.centre) for doubt in look.doubts]
     reasons += _estimated(use_case, look, params)
-    reasons += _volume(window)
+    reasons += _volume(_whole_days(use_case, window))
     shares = look.share >= params.drifted_share
     errors = any(lasting(breach) for breach in named)
     if errors and _confirmed(run, earlier, "breached", params):
@@ -112,13 +113,20 @@ def _estimated(use_case: UseCase, look: Look, params: Monitoring) -> list[Reason
     return made
 
 
+def _whole_days(use_case: UseCase, window: pd.DataFrame) -> pd.DataFrame:
+    """Where a call's time is a day, the newest one is not over yet."""
+    if kinds(use_case.request).get(use_case.time_field or "") != "date":
+        return window
+    return window[window["event_time"] < window["event_time"].max()]
+
+
 def _volume(window: pd.DataFrame) -> list[Reason]:
     """Whether the last day has far more or fewer calls than those before it."""
     times, calls = window["event_time"], window["call_repeats"]
     day = pd.Timedelta(days=1)
     recent = int(calls[times > times.max() - day].sum())
     days = (times.max() - day - times.min()) / day
-    if days < 3:
+    if not days >= 3:  # nor where there are no calls
         return []
     usual = (int(calls.sum()) - recent) / days
     far = recent > _VOLUME * usual + 5 * usual**0.5 or recent < usual / _VOLUME - 5 * usual**0.5 / _VOLUME

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +14,15 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, insert
 
+from services.core.bundle.predictor import Predictor
 from services.core.calls.tables import Outcome, Prediction
 from services.core.home import Home
 from services.core.params import Evaluate, Monitoring, Train
 from services.core.registry.client import Registry
+from services.core.usecases.columns import from_frame
 from services.core.usecases.product_category import raw, simulator
 from services.core.usecases.product_category.declaration import USE_CASE
+from services.core.usecases.watching import as_rows, derived
 from services.drift.monitor import Monitor, limits_of
 from services.ingestion.tables import read_folder
 from services.training.evaluation.evaluate import evaluate
@@ -42,7 +45,7 @@ def products(folder: Path, seed: int, rows: int) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> FolderModels:
     folder = tmp_path_factory.mktemp("model")
-    examples = products(tmp_path_factory.mktemp("raw"), 3, 500)
+    examples = products(tmp_path_factory.mktemp("raw"), 3, 1_400)
     named: dict[str, Any] = {"codes": np.array([], dtype=str), "names": np.array([], dtype=str)}
     made = train(USE_CASE, examples, named, {}, params=Train(folds=3), folder=folder / "bundle", simulated=True)
     evaluate(USE_CASE, examples, {}, bundle=made, params=Evaluate(), folder=folder / "evaluation")
@@ -56,7 +59,12 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
     return products(tmp_path_factory.mktemp("calls"), 8, 300)
 
 
-def store(engine: Engine, rows: pd.DataFrame, codes: Mapping[int, str]) -> None:
+def store(
+    engine: Engine,
+    rows: pd.DataFrame,
+    codes: Mapping[int, str],
+    watched: Sequence[Mapping[str, Any]] | None = None,
+) -> None:
     """Titles and descriptions as prediction would have kept them (never a picture), and the classes reported."""
     label = USE_CASE.targets[0].label
     predictions, outcomes = [], []
@@ -72,7 +80,7 @@ def store(engine: Engine, rows: pd.DataFrame, codes: Mapping[int, str]) -> None:
             common
             | {"id": id_, "incident_id": None, "received_at": at, "latency_us": 0, "model_version": "1"}
             | {"source": "champion", "risk": None, "pseudonymised": False, "request": request, "answer": {}}
-            | {"decisions": {}, "warnings": [], "watched": None}
+            | {"decisions": {}, "warnings": [], "watched": None if watched is None else dict(watched[number])}
         )
         outcomes.append(
             common
@@ -121,6 +129,17 @@ def test_texts_that_nobody_wrote_before_are_no_drift_and_no_group(
     assert not texts["title"]["drifted"]
     assert texts["title"]["value"] < 0.05
     assert not {entry.get("column") for entry in summary["quality"]} & {"title", "description"}
+
+
+def test_what_is_watched_is_held_against_rows_that_the_model_has_not_learned_from(
+    tmp_path: Path, engine: Engine, models: FolderModels, rows: pd.DataFrame
+) -> None:
+    """Of those that it has learned from it knows every word."""
+    model = Predictor(USE_CASE, models.folders[1] / "bundle")
+    store(engine, rows, {}, as_rows(derived(USE_CASE, from_frame(USE_CASE.request, rows), model.fitted)))
+    columns = {column["name"]: column for column in looked_at(tmp_path, engine, models)["drift"]["columns"]}
+    assert columns["watched.unseen_words"]["value"] < 1
+    assert not columns["watched.unseen_words"]["drifted"]
 
 
 def test_a_class_that_the_model_never_saw_counts_as_missed(
