@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.core.access.caller import Caller
 from services.core.access.roles import Role
-from services.core.access.tables import CentreRow
 from services.core.errors import NotFoundError, UnavailableError, VigieError
 from services.core.web.roles import SERVICE
 from services.core.web.service_credential import ServiceCaller
@@ -85,8 +84,7 @@ def simulation_router(gateway: Gateway, desk: Simulator) -> APIRouter:
         with gateway.transaction() as session:
             made = []
             for centre in dict.fromkeys(given.centres):
-                if session.get(CentreRow, centre) is None:
-                    users.create_centre(session, centre, centre.replace("-", " ").capitalize())
+                users.ensure_centre(session, centre, centre.replace("-", " ").capitalize())
                 made.append(
                     keys.create(
                         session,

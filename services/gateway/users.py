@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.core.access.caller import Caller
@@ -119,12 +121,19 @@ def create_centre(session: Session, name: str, title: str) -> CentreRow:
     """
     if not _CENTRE.fullmatch(name):
         raise VigieError("This is no name of a centre.", expected="1 to 63 small letters, digits and -")
-    if session.get(CentreRow, name) is not None:
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    values = {"name": name, "title": title or name, "created": datetime.now(UTC)}
+    # Two may make it at the same moment: the database says who was first.
+    made = session.scalar(insert(CentreRow).values(values).on_conflict_do_nothing().returning(CentreRow))
+    if made is None:
         raise ConflictError(f"There is a centre {name} already.")
-    centre = CentreRow(name=name, title=title or name, created=datetime.now(UTC))
-    session.add(centre)
-    session.flush()
-    return centre
+    return made
+
+
+def ensure_centre(session: Session, name: str, title: str) -> None:
+    """Make the centre where it is not there yet."""
+    with suppress(ConflictError):
+        create_centre(session, name, title)
 
 
 def last_full_admin(session: Session, user: UserRow) -> bool:

@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from services.core.access import tables
 from services.core.access.audit_verify import verify
-from services.core.access.tables import AuditEntryRow, RefreshTokenRow, SigningKeyRow, UserRow
+from services.core.access.tables import AuditEntryRow, CentreRow, RefreshTokenRow, SigningKeyRow, UserRow
 from services.core.database.base import Base
-from services.gateway import attempts, runs
+from services.core.errors import ConflictError
+from services.gateway import attempts, runs, users
 from services.gateway.gateway import Gateway, assemble, prepare
 from services.gateway.sign_in import NotSignedIn, SignedIn
 from services.gateway.trail import Origin
@@ -119,6 +120,28 @@ def test_replicas_that_start_together_make_one_administrator_and_one_key(engine:
         assert session.query(SigningKeyRow).count() == 1
     with engine.connect() as connection:
         assert verify(connection, gateways[0].trail.chain).intact
+
+
+def test_a_centre_that_is_made_at_once_is_made_once_and_the_others_are_told(gateway: Gateway) -> None:
+    def make(_: int) -> str:
+        with gateway.transaction() as session:
+            try:
+                return users.create_centre(session, "north", "North").name
+            except ConflictError:
+                return "taken"
+
+    assert sorted(_at_once(6, make)) == ["north", *["taken"] * 5]
+
+
+def test_whoever_needs_a_centre_finds_it_though_others_make_it_at_the_same_moment(gateway: Gateway) -> None:
+    """Simulations that start together want keys of the same simulated centres."""
+
+    def have(_: int) -> bool:
+        with gateway.transaction() as session:
+            users.ensure_centre(session, "simulated-north", "Simulated north")
+            return session.get(CentreRow, "simulated-north") is not None
+
+    assert _at_once(6, have) == [True] * 6
 
 
 def test_the_same_run_asked_for_at_once_is_one(gateway: Gateway) -> None:
