@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field, field_validator
 
 from services.core.jobs.settings import JobSettings
 
 
 class DriftSettings(JobSettings):
+    job_secrets: ClassVar[frozenset[str]] = frozenset({"VIGIE_SERVICE_TOKEN"})
+    """A look asks the gateway for retrainings and rollbacks."""
     drift_host: str = "127.0.0.1"
     drift_port: int = Field(default=8604, ge=1, le=65_535)
     drift_daily_retrainings: int | None = Field(default=None, ge=0)

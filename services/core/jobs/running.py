@@ -19,8 +19,8 @@ from services.core.jobs.outcome import Outcome, failed
 from services.core.jobs.queue import INTERRUPTED, cancelled
 from services.core.jobs.states import State
 
-_SECRETS = ("VIGIE_SERVICE_TOKEN",)
-"""Variables that jobs have no use for."""
+_SECRETS = frozenset({"VIGIE_SERVICE_TOKEN"})
+"""Variables that jobs have no use for, but those of a service that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,17 @@ class Limits:
 
 
 class Running:
-    def __init__(self, job: Job, module: str, limits: Limits, *, ended: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        module: str,
+        limits: Limits,
+        *,
+        ended: Callable[[], None],
+        secrets: frozenset[str] = frozenset(),
+    ) -> None:
         """Start ``job`` with the function that ``module.JOBS`` has for its step. ``ended`` is called, in
-        another thread, when all of its processes have."""
+        another thread, when all of its processes have. ``secrets`` are variables that it needs all the same."""
         self.job = job
         self.limits = limits
         self.peak_mb = 0
@@ -51,7 +59,7 @@ class Running:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env={name: value for name, value in os.environ.items() if name not in _SECRETS},
+            env={name: value for name, value in os.environ.items() if name not in _SECRETS - secrets},
         )
         self._send(
             {

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from services.core.settings import Settings
 
 
 class JobSettings(Settings):
+    job_secrets: ClassVar[frozenset[str]] = frozenset()
+    """Environment variables with secrets that the service's jobs get; others have no use for any."""
     job_parallel: int = Field(default=2, ge=1, le=64)
     """How many jobs of different use cases a service runs side by side."""
     job_memory_mb: int = Field(default=6_144, ge=64)

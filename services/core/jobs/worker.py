@@ -110,7 +110,7 @@ class Worker:
         if job is None:
             return False
         limits = Limits(self._settings.job_memory_mb, self._settings.job_seconds)
-        self._running[job.id] = Running(job, self._module, limits, ended=self.wake)
+        self._running[job.id] = Running(job, self._module, limits, ended=self.wake, secrets=self._settings.job_secrets)
         self._started[job.id] = time.monotonic()
         log.info("job started", job=job.id, use_case=job.use_case, step=job.step, attempt=job.attempts)
         return True
