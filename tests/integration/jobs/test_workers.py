@@ -17,6 +17,7 @@ from services.core.jobs.queue import Queue
 from services.core.jobs.settings import JobSettings
 from services.core.jobs.states import State
 from services.core.jobs.worker import Worker
+from services.drift.settings import DriftSettings
 from tests.integration.jobs.conftest import until
 
 MODULE = "tests.integration.jobs.trial_jobs"
@@ -100,3 +101,18 @@ def test_a_service_that_stops_ends_its_jobs_at_once_and_leaves_them_to_the_next(
     until(lambda: queue.get(job.id).attempts == 2)
     queue.cancel(job.id)
     until(lambda: queue.get(job.id).state == State.CANCELLED)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("settings", "knows"), [(JobSettings, False), (DriftSettings, True)])
+def test_a_look_may_ask_the_gateway_in_the_platforms_name_and_no_other_job_may(
+    engine: Engine, home: Path, monkeypatch: pytest.MonkeyPatch, settings: type[JobSettings], knows: bool
+) -> None:
+    monkeypatch.setenv("VIGIE_SERVICE_TOKEN", "s" * 40)
+    queue = Queue(engine, "ingestion")
+    worker = Worker(queue, MODULE, settings(job_memory_mb=800), Counters(CollectorRegistry()))
+    job, _ = queue.submit("one", "ingest", {"source": "standing"}, "key-standing")
+    worker.start()
+    until(lambda: queue.get(job.id).state == State.SUCCEEDED)
+    worker.stop()
+    assert (queue.get(job.id).result or {})["token"] == ("s" * 40 if knows else None)
