@@ -48,7 +48,9 @@ class Timeline:
     use_case: str
     scenario: str
     area: tuple[str, str] | None = None
-    """Column and value that monitoring named first."""
+    """Column and value: the one that is played to change, else what monitoring named first."""
+    named: float | None = None
+    """Day at which monitoring named it."""
     looks: list[Seen] = field(default_factory=list)
     retrainings: list[float] = field(default_factory=list)
     """Days at which one was started by signal,"""
@@ -97,11 +99,13 @@ def play(
     seconds: float,
     speed: float,
     look_every: float,
+    area: tuple[str, str] | None = None,
     stop_early: bool = True,
     say: Callable[[str], None] = print,
 ) -> Timeline:
-    """Play ``scenario`` and look every ``look_every`` seconds until it ends, or the loop has closed."""
-    made = Timeline(use_case, scenario)
+    """Play ``scenario`` and look every ``look_every`` seconds until it ends, or the loop has closed. ``area`` is the
+    column and value of the calls whose world is to change, where that is known."""
+    made = Timeline(use_case, scenario, area)
     platform = Patient(platform)
     asked = {"scenario": scenario, "rate": rate, "seconds": seconds, "speed": speed, "use_cases": [use_case]}
     simulation = platform.post("/admin/simulations", asked)
@@ -186,10 +190,11 @@ def _champion(platform: Asked, use_case: str) -> int:
 
 
 def _note(made: Timeline, day: float, summary: Mapping[str, Any], champion: int) -> None:
-    if made.area is None:
-        named = next((r for r in summary["reasons"] if r["code"] == "error_segment" and r.get("area")), None)
-        if named is not None:
-            made.area = (named["column"], named["area"])
+    named = [(r["column"], r["area"]) for r in summary["reasons"] if r["code"] == "error_segment" and r.get("area")]
+    if named and made.area is None:
+        made.area = named[0]
+    if made.named is None and made.area in named:
+        made.named = day
     target = summary["quality"][0]["target"] if summary["quality"] else None
     version = summary["model_version"]
     overall = area = None
@@ -221,7 +226,7 @@ def _levels(made: Timeline, summary: Mapping[str, Any]) -> None:
             for entry in summary["quality"]
             if (entry.get("column"), entry.get("area")) == made.area and entry["version"] == summary["model_version"]
         )
-    if not made.promotions:
+    if not _learned(made):
         made.worst = max(made.worst or 0.0, seen.area_error)
     else:
         made.after = seen.area_error
@@ -229,7 +234,13 @@ def _levels(made: Timeline, summary: Mapping[str, Any]) -> None:
 
 def _closed(made: Timeline) -> bool:
     """Whether enough was seen of the new champion."""
-    return bool(made.promotions) and made.after is not None and made.looks[-1].area_calls >= 80
+    return _learned(made) and made.after is not None and made.looks[-1].area_calls >= 80
+
+
+def _learned(made: Timeline) -> bool:
+    """Whether a version serves whose training was started by signal after the area had been named."""
+    started = [day for day in made.retrainings if made.named is not None and day >= made.named]
+    return bool(started) and any(day > started[0] for day, _ in made.promotions)
 
 
 def _alerts(platform: Asked, made: Timeline) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from services.core.usecases import registry
+from services.core.usecases.fire_response.simulated_city import city
+from services.core.usecases.fire_response.simulated_incidents import closed_station
 from tests.closed_loop.driver import Timeline, play
 from tests.closed_loop.poison import poisoned
 from tests.closed_loop.record import write
@@ -21,7 +23,7 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(
         not os.environ.get("VIGIE_CLOSED_LOOP"),
-        reason="plays two months in half an hour and forgets the stack's calls before; VIGIE_CLOSED_LOOP=DIR runs it",
+        reason="plays three months in fifty minutes and forgets the stack's calls before; VIGIE_CLOSED_LOOP=DIR runs it",
     ),
 ]
 
@@ -53,36 +55,26 @@ def shown(made: Timeline) -> Timeline:
     return made
 
 
-def month(platform: Platform, scenarios: dict[str, str], **how: float) -> dict[str, Timeline]:
-    """The scenario of each use case, all at the same time."""
-    with ThreadPoolExecutor(len(scenarios)) as pool:
-        played = {
-            use_case: pool.submit(play, platform, use_case, scenario, **how)  # type: ignore[arg-type]
-            for use_case, scenario in scenarios.items()
-        }
-        return {use_case: shown(made.result()) for use_case, made in played.items()}
-
-
 @pytest.fixture(scope="module")
 def unchanged(stack: Stack, platform: Platform, trained: None) -> dict[str, Timeline]:
     forget(stack)
     rate = STILL_RATE / len(registry.names())
-    return month(
-        platform,
-        dict.fromkeys(registry.names(), "unchanged-month"),
-        rate=rate,
-        seconds=STILL_SECONDS,
-        speed=30 * 86_400 / STILL_SECONDS,
-        look_every=40,
-        stop_early=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def changed(stack: Stack, platform: Platform, trained: None) -> dict[str, Timeline]:
-    forget(stack)
-    scenarios = {FIRE: "station-closed", ROAD: "new-roads"}
-    return month(platform, scenarios, rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY)
+    with ThreadPoolExecutor(len(registry.names())) as pool:
+        played = {
+            use_case: pool.submit(
+                play,
+                platform,
+                use_case,
+                "unchanged-month",
+                rate=rate,
+                seconds=STILL_SECONDS,
+                speed=30 * 86_400 / STILL_SECONDS,
+                look_every=40,
+                stop_early=False,
+            )
+            for use_case in registry.names()
+        }
+        return {use_case: shown(made.result()) for use_case, made in played.items()}
 
 
 @pytest.mark.parametrize("use_case", registry.names())
@@ -103,10 +95,16 @@ def test_poisoned_outcomes_promote_no_worse_model(stack: Stack, platform: Platfo
     assert found.error_after <= 1.02 * found.error_before, "the champion got worse"
 
 
-def test_a_station_closes_and_the_loop_closes_by_itself(changed: dict[str, Timeline]) -> None:
-    made = changed[FIRE]
-    assert made.area is not None, "no area was named"
-    assert made.area[0] == "station"
+def test_a_station_closes_and_the_loop_closes_by_itself(stack: Stack, platform: Platform, trained: None) -> None:
+    forget(stack)
+    where = city()
+    area = ("station", str(where.names[closed_station(where)]))
+    made = shown(
+        play(
+            platform, FIRE, "station-closed", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY, area=area
+        )
+    )
+    assert made.named is not None, f"{area} was not named"
     assert made.retrainings, "nothing was retrained by signal"
     assert made.promotions, "the gate promoted nothing"
     assert made.fallen_back >= 0.5, f"the error fell back by {made.fallen_back:.0%} of what it had risen"
@@ -114,8 +112,9 @@ def test_a_station_closes_and_the_loop_closes_by_itself(changed: dict[str, Timel
     assert made.alerts, "no alert fired"
 
 
-def test_new_roads_are_learned_by_the_same_loop(changed: dict[str, Timeline]) -> None:
-    made = changed[ROAD]
+def test_new_roads_are_learned_by_the_same_loop(stack: Stack, platform: Platform, trained: None) -> None:
+    forget(stack)
+    made = shown(play(platform, ROAD, "new-roads", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY))
     assert any(seen.verdict == "drifted" for seen in made.looks)
     assert made.retrainings
     assert made.promotions
