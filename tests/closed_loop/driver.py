@@ -226,7 +226,9 @@ def _levels(made: Timeline, summary: Mapping[str, Any]) -> None:
             for entry in summary["quality"]
             if (entry.get("column"), entry.get("area")) == made.area and entry["version"] == summary["model_version"]
         )
-    if not _learned(made):
+    # A look that began before the swap still judges the version before.
+    serves = made.promotions and str(made.promotions[-1][1]) == summary["model_version"]
+    if not (_learned(made) and serves):
         made.worst = max(made.worst or 0.0, seen.area_error)
     else:
         made.after = seen.area_error

@@ -47,6 +47,33 @@ def forget(stack: Stack) -> None:
         stack.query("vigie", statement)
 
 
+SERVED = """
+WITH served AS (
+  SELECT p.model_version AS version, (p.request->>'call_time')::timestamptz AS at,
+    abs((p.answer->'attendance_seconds'->>'median')::numeric - (o.labels->>'attendance_seconds')::numeric) AS error
+  FROM predictions p JOIN outcomes o ON o.request_id = p.request_id AND o.use_case = p.use_case
+  WHERE p.use_case = 'fire_response' AND p.answer->'station'->>'name' = '{station}' AND o.labels ? 'attendance_seconds'
+), begun AS (
+  SELECT min((request->>'call_time')::timestamptz) + interval '{days} days' AS closed
+  FROM predictions WHERE use_case = 'fire_response'
+)
+SELECT version, at >= closed, count(*), avg(error) FROM served, begun GROUP BY 1, 2
+"""
+"""What the answers that were given around a station missed by: version, whether it was closed, calls, seconds."""
+
+
+def errors_there(stack: Stack, station: str, made: Timeline) -> None:
+    """The area's error before the closure, under the version that did not know of it, and under the last one that
+    served: of the answers that callers got, not of what monitoring says of them."""
+    found = {}
+    for line in stack.query("vigie", SERVED.format(station=station, days=SECONDS * SPEED / 86_400 / 2)):
+        version, closed, count, error = line.split("|")
+        found[int(version), closed == "t"] = (float(error), int(count))
+    first, last = made.looks[0].champion, made.promotions[-1][1]
+    assert found[last, True][1] >= 30, f"too few calls were answered by version {last}: {found}"
+    made.before, made.worst, made.after = found[first, False][0], found[first, True][0], found[last, True][0]
+
+
 def shown(made: Timeline) -> Timeline:
     """The timeline printed, and kept for ``docs/closed-loop.md`` where ``VIGIE_CLOSED_LOOP`` names a folder."""
     print(f"\n{made.use_case} under {made.scenario}")  # noqa: T201 - the proof is to be read
@@ -107,6 +134,7 @@ def test_a_station_closes_and_the_loop_closes_by_itself(stack: Stack, platform: 
     assert made.named is not None, f"{area} was not named"
     assert made.retrainings, "nothing was retrained by signal"
     assert made.promotions, "the gate promoted nothing"
+    errors_there(stack, area[1], made)
     assert made.fallen_back >= 0.5, f"the error fell back by {made.fallen_back:.0%} of what it had risen"
     assert made.calls["failed"] == 0, made.calls
     assert made.alerts, "no alert fired"
