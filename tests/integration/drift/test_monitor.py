@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -20,14 +20,13 @@ from services.core.monitoring.findings import changes
 from services.core.monitoring.tables import MonitoringRun
 from services.core.params import Monitoring
 from services.core.registry.client import Registry
-from services.core.usecases import registry as declared
 from services.drift import history, report
 from services.drift.figures import show_runs
 from services.drift.monitor import Monitor, limits_of
 from tests.integration.drift.toy_world import BEGIN, FolderModels, deliveries, make_model, store
 from tests.toy.bundles import make_examples
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toy")]
 
 PARAMS = Monitoring(minimum_calls=100, minimum_outcomes=100, segment_rows=30, retraining_outcomes=40)
 Look = Callable[..., MonitoringRun]
@@ -45,17 +44,6 @@ class Desk:
     def roll_back(self, use_case: str, version: int, reason: str) -> str:  # noqa: ARG002
         self.rolled_back.append(version)
         return "job-1"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def toy() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-        declared.packages.cache_clear()
-        declared.get.cache_clear()
-        yield
-    declared.packages.cache_clear()
-    declared.get.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pandas as pd
 import pytest
 from sqlalchemy import Engine
 
 from services.core.calls.kinds import SIMULATED
-from services.core.usecases import registry as declared
 from services.drift.calls import read_window
 from tests.integration.drift.toy_world import deliveries, store
 from tests.toy.declaration import USE_CASE
 
-
-@pytest.fixture(scope="module", autouse=True)
-def toy() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-        declared.packages.cache_clear()
-        declared.get.cache_clear()
-        yield
-    declared.packages.cache_clear()
-    declared.get.cache_clear()
+pytestmark = pytest.mark.usefixtures("toy")
 
 
 def seen(engine: Engine) -> pd.DataFrame:
