@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine
 
 from services.core.access import freeze
-from services.core.errors import VigieError
+from services.core.errors import ConflictError, VigieError
 from services.core.monitoring.tables import MonitoringRun
 from services.core.settings import Settings
 from services.core.usecases.contract import Text
@@ -53,6 +53,7 @@ class GatewayDesk:
         """The id of what was started.
 
         Raises:
+            ConflictError: promotions are frozen, or a retraining has not ended.
             VigieError: the gateway refused or does not answer.
         """
         return self._ask("/internal/retrainings", {"use_case": use_case, "monitoring_run": run_id, "reason": reason})
@@ -72,6 +73,8 @@ class GatewayDesk:
             )
         except httpx.HTTPError as error:
             raise VigieError(f"The gateway does not answer ({type(error).__name__}).") from None
+        if answer.status_code == httpx.codes.CONFLICT:
+            raise ConflictError(" ".join(fault["reason"] for fault in answer.json()["errors"]))
         if not answer.is_success:
             raise VigieError(f"The gateway refused with status {answer.status_code}: {answer.text[:300]}")
         return str(answer.json()["id"])
@@ -94,6 +97,11 @@ def retraining(
         return Action(history.NONE, kept)
     try:
         started = desk.retrain(run.use_case, run.id, reasons)
+    except ConflictError as error:
+        return Action(
+            history.NONE,
+            Text(f"No retraining: {error.problem}", f"Pas de réentraînement : {error.problem}"),
+        )
     except VigieError as error:
         log.warning("retraining not started", use_case=run.use_case, reason=str(error).splitlines()[0])
         problem = error.problem

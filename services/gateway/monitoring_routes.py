@@ -143,11 +143,17 @@ def _between_services(gateway: Gateway, runner: Runner) -> APIRouter:
     @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")
     async def retrain(request: Request, given: NeededRetraining) -> Begun:
         """In Airflow an asset event, which starts `retrain_<use case>`; else a run of the gateway's own. 409 while
-        promotions are frozen."""
+        promotions are frozen, or another retraining of the use case has not ended."""
         name = declared.get(given.use_case).name
         frozen = await run_in_threadpool(freeze.frozen, gateway.engine)
         if frozen is not None:
             raise ConflictError(f"Promotions are frozen by {frozen.by}: {frozen.reason}")
+        other = await desk.unfinished(DRIFT, "retrain", name, given.monitoring_run)
+        if other is not None:
+            # What it learns may already be the answer, and the gate would compare with a champion about to go.
+            raise ConflictError(
+                f"A retraining of {name} that began at {other.created:%Y-%m-%d %H:%M} UTC has not ended."
+            )
         origin = origin_of(request)
         if runner.airflow is not None:
             extra = {"monitoring_run": given.monitoring_run, "reason": given.reason[:1_000]}

@@ -22,6 +22,12 @@ from services.gateway.runner import ACTIONS, Runner, dag_of, dag_run_of
 from services.gateway.schemas import Run, Runs
 from services.gateway.trail import Origin
 
+_NEWEST = 50
+
+
+def _key(caller: Caller, kind: runs.Kind, key: str) -> str:
+    return hashlib.sha256(f"{caller.id} {kind} {key}".encode()).hexdigest()
+
 
 class RunDesk:
     def __init__(self, gateway: Gateway, runner: Runner) -> None:
@@ -50,7 +56,7 @@ class RunDesk:
             options=options,
             requested_by=caller.name,
             centre=caller.centre,
-            **({} if key is None else {"key": hashlib.sha256(f"{caller.id} {kind} {key}".encode()).hexdigest()}),
+            **({} if key is None else {"key": _key(caller, kind, key)}),
         )
         row, is_new = await run_in_threadpool(self._create, new)
         if not is_new:
@@ -77,6 +83,15 @@ class RunDesk:
             except UnavailableError as error:
                 silent["airflow"] = error.problem
         return Runs(runs=sorted(found, key=lambda run: run.created, reverse=True)[:limit], silent=silent)
+
+    async def unfinished(self, caller: Caller, kind: runs.Kind, use_case: str, key: str) -> Run | None:
+        """A run of the use case that has not ended, other than the one that ``key`` of ``caller`` stands for. Where
+        Airflow does not say, none of its own."""
+        found = (await self.listed(kind, use_case, _NEWEST)).runs
+        mine = runs.id_of(_key(caller, kind, key))
+        return next(
+            (run for run in found if run.use_case == use_case and run.state in runs.OPEN and run.id != mine), None
+        )
 
     async def one(self, run_id: str) -> Run:
         """

@@ -21,6 +21,8 @@ Kind = Literal["ingest", "retrain"]
 CARRIED = ("queued", "running")
 """States in which somebody has to carry a run on."""
 AWAITING = "awaiting_approval"
+OPEN = (*CARRIED, AWAITING)
+"""States in which a run has not ended."""
 LEASE = timedelta(seconds=30)
 """A run whose gateway has not been heard of for so long is taken over."""
 NO_SOURCE = "none"
@@ -55,7 +57,7 @@ def create(session: Session, new: NewRun, owner: str) -> tuple[RunRow, bool]:
     now = datetime.now(UTC)
     values = {
         # From the key: where an answer was lost, the same request finds what the backend has begun for it.
-        "id": hashlib.sha256(new.key.encode()).hexdigest()[:32],
+        "id": id_of(new.key),
         "kind": new.kind,
         "use_case": new.use_case,
         "backend": new.backend,
@@ -76,6 +78,10 @@ def create(session: Session, new: NewRun, owner: str) -> tuple[RunRow, bool]:
     if (row.kind, row.use_case, row.options) != asked:
         raise ConflictError("This Idempotency-Key was used for another request.", action="Use a new key.")
     return row, made is not None
+
+
+def id_of(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def get(session: Session, run_id: str, *, lock: bool = False) -> RunRow:

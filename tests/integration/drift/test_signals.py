@@ -9,8 +9,14 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from services.core.access.audit_read import AuditFilter, read
+from services.core.errors import ConflictError
+from services.core.settings import Settings
+from services.core.web.failures import add_failure_handlers
+from services.core.web.request_ids import RequestIds
+from services.drift.actions import GatewayDesk
 from services.gateway import monitoring_routes, monitoring_timer, runner
 from services.gateway.gateway import Gateway
 from tests.gateways import SERVICE_TOKEN
@@ -72,6 +78,34 @@ def test_during_a_freeze_no_retraining_is_started(platform: Platform, stages: St
         assert stages.steps() == []
 
 
+def test_while_a_retraining_has_not_ended_no_other_is_started(platform: Platform) -> None:
+    with platform(require_approval=True) as client:
+        run = client.post("/internal/retrainings", json=SIGNAL, headers=SERVICE).json()["id"]
+        until(lambda: client.get(f"/admin/retrainings/{run}").json()["state"] == "awaiting_approval")
+        next_look = SIGNAL | {"monitoring_run": "b" * 32}
+        refused = client.post("/internal/retrainings", json=next_look, headers=SERVICE)
+        assert refused.status_code == 409
+        assert "has not ended" in refused.text
+        elsewhere = SIGNAL | {"monitoring_run": "c" * 32, "use_case": "wine_quality"}
+        assert client.post("/internal/retrainings", json=elsewhere, headers=SERVICE).status_code == 200
+        client.post(f"/admin/retrainings/{run}/reject")
+        assert client.post("/internal/retrainings", json=next_look, headers=SERVICE).status_code == 200
+
+
+def test_monitoring_says_why_the_gateway_started_none() -> None:
+    gateway = FastAPI()
+    add_failure_handlers(gateway)
+
+    @gateway.post("/internal/retrainings")
+    def refuse() -> None:
+        raise ConflictError("A retraining of toy has not ended.")
+
+    with running(RequestIds(gateway)) as url:
+        desk = GatewayDesk(Settings(gateway_url=url, service_token=SecretStr(SERVICE_TOKEN)))
+        with pytest.raises(ConflictError, match=r"^A retraining of toy has not ended\.$"):
+            desk.retrain("toy", "a" * 32, "drifted")
+
+
 def test_people_and_strangers_cannot_signal(platform: Platform) -> None:
     with platform() as client:
         assert client.post("/internal/retrainings", json=SIGNAL).status_code == 401
@@ -100,6 +134,7 @@ def test_a_rollback_goes_to_training_once_and_only_for_the_champion(
 
 def test_with_airflow_a_signal_updates_the_asset_that_the_dag_follows(platform: Platform) -> None:
     events: list[dict[str, Any]] = []
+    running_now: list[dict[str, Any]] = []
     airflow = FastAPI()
 
     @airflow.post("/airflow/auth/token", status_code=201)
@@ -117,6 +152,10 @@ def test_with_airflow_a_signal_updates_the_asset_that_the_dag_follows(platform: 
         events.append(body)
         return {"id": 5, **body}
 
+    @airflow.get("/airflow/api/v2/dags/~/dagRuns")
+    def dag_runs() -> dict[str, Any]:
+        return {"dag_runs": running_now, "total_entries": len(running_now)}
+
     with (
         running(airflow) as url,
         platform(airflow_url=f"{url}/airflow", airflow_password="airflow password 1") as client,
@@ -126,6 +165,13 @@ def test_with_airflow_a_signal_updates_the_asset_that_the_dag_follows(platform: 
         assert [item["asset_id"] for item in events] == [41]
         assert events[0]["extra"]["monitoring_run"] == "a" * 32
         assert ("retraining.signalled", "drift") in log(client)
+
+        begun = {"dag_id": f"retrain_{USE_CASE}", "dag_run_id": "by hand", "state": "running"}
+        running_now.append(begun | {"run_after": "2026-11-01T03:00:00Z"})
+        refused = client.post("/internal/retrainings", json=SIGNAL | {"monitoring_run": "b" * 32}, headers=SERVICE)
+        assert refused.status_code == 409
+        assert "2026-11-01 03:00 UTC" in refused.text
+        assert len(events) == 1
 
 
 def test_without_airflow_the_gateway_has_every_use_case_looked_at_once_in_a_while(
