@@ -8,7 +8,6 @@ a day with the limits of ``params.yaml``. Whatever it finds is a false alarm.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import subprocess
@@ -16,16 +15,12 @@ import sys
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
-from sqlalchemy import Engine, insert
 
 from services.core import params
-from services.core.calls.tables import Outcome, Prediction
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from services.core.home import Home
@@ -33,12 +28,8 @@ from services.core.registry.client import Registry
 from services.core.settings import CHECKOUT, settings
 from services.core.usecases import registry as declared
 from services.drift.monitor import Monitor, limits_of
-from services.simulator.calls import calls
-from services.simulator.plan import Plan, planned
-from services.simulator.scenario import Played, Scenario
-from services.simulator.worlds import pools
+from tests.closed_loop.stored_month import StoredMonth, after_training, month
 
-DAYS, SECONDS = 30, 300.0
 CALLS_A_DAY = 150
 
 
@@ -64,92 +55,7 @@ def trained(home: Path, use_case: str) -> None:
         subprocess.run(command, env=environment, cwd=CHECKOUT, check=True, capture_output=True)
 
 
-def month(use_case: str, seed: int, starts: str) -> Plan:
-    """An unchanged month of calls, and the pools to draw it from are the plan's own."""
-    scenario = Scenario(
-        name="unchanged",
-        title="",
-        rate=CALLS_A_DAY * DAYS / SECONDS,
-        seconds=SECONDS,
-        speed=DAYS * 86_400 / SECONDS,
-        use_cases={use_case: Played()},
-        examples=6_000,
-    )
-    return planned(scenario, seed=seed, starts=starts, use_cases=[use_case])
-
-
-def after_training(home: Path, use_case: str) -> str:
-    """The month begins where the training data ends, as it would on a platform that runs."""
-    manifest = json.loads((Home(home).data(use_case) / "examples" / "manifest.json").read_text())
-    last = manifest["span"].get("last", "2026-09-01T00:00:00+00:00")
-    return (datetime.fromisoformat(last) + timedelta(days=1)).strftime("%Y-%m-%dT00:00")
-
-
-def stored(plan: Plan, version: int, begin: datetime) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of predictions and outcomes, as delivery would have written them."""
-    predictions, outcomes = [], []
-    for call in calls(plan, pools(plan.worlds())):
-        body = json.loads(call.body)
-        at = begin + timedelta(seconds=call.elapsed)
-        common = {
-            "use_case": call.use_case,
-            "centre": call.centre,
-            "caller_kind": "key",
-            "caller_id": "benchmark",
-            "request_id": call.request_id,
-            "row_index": None,
-            "simulated": True,
-            "kind": "simulated",
-        }
-        predictions.append(
-            {
-                **common,
-                "id": str(uuid.uuid5(uuid.NAMESPACE_OID, call.request_id)),
-                "incident_id": body.pop("incident_id"),
-                "received_at": at,
-                "latency_us": 0,
-                "model_version": str(version),
-                "source": "champion",
-                "risk": None,
-                "pseudonymised": False,
-                "request": body,
-                "answer": {},
-                "decisions": {},
-                "warnings": [],
-                "watched": None,
-            }
-        )
-        for delay, report in call.reports:
-            outcomes.append(
-                {
-                    **common,
-                    "id": str(uuid.uuid4()),
-                    "prediction_id": None,
-                    "incident_id": None,
-                    "received_at": at + delay / plan.clock.speed,
-                    "happened_at": report.happened_at,
-                    "labels": dict(report.labels),
-                }
-            )
-    return predictions, sorted(outcomes, key=lambda row: row["received_at"])
-
-
-def days_of(engine: Engine, plan: Plan, version: int) -> Iterator[int]:
-    """Store the month day by day."""
-    begin = datetime.now(UTC) - timedelta(hours=1)
-    predictions, outcomes = stored(plan, version, begin)
-    for day in range(1, DAYS + 1):
-        until = begin + timedelta(seconds=day * SECONDS / DAYS)
-        with engine.begin() as connection:
-            for table, rows in ((Prediction, predictions), (Outcome, outcomes)):
-                due = [row for row in rows if row["received_at"] < until]
-                if due:
-                    connection.execute(insert(table), due)
-                del rows[: len(due)]
-        yield day
-
-
-def measure(home: Path, use_case: str, months: int) -> dict[str, Any]:
+def measure(home: Path, use_case: str, seeds: range) -> dict[str, Any]:
     found: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     chosen = params.load(CHECKOUT).monitoring
@@ -157,14 +63,15 @@ def measure(home: Path, use_case: str, months: int) -> dict[str, Any]:
     settings.cache_clear()
     registry = Registry.open(Home(home))
     version = registry.versions(use_case)[0].number
-    for seed in range(1, months + 1):
+    for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="vigie-false-alarms-") as folder:
             engine = make_engine(f"sqlite:///{folder}/vigie.db")
             upgrade(engine)
             desk = NoDesk()
             monitor = Monitor(Home(home), engine, registry, chosen, desk, limits_of(chosen))
             verdicts = []
-            for _ in days_of(engine, month(use_case, seed, after_training(home, use_case)), version):
+            plan = month(use_case, calls_a_day=CALLS_A_DAY, seed=seed, starts=after_training(home, use_case))
+            for _ in StoredMonth(engine, plan, version).days():
                 run = monitor.run(uuid.uuid4().hex, use_case, with_report=False)
                 verdicts.append(run.verdict)
                 if run.verdict in {"watch", "drifted"}:
@@ -184,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("use_cases", nargs="*", default=[])
     parser.add_argument("--months", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1, help="Of the first month; the others follow.")
     parser.add_argument("--home", type=Path, default=None, help="Keeps trained models for the next time.")
     chosen = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
@@ -193,7 +101,7 @@ def main() -> None:
         home = chosen.home or Path(made)
         for use_case in chosen.use_cases or declared.names():
             trained(home, use_case)
-            found = measure(home, use_case, chosen.months)
+            found = measure(home, use_case, range(chosen.first_seed, chosen.first_seed + chosen.months))
             looks = sum(found.get(verdict, 0) for verdict in ("stable", "watch", "drifted", "too_few"))
             print(
                 f"| {use_case} | {found['months']} | {looks} | {found.get('watch', 0)} | {found.get('drifted', 0)} | "

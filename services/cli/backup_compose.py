@@ -19,7 +19,7 @@ from services.core.settings import CHECKOUT
 DATABASES = ("airflow", "vigie", "mlflow")
 """In the order in which they are copied: whatever one names in a later one is there."""
 SPOOLED = ("serving", "state")
-VOLUMES = ("artifacts", "state", "gateway", "edge")
+VOLUMES = ("artifacts", "state", "gateway", "edge", "baseline")
 SAME = ("VIGIE_GATEWAY_KEY_ENCRYPTION", "VIGIE_CALLS_PSEUDONYM_KEY")
 """Secrets that what is in the databases was made with."""
 SETTINGS = "settings.env"

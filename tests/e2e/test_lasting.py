@@ -63,6 +63,7 @@ def what_is_kept(stack: Stack, platform: Platform) -> dict[str, Any]:
         "keys": sorted(key["id"] for key in platform.get("/admin/keys")),
         "outcomes": stack.query("vigie", "SELECT count(*) FROM outcomes"),
         "runs": stack.query("vigie", "SELECT id FROM admin_runs ORDER BY id"),
+        "printed tables": platform.anonymous("GET", f"/baseline/{USE_CASES[0]}.en.html").text,
         "airflow": stack.query("airflow", "SELECT run_id FROM dag_run WHERE run_type = 'manual' ORDER BY run_id"),
     }
 
