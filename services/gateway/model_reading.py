@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from services.core.bundle.manifest import Manifest
 from services.core.errors import NotFoundError
-from services.core.registry.client import EVALUATION, LOCK
+from services.core.registry.client import LOCK
+from services.core.registry.recording import EVALUATION
 from services.core.registry.run_record import parameters
 from services.core.registry.version import Version
 from services.core.settings import Settings

@@ -6,11 +6,10 @@ before the champion. An alias is a pointer that can be moved back.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,15 +20,13 @@ from filelock import FileLock
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import VigieError
 from services.core.home import Home
-from services.core.registry import run_record
 from services.core.registry.mlflow_connection import absent, connect, denied, embedded_uri, plain, understood
+from services.core.registry.recording import BUNDLE, EVALUATION, recorded
 from services.core.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Version, from_mlflow
 from services.core.settings import Settings
 from services.core.settings import settings as process_settings
 
-_METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1_000, 100
-"""MLflow's limits of one request."""
-EVALUATION, BUNDLE, LOCK = "evaluation", "bundle", "dvc.lock"
+LOCK = "dvc.lock"
 
 
 class Registry:
@@ -261,50 +258,19 @@ class Registry:
         return self.version(version.use_case, int(number)) if number else None
 
     def _register(self, use_case: str, manifest: Any, models: Path, lock: Path) -> Version:
-        from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
         client = self._client
-        evaluation = _json(models / EVALUATION / "metrics.json")
-        tags = run_record.version_tags(manifest, evaluation)
-        stamp = int(datetime.now(UTC).timestamp() * 1_000)
-        numbers = run_record.numbers(evaluation, _json(models / EVALUATION / "subgroups.json"))
-        run = client.create_run(self._experiment(use_case), run_name=f"{use_case} {tags['bundle_hash'][:8]}")
-        run_id = run.info.run_id
-        try:
-            everything = [Metric(key, value, stamp, 0) for key, value in numbers.items()]
-            for start in range(0, len(everything), _METRICS_AT_ONCE):
-                client.log_batch(run_id, metrics=everything[start : start + _METRICS_AT_ONCE])
-            params = [Param(key, value) for key, value in run_record.parameters(manifest, lock).items()]
-            for start in range(0, len(params), _PARAMS_AT_ONCE):
-                client.log_batch(run_id, params=params[start : start + _PARAMS_AT_ONCE])
-            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if key != "metrics"])
-            client.log_artifacts(run_id, str(models / BUNDLE), BUNDLE)
-            if (models / EVALUATION).is_dir():
-                client.log_artifacts(run_id, str(models / EVALUATION), EVALUATION)
-            if lock.is_file():
-                client.log_artifact(run_id, str(lock))
-        except BaseException:
-            with suppress(Exception):  # what stopped the run is what has to be heard
-                client.set_terminated(run_id, status="FAILED")
-            raise
-        client.set_terminated(run_id)
+        # Embedded, a use case's files lie below the home, where a server on the same machine and this client both
+        # read them; a remote server keeps them itself.
+        location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
+        made = recorded(client, use_case, manifest, models, lock, location=location)
         try:
             client.create_registered_model(use_case)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        source = f"{run.info.artifact_uri}/{BUNDLE}"
-        return from_mlflow(client.create_model_version(use_case, source=source, run_id=run_id, tags=tags))
-
-    def _experiment(self, use_case: str) -> str:
-        """The use case's experiment. Embedded, its files lie below the home, where a server on the same
-        machine and this client both read them; a remote server keeps them itself."""
-        found = self._client.get_experiment_by_name(use_case)
-        if found is not None:
-            return str(found.experiment_id)
-        location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
-        return str(self._client.create_experiment(use_case, artifact_location=location))
+        return from_mlflow(client.create_model_version(use_case, source=made.source, run_id=made.id, tags=made.tags))
 
     @contextmanager
     def _fetched(self, version: Version, name: str) -> Iterator[Path]:
@@ -333,11 +299,6 @@ class Registry:
 
 def _with_aliases(version: Version, aliases: list[str]) -> Version:
     return replace(version, aliases=tuple(sorted(aliases)))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return content
 
 
 def _now() -> str:

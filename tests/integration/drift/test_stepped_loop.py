@@ -1,6 +1,6 @@
 """The closed loop day by day, with no clock and no network: a simulated month whose station closes goes into the
-tables, monitoring looks once a day with the limits of ``params.yaml``, and what it asks for is done by the pipeline's own
-commands, gate and registry. On the whole stack, in time: ``tests/e2e/test_closed_loop.py``."""
+tables, monitoring looks once a day with the limits of ``params.yaml``, and what it asks for is done by the pipeline's
+own commands, gate and registry. On the whole stack, in time: ``tests/e2e/test_closed_loop.py``."""
 
 from __future__ import annotations
 
