@@ -21,8 +21,9 @@ SHRINK = 20.0
 SHRINK_BIAS = 200.0
 """The same where a bias is judged: probabilities are calibrated over all rows, so groups differ less."""
 MOST_NAMED = 5
-SPANS = (1.0, 0.5, 0.25)
-"""Latest shares of the window that segments are judged on: what began two days ago drowns in two weeks."""
+SPANS = (1.0, 0.7, 0.5, 0.35, 0.25)
+"""Latest shares of the window that segments are judged on: what began two days ago drowns in two weeks, and days from
+before a change make the days after it look like chance."""
 _FEW_DAYS = 5
 _STORMY = 1.5
 """Days are clusters where they make the error of the mean so many times as large; below it is their noise."""
@@ -46,9 +47,12 @@ class Judged:
     """Of a bias: the probabilities that were answered."""
     under: bool = True
     """Of a bias: whether ``loss`` is what happened less what was answered, or the other way round."""
-    bias: bool = False
-    """Whether ``loss`` is signed: by how much what happened lies above, or below, what was answered. It has a limit of
-    its own, in the unit of a probability."""
+
+    @property
+    def bias(self) -> bool:
+        """Whether ``loss`` is signed: by how much what happened lies above, or below, what was answered. It has a limit
+        of its own, in the unit of a probability."""
+        return self.answer is not None
 
     @property
     def shrink(self) -> float:
@@ -110,15 +114,9 @@ def find(judged: list[Judged], params: Monitoring) -> Findings:
         segments: list[Breach] = []
         while len(segments) < MOST_NAMED and (worst := _worst(item, left, params)) is not None:
             assert worst.segment is not None
-            if item.answer is not None:
-                rows = item.groups[worst.segment.column] == worst.segment.value
-                worst = replace(worst, said=float(item.answer[rows].mean()), under=item.under)
             segments.append(worst)
-            assert worst.segment is not None
             left &= item.groups[worst.segment.column] != worst.segment.value
         if overall is not None:
-            if item.answer is not None:
-                overall = replace(overall, said=float(item.answer.mean()), under=item.under)
             found.overall.append(overall)
             enough = left.sum() >= params.minimum_outcomes / 2
             if not segments or not enough or _overall(item, left, params) is not None:
@@ -143,14 +141,22 @@ def since_when(loss: Floats, seconds: Floats, usual: float) -> float | None:
 def _overall(item: Judged, rows: Bools, params: Monitoring) -> Breach | None:
     reference = float(item.reference_loss.mean()) * item.scale
     error = float(item.reference_loss.std()) * item.scale / np.sqrt(len(item.reference_loss))
-    measured = _excess(item.loss[rows], item.day[rows], reference, error)
+    measured = _excess(item, rows, reference, error)
     if measured is None:
         return None
     value, chance = measured
     if not item.beyond(value, reference, params, overall=True) or chance >= params.significance:
         return None
     since = since_when(item.loss[rows], item.seconds[rows], reference)
-    return Breach(item.target, None, value, reference, int(rows.sum()), chance, since, bias=item.bias)
+    found = Breach(item.target, None, value, reference, int(rows.sum()), chance, since)
+    return replace(found, **_signed(item, rows))
+
+
+def _signed(item: Judged, rows: Bools) -> dict[str, Any]:
+    """What a breach says of a bias on these rows."""
+    if item.answer is None:
+        return {}
+    return {"bias": True, "said": float(item.answer[rows].mean()), "under": item.under}
 
 
 def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
@@ -174,16 +180,15 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
                 measured = None
                 if rows.sum() >= params.segment_rows:
                     error = spread / np.sqrt(len(own) + item.shrink)
-                    measured = _excess(item.loss[rows], item.day[rows], reference, error)
+                    measured = _excess(item, rows, reference, error)
                 if measured is None:
                     continue
                 value, chance = measured
                 chances.append(chance)
                 segment, count = Segment(column, word), int(rows.sum())
                 share = float(whole.sum() / len(item.loss))
-                candidates.append(
-                    Breach(item.target, segment, value, reference, count, chance, share=share, bias=item.bias)
-                )
+                breach = Breach(item.target, segment, value, reference, count, chance, share=share)
+                candidates.append(replace(breach, **_signed(item, rows)))
     if not candidates:
         return None
     corrected = holm(np.array(chances))
@@ -202,14 +207,19 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
     return replace(chosen, chance=float(corrected[number]), since=since)
 
 
-def _excess(loss: Floats, day: NDArray[np.int64], reference: float, error: float) -> tuple[float, float] | None:
+def _excess(item: Judged, rows: Bools, reference: float, error: float) -> tuple[float, float] | None:
     """The mean loss, and the chance of one as far above the reference if nothing had changed. Days are clusters
     where there are some: calls of one storm err together."""
+    loss, day = item.loss[rows], item.day[rows]
     count = len(loss)
     if count < 2:
         return None
     value = float(loss.mean())
-    own = float(loss.std(ddof=1)) / np.sqrt(count)
+    variance = float(loss.var(ddof=1))
+    if item.answer is not None:
+        # Where it never happened, those calls alone would say that chance plays no part.
+        variance = max(variance, float((item.answer[rows] * (1 - item.answer[rows])).mean()))
+    own = np.sqrt(variance / count)
     _, code = np.unique(day, return_inverse=True)
     days = int(code.max()) + 1
     degrees = count - 1

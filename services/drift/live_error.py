@@ -89,7 +89,7 @@ def error_of(
             live, usual = label[known] - answered_chance, before[there] - np.asarray(frozen_value.probability)
             for sign in (1.0, -1.0):
                 signed = replace(item, loss=sign * live, reference_loss=sign * usual, scale=1.0)
-                judged.append(replace(signed, answer=answered_chance, under=sign > 0, bias=True))
+                judged.append(replace(signed, answer=answered_chance, under=sign > 0))
         look.quality += _overall(
             answered, version, frozen, frozen_label=before[there], frozen_value=frozen_value, params=params
         )

@@ -102,7 +102,7 @@ def error_reason(use_case: UseCase, breach: Breach, *, lasting: bool) -> Reason:
 
 def _happened(breach: Breach) -> float:
     """How often it was so: what was answered and the bias, whose sign is lost where it is said too often."""
-    return breach.said + breach.value if breach.under else breach.said - breach.value
+    return abs(breach.said + breach.value if breach.under else breach.said - breach.value)
 
 
 def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None, effect: Text) -> Reason:

@@ -56,10 +56,12 @@ def examples_of(
 
 
 class Pool:
-    """Examples to draw calls from, by hour of the week."""
+    """Examples to draw calls from, by hour of the week. None comes again before the others near it have come as often:
+    the same accident six times in a month would be one observation that looks like six."""
 
     def __init__(self, use_case: UseCase, examples: Sequence[Example]) -> None:
         self.examples = examples
+        self._drawn = [0] * len(examples)
         self._zone = ZoneInfo(use_case.zone or "UTC")
         kind = kinds(use_case.request).get(use_case.time_field or "")
         self._field = use_case.time_field if kind == "time" else None
@@ -72,7 +74,9 @@ class Pool:
 
     def draw(self, chance: np.random.Generator, moment: datetime) -> Example:
         """An example of the same hour of the week as ``moment`` and of a day near to it, said at that moment."""
-        example = self.examples[self._number(chance, moment)]
+        number = self._number(chance, moment)
+        self._drawn[number] += 1
+        example = self.examples[number]
         request = dict(example.request)
         if self._field is not None:
             request[self._field] = moment.isoformat(timespec="milliseconds")
@@ -83,10 +87,14 @@ class Pool:
     def _number(self, chance: np.random.Generator, moment: datetime) -> int:
         alike = self._by_hour.get(self._hour(moment)) or self._by_time
         if not alike:
-            return int(chance.integers(len(self.examples)))
-        place = bisect_left(alike, moment.timestamp(), key=lambda number: self.examples[number].at)
-        first = max(0, min(place - _NEAREST // 2, len(alike) - _NEAREST))
-        return alike[first + int(chance.integers(min(_NEAREST, len(alike))))]
+            near = chance.integers(len(self.examples), size=_NEAREST).tolist()
+        else:
+            place = bisect_left(alike, moment.timestamp(), key=lambda number: self.examples[number].at)
+            first = max(0, min(place - _NEAREST // 2, len(alike) - _NEAREST))
+            near = alike[first : first + _NEAREST]
+        least = min(self._drawn[number] for number in near)
+        rare = [number for number in near if self._drawn[number] == least]
+        return int(rare[int(chance.integers(len(rare)))])
 
     def _hour(self, moment: datetime) -> int:
         local = moment.astimezone(self._zone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from services.simulator.worlds import World
 CENTRES: Mapping[str, float] = {"simulated-north": 0.5, "simulated-south": 0.3, "simulated-east": 0.2}
 """Centre -> share of the calls."""
 CHANGED = "+changed"
+MOST_EXAMPLES = 30_000
+"""Of one world, kept in memory: some 50 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +39,17 @@ class Plan:
     def worlds(self) -> dict[str, World]:
         """The worlds that calls are drawn from; a changed one beside the ordinary one."""
         made: dict[str, World] = {}
+        weights = sum(played.weight for played in self.use_cases.values())
         for name, played in self.use_cases.items():
+            expected = math.ceil(self.rate * self.seconds * played.weight / weights)
+            rows = max(self.scenario.examples, min(MOST_EXAMPLES, expected))
             changed = played.change
             for mark, drift in ((name, ()), (name + CHANGED, changed.drift if changed is not None else ())):
                 if mark == name or drift:
                     made[mark] = World(
                         name,
                         drift,
-                        self.scenario.examples,
+                        rows,
                         int(np.random.default_rng([self.seed, len(made)]).integers(2**31)),
                         self.clock.start,
                         timedelta(seconds=self.seconds * self.clock.speed),

@@ -100,7 +100,8 @@ class Scenario(_Part):
     hostile: Share = 0.0
     """Share of requests that no caller should send."""
     examples: int = Field(default=3_000, ge=50, le=100_000)
-    """Calls of each use case, and of each changed world, that are thought up beforehand and drawn from."""
+    """Calls of each use case, and of each changed world, that are thought up beforehand and drawn from; as many as
+    will be drawn where that is more."""
 
 
 def names() -> list[str]:

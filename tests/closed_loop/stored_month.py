@@ -91,7 +91,7 @@ class StoredMonth:
                     "happened_at": report.happened_at,
                     "labels": dict(report.labels),
                 }
-                self._outcomes.append((call.elapsed + delay / self.plan.clock.speed, common | outcome))
+                self._outcomes.append((call.elapsed + delay.total_seconds() / self.plan.clock.speed, common | outcome))
         self._outcomes.sort(key=lambda row: row[0])
 
     def days(self) -> Iterator[int]:

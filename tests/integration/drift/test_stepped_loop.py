@@ -32,6 +32,7 @@ from services.core.usecases import registry as declared
 from services.core.usecases.fire_response.simulated_city import city, nearest
 from services.core.usecases.fire_response.simulated_incidents import closed_station
 from services.drift.calls import read_window
+from services.drift.losses import losses
 from services.drift.models import Models
 from services.drift.monitor import Monitor, limits_of
 from services.simulator import scenario
@@ -146,8 +147,7 @@ def missed(home: Path, engine: Engine, registry: Registry, *, new: int) -> tuple
 def _error(models: Models, version: Version, window: pd.DataFrame) -> NDArray[np.float64]:
     predictor = models.predictor(version)
     assert predictor is not None
-    said = models.predict(predictor, window).values[SECONDS]
-    return np.abs(np.asarray(said.median) - window[SECONDS].to_numpy(dtype=float))  # type: ignore[union-attr]
+    return losses(window[SECONDS].to_numpy(dtype=float), models.predict(predictor, window).values[SECONDS])
 
 
 def test_nothing_is_said_before_the_station_closes(played: Played) -> None:

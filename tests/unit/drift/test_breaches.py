@@ -100,8 +100,54 @@ def biased(shift: float, *, seed: int = 1, few_frozen: int = 3) -> Judged:
         (draw.random(500) < usual) - usual,
         {"road": frozen},
         answer=chance,
-        bias=True,
     )
+
+
+def test_a_group_to_which_it_never_happened_is_no_proof_of_itself() -> None:
+    """Forty calls at 18 % of which none came true: their own spread is next to nothing, and chance does that often."""
+    draw = np.random.default_rng(2)
+    count, place = 1_000, np.repeat(["elsewhere", "green"], [960, 40]).astype(object)
+    chance = np.where(place == "green", draw.uniform(0.16, 0.2, count), draw.uniform(0.2, 0.8, count))
+    happened = np.where(place == "green", 0.0, draw.random(count) < chance)
+    seconds = draw.uniform(0, 14 * DAY, count)
+    usual = draw.uniform(0.2, 0.8, 5_000)
+    item = Judged(
+        "late",
+        chance - happened,
+        np.floor(seconds / DAY).astype(np.int64),
+        seconds,
+        {"station": place},
+        usual - (draw.random(5_000) < usual),
+        {"station": np.repeat("elsewhere", 5_000).astype(object)},
+        answer=chance,
+        under=False,
+    )
+    assert not find([item], PARAMS).breached
+
+
+def test_what_is_said_and_what_happened_are_of_the_same_calls() -> None:
+    """Of the last quarter alone, where that is what gives the change away."""
+    draw = np.random.default_rng(3)
+    count = 4_000
+    seconds = np.sort(draw.uniform(0, 14 * DAY, count))
+    late = seconds > 0.75 * 14 * DAY
+    chance = np.where(late, 0.8, 0.2)
+    happened = draw.random(count) < np.where(late, 0.5, 0.2)
+    usual = np.full(5_000, 0.4)
+    item = Judged(
+        "late",
+        chance - happened,
+        np.floor(seconds / DAY).astype(np.int64),
+        seconds,
+        {"station": draw.choice(["elsewhere", "green"], count).astype(object)},
+        usual - (draw.random(5_000) < usual),
+        {},
+        answer=chance,
+        under=False,
+    )
+    breach = find([item], PARAMS).segments[0]
+    assert breach.said == pytest.approx(0.8, abs=0.02)
+    assert breach.said - breach.value == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_probability_that_is_too_low_on_new_roads_is_found_though_their_loss_is_no_larger() -> None:

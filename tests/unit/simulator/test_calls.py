@@ -52,6 +52,22 @@ def test_a_call_comes_from_the_same_hour_of_the_week() -> None:
     assert len(places) > 1
 
 
+def test_no_example_comes_again_before_the_others_of_its_hour_have_come() -> None:
+    pool = pools()["toy"]
+    drawn, moment = np.random.default_rng(1), START + timedelta(days=3, hours=14, minutes=10)
+    here = sum(
+        (at := datetime.fromtimestamp(item.at, START.tzinfo)).weekday() == 3 and at.hour == 14 for item in pool.examples
+    )
+    first = [pool.draw(drawn, moment).labels["seconds"] for _ in range(here)]
+    assert len(set(first)) == here
+    assert pool.draw(drawn, moment).labels["seconds"] in first
+
+
+def test_as_many_examples_are_thought_up_as_calls_will_be_drawn() -> None:
+    assert {world.rows for world in plan(rate=20.0, seconds=600.0, examples=50).worlds().values()} == {12_000}
+    assert {world.rows for world in plan(rate=1.0, seconds=60.0, examples=500).worlds().values()} == {500}
+
+
 def test_everything_is_marked_as_simulated() -> None:
     for call in made(hostile=0.5):
         assert call.headers[HEADER] in {"simulated", "drill"}
