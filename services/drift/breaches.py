@@ -145,11 +145,20 @@ def _overall(item: Judged, rows: Bools, params: Monitoring) -> Breach | None:
     if measured is None:
         return None
     value, chance = measured
-    if not item.beyond(value, reference, params, overall=True) or chance >= params.significance:
+    if chance >= params.significance or not _beyond(item, rows, reference, params, overall=True):
         return None
     since = since_when(item.loss[rows], item.seconds[rows], reference)
     found = Breach(item.target, None, value, reference, int(rows.sum()), chance, since)
     return replace(found, **_signed(item, rows))
+
+
+def _beyond(item: Judged, rows: Bools, reference: float, params: Monitoring, *, overall: bool) -> bool:
+    """Whether the mean loss is beyond its limit even without the worst day: one storm is no change of the world, and
+    where there are only a few days nothing else tells them apart."""
+    days, code = np.unique(item.day[rows], return_inverse=True)
+    worst = int(np.argmax(np.bincount(code, weights=item.loss[rows] - reference)))
+    rest = item.loss[rows][code != worst]
+    return len(days) > 1 and item.beyond(float(rest.mean()), reference, params, overall=overall)
 
 
 def _signed(item: Judged, rows: Bools) -> dict[str, Any]:
@@ -166,6 +175,7 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
     newest, oldest = float(item.seconds.max()), float(item.seconds.min())
     recent = [item.seconds >= newest - span * (newest - oldest) for span in SPANS]
     candidates: list[Breach] = []
+    spans: list[Bools] = []
     chances: list[float] = []
     for column, words in item.groups.items():
         frozen = item.reference_groups.get(column)
@@ -189,13 +199,14 @@ def _worst(item: Judged, left: Bools, params: Monitoring) -> Breach | None:
                 share = float(whole.sum() / len(item.loss))
                 breach = Breach(item.target, segment, value, reference, count, chance, share=share)
                 candidates.append(replace(breach, **_signed(item, rows)))
+                spans.append(rows)
     if not candidates:
         return None
     corrected = holm(np.array(chances))
     beyond = [
         (chance, -breach.rise, number)
         for number, (breach, chance) in enumerate(zip(candidates, corrected, strict=True))
-        if item.beyond(breach.value, breach.reference, params, overall=False) and chance < params.significance
+        if chance < params.significance and _beyond(item, spans[number], breach.reference, params, overall=False)
     ]
     if not beyond:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,13 +65,75 @@ def test_few_outcomes_are_not_judged() -> None:
     assert not find([judged(100, rise=lambda _: np.full(100, 200.0))], PARAMS).breached
 
 
-def test_one_stormy_day_does_not_make_an_area_worse() -> None:
+def test_a_rise_below_the_limit_is_none_however_sure_it_is() -> None:
+    assert not find([judged(20_000, rise=lambda _: np.full(20_000, 0.1 * 45), begins=0.0)], PARAMS).breached
+
+
+def test_a_rise_beyond_the_limit_that_chance_may_be_is_none() -> None:
+    """A third more on the average, of two hundred calls of which some take very long."""
+    draw = np.random.default_rng(5)
+    loss = draw.lognormal(3, 1.6, 200)
+    loss *= 1.33 * 60 / loss.mean()
+    nothing: dict[str, np.ndarray[Any, Any]] = {}
+    usual = draw.gamma(9, 60 / 9, 5_000)
+    item = Judged("seconds", loss, np.arange(200) // 50, np.arange(200.0), nothing, usual, nothing)
+    assert item.beyond(float(loss.mean()), float(usual.mean()), PARAMS, overall=True)
+    assert not find([item], PARAMS).breached
+
+
+def test_a_group_of_few_calls_is_not_named_however_bad_it_is() -> None:
     item = judged()
+    few = np.flatnonzero(item.groups["area"] == "area 3")[-(PARAMS.segment_rows - 1) :]
+    words = item.groups["area"].copy()
+    words[few] = "the new estate"
+    loss = item.loss.copy()
+    loss[few] += 300.0
+    named = find([replace(item, loss=loss, groups={"area": words})], PARAMS).segments
+    assert "the new estate" not in {breach.segment.value for breach in named if breach.segment}
+
+
+def test_one_of_many_groups_is_named_only_where_so_many_chances_cannot_be_it() -> None:
+    """Two hundred streets of fifty calls, and in one of them they take more than twice as long: as the only group it
+    would be named."""
+    draw = np.random.default_rng(11)
+    streets = np.repeat([f"street {n}" for n in range(200)], 50).astype(object)
+    loss = draw.gamma(1.5, 30, 10_000)
+    here = streets == "street 7"
+    loss[here] *= 2.4 * 45 / loss[here].mean()
+    day = draw.integers(0, 14, 10_000)
+    item = Judged(
+        "seconds",
+        loss,
+        day,
+        day * DAY,
+        {"street": streets},
+        draw.gamma(1.5, 30, 20_000),
+        {"street": np.empty(0, object)},
+    )
+    alone = {"street": np.where(here, streets, "elsewhere").astype(object)}
+    assert find([replace(item, groups=alone)], PARAMS).breached
+    assert not find([item], PARAMS).breached
+
+
+@pytest.mark.parametrize("count", [2_000, 8_000])
+def test_one_stormy_day_does_not_make_an_area_worse(count: int) -> None:
+    item = judged(count)
     stormy = item.loss + np.where((item.day == 12) & (item.groups["area"] == "area 3"), 250.0, 0.0)
     changed = Judged(
         item.target, stormy, item.day, item.seconds, item.groups, item.reference_loss, item.reference_groups
     )
     assert not find([changed], PARAMS).breached
+
+
+def test_several_stormy_days_of_many_are_no_change_of_the_whole_fortnight() -> None:
+    """Calls of a day err together: sixty calls on each of fourteen days are fourteen observations, not 840."""
+    draw = np.random.default_rng(4)
+    day = np.repeat(np.arange(14), 60)
+    loss = draw.gamma(1.5, 30, 840) + np.where(np.isin(day, (2, 6, 11)), 130.0, 0.0)
+    usual, nothing = draw.gamma(1.5, 30, 2_000), dict[str, Any]()
+    item = Judged("seconds", loss, day, day * DAY, nothing, usual, nothing)
+    assert item.beyond(float(loss.mean()), float(usual.mean()), PARAMS, overall=True)
+    assert not find([item], PARAMS).breached
 
 
 def test_what_was_so_from_the_beginning_has_no_turning_point() -> None:
