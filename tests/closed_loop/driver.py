@@ -7,7 +7,7 @@ it. Time is the simulation's: one second of it is ``speed`` seconds of the calls
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -43,6 +43,21 @@ class Seen:
     area_calls: int
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the answers that callers in the area got on a day missed by."""
+
+    version: int
+    day: int
+    calls: int
+    error: float
+
+
+def mean(served: Sequence[Served]) -> float:
+    """The error over all calls of these days."""
+    return sum(item.error * item.calls for item in served) / sum(item.calls for item in served)
+
+
 @dataclass
 class Timeline:
     use_case: str
@@ -52,6 +67,8 @@ class Timeline:
     named: float | None = None
     """Day at which monitoring named it."""
     looks: list[Seen] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+    """Of the area, day by day; empty where nobody asked the database."""
     retrainings: list[float] = field(default_factory=list)
     """Days at which one was started by signal,"""
     promotions: list[tuple[float, int]] = field(default_factory=list)

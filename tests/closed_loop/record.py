@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tests.closed_loop.driver import Timeline
 
+_COLOURS = ("#bc4c00", "#1a7f37")
+_FEW = 5
+"""Fewer calls of a day are no point of the picture."""
 FOLDER = "VIGIE_CLOSED_LOOP"
 """Environment variable: where timelines and pictures are written."""
 
@@ -25,13 +28,15 @@ def write(made: Timeline) -> None:
         f"versions: {[(round(day, 1), number) for day, number in made.promotions]}",
         f"alerts: {made.alerts}",
         f"calls: {made.calls}",
+        *(f"day {item.day}, version {item.version}: {item.error:.1f} on {item.calls} calls" for item in made.served),
     ]
     (folder / f"{name}.md").write_text("\n".join([*figures, "", *made.lines(), ""]), encoding="utf-8")
     picture(made, folder / f"{name}.svg")
 
 
 def picture(made: Timeline, path: Path) -> None:
-    """The champion's error over all calls and in the named area, with what was done about it."""
+    """The champion's error over all calls of the window, and in the area what callers got day by day (else what looks
+    said of it), with what was done about it."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -40,7 +45,13 @@ def picture(made: Timeline, path: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
     days = [seen.day for seen in made.looks]
     axes.plot(days, [seen.error for seen in made.looks], label="all calls", color="#57606a")
-    if made.area is not None:
+    if made.served:
+        versions = sorted({item.version for item in made.served})
+        for color, version in zip(_COLOURS, (versions[0], versions[-1]), strict=True):
+            mine = [item for item in made.served if item.version == version and item.calls >= _FEW]
+            label = f"{made.area[1] if made.area else ''}, version {version}, day by day"
+            axes.plot([item.day + 0.5 for item in mine], [item.error for item in mine], "o-", color=color, label=label)
+    elif made.area is not None:
         there = [seen.area_error for seen in made.looks]
         axes.plot(days, there, label=f"{made.area[0]} {made.area[1]}", color="#bc4c00", marker="o", markersize=3)
     for day in made.retrainings:
