@@ -8,12 +8,31 @@ ANSWERS, SPEED = 0.001, 0.01
 """Share of calls that may stay without an answer, and of answers that may take longer than 50 ms."""
 
 
-def _left(kind: str, budget: float) -> str:
-    return f"1 - vigie:calls_{kind}:ratio_rate30d / {budget}"
+def _left(kind: str, budget: float, what: str) -> Shown:
+    return Shown(
+        "Budget left",
+        what,
+        "percentunit",
+        {"left": f"1 - vigie:calls_{kind}:ratio_rate30d / {budget}"},
+        number=True,
+        width=6,
+        bounds=(0, 0.5),
+        falling=True,
+        least=None,
+    )
 
 
-def _burn(kind: str, budget: float) -> dict[str, str]:
-    return {window: f"vigie:calls_{kind}:ratio_rate{window} / {budget}" for window in ("5m", "30m", "1h", "6h")}
+def _burn(kind: str, budget: float, links: dict[str, str] | None = None) -> Shown:
+    return Shown(
+        "How fast the budget burns",
+        "1 uses it up in exactly 30 days; above 14.4 somebody is called, above 6 a ticket is opened.",
+        "none",
+        {window: f"vigie:calls_{kind}:ratio_rate{window} / {budget}" for window in ("5m", "30m", "1h", "6h")},
+        width=12,
+        bounds=(6, 14.4),
+        decimals=1,
+        links=links or {},
+    )
 
 
 PAGE = Page(
@@ -37,27 +56,12 @@ PAGE = Page(
                 decimals=3,
                 most=1,
             ),
-            Shown(
-                "Budget left",
+            _left(
+                "failed",
+                ANSWERS,
                 "What may still go unanswered this month, as a share of what might; below zero the promise is broken.",
-                "percentunit",
-                {"left": _left("failed", ANSWERS)},
-                number=True,
-                width=6,
-                bounds=(0, 0.5),
-                falling=True,
-                least=None,
             ),
-            Shown(
-                "How fast the budget burns",
-                "1 uses it up in exactly 30 days; above 14.4 somebody is called, above 6 a ticket is opened.",
-                "none",
-                _burn("failed", ANSWERS),
-                width=12,
-                bounds=(6, 14.4),
-                decimals=1,
-                links={"Dispatch now": "/d/vigie-dispatch"},
-            ),
+            _burn("failed", ANSWERS, {"Dispatch now": "/d/vigie-dispatch"}),
         ),
         "Speed: 99 % within 50 ms": (
             Shown(
@@ -72,26 +76,8 @@ PAGE = Page(
                 decimals=2,
                 most=1,
             ),
-            Shown(
-                "Budget left",
-                "What may still be slow this month, as a share of what might.",
-                "percentunit",
-                {"left": _left("slow", SPEED)},
-                number=True,
-                width=6,
-                bounds=(0, 0.5),
-                falling=True,
-                least=None,
-            ),
-            Shown(
-                "How fast the budget burns",
-                "1 uses it up in exactly 30 days; above 14.4 somebody is called, above 6 a ticket is opened.",
-                "none",
-                _burn("slow", SPEED),
-                width=12,
-                bounds=(6, 14.4),
-                decimals=1,
-            ),
+            _left("slow", SPEED, "What may still be slow this month, as a share of what might."),
+            _burn("slow", SPEED),
         ),
         "What it is measured on": (
             Shown(
