@@ -202,6 +202,17 @@ def test_a_poisoned_centre_is_held_back_and_judges_no_model(look: Look, engine: 
     assert run.summary["window"]["outcomes"] <= 1_400 - len(mine) + 80
 
 
+def test_a_centre_whose_outcomes_a_person_believes_is_not_held_again(look: Look, engine: Engine) -> None:
+    rows = deliveries(1_400)
+    rows.loc[(rows["centre"] == "south") & (rows.index >= 700), "seconds"] -= 60.0
+    store(engine, rows)
+    look()
+    (held,) = history.holds_of(engine, "toy")
+    assert history.lift(engine, held.id, "ada")
+    look()
+    assert [hold for hold in history.holds_of(engine, "toy") if hold.lifted_at is None] == []
+
+
 def test_a_new_champion_that_does_worse_on_the_same_calls_is_rolled_back(
     look: Look, engine: Engine, models: FolderModels, desk: Desk, bad: Path
 ) -> None:
