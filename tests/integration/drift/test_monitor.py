@@ -75,9 +75,9 @@ def desk() -> Desk:
 
 @pytest.fixture
 def look(engine: Engine, models: FolderModels, desk: Desk, tmp_path: Path) -> Look:
-    def once(*, with_report: bool = False, params: Monitoring = PARAMS) -> MonitoringRun:
+    def once(*, with_report: bool = False, act: bool = True, params: Monitoring = PARAMS) -> MonitoringRun:
         monitor = Monitor(Home(tmp_path), engine, cast("Registry", models), params, desk, limits_of(params, daily=5))
-        return monitor.run(uuid.uuid4().hex, "toy", with_report=with_report)
+        return monitor.run(uuid.uuid4().hex, "toy", with_report=with_report, act=act)
 
     return once
 
@@ -141,6 +141,18 @@ def test_a_slow_east_is_named_confirmed_and_retrained_once(look: Look, engine: E
     store(engine, deliveries(100, seed=10, since=0.0, slow=400.0, days=13.2).iloc[-20:])
     assert look().action == "none", "the cooldown holds"
     assert len(desk.retrained) == 1
+
+
+def test_a_look_that_is_not_to_act_says_what_it_saw_and_asks_for_nothing(
+    look: Look, engine: Engine, desk: Desk
+) -> None:
+    rows = deliveries(1_200, since=0.6, slow=400.0)
+    store(engine, rows.iloc[:1_100])
+    look()
+    store(engine, rows.iloc[1_100:])
+    run = look(act=False)
+    assert (run.verdict, run.action) == ("drifted", "none")
+    assert desk.retrained == []
 
 
 def test_during_a_freeze_no_retraining_is_asked_for(look: Look, engine: Engine, desk: Desk) -> None:
