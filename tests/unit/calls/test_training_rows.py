@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from services.core.calls.records import decode
 from services.core.calls.store import store
 from services.core.calls.training_rows import Exported, export_outcomes
+from services.core.monitoring.tables import OutcomeHold
 from services.core.settings import Settings
 from services.core.usecases import registry
 from tests.unit.calls.conftest import MADE_AT, call_line, report_line
@@ -51,6 +54,18 @@ def test_a_reported_call_is_a_row_of_request_and_labels_without_the_centre(engin
     assert frame.loc[0, "called_at"] == pd.Timestamp("2026-01-01T00:00:00Z")
     said = str(frame.iloc[0].tolist())
     assert not any(word in said for word in ("north", "ana", "I-7"))
+
+
+def test_nothing_is_learned_from_a_centre_that_is_held_back(engine: Engine, tmp_path: Path) -> None:
+    since = datetime.fromtimestamp(MADE_AT - 3_600, UTC)
+    hold = OutcomeHold(
+        use_case="toy", centre="north", since=since, code="shifted", reason={}, created_at=since, run_id="a look"
+    )
+    lines = [call_line("r1"), report_line({"late": True}, request_id="r1")]
+    assert export(engine, tmp_path, *lines)[0].rows == 1
+    with Session(engine) as session, session.begin():
+        session.add(hold)
+    assert export(engine, tmp_path)[0].rows == 0
 
 
 def test_a_report_that_came_before_its_prediction_is_joined_later(engine: Engine, tmp_path: Path) -> None:

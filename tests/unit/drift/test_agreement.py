@@ -110,6 +110,16 @@ def test_a_closed_station_in_a_tenth_of_the_calls_is_believed() -> None:
     assert doubts([reports(change=closed)]) == []
 
 
+def test_a_shift_of_most_calls_of_a_centre_and_not_of_all_is_no_clock() -> None:
+    """Two of three calls take longer by as much, near and far alike: a clock would have moved the third too."""
+
+    def most(calls: Calls) -> Any:
+        mine = (calls.centre == "south") & (np.random.default_rng(7).random(len(calls.label)) < 0.67)
+        return np.where(mine, calls.label + 160, calls.label)
+
+    assert doubts([reports(1_500, change=most)]) == []
+
+
 def test_few_outcomes_say_nothing() -> None:
     given = reports(90, change=lambda calls: calls.label - 60, since=0.0)
     assert doubts([given]) == []

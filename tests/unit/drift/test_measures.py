@@ -122,6 +122,18 @@ def test_missing_unseen_empty_and_constant_columns_are_handled() -> None:
     assert by_name["gone"].missing_current == pytest.approx(0.5)
 
 
+def test_words_that_any_further_sample_would_bring_are_not_new() -> None:
+    """Streets: most come up once, so a tenth of any fortnight's calls name one that the reference happens to lack."""
+    draw = np.random.default_rng(8)
+    streets = [f"street {min(number, 50_000)}" for number in draw.zipf(1.5, 2_400)]
+    usual, now = words(streets[:2_000]), words(streets[2_000:])
+    reference, current = hours(2_000), hours(400, start="2026-03-01", days=14)
+    (drift,), _ = compare([column("street", usual, now, "words")], reference, current, PARAMS, "UTC")
+    lacking = float(np.mean([word not in set(streets[:2_000]) for word in streets[2_000:]]))
+    assert lacking > PARAMS.unseen_share
+    assert not drift.drifted
+
+
 def test_the_share_is_that_of_the_importance_and_what_callers_leave_out_does_not_count() -> None:
     reference, now = hours(2_000), hours(400, start="2026-03-01", days=14)
     found, _ = compare(
