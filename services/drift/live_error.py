@@ -68,6 +68,7 @@ def error_of(
                 frozen=before_value,
                 frozen_label=before,
                 known=answered if len(known) else None,
+                significance=params.significance,
             )
         )
         look.judged = max(look.judged, len(known))

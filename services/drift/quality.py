@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from services.core.scoring.answers import take
 from services.core.scoring.metrics import Metric, metric_of, metrics_of
@@ -72,12 +73,13 @@ def deciding(item: Answered, seed: int) -> dict[str, Any] | None:
 
 
 def estimate(
-    target: Target, without: Value, *, frozen: Value, frozen_label: Floats, known: Answered | None
+    target: Target, without: Value, *, frozen: Value, frozen_label: Floats, known: Answered | None, significance: float
 ) -> dict[str, Any]:
     """What the error is likely to be on calls of which nothing is known yet, from what the answers say about
     themselves; checked on the calls whose outcome is known. The ``frozen`` rows whose label (n,) is known give the
     factor between said and true, all of them the reference: a label may be missing because the target does not
-    apply, and answers to such calls are less sure than others."""
+    apply, and answers to such calls are less sure than others. ``surely_above``: whether chance (``significance``) is
+    ruled out as the reason for a value above the reference."""
     labelled = ~np.isnan(frozen_label)
     true = float(losses(frozen_label[labelled], take(frozen, np.flatnonzero(labelled))).mean())
     usual = expected_losses(frozen)
@@ -90,6 +92,7 @@ def estimate(
         "value": _round(float(expected.mean() * factor)) if len(expected) else None,
         "count": len(expected),
         "reference": _round(float(usual.mean() * factor)),
+        "surely_above": _above(expected, usual, significance),
         "estimated": True,
     }
     if known is not None and len(known.label):
@@ -99,6 +102,14 @@ def estimate(
             "count": len(known.label),
         }
     return made
+
+
+def _above(values: Floats, usual: Floats, significance: float) -> bool:
+    """Whether the mean is surely higher: Welch's statistic, one side, in numbers of calls where it is normal."""
+    if len(values) < 2 or len(usual) < 2:
+        return False
+    error = float(np.sqrt(values.var(ddof=1) / len(values) + usual.var(ddof=1) / len(usual)))
+    return float(values.mean() - usual.mean()) > float(stats.norm.isf(significance)) * error
 
 
 def duel(new: Answered, old: Answered, seed: int) -> dict[str, Any]:

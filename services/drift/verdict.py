@@ -108,7 +108,7 @@ def _estimated(use_case: UseCase, look: Look, params: Monitoring) -> list[Reason
         value, reference = entry["value"], entry["reference"]
         if entry["count"] < params.minimum_outcomes or value is None or not reference:
             continue
-        if value > reference * (1 + params.error_limit):
+        if entry["surely_above"] and value > reference * (1 + params.error_limit):
             made.append(estimate_reason(use_case, entry["target"], value, reference))
     return made
 

@@ -111,3 +111,9 @@ def test_what_callers_leave_out_is_news_once() -> None:
 @pytest.mark.parametrize(("last_day", "expected"), [(100, "stable"), (10, "watch"), (600, "watch")])
 def test_a_day_with_far_more_or_fewer_calls_is_told(last_day: int, expected: str) -> None:
     assert verdict(Look(judged=900), frame=window(last_day=last_day))[0] == expected
+
+
+@pytest.mark.parametrize(("surely", "expected"), [(True, "watch"), (False, "stable")])
+def test_an_estimate_above_its_limit_is_told_where_chance_is_ruled_out(surely: bool, expected: str) -> None:
+    entry = {"target": "seconds", "count": 400, "value": 80.0, "reference": 60.0, "surely_above": surely}
+    assert verdict(Look(judged=900, estimates=[entry]))[0] == expected
