@@ -14,6 +14,7 @@ import numpy as np
 
 from services.core.errors import VigieError
 from services.core.usecases import registry
+from services.core.usecases.columns import kinds
 from services.simulator.clock import Clock, start_of
 from services.simulator.scenario import Played, Scenario
 from services.simulator.worlds import World
@@ -21,8 +22,8 @@ from services.simulator.worlds import World
 CENTRES: Mapping[str, float] = {"simulated-north": 0.5, "simulated-south": 0.3, "simulated-east": 0.2}
 """Centre -> share of the calls."""
 CHANGED = "+changed"
-MOST_EXAMPLES = 30_000
-"""Of one world, kept in memory: some 50 MB."""
+MOST_EXAMPLES = 20_000
+"""Of one world, kept in memory: some 50 MB, and a few seconds to think up. Pictures take more of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ class Plan:
         weights = sum(played.weight for played in self.use_cases.values())
         for name, played in self.use_cases.items():
             expected = math.ceil(self.rate * self.seconds * played.weight / weights)
-            rows = max(self.scenario.examples, min(MOST_EXAMPLES, expected))
+            most = 0 if "image" in kinds(registry.get(name).request).values() else MOST_EXAMPLES
+            rows = max(self.scenario.examples, min(most, expected))
             changed = played.change
             for mark, drift in ((name, ()), (name + CHANGED, changed.drift if changed is not None else ())):
                 if mark == name or drift:
