@@ -23,7 +23,8 @@ def test_ending_the_demo_ends_the_stages_that_run_side_by_side(tmp_path: Path) -
     home = tmp_path / "home"
     with (tmp_path / "said").open("wb") as said:
         demo = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "demo"],
+            # What a shell runs in the background ignores Ctrl-C, and hands that on: these tests may be run so.
+            ["env", "--default-signal=INT", sys.executable, "-m", "services.cli", "demo"],
             cwd=CHECKOUT,
             env={**os.environ, "VIGIE_HOME": str(home), "PYTHONPATH": str(CHECKOUT)},
             stdout=said,
