@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.skipif(
         not os.environ.get("VIGIE_CLOSED_LOOP"),
-        reason="plays compressed months for 43 minutes of two quiet cores, forgetting the stack's calls; VIGIE_CLOSED_LOOP=DIR runs it",
+        reason="takes 43 minutes of two quiet cores and forgets the stack's calls; VIGIE_CLOSED_LOOP=DIR runs it",
     ),
 ]
 
