@@ -11,15 +11,16 @@ from typing import Any
 
 import uvicorn
 
+from services.core.web.server import server_config
+
 
 @contextmanager
 def running(app: Any, port: int = 0) -> Iterator[str]:
-    """Serve ``app`` until the end; gives its address."""
+    """Serve ``app`` as the services are served, until the end; gives its address."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        config = uvicorn.Config(app, loop="uvloop", http="httptools", ws="none", access_log=False, log_config=None)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(server_config(app))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from services.core.errors import VigieError
 from services.core.logs import configure_logs
+from services.core.web.server import run_server, server_config
 from services.prediction.app import create_app
 from services.prediction.mlflow_champions import core_champions
 from services.prediction.settings import PredictionSettings, settings
@@ -19,18 +20,9 @@ def run(app: FastAPI, chosen: PredictionSettings) -> None:
     """Serve until a signal ends the process."""
     # A thread that answers a batch gives way to single calls after one millisecond, not five.
     sys.setswitchinterval(0.001)
-    uvicorn.run(
-        app,
-        host=chosen.prediction_host,
-        port=chosen.prediction_port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,  # counted instead; failures are logged with their request id
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,  # nothing here depends on who calls
-    )
+    # nothing here depends on who calls
+    config = server_config(app, host=chosen.prediction_host, port=chosen.prediction_port, proxy_headers=False)
+    run_server(uvicorn.Server(config))
 
 
 def main() -> int:

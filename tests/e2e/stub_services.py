@@ -19,6 +19,7 @@ SESSIONS = {"viewer": {"viewer"}, "operator": {"viewer", "operator"}}
 
 class Stub(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body leave together, as they do from a service (services/core/web/server.py)
 
     def handle_any(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)

@@ -3,8 +3,6 @@ manual. ``make_app`` builds one, ``serve`` runs it."""
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -30,13 +28,13 @@ from services.core.web.left_out import count_skipped
 from services.core.web.manual import add_manual
 from services.core.web.request_ids import RequestIds
 from services.core.web.roles import PUBLIC
+from services.core.web.server import run_server, server_config
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 Ready = Callable[[], Mapping[str, Any] | None]
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 GRACE_SECONDS = 10
 """Requests under way get so long when the service is told to stop."""
-START_FAILURE = 3
 
 
 class Liveness(BaseModel):
@@ -118,29 +116,18 @@ def _add_health(app: FastAPI, ready: Ready | None, skipped: Sequence[str]) -> No
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until a signal ends the process: one worker, because replicas scale. Who calls is taken from the
-    edge's headers where the call comes from ``VIGIE_TRUSTED_PROXIES``."""
+    """Serve until a signal ends the process. Who calls is taken from the edge's headers where the call comes from
+    ``VIGIE_TRUSTED_PROXIES``."""
     structlog.get_logger().info("listening", host=host, port=port)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            loop="uvloop",
-            http="httptools",
-            ws="none",
-            access_log=False,  # log_access knows the route and the caller
-            log_config=None,
-            server_header=False,
-            proxy_headers=True,
-            forwarded_allow_ips=settings().trusted_proxies,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-        )
+    config = server_config(
+        app,
+        host=host,
+        port=port,
+        proxy_headers=True,
+        forwarded_allow_ips=settings().trusted_proxies,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run()
-    if not server.started:
-        sys.exit(START_FAILURE)
+    run_server(_Server(config))
 
 
 class _Server(uvicorn.Server):

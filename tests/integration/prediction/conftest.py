@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
+from tests.servers import running
 from tests.toy.bundles import make_toy_bundle
 from tests.toy.declaration import USE_CASE
 
@@ -43,26 +41,6 @@ class Served:
         return body
 
 
-@contextmanager
-def _running(app: Any) -> Iterator[Served]:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, loop="uvloop", http="httptools", ws="none", access_log=False, log_config=None)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            until = time.monotonic() + 20
-            while not server.started:
-                assert thread.is_alive(), "the server did not start"
-                assert time.monotonic() < until, "the server did not start in time"
-                time.sleep(0.01)
-            yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app)
-        finally:
-            server.should_exit = True
-            thread.join(20)
-
-
 @pytest.fixture(scope="session")
 def toy_bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("bundles")
@@ -77,6 +55,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
         def start(champions: Callable[[], Any], **options: Any) -> Served:
             chosen = {"VIGIE_HOME": tmp_path / "home", "alias_poll_seconds": 0.05, "prediction_access": "open"}
             settings = PredictionSettings.model_validate({**chosen, **options.pop("settings", {})})
-            return stack.enter_context(_running(create_app(settings, champions, use_cases=[USE_CASE], **options)))
+            app = create_app(settings, champions, use_cases=[USE_CASE], **options)
+            return Served(stack.enter_context(running(app)), app)
 
         yield start
