@@ -11,22 +11,17 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from services.core.usecases import registry as declared
+from services.core.usecases.contract import UseCase
 from tests.gateways import PASSWORD, make_gateway, sqlite_copy, sqlite_template
 from tests.integration.gateway.stage_services import StageServices
 from tests.servers import running
+from tests.toy.declared import toy_declared
 
 
 @pytest.fixture(scope="module")
-def toy() -> Iterator[None]:
-    """The tiny use case is one of the platform's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-        declared.packages.cache_clear()
-        declared.get.cache_clear()
-        yield
-    declared.packages.cache_clear()
-    declared.get.cache_clear()
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case
 
 
 @pytest.fixture(scope="session")

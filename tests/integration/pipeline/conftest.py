@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from services.core.home import Home
 from services.core.params import Params, UseCaseParams
 from services.core.pipeline.run import run_stages
 from services.core.pipeline.workspace import write_params
-from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from tests.toy.declared import toy_declared
 
 FILES = 30
 _STAGE = f"""
@@ -38,22 +38,11 @@ _STAGES = {
 }
 
 
-@contextmanager
-def _toy_declared() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-        registry.packages.cache_clear()
-        registry.get.cache_clear()
-        yield
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
-
-
 # For each test: a wider scope would last into tests of other folders that this worker runs in between.
 @pytest.fixture(autouse=True)
-def toy() -> Iterator[None]:
-    with _toy_declared():
-        yield
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +50,7 @@ def _published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose ``home`` has published the word "one", and its ``root``: made once, copied by tests."""
     folder = tmp_path_factory.mktemp("published")
     _write_root(folder / "root")
-    with _toy_declared():
+    with toy_declared():
         _run(Home(folder / "home"), folder / "root", "one")
     return folder
 

@@ -15,10 +15,11 @@ from services.core.home import Home
 from services.core.params import Evaluate
 from services.core.registry.client import Registry
 from services.core.settings import Settings
-from services.core.usecases import registry as declared
+from services.core.usecases.contract import UseCase
 from services.training.evaluation.evaluate import evaluate
 from tests.toy.bundles import make_examples, make_toy_bundle
 from tests.toy.declaration import USE_CASE
+from tests.toy.declared import toy_declared
 
 LOCK = "schema: '2.0'\nstages:\n  train@toy:\n    cmd: x\n    params:\n      params.yaml:\n        train: {folds: 2}\n"
 
@@ -48,13 +49,9 @@ def registry(home: Home) -> Registry:
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-    declared.packages.cache_clear()
-    declared.get.cache_clear()
-    yield
-    declared.packages.cache_clear()
-    declared.get.cache_clear()
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case
 
 
 @pytest.fixture(scope="session")

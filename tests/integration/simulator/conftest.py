@@ -13,7 +13,6 @@ import pytest
 from sqlalchemy import Engine
 
 from services.cli.programs import free_port
-from services.core.usecases import registry
 from services.prediction.app import create_app as prediction_app
 from services.prediction.settings import PredictionSettings
 from services.simulator import simulation
@@ -23,6 +22,7 @@ from tests.gateways import PASSWORD, SERVICE_TOKEN, make_gateway, sqlite_copy, s
 from tests.servers import running
 from tests.toy.bundles import make_toy_bundle
 from tests.toy.declaration import USE_CASE
+from tests.toy.declared import toy_declared
 from tests.toy.folder_registry import FolderRegistry
 
 
@@ -60,16 +60,9 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
+    with toy_declared(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(simulation, "DRAIN_SECONDS", 1.0)
-        registry.packages.cache_clear()
-        registry.get.cache_clear()
-        try:
-            yield from _platform(tmp_path_factory.mktemp("simulated"))
-        finally:
-            registry.packages.cache_clear()
-            registry.get.cache_clear()
+        yield from _platform(tmp_path_factory.mktemp("simulated"))
 
 
 def _platform(home: Path) -> Iterator[Platform]:

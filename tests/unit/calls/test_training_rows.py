@@ -18,18 +18,15 @@ from services.core.calls.store import store
 from services.core.calls.training_rows import Exported, export_outcomes
 from services.core.monitoring.tables import OutcomeHold
 from services.core.settings import Settings
-from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
+from tests.toy.declared import toy_declared
 from tests.unit.calls.conftest import MADE_AT, call_line, report_line
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
-    yield
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case
 
 
 def export(engine: Engine, tmp_path: Path, *lines: bytes) -> tuple[Exported, pd.DataFrame]:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
 from tests.gateways import sqlite_copy, sqlite_template
+from tests.toy.declared import toy_declared
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +27,6 @@ def engine(template: Path, tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
-    yield
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case

@@ -9,21 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
+from tests.toy.declared import toy_declared
 
 HEADER = ("delivery_id", "called_at", "distance", "kind", "town", "seconds", "size")
 Delivery = tuple[str, ...]
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[UseCase]:
-    monkeypatch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
-    yield registry.get("toy")
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case
 
 
 @pytest.fixture

@@ -9,25 +9,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.usecases import registry
+from services.core.usecases.contract import UseCase
 from services.simulator.clock import Clock
 from services.simulator.examples import Example, Pool
 from services.simulator.plan import CHANGED, Plan
 from services.simulator.scenario import Played, Scenario
 from tests.toy.declaration import USE_CASE
+from tests.toy.declared import toy_declared
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
-    yield
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
+def toy() -> Iterator[UseCase]:
+    with toy_declared() as use_case:
+        yield use_case
 
 
 def scenario(**changes: Any) -> Scenario:
