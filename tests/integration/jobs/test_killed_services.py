@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from tests.integration.jobs.conftest import Service, until
+from tests.processes import at_work
 
 
 class Family:
@@ -28,7 +29,7 @@ class Family:
 
 
 def _gone(family: list[psutil.Process]) -> bool:
-    return not [process for process in family if process.is_running() and process.status() != "zombie"]
+    return not any(at_work(process) for process in family)
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from services.core.jobs.outcome import Outcome
 from services.core.jobs.running import Limits, Running
 from services.core.jobs.states import State
 from tests.integration.jobs.conftest import PATIENCE, until
+from tests.processes import at_work
 
 Begin = Callable[..., Running]
 
@@ -68,7 +69,7 @@ def _outcome(running: Running) -> Outcome:
 
 
 def _gone(family: list[psutil.Process]) -> bool:
-    return not [process for process in family if process.is_running() and process.status() != "zombie"]
+    return not any(at_work(process) for process in family)
 
 
 def test_jobs_end_as_they_should_and_tell_how(begin: Begin) -> None:
