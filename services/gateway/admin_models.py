@@ -14,8 +14,8 @@ from services.gateway.gateway import Gateway
 from services.gateway.model_actions import ModelActions
 from services.gateway.models import described, versions_of
 from services.gateway.rights import require_use_case
+from services.gateway.run_schemas import ModelAction, Models, Promotion, Rollback
 from services.gateway.runner import Runner
-from services.gateway.schemas import ModelAction, Models, Promotion, Rollback
 from services.gateway.trail import origin_of
 
 IdempotencyKey = Annotated[

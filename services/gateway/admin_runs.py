@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from services.gateway.callers import Operator
 from services.gateway.gateway import Gateway
 from services.gateway.run_desk import RunDesk
+from services.gateway.run_schemas import Jobs, NewIngestion, NewRetraining, Run, Runs
 from services.gateway.runner import Runner
-from services.gateway.schemas import Jobs, NewIngestion, NewRetraining, Run, Runs
 from services.gateway.trail import origin_of
 
 IdempotencyKey = Annotated[

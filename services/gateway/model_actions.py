@@ -14,7 +14,7 @@ from services.core.access.audit import Outcome
 from services.core.access.caller import Caller
 from services.core.errors import ConflictError
 from services.gateway.gateway import Gateway
-from services.gateway.schemas import ModelAction
+from services.gateway.run_schemas import ModelAction
 from services.gateway.stages import FINAL, Stages
 from services.gateway.trail import Origin
 

@@ -17,9 +17,9 @@ from services.core.usecases import registry as declared
 from services.gateway import runs
 from services.gateway.gateway import Gateway
 from services.gateway.rights import require_use_case
+from services.gateway.run_schemas import Run, Runs
 from services.gateway.run_views import from_airflow, shown
 from services.gateway.runner import ACTIONS, Runner, dag_of, dag_run_of
-from services.gateway.schemas import Run, Runs
 from services.gateway.trail import Origin
 
 _NEWEST = 50

@@ -6,9 +6,9 @@ from typing import Any
 
 from services.core.access.tables import RunRow
 from services.gateway.airflow import STATES
+from services.gateway.run_schemas import Run
 from services.gateway.runner import dag_of, dag_run_of
 from services.gateway.runs import Kind
-from services.gateway.schemas import Run
 
 _INNER = {"patient"}
 

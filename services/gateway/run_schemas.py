@@ -1,0 +1,83 @@
+"""What the gateway takes and gives about runs, jobs and models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from services.gateway.schemas import Input
+
+
+class NewIngestion(Input):
+    use_case: Annotated[str, StringConstraints(max_length=120)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        default="auto", description="official, simulator, a folder, or auto: the first of them that is there."
+    )
+    fresh: bool = Field(default=False, description="Forget the files that landed before.")
+
+
+class NewRetraining(Input):
+    use_case: Annotated[str, StringConstraints(max_length=120)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        default="none", description="none: the data that is there; else fetch first, as an ingestion does."
+    )
+    force: bool = Field(default=False, description="Judge the model again although it was judged before.")
+    require_approval: bool | None = Field(
+        default=None, description="Wait for a person between gate and promotion; left out, the platform's own choice."
+    )
+
+
+class Run(BaseModel):
+    """An ingestion or retraining."""
+
+    id: str = Field(description="Of the gateway's run, else Airflow's.")
+    kind: Literal["ingest", "retrain"]
+    use_case: str
+    backend: Literal["airflow", "stages"]
+    state: str = Field(description="queued, running, awaiting_approval, succeeded, failed, rejected")
+    requested_by: str
+    created: datetime
+    finished: datetime | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    steps: list[dict[str, Any]] = Field(default_factory=list, description="With each step's job, where there is one.")
+    error: dict[str, Any] | None = None
+    dag_id: str | None = None
+    dag_run_id: str | None = None
+
+
+class Runs(BaseModel):
+    runs: list[Run]
+    silent: dict[str, str] = Field(description="Backends that do not answer, and why: their runs are not here.")
+
+
+class Jobs(BaseModel):
+    jobs: list[dict[str, Any]]
+    silent: dict[str, str] = Field(description="Services that do not answer, and why: their jobs are not here.")
+
+
+class Promotion(Input):
+    version: int = Field(ge=1)
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+
+
+class Rollback(Input):
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
+
+
+class ModelAction(BaseModel):
+    """What became of a promotion or a rollback."""
+
+    use_case: str
+    id: str = Field(description="The job's.")
+    state: str = Field(description="queued and running: it goes on; look at /admin/jobs.")
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+class Models(BaseModel):
+    use_case: str
+    champion: int | None
+    frozen: bool
+    versions: list[dict[str, Any]]
