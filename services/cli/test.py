@@ -26,6 +26,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
 SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadscope")
 MANY = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "loadscope")
 """One process more than cores: a good third of the time these tests wait for processes that they started."""
+PYTEST = ("pytest", "-q", "--durations=12", "--durations-min=10")
+"""Every run says at its end where its time went."""
 APART = {
     # Playwright leaves its event loop running in the process: what comes after it there cannot start one.
     "browser": ("tests/integration/dashboard", SIDE_BY_SIDE),
@@ -66,7 +68,7 @@ def run_tests(
 def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, list[str]]]:
     """Name and command of each of pytest's runs. Arguments that name files choose among the suites."""
     if not everything:
-        return [("tests", ["pytest", "-q", *MANY, "-m", "not docker and not browser and not slow", *arguments])]
+        return [("tests", [*PYTEST, *MANY, "-m", "not docker and not browser and not slow", *arguments])]
     named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in named]
     of_suite = {name: [path for path in named if path.startswith(folder)] for name, (folder, _) in APART.items()}
@@ -74,10 +76,10 @@ def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, lis
     found = []
     if others or not named:
         ignored = [f"--ignore={folder}" for folder, _ in APART.values()]
-        found.append(("tests", ["pytest", "-q", *MANY, *ignored, *others, *options]))
+        found.append(("tests", [*PYTEST, *MANY, *ignored, *others, *options]))
     for name, (folder, how) in APART.items():
         if of_suite[name] or not named:
-            found.append((name, ["pytest", "-q", *how, *(of_suite[name] or [folder]), *options]))
+            found.append((name, [*PYTEST, *how, *(of_suite[name] or [folder]), *options]))
     return found
 
 
