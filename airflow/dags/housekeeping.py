@@ -7,15 +7,15 @@ from typing import Any
 from airflow.sdk import DAG, Param, TriggerRule, task
 
 from services.core.steps import ALL_USE_CASES, JOBS
-from vigie_orchestration.presentation import dag_arguments, daily
+from vigie_orchestration.presentation import between, dag_arguments, daily
 from vigie_orchestration.retention import clean_logs, clean_runs
 from vigie_orchestration.steps import step_task
 
-DOC = """
+DOC = f"""
 Removes what nobody needs any more: data that is past its retention, files in DVC's cache that no kept version names,
 old reports, and Airflow's own old runs and logs.
 
-**When:** every night between 00:00 and 02:00 UTC, and by hand; with *dry run* it only says what it would remove.
+**When:** every night {between(0)}, and by hand; with *dry run* it only says what it would remove.
 
 **When it fails:** nothing is lost, it only grows. The task's log says what was expected and what to do; the next night
 tries again.

@@ -10,13 +10,13 @@ from airflow.sdk.exceptions import AirflowSkipException
 from services.core.steps import JOBS
 from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
-from vigie_orchestration.presentation import dag_arguments, daily, raw_data
+from vigie_orchestration.presentation import between, dag_arguments, daily, raw_data
 from vigie_orchestration.steps import SOURCE, step_task
 
-DOC = """
+DOC = f"""
 Fetches new raw files, validates them row by row and publishes the tables.
 
-**When:** every night between 02:00 and 04:00 UTC, and by hand with *Trigger* (choose a source there).
+**When:** every night {between(2)}, and by hand with *Trigger* (choose a source there).
 
 **What follows:** only where the data has really changed does *New data?* update the asset, and with it start a
 retraining. Otherwise that task is skipped, which is the normal end of a quiet day.

@@ -7,14 +7,14 @@ from airflow.sdk import DAG, Param
 from services.core.steps import JOBS
 from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
-from vigie_orchestration.presentation import dag_arguments, daily
+from vigie_orchestration.presentation import between, dag_arguments, daily
 from vigie_orchestration.steps import step_task
 
-DOC = """
+DOC = f"""
 Looks at the calls of the last days: whether they are distributed as in training, and what the error is on those whose
 outcome is known.
 
-**When:** every night between 00:00 and 02:00 UTC, and by hand with *Trigger*.
+**When:** every night {between(0)}, and by hand with *Trigger*.
 
 **What follows:** where the inputs have drifted, or the error has been beyond its limit for long enough, the drift
 service asks the gateway for a retraining. The gateway updates the asset that `retrain_<use case>` follows. A new

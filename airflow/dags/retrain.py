@@ -12,15 +12,15 @@ from services.core.steps import STEPS
 from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
 from vigie_orchestration.approval import PromotionApproval
-from vigie_orchestration.presentation import dag_arguments, drift_signal, raw_data, weekly
+from vigie_orchestration.presentation import between, dag_arguments, drift_signal, raw_data, weekly
 from vigie_orchestration.settings import OrchestrationSettings
 from vigie_orchestration.steps import SOURCE, step_task
 
-DOC = """
+DOC = f"""
 Trains a new model, measures it, and makes it the champion if it is better.
 
 **When:** as soon as ingestion has brought new data, or monitoring has found that the model no longer fits; on Sundays
-between 04:00 and 06:00 UTC at the latest, and by hand with *Trigger*. By hand it can fetch files first (*source*);
+{between(4)} at the latest, and by hand with *Trigger*. By hand it can fetch files first (*source*);
 otherwise it starts with what is published.
 
 **How it ends:** *Promote* green means a new champion, which serves within seconds. *Promote* skipped means that the

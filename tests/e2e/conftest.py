@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ KEPT_STACK = "VIGIE_E2E_STACK"
 FIRST_TRAINING_SECONDS = 1_200
 RETRAINING_SECONDS = 1_200
 SETTINGS = {
+    # no night falls while the suite runs: other data would come between its own
+    "VIGIE_AIRFLOW_NIGHT_BEGINS": str((datetime.now(UTC).hour + 8) % 24),
     # every machine plays the same day, whatever it can download
     "VIGIE_GATEWAY_FIRST_SOURCE": "simulator",
     # a compressed month has more days than the machine

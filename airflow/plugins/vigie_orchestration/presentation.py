@@ -12,6 +12,11 @@ from airflow.sdk import Asset, CronTriggerTimetable
 from services.core.usecases.contract import UseCase
 from vigie_orchestration.settings import OrchestrationSettings
 
+NOTHING_MISSED = timedelta(seconds=0.5)
+"""A new platform waits for the first time to come. With a start date in the DAG, Airflow would begin with the last time
+before its own first start, when there is no data yet; with ``False`` instead of a span, Airflow 3.2 does the same where
+that time is not longer ago than a tenth of the schedule's period: two hours of a day, most of a day of a week."""
+
 
 def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[str, Any]:
     """What all DAGs have: a name for people, documentation, tags, an owner, retries, one run at a time."""
@@ -47,9 +52,15 @@ def drift_signal(use_case: str) -> Asset:
     return Asset(name=f"drift_signal_{use_case}", uri=f"vigie://drift-signal/{use_case}", group="vigie")
 
 
+def between(hour: int) -> str:
+    """The two hours in which ``daily`` or ``weekly`` starts a run, for people."""
+    begin = _hour(hour)
+    return f"between {begin:02d}:00 and {(begin + 2) % 24:02d}:00 UTC"
+
+
 def daily(name: str, *, hour: int) -> CronTriggerTimetable:
-    """Once a day between ``hour`` and two hours later (UTC), at a minute that the name decides: so that use cases
-    do not start together, and a new one moves no other."""
+    """Once a day, ``hour`` to ``hour`` + 2 hours after the night has begun (``VIGIE_AIRFLOW_NIGHT_BEGINS``), at a
+    minute that the name decides: so that use cases do not start together, and a new one moves no other."""
     return _cron(name, hour, "* * *")
 
 
@@ -60,6 +71,9 @@ def weekly(name: str, *, hour: int) -> CronTriggerTimetable:
 
 def _cron(name: str, hour: int, days: str) -> CronTriggerTimetable:
     minute = crc32(name.encode()) % 120
-    # Without a start date in the DAG this waits for the first time to come; with one Airflow would begin with the
-    # last time before its own first start, when there is no data yet.
-    return CronTriggerTimetable(f"{minute % 60} {hour + minute // 60} {days}", timezone="UTC", run_immediately=False)
+    when = f"{minute % 60} {_hour(hour + minute // 60)} {days}"
+    return CronTriggerTimetable(when, timezone="UTC", run_immediately=NOTHING_MISSED)
+
+
+def _hour(after_night_began: int) -> int:
+    return (OrchestrationSettings().airflow_night_begins + after_night_began) % 24

@@ -66,6 +66,8 @@ class OrchestrationSettings(BaseSettings):
     airflow_retries: int = Field(default=2, ge=0, le=10)
     airflow_retry_seconds: float = Field(default=60.0, ge=1)
     """Pause before a failed task is tried again; it doubles with each try."""
+    airflow_night_begins: int = Field(default=0, ge=0, le=23)
+    """Hour, in UTC, at which the nightly runs begin: where calls are few."""
     airflow_poll_seconds: float = Field(default=5.0, gt=0, le=60)
     airflow_outage_seconds: float = Field(default=900.0, gt=0)
     """How long a waiting task bears a stage service that does not answer."""

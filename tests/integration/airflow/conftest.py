@@ -29,10 +29,10 @@ def orchestration() -> SimpleNamespace:
     """The plugin's modules. Airflow is imported as a library: without database, configuration file and logging."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("_AIRFLOW__AS_LIBRARY", "1")
-        from vigie_orchestration import approval, job_operator, trigger
+        from vigie_orchestration import approval, job_operator, presentation, trigger
 
-        modules: dict[str, ModuleType] = {"approval": approval, "job_operator": job_operator, "trigger": trigger}
-        return SimpleNamespace(**modules)
+        modules: list[ModuleType] = [approval, job_operator, presentation, trigger]
+        return SimpleNamespace(**{module.__name__.rpartition(".")[2]: module for module in modules})
 
 
 @pytest.fixture(scope="session")
