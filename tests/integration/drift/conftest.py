@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from services.core.usecases.contract import UseCase
-from tests.gateways import PASSWORD, make_gateway, sqlite_copy, sqlite_template
+from tests.gateways import PASSWORD, make_gateway
 from tests.integration.gateway.stage_services import StageServices
 from tests.servers import running
 from tests.toy.declared import toy_declared
@@ -24,16 +24,9 @@ def toy() -> Iterator[UseCase]:
         yield use_case
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return sqlite_template(tmp_path_factory.mktemp("migrated"))
-
-
 @pytest.fixture
-def engine(template: Path, tmp_path: Path) -> Iterator[Engine]:
-    made = sqlite_copy(template, tmp_path)
-    yield made
-    made.dispose()
+def engine(sqlite_engine: Engine) -> Engine:
+    return sqlite_engine
 
 
 @pytest.fixture

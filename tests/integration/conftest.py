@@ -1,4 +1,4 @@
-"""Migrated databases of both kinds, for what monitoring keeps and looks at."""
+"""The platform's database as both kinds: SQLite, and a real PostgreSQL."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def migrated_postgres() -> Iterator[Engine]:
+    """Migrating takes seconds, so there is one database, emptied after each test."""
     if postgres.programs() is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     with postgres.server() as server, postgres.database(server) as address:
@@ -50,5 +51,6 @@ def postgres_engine(migrated_postgres: Engine) -> Iterator[Engine]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def engine(request: pytest.FixtureRequest) -> Engine:
+    """A migrated, empty database of each kind."""
     made: Engine = request.getfixturevalue(f"{request.param}_engine")
     return made
