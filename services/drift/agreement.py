@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from services.core.usecases.contract import Text
+from services.drift.french import french
 
 Floats = NDArray[np.float64]
 ENOUGH = 60
@@ -99,8 +100,8 @@ def _unconnected(item: Reports, centre: str, rows: NDArray[np.int64]) -> Doubt |
             f"Outcomes of {centre} no longer go with the calls: the rank correlation of {item.target} with what was "
             f"answered is {now:.2f}, usually {usual:.2f}. They look mixed up, and are not learned from.",
             f"Les retours de {centre} ne correspondent plus aux appels : la corrélation de rang de {item.target} avec "
-            f"les réponses est de {now:.2f}, d'ordinaire {usual:.2f}. Ils semblent mélangés et ne servent plus à "
-            "l'apprentissage.",
+            f"les réponses est de {french(f'{now:.2f}')}, d'ordinaire {french(f'{usual:.2f}')}. Ils semblent "
+            "mélangés et ne servent plus à l'apprentissage.",
         ),
     )
 

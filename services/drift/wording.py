@@ -8,6 +8,7 @@ from typing import Any
 
 from services.core.usecases.contract import Quantity, Target, Text, UseCase
 from services.drift.breaches import Breach
+from services.drift.french import french
 from services.drift.inputs import ColumnDrift
 from services.drift.losses import loss_name
 from services.drift.segments import CENTRE, HOUR, Segment
@@ -82,7 +83,8 @@ def error_reason(use_case: UseCase, breach: Breach, *, lasting: bool) -> Reason:
         text = Text(
             f"{where_en}: the model says {breach.said:.0%} for '{name.en}' and it was {happened:.0%}, on "
             f"{breach.count} calls, {when_en}{still_en}.",
-            f"{where_fr} : le modèle dit {breach.said:.0%} pour « {name.fr} », c'était {happened:.0%}, sur "
+            f"{where_fr} : le modèle dit {french(f'{breach.said:.0%}')} pour « {name.fr} », c'était "
+            f"{french(f'{happened:.0%}')}, sur "
             f"{breach.count} appels, {when_fr}{still_fr}.",
         )
         return Reason(code, text, value=breach.rise, since=since, **more)
@@ -91,8 +93,8 @@ def error_reason(use_case: UseCase, breach: Breach, *, lasting: bool) -> Reason:
         Text(
             f"{where_en}: the {metric.en} of '{name.en}' is {value} instead of {reference} "
             f"({breach.rise:+.0%}) on {breach.count} calls, {when_en}{still_en}.",
-            f"{where_fr} : {metric.fr} de « {name.fr} » : {value} au lieu de {reference} "
-            f"({breach.rise:+.0%}) sur {breach.count} appels, {when_fr}{still_fr}.",
+            f"{where_fr} : {metric.fr} de « {name.fr} » : {french(value)} au lieu de {french(reference)} "
+            f"({french(f'{breach.rise:+.0%}')}) sur {breach.count} appels, {when_fr}{still_fr}.",
         ),
         value=breach.rise,
         since=since,
@@ -113,20 +115,21 @@ def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None,
         said = Text(
             f"{title.en} is missing in {drift.missing_current:.0%} of the calls{when_en}, usually in "
             f"{drift.missing_reference:.0%}.",
-            f"{title.fr} manque dans {drift.missing_current:.0%} des appels{when_fr}, d'ordinaire dans "
-            f"{drift.missing_reference:.0%}.",
+            f"{title.fr} manque dans {french(f'{drift.missing_current:.0%}')} des appels{when_fr}, d'ordinaire "
+            f"dans {french(f'{drift.missing_reference:.0%}')}.",
         )
     elif drift.code == "unseen":
         said = Text(
             f"{title.en}: {drift.unseen:.0%} of the calls{when_en} have a value that the model never saw.",
-            f"{title.fr} : {drift.unseen:.0%} des appels{when_fr} portent une valeur que le modèle n'a jamais vue.",
+            f"{title.fr} : {french(f'{drift.unseen:.0%}')} des appels{when_fr} portent une valeur que le modèle "
+            "n'a jamais vue.",
         )
     else:
         said = Text(
             f"{title.en} is distributed otherwise than in training{when_en} (distance {drift.value:.2f}, "
             f"{drift.threshold:.2f} is usual at most).",
-            f"{title.fr} n'est plus réparti comme à l'apprentissage{when_fr} (distance {drift.value:.2f}, au plus "
-            f"{drift.threshold:.2f} d'ordinaire).",
+            f"{title.fr} n'est plus réparti comme à l'apprentissage{when_fr} (distance "
+            f"{french(f'{drift.value:.2f}')}, au plus {french(f'{drift.threshold:.2f}')} d'ordinaire).",
         )
     kind = "output" if drift.name.startswith(OUTPUT) else "input"
     text = Text(f"{said.en} {effect.en}", f"{said.fr} {effect.fr}")
@@ -163,8 +166,8 @@ def estimate_reason(use_case: UseCase, target: str, value: float, reference: flo
         Text(
             f"'{title.en}': the answers are less sure than on the test rows; an error {rise:+.0%} is estimated, its "
             "truth not yet known.",
-            f"« {title.fr} » : les réponses sont moins sûres que sur les données de test ; une erreur de {rise:+.0%} "
-            "est estimée, la vérité n'est pas encore connue.",
+            f"« {title.fr} » : les réponses sont moins sûres que sur les données de test ; une erreur de "
+            f"{french(f'{rise:+.0%}')} est estimée, la vérité n'est pas encore connue.",
         ),
         value=rise,
     )

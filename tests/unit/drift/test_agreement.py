@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -70,6 +71,7 @@ def test_shuffled_labels_of_one_centre_are_doubted_from_when_they_began() -> Non
     assert doubt.since == pytest.approx(7 * 86_400, abs=2 * 86_400)
     assert "mixed up" in doubt.reason.en
     assert "mélangés" in doubt.reason.fr
+    assert re.search(r"les réponses est de -?0,\d\d, d'ordinaire 0,\d\d\.", doubt.reason.fr)
 
 
 def test_shuffled_labels_of_all_centres_are_doubted_too() -> None:
