@@ -22,6 +22,7 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
     ("import contracts", ("lint-imports",)),
+    ("dependencies", ("deptry", "services", "benchmarks", "airflow", "monitoring", "tests")),
 )
 SIDE_BY_SIDE = ("-n", "auto", "--dist", "loadscope")
 MANY = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "loadscope")

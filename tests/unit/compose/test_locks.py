@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from services.core.settings import CHECKOUT
 
 REQUIREMENTS = CHECKOUT / "requirements"
-SETS = ("serving", "ml", "airflow")
+SETS = ("serving", "ml", "dashboard", "airflow")
 _PIN = re.compile(r"^(?P<name>[a-z0-9._-]+)(\[.*\])?==(?P<version>[^ ;\\]+)(?: *; *(?P<marker>[^\\]+?))?(?: *\\)?$")
 
 
