@@ -59,5 +59,6 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /app
 COPY . /app
 RUN rm -rf /app/requirements /app/services/edge && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/services
-USER vigie
+# By its number: what decides on "not as root" before a start knows no names.
+USER 10001:10001
 LABEL org.opencontainers.image.title="vigie-${SET}" org.opencontainers.image.licenses="MIT"
