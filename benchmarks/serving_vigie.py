@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from services.core.access.list_file import ListFile
 from services.core.access.roles import Role
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.logs import configure_logs
+from services.core.usecases.contract import Columns
 from services.prediction.__main__ import run
 from services.prediction.app import create_app
 from services.prediction.models import Model, Row
@@ -37,10 +38,10 @@ class ConstantModel(Model):
 
     _first: Row | None = None
 
-    def predict_each(self, rows: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> list[Row]:
+    def predict_each(self, columns: Columns, context: Mapping[str, Any]) -> list[Row]:
         if self._first is None:
-            self._first = super().predict_each(rows, context)[0]
-        return [self._first] * len(rows)
+            self._first = super().predict_each(columns, context)[0]
+        return [self._first] * len(next(iter(columns.values())))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import structlog
 from pydantic_core import to_json
 
 from services.core.calls.kinds import LIVE, CallKind
-from services.core.usecases.columns import from_rows
-from services.core.usecases.contract import ContextSource, UseCase
+from services.core.usecases.columns import from_rows, take
+from services.core.usecases.contract import Columns, ContextSource, UseCase
 from services.core.usecases.watching import as_rows, derived
 from services.prediction.counters import Counters
 from services.prediction.decisions import Decided, Decisions
@@ -39,6 +39,8 @@ class Answered(NamedTuple):
     body: bytes
     decisions: bytes
     """JSON object, target -> decision, of the targets that decide."""
+    watched: bytes
+    """JSON object of the columns for drift, derived with the model that answered; empty where the use case has none."""
 
 
 class AnsweredBatch(NamedTuple):
@@ -83,18 +85,24 @@ class Answering:
         """Answer validated calls with one prediction, all from one ``Serving``. A call that the model
         fails on is answered by the baseline, and the others are not touched by it."""
         serving = self.slot.serving
-        source = self.slot.source(serving)
+        return self._together(serving, self.slot.source(serving), calls)
+
+    def _together(self, serving: Serving, source: Source, calls: Sequence[Call]) -> list[Answered]:
         model = serving.model
         self._observe_together(len(calls))
         if model is None:
             return [self._from_baseline(source, call, []) for call in calls]
         try:
-            rows = model.predict_each([call.fields for call in calls], self._context.snapshot())
+            columns = from_rows(self.validation.request, [call.fields for call in calls])
+            rows = model.predict_each(columns, self._context.snapshot())
         except Exception:  # noqa: BLE001 - rule 7: the answer always comes
             if len(calls) > 1:
-                return [self.together([call])[0] for call in calls]
+                return [self._together(serving, source, [call])[0] for call in calls]
             return [self._rescued(model, calls[0])]
-        return [self._answered(serving, source, call, found) for call, found in zip(calls, rows, strict=True)]
+        return [
+            self._answered(serving, source, call, row, columns=columns, place=place)
+            for place, (call, row) in enumerate(zip(calls, rows, strict=True))
+        ]
 
     def batch(self, payload: Any, request_id: str, kind: CallKind = LIVE) -> AnsweredBatch:
         """Answer many requests with one prediction; rows that are not valid get their reasons.
@@ -108,21 +116,19 @@ class Answering:
         source = self.slot.source(serving)
         warnings: list[dict[str, Any]] = []
         try:
-            answers, decisions = self._answers(model, rows)
+            answers, decisions, watched = self._answers(model, rows)
         except Exception:
             if model is None:
                 raise
             self._failed(model, request_id, kind, len(rows))
             serving, source, warnings = Serving(), "baseline", [_FAILED]
-            answers, decisions = self._answers(None, rows)
+            answers, decisions, watched = self._answers(None, rows)
         words = [decided.word for decided in decisions]
         envelope = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body={}, decisions=words)
         told = envelope[:-1] + b',"errors":' + to_json(errors) + b',"answers":[' + b",".join(answers) + b"]}"
         recorded = [
-            BatchRow(row.position, row.request, row.incident, decided.by_target, answer, watched)
-            for row, decided, answer, watched in zip(
-                rows, decisions, answers, self.watched([row.fields for row in rows]), strict=True
-            )
+            BatchRow(row.position, row.request, row.incident, decided.by_target, answer, derived_columns)
+            for row, decided, answer, derived_columns in zip(rows, decisions, answers, watched, strict=True)
         ]
         return AnsweredBatch(told, envelope, recorded)
 
@@ -143,8 +149,9 @@ class Answering:
         if model is not None:
             context = self._context.snapshot()
             try:
-                explained = model.explain_row(fields, context)
-                values, facts = model.predict_each([fields], context)[0]
+                columns = from_rows(self.validation.request, [fields])
+                explained = model.explain_row(columns, context)
+                values, facts = model.predict_each(columns, context)[0]
                 warnings = self._warnings(model, fields)
             except Exception:  # noqa: BLE001 - rule 7: the answer always comes
                 self._failed(model, request_id, kind, 1)
@@ -158,37 +165,49 @@ class Answering:
             serving, source, request_id, kind, warnings=warnings, body=body, decisions=[self._decisions.of(values).word]
         )
 
-    def watched(self, every: Sequence[Fields]) -> list[bytes]:
+    def _watched(self, model: Model | None, every: Sequence[Fields], columns: Columns | None = None) -> list[bytes]:
         """What drift looks at of each request, as JSON; nothing where the use case derives nothing. A failure costs
-        the figures, not the answer."""
-        if not self.use_case.watched:
+        the figures, not the answer.
+
+        Args:
+            model: what answered these requests, None for the baseline.
+            columns: the requests' columns, where they are built already.
+        """
+        if not self.use_case.watched or not every:
             return [b""] * len(every)
-        model = self.slot.serving.model
         try:
-            columns = from_rows(self.validation.request, every)
+            if columns is None:
+                columns = from_rows(self.validation.request, every)
             found = derived(self.use_case, columns, model.predictor.fitted if model else None)
             return [to_json(row) for row in as_rows(found)]
         except Exception:
             log.error("nothing derived for drift", use_case=self.use_case.name, rows=len(every), exc_info=True)
             return [b""] * len(every)
 
-    def _answers(self, model: Model | None, rows: Sequence[ValidRow]) -> tuple[list[bytes], list[Decided]]:
-        """Each row's JSON and decision. One by one, because writing ten thousand rows at a stroke would
-        hold the interpreter for long, and with it the single calls beside the batch."""
+    def _answers(self, model: Model | None, rows: Sequence[ValidRow]) -> tuple[list[bytes], list[Decided], list[bytes]]:
+        """Each row's JSON, decision and columns for drift. JSON is written row by row, because ten thousand rows at a
+        stroke would hold the interpreter for long, and with it the single calls beside the batch."""
         answers, decisions = [], []
         every = [row.fields for row in rows]
+        columns: Columns | None = None
         if model is None:
             found = [self.use_case.baseline(fields) for fields in every]
+        elif every:
+            columns = from_rows(self.validation.request, every)
+            found = model.predict_each(columns, self._context.snapshot())
         else:
-            found = model.predict_each(every, self._context.snapshot()) if every else []
+            found = []
         for row, (values, facts) in zip(rows, found, strict=True):
             warnings = [] if model is None else self._warnings(model, row.fields)
             answer = self.use_case.compose(values, facts, row.fields)
             answers.append(to_json({"index": row.position, "answer": answer, "warnings": warnings}))
             decisions.append(self._decisions.of(values))
-        return answers, decisions
+        return answers, decisions, self._watched(model, every, columns)
 
-    def _answered(self, serving: Serving, source: Source, call: Call, found: Row) -> Answered:
+    def _answered(
+        self, serving: Serving, source: Source, call: Call, found: Row, *, columns: Columns, place: int
+    ) -> Answered:
+        """One call's answer. ``columns`` are those of all calls, and ``place`` is this one's row in them."""
         fields, request_id, kind = call
         values, facts = found
         assert serving.model is not None
@@ -202,7 +221,10 @@ class Answering:
         told = self._envelope.around(
             serving, source, request_id, kind, warnings=warnings, body=body, decisions=(decided.word,)
         )
-        return Answered(told, decided.by_target)
+        if not self.use_case.watched:
+            return Answered(told, decided.by_target, b"")
+        (watched,) = self._watched(serving.model, (fields,), take(columns, slice(place, place + 1)))
+        return Answered(told, decided.by_target, watched)
 
     def _warnings(self, model: Model, fields: Fields) -> list[dict[str, Any]]:
         found = model.checks(fields)
@@ -224,7 +246,7 @@ class Answering:
         told = self._envelope.around(
             Serving(), source, request_id, kind, warnings=warnings, body=body, decisions=(decided.word,)
         )
-        return Answered(told, decided.by_target)
+        return Answered(told, decided.by_target, *self._watched(None, (fields,)))
 
     def _failed(self, model: Model, request_id: str, kind: CallKind, rows: int) -> None:
         self._counters.failures.labels(self.use_case.name, model.version, kind).inc(rows)

@@ -16,7 +16,7 @@ from services.prediction.access import AccessState
 from services.prediction.answering import Answering
 from services.prediction.models import Model
 from services.prediction.schemas import Source
-from services.prediction.slots import Slot
+from services.prediction.slots import Serving, Slot
 
 
 class Words(BaseModel):
@@ -90,7 +90,11 @@ def information_router(
         dependencies=[Depends(requires(Role.VIEWER))],
     )
     async def use_cases() -> list[UseCaseLine]:
-        return [_line(answering, slot) for answering, slot in desks.values()]
+        lines = []
+        for answering, slot in desks.values():
+            serving = slot.serving
+            lines.append(_line(answering, serving, slot.source(serving)))
+        return lines
 
     def add(answering: Answering, slot: Slot) -> None:
         name = answering.use_case.name
@@ -133,23 +137,23 @@ def information_router(
     return router
 
 
-def _line(answering: Answering, slot: Slot) -> UseCaseLine:
-    serving = slot.serving
+def _line(answering: Answering, serving: Serving, source: Source) -> UseCaseLine:
     return UseCaseLine(
         name=answering.use_case.name,
         title=Words.of(answering.use_case.title),
         description=Words.of(answering.use_case.description),
         model_version=serving.version,
-        source=slot.source(serving),
+        source=source,
         simulated=serving.simulated,
     )
 
 
 def _information(answering: Answering, slot: Slot, schemas: dict[str, Any]) -> UseCaseInformation:
     use_case = answering.use_case
-    model = slot.serving.model
+    serving = slot.serving
+    model = serving.model
     return UseCaseInformation(
-        **_line(answering, slot).model_dump(),
+        **_line(answering, serving, slot.source(serving)).model_dump(),
         created=model.created if model else None,
         bundle=model.hash if model else None,
         targets={target.name: Words.of(target.title) for target in use_case.targets},

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from services.core.bundle.predictor import Predictor, row
 from services.core.errors import VigieError
 from services.core.usecases.columns import from_rows, images
-from services.core.usecases.contract import UseCase, Value
+from services.core.usecases.contract import Columns, UseCase, Value
 from services.core.usecases.pictures import unpack
 from services.prediction.explaining import Explained, Explainer
 from services.prediction.input_checks import InputChecks
@@ -55,8 +55,9 @@ class Model:
         """
         fields = self.request.model_validate(example_request(self.request)).__dict__
         unpack(images(self.request), fields)
-        alone = self.use_case.compose(*self.predict_each([fields], {})[0], fields)
-        among = self.use_case.compose(*self.predict_each([fields] * WARM_ROWS, {})[-1], fields)
+        one, many = from_rows(self.request, [fields]), from_rows(self.request, [fields] * WARM_ROWS)
+        alone = self.use_case.compose(*self.predict_each(one, {})[0], fields)
+        among = self.use_case.compose(*self.predict_each(many, {})[-1], fields)
         try:
             finite(self.use_case.answer).model_validate(alone)
         except ValueError as error:
@@ -64,16 +65,14 @@ class Model:
         if alone != among:
             raise VigieError(f"The bundle {self.hash[:12]} answers one row and a batch differently.")
 
-    def predict_each(self, rows: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> list[Row]:
-        """Values and facts of each validated request: columns built once, one prediction for all."""
-        prediction = self.predictor.predict(from_rows(self.request, rows), context)
-        return [row(prediction, index) for index in range(len(rows))]
+    def predict_each(self, columns: Columns, context: Mapping[str, Any]) -> list[Row]:
+        """Values and facts of each validated request: one prediction for all rows of ``columns``."""
+        prediction = self.predictor.predict(columns, context)
+        return [row(prediction, index) for index in range(len(next(iter(columns.values()))))]
 
-    def explain_row(
-        self, fields: Mapping[str, Any], context: Mapping[str, Any]
-    ) -> dict[str, tuple[str, list[Explained]]]:
-        """Target -> unit and what each request field adds to its outputs."""
-        return self.explainer().explain(from_rows(self.request, (fields,)), context)
+    def explain_row(self, columns: Columns, context: Mapping[str, Any]) -> dict[str, tuple[str, list[Explained]]]:
+        """Target -> unit and what each request field adds to its outputs, for the one row of ``columns``."""
+        return self.explainer().explain(columns, context)
 
     @property
     def importance(self) -> dict[str, dict[str, float]] | None:

@@ -117,8 +117,7 @@ def calls_router(
         payload = parse(body)
         incident = validation.incidents.take(payload)
         fields = validation.fields(payload, arrival.kind)
-        answer, decisions = await gathering.answer(Call(fields, arrival.request_id, arrival.kind))
-        watched = answering.watched([fields])[0]
+        answer, decisions, watched = await gathering.answer(Call(fields, arrival.request_id, arrival.kind))
         recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer, watched=watched)
         return JSONBytes(answer)
 
@@ -131,9 +130,8 @@ def calls_router(
             payload = parse_request(request, body, pictures)
             incident = validation.incidents.take(payload)
             fields = validation.fields(payload, arrival.kind)
-            answer, decisions = answering.together([Call(fields, arrival.request_id, arrival.kind)])[0]
+            answer, decisions, watched = answering.together([Call(fields, arrival.request_id, arrival.kind)])[0]
             kept = validation.kept(payload, fields)
-            watched = answering.watched([fields])[0]
             recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
             return answer
 

@@ -133,9 +133,9 @@ def test_a_request_that_began_before_the_swap_is_answered_by_the_old_model_whole
     model = served.app.state.desks["toy"].slot.serving.model
     honest = type(model).predict_each
 
-    def held(self: Any, rows: Any, context: Any) -> Any:
-        prediction = honest(self, rows, context)
-        if self is model and len(rows) == 3:
+    def held(self: Any, columns: Any, context: Any) -> Any:
+        prediction = honest(self, columns, context)
+        if self is model and len(prediction) == 3:
             reached.set()
             assert go_on.wait(20)
         return prediction

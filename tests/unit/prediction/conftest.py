@@ -92,7 +92,8 @@ def make_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
         chosen = registry or FolderRegistry()
         given = {"VIGIE_HOME": tmp_path / "home", "prediction_access": "open", **options.pop("settings", {})}
         settings = PredictionSettings.model_validate(given)
-        app = create_app(settings, lambda: chosen, use_cases=[USE_CASE], clock=clock, **options)
+        options.setdefault("use_cases", [USE_CASE])
+        app = create_app(settings, lambda: chosen, clock=clock, **options)
         client = Client(app)
         opened.append(client)
         return Service(app, client, chosen, clock)

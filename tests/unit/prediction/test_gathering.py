@@ -35,9 +35,9 @@ def sizes(service: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     model = type(service.desk.slot.serving.model)
     honest = model.predict_each
 
-    def counted(self: Any, rows: Any, context: Any) -> Any:
-        seen.append(len(rows))
-        return honest(self, rows, context)
+    def counted(self: Any, columns: Any, context: Any) -> Any:
+        seen.append(len(columns["distance"]))
+        return honest(self, columns, context)
 
     monkeypatch.setattr(model, "predict_each", counted)
     return seen
@@ -66,10 +66,10 @@ def test_a_call_that_the_model_fails_on_does_not_harm_the_others(service: Any, m
     model = type(service.desk.slot.serving.model)
     honest = model.predict_each
 
-    def poisoned(self: Any, rows: Any, context: Any) -> Any:
-        if any(fields["distance"] == 0.3 for fields in rows):
+    def poisoned(self: Any, columns: Any, context: Any) -> Any:
+        if 0.3 in columns["distance"]:
             raise ZeroDivisionError
-        return honest(self, rows, context)
+        return honest(self, columns, context)
 
     monkeypatch.setattr(model, "predict_each", poisoned)
     assert [answer["source"] for answer in _together(service, _calls(service, 3))] == [
@@ -83,8 +83,8 @@ def test_rules_that_fail_on_one_call_do_not_harm_the_others(service: Any, monkey
     model = type(service.desk.slot.serving.model)
     honest = model.predict_each
 
-    def half_empty(self: Any, rows: Any, context: Any) -> Any:
-        found = honest(self, rows, context)
+    def half_empty(self: Any, columns: Any, context: Any) -> Any:
+        found = honest(self, columns, context)
         return [({}, {}), *found[1:]]
 
     monkeypatch.setattr(model, "predict_each", half_empty)

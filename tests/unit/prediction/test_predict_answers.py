@@ -98,9 +98,9 @@ def test_the_snapshot_of_the_moment_reaches_the_feature_function(service: Any, m
     model = type(service.desk.slot.serving.model)
     honest = model.predict_each
 
-    def watched(self: Any, rows: Any, context: Any) -> Any:
+    def watched(self: Any, columns: Any, context: Any) -> Any:
         seen.append(context)
-        return honest(self, rows, context)
+        return honest(self, columns, context)
 
     monkeypatch.setattr(model, "predict_each", watched)
     monkeypatch.setattr(service.desk.context, "snapshot", lambda: {"weather_time": [1.0]})
