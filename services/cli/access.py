@@ -3,8 +3,11 @@ without the gateway."""
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
@@ -20,6 +23,18 @@ if TYPE_CHECKING:
 
 OPERATOR = Caller("service", "command-line", "./vigie", Role.ADMIN, "", None)
 """Stands in the audit log for who has the machine."""
+
+
+def operator() -> Caller:
+    """``OPERATOR`` with the name of the operating system's user."""
+    return replace(OPERATOR, name=f"{os_user()} ({OPERATOR.name})"[:120])
+
+
+def os_user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as a number that no user has
+        return f"uid {os.getuid()}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from services.cli.access import operator
 from services.cli.arguments import AsJson, DataFolder, Fresh, Source, UseCaseName
 from services.cli.console import err, out, print_json, step
 from services.cli.results import print_decision, print_metrics
@@ -133,14 +134,17 @@ def promote(
     if version is None:
         gate_and_promote(home, use_case)
         return
-    registry = open_registry(home)
-    champion = registry.promote(use_case, version)
+    from services.training import promotion  # noqa: PLC0415 - its libraries take a second
+
+    champion = promotion.promote(home, use_case, version, by=operator()).champion
     out.print(f"Version {champion.number} of {use_case} is champion, promoted by hand.")
 
 
 def rollback(use_case: UseCaseName) -> None:
     """Make the previous champion the champion again; prediction follows within seconds."""
-    champion = open_registry(settings().home).rollback(use_case)
+    from services.training import promotion  # noqa: PLC0415 - its libraries take a second
+
+    champion = promotion.rollback(settings().home, use_case, by=operator()).champion
     out.print(f"Version {champion.number} of {use_case} is champion again.")
 
 
@@ -201,7 +205,7 @@ def gate_and_promote(home: Home, use_case: str) -> dict[str, Any]:
 
     with step(f"{use_case}: registered and compared with the champion"):
         version, decision = gate_and_register(home, use_case)
-    promoted = promote_if_allowed(home, use_case, version, decision)
+    promoted = promote_if_allowed(home, use_case, version, decision, by=operator())
     print_decision(use_case, version, decision)
     return {"use_case": use_case, "version": version.number, "promoted": promoted, "reasons": list(decision.reasons)}
 

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from services.core.access.caller import Caller
+from services.core.access.roles import Role
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import ConflictError
 from services.core.jobs.child import Task, Work
@@ -13,11 +15,8 @@ from services.core.jobs.options import GateOptions, PromoteOptions
 from services.core.pipeline.run import run_stages
 from services.core.registry.client import Registry
 from services.core.registry.version import CHAMPION, Version
-from services.core.settings import settings
-from services.training import baseline_tables, promotion
-from services.training.champion_log import champion_changed
+from services.training import promotion
 from services.training.judged import candidate, judged_decision, passed_against
-from services.training.promotion_freeze import refuse_while_frozen
 
 ANSWERS: Mapping[str, str] = {"passed": "promote", "refused": "refuse", "unchanged": "unchanged"}
 """The gate's outcome as the result's ``decision``."""
@@ -66,33 +65,35 @@ def promote(task: Task) -> Mapping[str, Any]:
     """Promote ``version`` by hand; without it what the gate passed. What the gate refused stays as it is,
     and the result says so."""
     options: PromoteOptions = task.options
-    refuse_while_frozen(settings())
     registry = Registry.open(task.home)
-    before = registry.by_alias(task.use_case, CHAMPION)
+    promotion.refuse_while_frozen(task.home, registry)  # before the candidate is looked at: the answer is the same
     if options.version is not None:
-        champion = registry.promote(task.use_case, options.version)
-        champion_changed(task, before, champion, "by hand")
-        baseline_tables.publish(task.home, registry, champion)
-        return _promoted(champion, before, by_hand=True, reasons=["Promoted by hand."])
-    chosen = _chosen(registry, task, options.approved)
+        change = promotion.promote(
+            task.home, task.use_case, options.version, by=_requester(task), job=task.id, registry=registry
+        )
+        return _promoted(change, by_hand=True, reasons=["Promoted by hand."])
+    chosen, before = _chosen(registry, task, options.approved), registry.by_alias(task.use_case, CHAMPION)
     allowed, reasons = passed_against(chosen, before)
     if not allowed:
         serves = before is not None and before.number == chosen.number
         return {**_described(chosen), "promoted": False, "champion": serves, "by_hand": False, "reasons": reasons}
-    champion = registry.promote(task.use_case, chosen.number, compared_with=None if before is None else before.number)
-    champion_changed(task, before, champion, "gate")
-    baseline_tables.publish(task.home, registry, champion)
-    return _promoted(champion, before, by_hand=False, reasons=reasons)
+    compared_with = None if before is None else before.number
+    change = promotion.promote(
+        task.home,
+        task.use_case,
+        chosen.number,
+        by=_requester(task),
+        compared_with=compared_with,
+        job=task.id,
+        registry=registry,
+    )
+    return _promoted(change, by_hand=False, reasons=reasons)
 
 
 def rollback(task: Task) -> Mapping[str, Any]:
     """Make the previous champion the champion again; also while promotions are frozen."""
-    registry = Registry.open(task.home)
-    before = registry.by_alias(task.use_case, CHAMPION)
-    champion = promotion.rollback(task.home, task.use_case, registry=registry)
-    champion_changed(task, before, champion, "rollback")
-    baseline_tables.publish(task.home, registry, champion)
-    return {**_described(champion), "rolled_back": None if before is None else before.number}
+    change = promotion.rollback(task.home, task.use_case, by=_requester(task), job=task.id)
+    return {**_described(change.champion), "rolled_back": None if change.before is None else change.before.number}
 
 
 JOBS: Mapping[str, Work] = {
@@ -121,10 +122,16 @@ def _chosen(registry: Registry, task: Task, approved: int | None) -> Version:
     return version
 
 
-def _promoted(champion: Version, before: Version | None, *, by_hand: bool, reasons: list[str]) -> dict[str, Any]:
-    previous = None if before is None or before.number == champion.number else before.number
+def _requester(task: Task) -> Caller | None:
+    """The person who asked for the job; None for a schedule."""
+    return Caller("user", "", task.requested_by[:120], Role.OPERATOR, "") if task.requested_by else None
+
+
+def _promoted(change: promotion.ChampionChange, *, by_hand: bool, reasons: list[str]) -> dict[str, Any]:
+    before = change.before
+    previous = None if before is None or before.number == change.champion.number else before.number
     return {
-        **_described(champion),
+        **_described(change.champion),
         "promoted": True,
         "champion": True,
         "by_hand": by_hand,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from services.core.calls.away import DatabaseAwayError, NoDatabaseYetError
-from services.core.database.connection import address, make_engine
+from services.core.database.connection import address, make_engine, not_made_yet
 from services.core.settings import Settings
 
 
@@ -30,10 +29,8 @@ class CallsDatabase:
             NoDatabaseYetError: the embedded database has not been made yet. Making it is the migration's
                 business: an empty file would look like a database.
         """
-        parsed = make_url(self._address)
-        file = parsed.database
-        if parsed.get_backend_name() == "sqlite" and file and file != ":memory:" and not Path(file).exists():
-            raise NoDatabaseYetError(f"there is no database at {file} yet")
+        if not_made_yet(self._address):
+            raise NoDatabaseYetError(f"there is no database at {make_url(self._address).database} yet")
         with self._lock:
             if self._engine is None:
                 self._engine = make_engine(self._address)

@@ -20,6 +20,13 @@ def address(url: str | None, home: Home) -> str:
     return url or f"sqlite:///{home.database}"
 
 
+def not_made_yet(url: str) -> bool:
+    """Whether the address is of a SQLite file that does not exist. Connecting would make an empty one."""
+    parsed = make_url(url)
+    file = parsed.database
+    return parsed.get_backend_name() == "sqlite" and bool(file) and file != ":memory:" and not Path(str(file)).exists()
+
+
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:
     """An engine for ``url`` (``postgresql+psycopg://…`` or ``sqlite:///…``). Connecting gives up after
     ``CONNECT_SECONDS``; a broken pooled connection is replaced instead of failing its first user."""

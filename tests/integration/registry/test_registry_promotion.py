@@ -28,7 +28,7 @@ def step(home: Home, registry: Registry, trained: dict[str, Path], publish: Publ
     def run(name: str) -> Decision:
         publish(trained[name])
         version, decision = promotion.gate_and_register(home, "toy", gate=GATE, registry=registry)
-        promoted = promotion.promote_if_allowed(home, "toy", version, decision, registry=registry)
+        promoted = promotion.promote_if_allowed(home, "toy", version, decision, by=None, registry=registry)
         assert promoted == decision.promote
         return decision
 
@@ -86,7 +86,7 @@ def test_what_was_rolled_back_is_not_promoted_again_by_the_gate(
 ) -> None:
     step("good")
     step("better")
-    assert promotion.rollback(home, "toy", registry=registry).number == 1
+    assert promotion.rollback(home, "toy", by=None, registry=registry).champion.number == 1
     refused = step("better")
     assert refused.outcome == "refused"
     assert "was rolled back" in refused.reasons[0]
@@ -103,7 +103,7 @@ def test_a_champion_that_changed_since_the_comparison_is_not_replaced(
     other = registry.log_run_and_register("toy", trained["worse"])
     registry.promote("toy", other.number)
     with pytest.raises(VigieError, match="the gate compared with"):
-        promotion.promote_if_allowed(home, "toy", version, decision, registry=registry)
+        promotion.promote_if_allowed(home, "toy", version, decision, by=None, registry=registry)
     assert champion(registry) == other.number
 
 
