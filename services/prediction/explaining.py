@@ -75,7 +75,7 @@ class Explainer:
         self, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]
     ) -> dict[str, tuple[str, list[Explained]]]:
         """Target -> its unit and its outputs, for the one row of ``columns``."""
-        matrices, _ = self._use_case.features.features(columns, self._predictor.fitted, context)
+        matrices, _ = self._predictor.features.features(columns, self._predictor.fitted, context)
         values = self._predictor.predict(columns, context).values
         explained = {}
         for name, target in self._targets.items():

@@ -100,7 +100,8 @@ class Predictor:
         )
         self.hash = bundle_hash(self.manifest)
         self.arrays = load_arrays(folder / "fitted.npz")
-        self.fitted = use_case.features.load(self.arrays)
+        self.features = use_case.features
+        self.fitted = self.features.load(self.arrays)
         self.inputs: dict[str, Any] = json.loads((folder / "inputs.json").read_text())
         files: list[tuple[Path, str]] = []
         targets = self.manifest.targets.items()
@@ -116,7 +117,7 @@ class Predictor:
         made = tuple(
             f"{expert.matrix}: {feature}"
             for expert in experts
-            for feature in self.use_case.features.MATRICES.get(expert.matrix, ())
+            for feature in self.features.MATRICES.get(expert.matrix, ())
         )
         if item.experts != tuple(expert.name for expert in experts) or item.features != made:
             raise VigieError(
@@ -130,7 +131,7 @@ class Predictor:
 
     def _load(self, name: str, item: TargetManifest, files: list[tuple[Path, str]]) -> _LoadedTarget:
         """Read the target's calibration and put its boosters' files on the list."""
-        made = tuple(self.use_case.features.MATRICES.get(item.matrix, ()))
+        made = tuple(self.features.MATRICES.get(item.matrix, ()))
         if made != item.features:
             odd = sorted(set(made) ^ set(item.features)) or ["their order"]
             raise VigieError(
@@ -166,7 +167,7 @@ class Predictor:
     ) -> Prediction:
         """Predict every target for the rows of ``columns``. ``unseen`` is for rows that may have been learned from:
         target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
-        matrices, facts = self.use_case.features.features(columns, self.fitted, context)
+        matrices, facts = self.features.features(columns, self.fitted, context)
         outputs = self._forests(matrices) if self._forests is not None else []
         values: dict[str, Value] = {}
         for target in self._targets:

@@ -242,6 +242,9 @@ class UseCase:
     """Whether centres call an incident as ``group`` does: then its official record takes an outcome's place."""
     place: Place | None = None
     package: str = ""
+    _modules: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Modules of the package that were imported already. Per object and not per path, because another package of the
+    same name may take this one's place."""
 
     def target(self, name: str) -> Target:
         for target in self.targets:
@@ -268,7 +271,11 @@ class UseCase:
         return cast("ContextModule", self._module("context")).source(settings)
 
     def _module(self, name: str) -> Any:
-        return importlib.import_module(self._path(name))
+        """Imported on first use; later uses, of which each prediction is one, look it up."""
+        module = self._modules.get(name)
+        if module is None:
+            module = self._modules[name] = importlib.import_module(self._path(name))
+        return module
 
     def _path(self, name: str) -> str:
         return f"{self.package or f'services.core.usecases.{self.name}'}.{name}"
