@@ -22,6 +22,7 @@ import pandas as pd
 from benchmarks import serving_pipeline
 from benchmarks.serving_vigie import KEY
 from services.core.bundle.manifest import read_manifest
+from services.core.headers import API_KEY_HEADER
 from services.core.usecases.contract import UseCase
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ def vigie(
         url=f"http://127.0.0.1:{port}/v1/{use_case.name}/predict",
         bodies=bodies,
         folder=CHECKOUT,
-        headers={} if unguarded else {"X-API-Key": KEY},
+        headers={} if unguarded else {API_KEY_HEADER: KEY},
     )
 
 

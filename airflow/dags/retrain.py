@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TriggerRule, task
 
+from services.core.orchestration import NO_SOURCE
 from services.core.steps import STEPS
 from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
@@ -51,7 +52,7 @@ def retrain(use_case: UseCase) -> DAG:
         for step in STEPS:
             arguments: dict[str, Any] = {"trigger_rule": TriggerRule.NONE_FAILED}
             if step.name == "ingest":
-                arguments["skip_if"] = "{{ params.source == 'none' }}"
+                arguments["skip_if"] = f"{{{{ params.source == '{NO_SOURCE}' }}}}"
             if step.name == "promote":
                 before = consent(use_case, before[0])
             current = step_task(use_case.name, step, OPTIONS.get(step.name), **arguments)
@@ -61,10 +62,10 @@ def retrain(use_case: UseCase) -> DAG:
 
 
 def params() -> dict[str, Param]:
-    source = {**SOURCE, "examples": ["none", *SOURCE["examples"]]}
-    source["description"] = f"none: use the data that is there. {SOURCE['description']}"
+    source = {**SOURCE, "examples": [NO_SOURCE, *SOURCE["examples"]]}
+    source["description"] = f"{NO_SOURCE}: use the data that is there. {SOURCE['description']}"
     return {
-        "source": Param("none", **source),
+        "source": Param(NO_SOURCE, **source),
         "force": Param(
             False,
             type="boolean",

@@ -14,8 +14,9 @@ from services.cli.console import err, out, step
 from services.cli.processes import Processes, Program, State, wait_until
 from services.cli.programs import programs
 from services.cli.starting import start
-from services.core.calls.kinds import HEADER, SIMULATED
+from services.core.calls.kinds import SIMULATED
 from services.core.errors import VigieError
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, service_headers
 from services.core.home import Home
 from services.core.settings import settings
 
@@ -35,13 +36,13 @@ class DemoPlatform:
     key: str
 
     def post(self, path: str, payload: dict[str, Any]) -> httpx.Response:
-        headers = {"X-API-Key": self.key, HEADER: SIMULATED}
+        headers = {API_KEY_HEADER: self.key, CALL_KIND_HEADER: SIMULATED}
         return httpx.post(f"{self.prediction}{path}", json=payload, headers=headers, timeout=10)
 
     def serves(self, promoted: Set[str]) -> bool:
         """Whether every promoted use case is answered by its champion."""
         try:
-            answer = httpx.get(f"{self.prediction}/v1/use-cases", headers={"X-API-Key": self.key}, timeout=5)
+            answer = httpx.get(f"{self.prediction}/v1/use-cases", headers={API_KEY_HEADER: self.key}, timeout=5)
         except httpx.HTTPError:
             return False
         if answer.status_code != httpx.codes.OK:
@@ -104,10 +105,7 @@ def _only_needed(listed: list[Program]) -> list[Program]:
 
 def _key(gateway: str, made: secrets.Secrets) -> str:
     """A key of a simulated centre, for the calls that the demo shows."""
-    headers = {
-        "Authorization": f"Bearer {made.values['VIGIE_SERVICE_TOKEN']}",
-        "X-Vigie-Service": "cli",
-    }
+    headers = service_headers(made.values["VIGIE_SERVICE_TOKEN"], "cli")
     answer = httpx.post(
         f"{gateway}/internal/simulator/keys",
         json={"centres": [CENTRE], "minutes": KEY_MINUTES},

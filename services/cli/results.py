@@ -45,6 +45,8 @@ def print_decision(use_case: str, version: Version, decision: Decision) -> None:
 
 
 def print_versions(use_case: str, versions: Sequence[Version]) -> None:
+    from services.core.registry.version import Tag  # noqa: PLC0415 - not every command needs it
+
     table = Table("version", "alias", "made", "data", "gate", "metrics", box=None, pad_edge=False)
     for version in versions:
         first = next(iter(version.metrics.items()), ("", {}))
@@ -53,7 +55,7 @@ def print_versions(use_case: str, versions: Sequence[Version]) -> None:
             ", ".join(version.aliases),
             version.created,
             "simulated" if version.simulated else "real",
-            version.tags.get("gate", ""),
+            version.tags.get(Tag.GATE, ""),
             f"{first[0]} " + ", ".join(f"{name} {number(value)}" for name, value in first[1].items()),
         )
     out.print(f"[bold]{use_case}[/]")

@@ -16,6 +16,7 @@ from services.cli.arguments import AsJson
 from services.cli.console import err, out, print_json
 from services.cli.processes import Processes
 from services.core.errors import VigieError
+from services.core.headers import service_headers
 from services.core.home import Home
 from services.core.settings import settings
 from services.core.usecases import registry as use_cases
@@ -72,8 +73,9 @@ def connected(home: Home) -> httpx.Client:
     if PART not in states or not states[PART].running:
         raise VigieError(f"No simulator runs in {home.root}.", action="Start the platform with ./vigie up.")
     token = secrets.value(home, "VIGIE_SERVICE_TOKEN")
-    headers = {"Authorization": f"Bearer {token}", "X-Vigie-Service": "cli"}
-    return httpx.Client(base_url=states[PART].address, headers=headers, timeout=15.0, trust_env=False)
+    return httpx.Client(
+        base_url=states[PART].address, headers=service_headers(token, "cli"), timeout=15.0, trust_env=False
+    )
 
 
 def play(client: httpx.Client, asked: dict[str, Any], *, watch: bool) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.core.calls.kinds import HEADER
+from services.core.headers import CALL_KIND_HEADER
 from services.dashboard.client import LONG_SECONDS, Service, Trouble
 from services.dashboard.session import Session
 
@@ -46,4 +46,4 @@ def batches(session: Session, use_case: str, rows: Sequence[Mapping[str, Any]]) 
 
 
 def kind_header(session: Session) -> dict[str, str]:
-    return {HEADER: "exercise"} if session.exercise else {}
+    return {CALL_KIND_HEADER: "exercise"} if session.exercise else {}

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import streamlit as st
 
+from services.core.headers import service_headers
 from services.dashboard.client import request
 from services.dashboard.settings import settings
 
@@ -46,10 +47,7 @@ def end_session(token: str) -> None:
 def _ask(path: str, body: dict[str, str]) -> Any:
     chosen = settings()
     assert chosen.service_token is not None, "the dashboard does not start without one"
-    headers = {
-        "Authorization": f"Bearer {chosen.service_token.get_secret_value()}",
-        "X-Vigie-Service": "dashboard",
-    }
+    headers = service_headers(chosen.service_token.get_secret_value(), "dashboard")
     answer = request("POST", "gateway", chosen.gateway + path, body=body, headers=headers, timeout=_QUICKLY)
     return answer.json() if answer.content else None
 

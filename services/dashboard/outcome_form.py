@@ -6,7 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from services.core.calls.kinds import EXERCISE, HEADER
+from services.core.calls.kinds import EXERCISE
+from services.core.headers import CALL_KIND_HEADER
 from services.core.usecases.contract import Classes, Probability, Quantity, Target, UseCase
 from services.dashboard.calls import Call, labels
 from services.dashboard.client import Service, Trouble
@@ -44,7 +45,7 @@ def draw(session: Session, use_case: UseCase, call: Call) -> bool:
     if not changed and "override" not in body:
         notice("warn", words("board.nothing_given"))
         return False
-    headers = {HEADER: EXERCISE} if call["kind"] == EXERCISE or session.exercise else {}
+    headers = {CALL_KIND_HEADER: EXERCISE} if call["kind"] == EXERCISE or session.exercise else {}
     try:
         session.client.post(Service.PREDICTION, f"/v1/{use_case.name}/outcomes", body, headers=headers)
     except Trouble as error:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from services.core.access import freeze
 from services.core.errors import ConflictError, VigieError
+from services.core.headers import service_headers
 from services.core.monitoring.tables import MonitoringRun
 from services.core.settings import Settings
 from services.core.usecases.contract import Text
@@ -66,7 +67,7 @@ class GatewayDesk:
             raise VigieError(
                 "There is no gateway to ask.", expected="VIGIE_GATEWAY_URL and VIGIE_SERVICE_TOKEN", action="Set them."
             )
-        headers = {"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": "drift"}
+        headers = service_headers(self._token.get_secret_value(), "drift")
         try:
             answer = httpx.post(
                 self._url.rstrip("/") + path, json=dict(body), headers=headers, timeout=_SECONDS, trust_env=False

@@ -15,7 +15,7 @@ from services.core.bundle.predictor import Prediction, Predictor, load_arrays
 from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry.client import Registry
-from services.core.registry.version import CHALLENGER, CHAMPION, Version
+from services.core.registry.version import CHALLENGER, CHAMPION, Tag, Version
 from services.core.usecases import columns as column_tools
 from services.core.usecases.contract import UseCase
 
@@ -41,7 +41,7 @@ class Models:
 
     def before(self, champion: Version) -> Version | None:
         """The version whose place the champion took."""
-        number = champion.tags.get("follows", "")
+        number = champion.tags.get(Tag.FOLLOWS, "")
         return self.registry.version(self.use_case.name, int(number)) if number.isdigit() else None
 
     def predictor(self, version: Version) -> Predictor | None:

@@ -22,7 +22,7 @@ from services.core.monitoring.findings import holds
 from services.core.monitoring.tables import MonitoringRun, OutcomeHold
 from services.core.params import Monitoring
 from services.core.registry.client import Registry
-from services.core.registry.version import Version
+from services.core.registry.version import Tag, Version
 from services.core.usecases import registry as declared
 from services.core.usecases.contract import Text, UseCase
 from services.drift import actions, history, report
@@ -139,7 +139,7 @@ class Monitor:
         if watch is not None:
             reasons.insert(0, Reason("worse_than_before", watch.text))
             run.verdict = DRIFTED
-            old = int(champion.tags["follows"])
+            old = int(champion.tags[Tag.FOLLOWS])
             if act:
                 action = actions.rollback(self.desk, use_case.name, champion.number, old, watch.text)
         elif verdict == DRIFTED:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from services.core.params import Monitoring
-from services.core.registry.version import Version
+from services.core.registry.version import Tag, Version
 from services.core.scoring.answers import matching, take
 from services.core.usecases.contract import Text, UseCase
 from services.drift import quality
@@ -57,8 +57,8 @@ def worse_than_before(
     look: Look, use_case: UseCase, window: pd.DataFrame, models: Models, *, champion: Version, params: Monitoring
 ) -> Reason | None:
     """The comparison with the champion before this one, into ``look``; why this one should go, if it should."""
-    promoted, old = champion.tags.get("promoted", ""), models.before(champion)
-    if old is None or not promoted or champion.tags.get("rolled_back") or old.tags.get("rolled_back"):
+    promoted, old = champion.tags.get(Tag.PROMOTED, ""), models.before(champion)
+    if old is None or not promoted or champion.tags.get(Tag.ROLLED_BACK) or old.tags.get(Tag.ROLLED_BACK):
         return None
     since = pd.Timestamp(promoted)
     if since < pd.Timestamp(datetime.now(UTC) - timedelta(days=params.watch_days)):

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 
 from services.core.access.refusals import Reason, Refusal
 from services.core.access.roles import Role
+from services.core.headers import API_KEY_HEADER, ROLE_HEADER, USER_HEADER
 from services.core.web.access_log import CALLER
 from services.core.web.authentication import answer_to
 from services.core.web.credentials import SAFE_METHODS, credential_of, from_own_origin, session_of
@@ -37,7 +38,7 @@ def check_router(gateway: Gateway) -> APIRouter:
         `X-Vigie-User` and `X-Vigie-Role`."""
         headers = request.headers
         credential = session_of(headers.raw)
-        shown = credential.text or headers.get("x-api-key") or credential_of(headers.raw).text
+        shown = credential.text or headers.get(API_KEY_HEADER) or credential_of(headers.raw).text
         found = gateway.access.verify(shown)
         method = headers.get("x-forwarded-method", "GET").upper()
         if isinstance(found, Refusal):
@@ -53,8 +54,8 @@ def check_router(gateway: Gateway) -> APIRouter:
         return Response(
             status_code=204,
             headers={
-                "X-Vigie-User": found.name.encode("ascii", "replace").decode(),
-                "X-Vigie-Role": str(found.role),
+                USER_HEADER: found.name.encode("ascii", "replace").decode(),
+                ROLE_HEADER: str(found.role),
                 "Cache-Control": "no-store",
             },
         )

@@ -14,11 +14,11 @@ from services.core.access import freeze
 from services.core.access.caller import Caller
 from services.core.access.roles import Role
 from services.core.errors import ConflictError
+from services.core.orchestration import NO_SOURCE, drift_signal_asset
 from services.core.registry.version import CHAMPION
 from services.core.usecases import registry as declared
 from services.core.web.roles import SERVICE
 from services.core.web.service_credential import service_credential
-from services.gateway import runs
 from services.gateway.admin_runs import IdempotencyKey
 from services.gateway.callers import Operator, Viewer
 from services.gateway.gateway import Gateway
@@ -157,14 +157,14 @@ def _between_services(gateway: Gateway, runner: Runner) -> APIRouter:
         origin = origin_of(request)
         if runner.airflow is not None:
             extra = {"monitoring_run": given.monitoring_run, "reason": given.reason[:1_000]}
-            event = await runner.airflow.emit(signal_asset(name), extra)
-            told = f"asset {signal_asset(name)}"
+            event = await runner.airflow.emit(drift_signal_asset(name), extra)
+            told = f"asset {drift_signal_asset(name)}"
             await run_in_threadpool(_tell, gateway, "retraining.signalled", DRIFT, origin, name, told, given.reason)
             return Begun(id=f"asset-event-{event}", backend="airflow")
         await run_in_threadpool(
             _tell, gateway, "retraining.signalled", DRIFT, origin, name, given.monitoring_run, given.reason
         )
-        options = {"source": runs.NO_SOURCE, "force": False, "require_approval": gateway.settings.require_approval}
+        options = {"source": NO_SOURCE, "force": False, "require_approval": gateway.settings.require_approval}
         run, _ = await desk.start(DRIFT, origin, "retrain", use_case=name, options=options, key=given.monitoring_run)
         return Begun(id=run.id, backend=run.backend)
 
@@ -182,11 +182,6 @@ def _between_services(gateway: Gateway, runner: Runner) -> APIRouter:
         return Begun(id=str(done.id), backend="stages")
 
     return router
-
-
-def signal_asset(use_case: str) -> str:
-    """The asset whose events start a retraining; ``airflow/plugins/vigie_orchestration/presentation.py`` has it too."""
-    return f"drift_signal_{use_case}"
 
 
 def _tell(  # noqa: PLR0917

@@ -13,6 +13,7 @@ from services.core.access.audit import Outcome
 from services.core.access.caller import Caller
 from services.core.access.tables import RunRow
 from services.core.errors import ConflictError, UnavailableError
+from services.core.orchestration import dag_id
 from services.core.usecases import registry as declared
 from services.gateway import runs
 from services.gateway.gateway import Gateway
@@ -78,7 +79,7 @@ class RunDesk:
         if airflow is not None:
             known = {run.dag_run_id for run in found}
             try:
-                others = await airflow.runs(f"{kind}_{use_case or ''}", limit)
+                others = await airflow.runs(dag_id(kind, use_case or ""), limit)
                 found += [from_airflow(kind, run) for run in others if run["dag_run_id"] not in known]
             except UnavailableError as error:
                 silent["airflow"] = error.problem

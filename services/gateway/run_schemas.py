@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from services.core.orchestration import NO_SOURCE
 from services.gateway.schemas import Input
 
 
@@ -21,7 +22,7 @@ class NewIngestion(Input):
 class NewRetraining(Input):
     use_case: Annotated[str, StringConstraints(max_length=120)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
-        default="none", description="none: the data that is there; else fetch first, as an ingestion does."
+        default=NO_SOURCE, description=f"{NO_SOURCE}: the data that is there; else fetch first, as an ingestion does."
     )
     force: bool = Field(default=False, description="Judge the model again although it was judged before.")
     require_approval: bool | None = Field(

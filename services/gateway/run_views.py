@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.core.access.tables import RunRow
+from services.core.orchestration import dag_prefix
 from services.gateway.airflow import STATES
 from services.gateway.run_schemas import Run
 from services.gateway.runner import dag_of, dag_run_of
@@ -39,7 +40,7 @@ def from_airflow(kind: Kind, run: dict[str, Any]) -> Run:
     return Run(
         id=run["dag_run_id"],
         kind=kind,
-        use_case=str(run["dag_id"]).removeprefix(f"{kind}_"),
+        use_case=str(run["dag_id"]).removeprefix(dag_prefix(kind)),
         backend="airflow",
         state=STATES.get(run["state"], "running"),
         requested_by=str(run.get("triggering_user_name") or run.get("triggered_by") or "airflow"),

@@ -17,6 +17,7 @@ from services.core.access.caller import Caller
 from services.core.access.roles import Role
 from services.core.access.tables import RunRow
 from services.core.errors import UnavailableError, VigieError
+from services.core.orchestration import dag_id
 from services.core.web.faults import RefusedError
 from services.gateway import runs
 from services.gateway.airflow import STATES, Airflow
@@ -262,7 +263,7 @@ def options_for(run: RunRow, step: str) -> dict[str, Any]:
 
 
 def dag_of(run: RunRow) -> str:
-    return f"{run.kind}_{run.use_case}"
+    return dag_id(run.kind, run.use_case)
 
 
 def dag_run_of(run: RunRow) -> str:

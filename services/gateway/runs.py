@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.core.access.tables import RunRow
 from services.core.errors import ConflictError, NotFoundError
+from services.core.orchestration import NO_SOURCE
 from services.core.steps import JOBS, STEPS
 
 Kind = Literal["ingest", "retrain"]
@@ -25,7 +26,6 @@ OPEN = (*CARRIED, AWAITING)
 """States in which a run has not ended."""
 LEASE = timedelta(seconds=30)
 """A run whose gateway has not been heard of for so long is taken over."""
-NO_SOURCE = "none"
 """As a retraining's source: use the data that is there."""
 
 

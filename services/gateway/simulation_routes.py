@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from services.core.access.caller import Caller
 from services.core.access.roles import Role
 from services.core.errors import NotFoundError, UnavailableError, VigieError
+from services.core.headers import service_headers
 from services.core.web.roles import SERVICE
 from services.core.web.service_credential import ServiceCaller
 from services.gateway import keys, users
@@ -136,11 +137,7 @@ class Simulator:
         """
         if self._backend is None:
             raise UnavailableError("This platform has no simulator.", action="Set VIGIE_SIMULATOR_URL.")
-        headers = {
-            "Authorization": f"Bearer {self._token.get_secret_value()}",
-            "X-Vigie-Service": "gateway",
-            "X-Vigie-On-Behalf-Of": caller.name,
-        }
+        headers = service_headers(self._token.get_secret_value(), "gateway", caller.name)
         answer = await self._backend.ask(method, f"/simulations{path}", headers=headers, **more)
         return dict(self._backend.content(answer))
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from services.core.errors import NotFoundError, UnavailableError
+from services.core.headers import service_headers
 from services.core.steps import JOBS
 from services.gateway.backends import Backend
 from services.gateway.counters import Counters
@@ -137,5 +138,4 @@ class Stages:
         return self._services[name]
 
     def _headers(self, on_behalf_of: str = "") -> dict[str, str]:
-        headers = {"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": "gateway"}
-        return headers | ({"X-Vigie-On-Behalf-Of": on_behalf_of} if on_behalf_of else {})
+        return service_headers(self._token.get_secret_value(), "gateway", on_behalf_of)

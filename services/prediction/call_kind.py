@@ -6,16 +6,17 @@ from typing import Any
 
 from starlette.types import Scope
 
-from services.core.calls.kinds import HEADER, KINDS, LIVE, CallKind
+from services.core.calls.kinds import KINDS, LIVE, CallKind
+from services.core.headers import CALL_KIND_HEADER, raw
 from services.prediction.faults import refused
 
-_NAME = HEADER.lower().encode()
+_NAME = raw(CALL_KIND_HEADER)
 _KINDS: dict[bytes, CallKind] = {kind.encode(): kind for kind in KINDS}
 
 MANUAL: dict[str, Any] = {
     "parameters": [
         {
-            "name": HEADER,
+            "name": CALL_KIND_HEADER,
             "in": "header",
             "required": False,
             "description": "An exercise's calls count nowhere; a simulator's never join real data.",
@@ -37,5 +38,5 @@ def kind_of(scope: Scope) -> CallKind:
     kind = _KINDS.get(said[0]) if len(said) == 1 else None
     if kind is None:
         allowed = "one of " + ", ".join(KINDS) + ", once, or no such header"
-        raise refused(422, "call_kind", "There is no such kind of call.", field=HEADER, allowed=allowed)
+        raise refused(422, "call_kind", "There is no such kind of call.", field=CALL_KIND_HEADER, allowed=allowed)
     return kind

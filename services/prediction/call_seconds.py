@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 
 from prometheus_fastapi_instrumentator.metrics import Info
 
-from services.core.calls.kinds import HEADER, KINDS, LIVE
+from services.core.calls.kinds import KINDS, LIVE
+from services.core.headers import CALL_KIND_HEADER, raw
 from services.prediction.counters import Counters
 
 OUTCOMES = ("answered", "refused", "failed")
-_NAME = HEADER.lower().encode()
+_NAME = raw(CALL_KIND_HEADER)
 _FIRST_DIGIT = {"2": "answered", "4": "refused"}
 _KNOWN = {kind.encode(): kind for kind in KINDS}
 

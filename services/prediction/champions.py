@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-CHAMPION = "champion"
-
 
 class Version(Protocol):
     """A registered model version."""

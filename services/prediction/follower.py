@@ -14,8 +14,9 @@ from pathlib import Path
 import structlog
 
 from services.core.calls.kinds import KINDS
+from services.core.registry.version import CHAMPION
 from services.core.usecases.contract import UseCase
-from services.prediction.champions import CHAMPION, Champions, ChampionsFactory, Version
+from services.prediction.champions import Champions, ChampionsFactory, Version
 from services.prediction.counters import Counters
 from services.prediction.models import Model
 from services.prediction.slots import Slot

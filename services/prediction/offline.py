@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from services.core.home import Home
 from services.core.registry.client import Registry
+from services.core.registry.version import CHAMPION
 from services.core.usecases.contract import UseCase
 from services.prediction.answering import Answering
-from services.prediction.champions import CHAMPION
 from services.prediction.context import own_context
 from services.prediction.counters import Counters
 from services.prediction.models import Model

@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.core.calls.kinds import HEADER, SIMULATED
+from services.core.calls.kinds import SIMULATED
+from services.core.headers import CALL_KIND_HEADER, REQUEST_ID_HEADER
 from services.core.usecases import registry
 from services.simulator.arrivals import moments
 from services.simulator.examples import Example, Pool
@@ -82,7 +83,7 @@ def _call(plan: Plan, chance: np.random.Generator, coming: _Coming, example: Exa
     centres = list(CENTRES)
     centre = centres[int(chance.choice(len(centres), p=list(CENTRES.values())))]
     request_id = f"{plan.id}-{number}"
-    headers = {"Content-Type": "application/json", "X-Request-Id": request_id, HEADER: SIMULATED}
+    headers = {"Content-Type": "application/json", REQUEST_ID_HEADER: request_id, CALL_KIND_HEADER: SIMULATED}
     if chance.random() < plan.scenario.hostile:
         bad = hostile(chance, use_case, example.request)
         return Call(

@@ -10,6 +10,7 @@ import httpx
 from pydantic import SecretStr
 
 from services.core.errors import UnavailableError
+from services.core.headers import ON_BEHALF_OF_HEADER, service_headers
 
 PATH = "/internal/simulator/keys"
 _SECONDS = 10.0
@@ -25,7 +26,7 @@ class CentreKeys:
 class KeySource:
     def __init__(self, url: str, token: SecretStr) -> None:
         self._url = url
-        self._headers = {"Authorization": f"Bearer {token.get_secret_value()}", "X-Vigie-Service": "simulator"}
+        self._headers = service_headers(token.get_secret_value(), "simulator")
 
     async def make(self, centres: Sequence[str], minutes: int, on_behalf_of: str) -> CentreKeys:
         """
@@ -33,7 +34,7 @@ class KeySource:
             UnavailableError: the gateway does not make any now.
         """
         body = {"centres": list(centres), "minutes": minutes}
-        answer = await self._ask("POST", {**self._headers, "X-Vigie-On-Behalf-Of": on_behalf_of}, body)
+        answer = await self._ask("POST", {**self._headers, ON_BEHALF_OF_HEADER: on_behalf_of}, body)
         keys = answer.json()["keys"]
         return CentreKeys(tuple(key["id"] for key in keys), {key["centre"]: key["text"] for key in keys})
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from services.core.calls.kinds import HEADER
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, REQUEST_ID_HEADER
 
 
 class Hostile(NamedTuple):
@@ -97,11 +97,11 @@ KINDS: dict[str, _Make] = {
     "utf16": _body(lambda request, _: json.dumps(request).encode("utf-16")),
     "another_type": _with_headers({"Content-Type": "text/xml"}),
     "another_charset": _with_headers({"Content-Type": "application/json; charset=utf-16"}),
-    "no_key": _with_headers({"X-API-Key": ""}),
-    "wrong_key": _with_headers({"X-API-Key": "vig_000000000000_" + "0" * 43}),
-    "forged_token": _with_headers({"X-API-Key": "", "Authorization": f"Bearer {_FORGED}"}),
-    "unknown_kind": _with_headers({HEADER: "drill"}),
-    "odd_request_id": _with_headers({"X-Request-Id": "../../etc/passwd"}),
+    "no_key": _with_headers({API_KEY_HEADER: ""}),
+    "wrong_key": _with_headers({API_KEY_HEADER: "vig_000000000000_" + "0" * 43}),
+    "forged_token": _with_headers({API_KEY_HEADER: "", "Authorization": f"Bearer {_FORGED}"}),
+    "unknown_kind": _with_headers({CALL_KIND_HEADER: "drill"}),
+    "odd_request_id": _with_headers({REQUEST_ID_HEADER: "../../etc/passwd"}),
     "another_use_case": _at(lambda _: "/v1/nothing_of_the_kind/predict", b"{}"),
     "climbing": _at(lambda path: f"{path}/../../admin/users", b"{}"),
     "empty_batch": _at(lambda path: f"{path}/predict/batch", b'{"rows":[]}'),

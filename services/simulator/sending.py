@@ -8,7 +8,8 @@ from typing import Any
 
 import httpx
 
-from services.core.calls.kinds import HEADER, SIMULATED
+from services.core.calls.kinds import SIMULATED
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER
 from services.simulator.calls import Call
 from services.simulator.reports import Report
 
@@ -16,7 +17,6 @@ ANSWER_SECONDS = 10.0
 MOST_CONNECTIONS = 256
 IDLE_SECONDS = 2.0
 """The server closes connections that were idle for five; a call that is just then on its way would be lost."""
-KEY_HEADER = "X-API-Key"
 
 
 class Line:
@@ -59,7 +59,7 @@ class Line:
             }
             for report in reports
         ]
-        headers = {**self._key(centre), HEADER: SIMULATED}
+        headers = {**self._key(centre), CALL_KIND_HEADER: SIMULATED}
         try:
             answer = await self._client.post(f"/v1/{use_case}/outcomes", json={"outcomes": outcomes}, headers=headers)
         except httpx.HTTPError as error:
@@ -77,4 +77,4 @@ class Line:
         await self._client.aclose()
 
     def _key(self, centre: str) -> dict[str, str]:
-        return {KEY_HEADER: self._keys[centre]} if centre in self._keys else {}
+        return {API_KEY_HEADER: self._keys[centre]} if centre in self._keys else {}

@@ -23,7 +23,7 @@ from services.core.errors import ConflictError, UnavailableError, VigieError
 from services.core.home import Home
 from services.core.params import Gate
 from services.core.registry.client import Registry
-from services.core.registry.version import CHAMPION, Version
+from services.core.registry.version import CHAMPION, Tag, Version
 from services.core.settings import CHECKOUT, Settings, settings
 from services.core.usecases import columns as column_tools
 from services.core.usecases import registry as declared
@@ -201,8 +201,8 @@ def _decide(
 ) -> Decision:
     import pandas as pd  # noqa: PLC0415
 
-    if version.tags.get("rolled_back"):
-        reason = f"Version {version.number} was rolled back on {version.tags['rolled_back']}; promote it by hand."
+    if version.tags.get(Tag.ROLLED_BACK):
+        reason = f"Version {version.number} was rolled back on {version.tags[Tag.ROLLED_BACK]}; promote it by hand."
         return Decision("refused", (reason,))
     if champion is not None and version.simulated and not champion.simulated:
         reason = f"Version {champion.number}, the champion, was made from real data; this one from simulated data."

@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import numpy as np
 
-from services.core.calls.kinds import HEADER, SIMULATED
+from services.core.calls.kinds import SIMULATED
+from services.core.headers import CALL_KIND_HEADER
 from services.core.usecases import registry
 from services.simulator import scenario
 from services.simulator.calls import Call, calls
@@ -55,7 +56,7 @@ def poisoned(platform: Platform, use_case: str, kind: str) -> Found:
     for report in _poison(played, kind):
         body = {"outcomes": [report["outcome"]]}
         answer = platform.with_key(
-            keys[report["centre"]], "POST", f"/v1/{use_case}/outcomes", json=body, headers={HEADER: SIMULATED}
+            keys[report["centre"]], "POST", f"/v1/{use_case}/outcomes", json=body, headers={CALL_KIND_HEADER: SIMULATED}
         )
         assert answer.status_code == 202, answer.text
     time.sleep(5)  # until they are delivered
@@ -120,7 +121,7 @@ def _send(platform: Platform, key: str, path: str, body: bytes, request_id: str)
         "POST",
         path,
         content=body,
-        headers={"Content-Type": "application/json", "X-Request-Id": request_id, HEADER: SIMULATED},
+        headers={"Content-Type": "application/json", "X-Request-Id": request_id, CALL_KIND_HEADER: SIMULATED},
     )
 
 

@@ -9,6 +9,7 @@ from zlib import crc32
 
 from airflow.sdk import Asset, CronTriggerTimetable
 
+from services.core.orchestration import dag_id, drift_signal_asset, raw_data_asset
 from services.core.usecases.contract import UseCase
 from vigie_orchestration.settings import OrchestrationSettings
 
@@ -24,7 +25,7 @@ def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[
     title = f"{kind.capitalize()}: {use_case.title.en}" if use_case else kind.capitalize()
     doc_md = inspect.cleandoc(doc)
     return {
-        "dag_id": f"{kind}_{use_case.name}" if use_case else kind,
+        "dag_id": dag_id(kind, use_case.name) if use_case else kind,
         "dag_display_name": title,
         "description": doc_md.partition("\n")[0],
         "doc_md": doc_md + (f"\n\n**{use_case.title.en}**: {use_case.description.en}" if use_case else ""),
@@ -44,12 +45,12 @@ def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[
 
 def raw_data(use_case: str) -> Asset:
     """The asset that ingestion updates when the data has really changed, and that retraining follows."""
-    return Asset(name=f"raw_data_{use_case}", uri=f"vigie://raw-data/{use_case}", group="vigie")
+    return Asset(name=raw_data_asset(use_case), uri=f"vigie://raw-data/{use_case}", group="vigie")
 
 
 def drift_signal(use_case: str) -> Asset:
     """The asset that the gateway updates when monitoring calls for a retraining."""
-    return Asset(name=f"drift_signal_{use_case}", uri=f"vigie://drift-signal/{use_case}", group="vigie")
+    return Asset(name=drift_signal_asset(use_case), uri=f"vigie://drift-signal/{use_case}", group="vigie")
 
 
 def between(hour: int) -> str:

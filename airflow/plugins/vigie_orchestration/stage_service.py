@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from services.core.errors import UnavailableError, VigieError
+from services.core.headers import service_headers
 from services.core.settings import Settings
 from vigie_orchestration.settings import OrchestrationSettings
 
@@ -44,12 +45,9 @@ class StageService:
                 expected="VIGIE_SERVICE_TOKEN, the same for all services",
                 action="Run ./vigie init, or set the variable for Airflow's scheduler and triggerer.",
             )
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}", "X-Vigie-Service": "airflow"}
-        if on_behalf_of:
-            headers["X-Vigie-On-Behalf-Of"] = on_behalf_of
         self._connection: dict[str, Any] = {
             "base_url": self.url,
-            "headers": headers,
+            "headers": service_headers(token.get_secret_value(), "airflow", on_behalf_of),
             "timeout": _TIMEOUT,
             "trust_env": False,
             # Reading certificates takes a tenth of a second, in which a triggerer does nothing else.

@@ -15,6 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from services.core.access.audit import AuditEntry
+from services.core.headers import service_headers
 from services.core.home import Home
 from services.core.settings import Settings
 
@@ -30,7 +31,7 @@ class AuditOutbox:
     def __init__(self, folder: Path, url: str, token: str, service: str, *, timeout_seconds: float = 5.0) -> None:
         self._folder, self._service = folder, service
         self._url = url.rstrip("/") + "/internal/audit"
-        self._headers = {"Authorization": f"Bearer {token}", "X-Vigie-Service": service}
+        self._headers = service_headers(token, service)
         self._timeout = timeout_seconds
         self._wake, self._stopped = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None

@@ -11,6 +11,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from services.core.access.access_list import AccessListDocument
 from services.core.access.key_usage import KeyUse
+from services.core.headers import service_headers
 
 CONNECT_SECONDS, ANSWER_SECONDS = 2.0, 5.0
 ACCESS_LIST_PATH, KEY_USAGE_PATH = "/internal/access-list", "/internal/key-usage"
@@ -37,7 +38,7 @@ class GatewayClient:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             base_url=self._url,
-            headers={"Authorization": f"Bearer {self._token.get_secret_value()}", "X-Vigie-Service": self._service},
+            headers=service_headers(self._token.get_secret_value(), self._service),
             timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,  # inside the platform's own network there is no proxy
         )

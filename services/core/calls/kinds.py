@@ -1,4 +1,4 @@
-"""Three kinds of calls. A caller says by a header which one it is; without the header a call is live.
+"""Three kinds of calls. A caller says by a header which one it is (``CALL_KIND_HEADER``); without it a call is live.
 
 ``live``       a real call: the only kind that live quality, drift, alerts and real training rows look at
 ``exercise``   made by people in training: answered and listed like any other, and counted nowhere
@@ -11,7 +11,6 @@ from typing import Final, Literal, get_args
 
 CallKind = Literal["live", "exercise", "simulated"]
 
-HEADER: Final = "X-Vigie-Call-Kind"
 LIVE: Final = "live"
 EXERCISE: Final = "exercise"
 SIMULATED: Final = "simulated"

@@ -22,7 +22,7 @@ from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry.mlflow_connection import absent, connect, denied, embedded_uri, plain, understood
 from services.core.registry.recording import BUNDLE, EVALUATION, recorded
-from services.core.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Version, from_mlflow
+from services.core.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Tag, Version, from_mlflow
 from services.core.settings import Settings
 from services.core.settings import settings as process_settings
 
@@ -94,7 +94,7 @@ class Registry:
         if self._nothing_yet():
             return None
         with understood(self.uri):
-            found = self._client.search_model_versions(f"name = '{use_case}' and tags.bundle_hash = '{digest}'")
+            found = self._client.search_model_versions(f"name = '{use_case}' and tags.{Tag.BUNDLE_HASH} = '{digest}'")
         return min((from_mlflow(item) for item in found), key=lambda version: version.number, default=None)
 
     def download(self, version: Version, folder: Path) -> Path:
@@ -174,10 +174,10 @@ class Registry:
                 )
             with understood(self.uri):
                 if champion is not None and champion.number != number:
-                    self.annotate(chosen, {"follows": str(champion.number)})
+                    self.annotate(chosen, {Tag.FOLLOWS: str(champion.number)})
                     self._client.set_registered_model_alias(use_case, PREVIOUS, str(champion.number))
                 self._client.set_registered_model_alias(use_case, CHAMPION, str(number))
-                self.annotate(chosen, {"promoted": _now(), "rolled_back": ""})
+                self.annotate(chosen, {Tag.PROMOTED: _now(), Tag.ROLLED_BACK: ""})
                 if self._aliases(use_case).get(CHALLENGER) == number:
                     self._client.delete_registered_model_alias(use_case, CHALLENGER)
             return self.version(use_case, number)
@@ -204,9 +204,9 @@ class Registry:
                 )
             with understood(self.uri):
                 self._client.set_registered_model_alias(use_case, CHAMPION, str(previous.number))
-                self.annotate(champion, {"rolled_back": _now()})
+                self.annotate(champion, {Tag.ROLLED_BACK: _now()})
                 before = self._followed(previous)
-                if before is not None and not before.tags.get("rolled_back"):
+                if before is not None and not before.tags.get(Tag.ROLLED_BACK):
                     self._client.set_registered_model_alias(use_case, PREVIOUS, str(before.number))
                 else:
                     self._client.delete_registered_model_alias(use_case, PREVIOUS)
@@ -254,7 +254,7 @@ class Registry:
 
     def _followed(self, version: Version) -> Version | None:
         """The version that was champion before this one was promoted."""
-        number = version.tags.get("follows", "")
+        number = version.tags.get(Tag.FOLLOWS, "")
         return self.version(version.use_case, int(number)) if number else None
 
     def _register(self, use_case: str, manifest: Any, models: Path, lock: Path) -> Version:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.core.registry import run_record
+from services.core.registry.version import Tag
 
 _METRICS_AT_ONCE, _PARAMS_AT_ONCE = 1_000, 100
 """MLflow's limits of one request."""
@@ -36,7 +37,7 @@ def recorded(
     tags = run_record.version_tags(manifest, evaluation)
     stamp = int(datetime.now(UTC).timestamp() * 1_000)
     numbers = run_record.numbers(evaluation, _json(models / EVALUATION / "subgroups.json"))
-    run = client.create_run(_experiment(client, use_case, location), run_name=f"{use_case} {tags['bundle_hash'][:8]}")
+    run = client.create_run(_experiment(client, use_case, location), run_name=f"{use_case} {tags[Tag.BUNDLE_HASH][:8]}")
     run_id = run.info.run_id
     try:
         everything = [Metric(key, value, stamp, 0) for key, value in numbers.items()]
@@ -45,7 +46,7 @@ def recorded(
         params = [Param(key, value) for key, value in run_record.parameters(manifest, lock).items()]
         for start in range(0, len(params), _PARAMS_AT_ONCE):
             client.log_batch(run_id, params=params[start : start + _PARAMS_AT_ONCE])
-        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if key != "metrics"])
+        client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items() if key != Tag.METRICS])
         client.log_artifacts(run_id, str(models / BUNDLE), BUNDLE)
         if (models / EVALUATION).is_dir():
             client.log_artifacts(run_id, str(models / EVALUATION), EVALUATION)

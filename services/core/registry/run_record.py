@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from services.core.bundle.manifest import Manifest, bundle_hash
+from services.core.registry.version import Tag
 
 _LONGEST_PARAMETER = 500
 _METRICS_TAG_LIMIT = 4_500
@@ -52,11 +53,11 @@ def version_tags(manifest: Manifest, evaluation: Mapping[str, Any]) -> dict[str,
     }
     text = json.dumps(metrics, separators=(",", ":"))
     return {
-        "bundle_hash": bundle_hash(manifest),
-        "created": manifest.created,
-        "simulated": "yes" if manifest.simulated else "no",
-        "code": manifest.versions.get("code", ""),
-        "metrics": text if len(text) <= _METRICS_TAG_LIMIT else "{}",
+        Tag.BUNDLE_HASH: bundle_hash(manifest),
+        Tag.CREATED: manifest.created,
+        Tag.SIMULATED: "yes" if manifest.simulated else "no",
+        Tag.CODE: manifest.versions.get("code", ""),
+        Tag.METRICS: text if len(text) <= _METRICS_TAG_LIMIT else "{}",
     }
 
 

@@ -4,9 +4,34 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+CHAMPION, CHALLENGER, PREVIOUS = ALIASES = "champion", "challenger", "previous"
+
+
+class Tag:
+    """Names of a version's tags in the registry."""
+
+    BUNDLE_HASH: Final = "bundle_hash"
+    CODE: Final = "code"
+    CREATED: Final = "created"
+    METRICS: Final = "metrics"
+    SIMULATED: Final = "simulated"
+    # what the gate decided
+    GATE: Final = "gate"
+    GATE_REASONS: Final = "gate_reasons"
+    GATE_METRIC: Final = "gate_metric"
+    GATE_ROWS: Final = "gate_rows"
+    GAIN: Final = "gain"
+    BOUND: Final = "bound"
+    COMPARED_WITH: Final = "compared_with"
+    # what became of it
+    FOLLOWS: Final = "follows"
+    """Number of the champion whose place it took."""
+    PROMOTED: Final = "promoted"
+    """When, ISO 8601 in UTC."""
+    ROLLED_BACK: Final = "rolled_back"
+    """When, ISO 8601 in UTC; empty where it was promoted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +58,12 @@ def from_mlflow(found: Any) -> Version:
     return Version(
         use_case=found.name,
         number=int(found.version),
-        bundle_hash=tags.get("bundle_hash", ""),
-        created=tags.get("created", ""),
-        simulated=tags.get("simulated", "no") == "yes",
+        bundle_hash=tags.get(Tag.BUNDLE_HASH, ""),
+        created=tags.get(Tag.CREATED, ""),
+        simulated=tags.get(Tag.SIMULATED, "no") == "yes",
         run_id=found.run_id or "",
         source=found.source or "",
-        metrics=json.loads(tags.get("metrics", "{}")),
+        metrics=json.loads(tags.get(Tag.METRICS, "{}")),
         tags=tags,
         aliases=tuple(found.aliases or ()),
     )

@@ -22,6 +22,7 @@ from services.core.access.caller import Caller
 from services.core.access.refusals import Reason, Refusal
 from services.core.access.roles import Role
 from services.core.access.verifier import Verifier
+from services.core.headers import API_KEY_HEADER
 from services.core.web.access_log import CALLER
 from services.core.web.credentials import SAFE_METHODS, SESSION_COOKIE, credential_of, from_this_site
 from services.core.web.faults import RefusedError, refused
@@ -34,7 +35,7 @@ RETRY_SECONDS = 5
 _MARK = "vigie-role"
 _SCHEMES: Mapping[str, Mapping[str, str]] = {
     "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /auth/token gives one."},
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key of a centre."},
+    "key": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "An API key of a centre."},
     "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "Set by the sign-in page."},
 }
 

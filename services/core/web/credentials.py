@@ -9,16 +9,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from services.core.access.keys import PREFIX
+from services.core.headers import API_KEY_HEADER, CSRF_HEADER, raw
 
 SESSION_COOKIE: Final = "vigie_session"
 CSRF_COOKIE: Final = "vigie_csrf"
-CSRF_HEADER: Final = "X-Vigie-CSRF"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Headers = Iterable[tuple[bytes, bytes]]
 """As ASGI gives them: names in lower case."""
 
-_SESSION, _CSRF, _CSRF_HEADER = SESSION_COOKIE.encode(), CSRF_COOKIE.encode(), CSRF_HEADER.lower().encode()
+_SESSION, _CSRF = SESSION_COOKIE.encode(), CSRF_COOKIE.encode()
+_CSRF_HEADER, _API_KEY_HEADER = raw(CSRF_HEADER), raw(API_KEY_HEADER)
 _MALFORMED = ""
 """Stands for a credential of a kind that is none of ours; every verifier refuses it as malformed."""
 
@@ -42,7 +43,7 @@ def credential_of(headers: Headers) -> Credential:
         if name == b"authorization":
             scheme, _, text = value.partition(b" ")
             return Credential(text.strip().decode("latin-1") if scheme.lower() == b"bearer" else _MALFORMED)
-        if name == b"x-api-key":
+        if name == _API_KEY_HEADER:
             key = value.decode("latin-1")
         elif name == b"cookie" and not cookie:
             cookie = _in_cookies(value, _SESSION)

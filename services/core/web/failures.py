@@ -15,8 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from services.core.errors import ConflictError, NotFoundError, UnavailableError, VigieError
+from services.core.headers import REQUEST_ID_HEADER
 from services.core.web.faults import MOST_FAULTS, RefusedError, fault, name_of, refusal
-from services.core.web.request_ids import HEADER
 
 log = structlog.get_logger(__name__)
 
@@ -99,4 +99,4 @@ def _on_failure(request: Request, error: Exception) -> Response:
     log.error("request failed", request_id=request_id, exc_info=error)
     faults = [fault("internal", "The service failed on this request; its log has the request id.")]
     # This answer is made outside of what puts the id on the others.
-    return refusal(500, faults, request_id, {HEADER.decode(): request_id})
+    return refusal(500, faults, request_id, {REQUEST_ID_HEADER: request_id})

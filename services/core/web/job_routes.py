@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from services.core.headers import NEW_JOB_HEADER
 from services.core.jobs.job import Job
 from services.core.jobs.options import OPTIONS
 from services.core.jobs.queue import Queue
@@ -91,7 +92,7 @@ def job_routes(service: str, queue: Queue, worker: Worker) -> APIRouter:
         if new:
             worker.wake()
         response.headers["Location"] = f"/jobs/{job.id}"
-        response.headers["X-Vigie-New"] = "yes" if new else "no"
+        response.headers[NEW_JOB_HEADER] = "yes" if new else "no"
         return JobAnswer.of(job)
 
     @router.get("", openapi_extra=own, summary="The newest jobs")

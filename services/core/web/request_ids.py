@@ -7,7 +7,9 @@ from os import urandom
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADER = b"x-request-id"
+from services.core.headers import REQUEST_ID_HEADER, raw
+
+_NAME = raw(REQUEST_ID_HEADER)
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -23,15 +25,15 @@ class RequestIds:
             return
         given = b""
         for name, value in scope["headers"]:
-            if name == HEADER:
+            if name == _NAME:
                 given = value
                 break
-        raw = given if _SANE.fullmatch(given) else urandom(12).hex().encode()
-        scope["request_id"] = raw.decode()
+        chosen = given if _SANE.fullmatch(given) else urandom(12).hex().encode()
+        scope["request_id"] = chosen.decode()
 
         async def with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"].append((HEADER, raw))
+                message["headers"].append((_NAME, chosen))
             await send(message)
 
         await self._app(scope, receive, with_id)

@@ -13,11 +13,10 @@ from starlette.requests import Request
 from services.core.access.caller import Caller
 from services.core.access.roles import Role
 from services.core.errors import VigieError
+from services.core.headers import ON_BEHALF_OF_HEADER, SERVICE_HEADER
 from services.core.web.access_log import CALLER
 from services.core.web.faults import refused
 
-CALLER_HEADER = "X-Vigie-Service"
-ON_BEHALF_HEADER = "X-Vigie-On-Behalf-Of"
 _NAME = re.compile(r"[\w .@:+-]{1,120}")
 
 
@@ -55,8 +54,8 @@ def service_credential(request: Request) -> Caller:
             allowed="Authorization: Bearer with the platform's service token",
             headers={"WWW-Authenticate": 'Bearer realm="vigie services"'},
         )
-    service = _named(request.headers.get(CALLER_HEADER, "")) or "unnamed"
-    person = _named(request.headers.get(ON_BEHALF_HEADER, ""))
+    service = _named(request.headers.get(SERVICE_HEADER, "")) or "unnamed"
+    person = _named(request.headers.get(ON_BEHALF_OF_HEADER, ""))
     caller = Caller("service", service, person or service, Role.ADMIN, "", None)
     request.scope[CALLER] = caller
     return caller

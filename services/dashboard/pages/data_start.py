@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from services.core.orchestration import NO_SOURCE
 from services.core.usecases.contract import UseCase
 from services.dashboard.client import Service
 from services.dashboard.confirm import Action, offer
@@ -40,7 +41,7 @@ def start(session: Session, use_case: UseCase) -> None:
 
 def _source(session: Session, kind: str) -> str:
     words = session.words
-    choices = SOURCES if kind == "ingest" else ("none", *SOURCES)
+    choices = SOURCES if kind == "ingest" else (NO_SOURCE, *SOURCES)
     chosen = st.selectbox(
         words("data.from"), choices, format_func=lambda name: words(f"data.word_{name}"), key=f"data-source-{kind}"
     )

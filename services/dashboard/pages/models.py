@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from services.core.access.roles import Role
+from services.core.registry.version import ALIASES, CHALLENGER, CHAMPION, PREVIOUS, Tag
 from services.core.usecases.contract import UseCase
 from services.dashboard.client import Service
 from services.dashboard.confirm import told
@@ -18,7 +19,6 @@ from services.dashboard.states import empty, guarded, loading, notice, tag
 from services.dashboard.subject import choose_use_case
 from services.dashboard.tables import Html, table
 
-ALIASES = ("champion", "challenger", "previous")
 SHOWN = 12
 
 
@@ -49,11 +49,11 @@ def render(session: Session) -> None:
 
 def _serving(session: Session, versions: list[dict[str, Any]]) -> None:
     words = session.words
-    champion = with_alias(versions, "champion")
+    champion = with_alias(versions, CHAMPION)
     if champion is None:
         notice("warn", words("models.no_champion"))
         return
-    since = champion["tags"].get("promoted")
+    since = champion["tags"].get(Tag.PROMOTED)
     said = words("models.serving_since", at=session.formats.moment(since)) + " UTC" if since else ""
     notice("info", words("models.serving", number=champion["number"]), said)
     if champion["simulated"]:
@@ -65,7 +65,7 @@ def _list(session: Session, versions: list[dict[str, Any]]) -> None:
     columns = ("version", "role", "made", "data", "gate")
     rows = []
     for version in versions[:SHOWN]:
-        outcome = version["tags"].get("gate") or "none"
+        outcome = version["tags"].get(Tag.GATE) or "none"
         verdict = words.known(f"models.gate_{outcome}", outcome)
         rows.append(
             [
@@ -81,11 +81,11 @@ def _list(session: Session, versions: list[dict[str, Any]]) -> None:
 
 def _roles(session: Session, version: Mapping[str, Any]) -> list[str]:
     roles = [
-        tag("good" if alias == "champion" else "info", session.words(f"models.{alias}"))
+        tag("good" if alias == CHAMPION else "info", session.words(f"models.{alias}"))
         for alias in ALIASES
         if alias in version["aliases"]
     ]
-    if version["tags"].get("rolled_back"):
+    if version["tags"].get(Tag.ROLLED_BACK):
         roles.append(tag("warn", session.words("models.rolled_back")))
     return roles
 
@@ -93,7 +93,7 @@ def _roles(session: Session, version: Mapping[str, Any]) -> list[str]:
 def _one(session: Session, use_case: UseCase, found: Mapping[str, Any], versions: list[dict[str, Any]]) -> None:
     words = session.words
     numbers = [version["number"] for version in versions]
-    challenger = with_alias(versions, "challenger")
+    challenger = with_alias(versions, CHALLENGER)
     first = numbers.index(challenger["number"]) if challenger is not None else 0
     number = st.selectbox(
         words("models.choose"),
@@ -104,7 +104,7 @@ def _one(session: Session, use_case: UseCase, found: Mapping[str, Any], versions
     )
     chosen = versions[numbers.index(number)]
     if session.may(Role.ADMIN):
-        champion, previous = with_alias(versions, "champion"), with_alias(versions, "previous")
+        champion, previous = with_alias(versions, CHAMPION), with_alias(versions, PREVIOUS)
         row = st.container()
         with row:
             if (champion is None or champion["number"] != number) and not found["frozen"]:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from services.core.access.roles import Role
+from services.core.registry.version import Tag
 from services.core.usecases.contract import UseCase
 from services.dashboard.client import LONG_SECONDS, Service
 from services.dashboard.confirm import Action, offer
@@ -29,7 +30,7 @@ def promoting(
     if champion is not None:
         old = words("models.the_version", number=champion["number"])
     points = []
-    outcome = chosen["tags"].get("gate")
+    outcome = chosen["tags"].get(Tag.GATE)
     if outcome == "refused":
         points.append(words("models.promote_refused"))
     elif outcome != "passed":

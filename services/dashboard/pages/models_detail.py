@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from services.core.registry.version import Tag
 from services.core.usecases.contract import UseCase
 from services.dashboard.client import NotThereError, Service
 from services.dashboard.pages.models_changes import show_changes
@@ -61,7 +62,7 @@ def details(session: Session, use_case: UseCase, number: int) -> dict[str, Any]:
 
 def _decision(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> None:
     words, gate, tags = session.words, found["gate"], found["version"]["tags"]
-    outcome = (gate or {}).get("outcome") or tags.get("gate") or "none"
+    outcome = (gate or {}).get("outcome") or tags.get(Tag.GATE) or "none"
     points = []
     if gate and gate.get("deciding"):
         points = _deciding(session, use_case, gate)
@@ -84,7 +85,7 @@ def _decision(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> 
         latency = session.formats.quantity(gate["latency_ms"], "ms", 2)
         size = session.formats.bytes(gate["bundle_mb"] * 1e6)
         st.caption(words("models.weight", latency=latency, size=size))
-    reasons = (gate or {}).get("reasons") or ([tags["gate_reasons"]] if tags.get("gate_reasons") else [])
+    reasons = (gate or {}).get("reasons") or ([tags[Tag.GATE_REASONS]] if tags.get(Tag.GATE_REASONS) else [])
     if reasons:
         with st.expander(words("models.own_words")):
             for reason in reasons:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import Any, Literal
 
+from services.core.registry.version import Tag
 from services.training.gate.bootstrap import Gain
 
 Outcome = Literal["passed", "refused", "unchanged"]
@@ -42,14 +43,14 @@ class Decision:
 
     def tags(self) -> dict[str, str]:
         """For the version in the registry."""
-        tags = {"gate": self.outcome, "gate_reasons": " ".join(self.reasons), "compared_with": self.compared_with}
+        tags = {Tag.GATE: self.outcome, Tag.GATE_REASONS: " ".join(self.reasons), Tag.COMPARED_WITH: self.compared_with}
         if self.deciding is not None:
             measured = self.deciding.measured
             tags |= {
-                "gate_metric": f"{self.deciding.name} {self.deciding.metric}",
-                "gain": f"{measured.gain:.6g}",
-                "bound": f"{measured.bound:.6g}",
-                "gate_rows": str(self.deciding.rows),
+                Tag.GATE_METRIC: f"{self.deciding.name} {self.deciding.metric}",
+                Tag.GAIN: f"{measured.gain:.6g}",
+                Tag.BOUND: f"{measured.bound:.6g}",
+                Tag.GATE_ROWS: str(self.deciding.rows),
             }
         return tags
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, text
 
-from services.core.calls.kinds import HEADER
 from services.core.calls.records import decode
 from services.core.calls.store import store
 from services.core.calls.tables import Outcome, Prediction
+from services.core.headers import CALL_KIND_HEADER
 from tests.unit.calls.conftest import MADE_AT, call_line, report_line
 from tests.unit.calls.test_listing import ids, rows_of
 from tests.unit.calls.test_recorded_calls import CALL, Service
@@ -33,7 +33,7 @@ def service(database: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 def send(service: Service, path: str, body: Any, *kinds: str) -> Any:
-    sent = service._client.post(f"/v1/toy/{path}", json=body, headers=[(HEADER, kind) for kind in kinds])
+    sent = service._client.post(f"/v1/toy/{path}", json=body, headers=[(CALL_KIND_HEADER, kind) for kind in kinds])
     return service._runner.run(sent)
 
 
@@ -58,7 +58,7 @@ def test_a_kind_that_is_not_clear_is_refused_and_not_taken_for_live(
     answer = send(service, path, {"predict/batch": {"rows": [CALL]}, "outcomes": OUTCOME}.get(path, CALL), *kinds)
     assert answer.status_code == 422
     [fault] = answer.json()["errors"]
-    assert (fault["field"], fault["type"]) == (HEADER, "call_kind")
+    assert (fault["field"], fault["type"]) == (CALL_KIND_HEADER, "call_kind")
     assert "exercise" in fault["allowed"]
     assert service.records() == []
 
@@ -66,7 +66,7 @@ def test_a_kind_that_is_not_clear_is_refused_and_not_taken_for_live(
 def test_the_manual_names_the_header(service: Service) -> None:
     paths = service.get("/v1/openapi.json").json()["paths"]
     for path in ("predict", "predict/batch", "explain", "outcomes"):
-        assert HEADER in [item["name"] for item in paths[f"/v1/toy/{path}"]["post"]["parameters"]]
+        assert CALL_KIND_HEADER in [item["name"] for item in paths[f"/v1/toy/{path}"]["post"]["parameters"]]
 
 
 def test_what_a_simulator_reports_was_made_up(service: Service) -> None:

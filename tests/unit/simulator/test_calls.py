@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from services.core.calls.kinds import HEADER
+from services.core.headers import CALL_KIND_HEADER
 from services.simulator.calls import Call, calls, replay
 from services.simulator.plan import CENTRES
 from services.simulator.scenario import Played
@@ -70,8 +70,8 @@ def test_as_many_examples_are_thought_up_as_calls_will_be_drawn() -> None:
 
 def test_everything_is_marked_as_simulated() -> None:
     for call in made(hostile=0.5):
-        assert call.headers[HEADER] in {"simulated", "drill"}
-        assert call.headers[HEADER] == "simulated" or call.hostile == "unknown_kind"
+        assert call.headers[CALL_KIND_HEADER] in {"simulated", "drill"}
+        assert call.headers[CALL_KIND_HEADER] == "simulated" or call.hostile == "unknown_kind"
 
 
 def test_calls_come_from_all_centres_each_with_its_share() -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.core.calls.kinds import HEADER
 from services.core.errors import ConflictError, NotFoundError
+from services.core.headers import CALL_KIND_HEADER
 from services.simulator import simulation as module
 from services.simulator.desk import KEPT, Desk
 from services.simulator.plan import Plan
@@ -43,7 +43,7 @@ class Platform:
         if request.url.path == "/v1/use-cases":
             return httpx.Response(200, json=[])
         if b'"outcomes": [{' in request.content or b'"outcomes":[{' in request.content:
-            assert request.headers[HEADER] == "simulated"
+            assert request.headers[CALL_KIND_HEADER] == "simulated"
             self.outcomes += json.loads(request.content)["outcomes"]
             return httpx.Response(202, json={})
         self.calls.append(request)
