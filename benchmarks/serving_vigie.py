@@ -62,7 +62,7 @@ class _OneBundle:
     def by_alias(self, use_case: str, _: str) -> _Version | None:
         return self._version if use_case == self._use_case else None
 
-    def download(self, _: object, folder: Path) -> None:
+    def download_unverified(self, _: object, folder: Path) -> None:
         shutil.copytree(self._bundle, folder, dirs_exist_ok=True)
 
 

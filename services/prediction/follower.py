@@ -9,10 +9,10 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import structlog
 
+from services.core.bundle.manifest import VerifiedBundle
 from services.core.calls.kinds import KINDS
 from services.core.registry.version import CHAMPION
 from services.core.usecases.contract import UseCase
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 5.0, 300.0
 
-LoadModel = Callable[[UseCase, Path, Registered], Model]
+LoadModel = Callable[[UseCase, VerifiedBundle, Registered], Model]
 
 
 class Follower:
@@ -103,7 +103,7 @@ class Follower:
         """Serve the newest bundle on disk that is whole."""
         for kept in self._kept():
             try:
-                model = self._loaded(self._store.path(kept.hash), kept)
+                model = self._loaded(self._store.verified(kept.hash), kept)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the next one may serve
                 self._refuse("disk", kept.version, error)
                 continue
@@ -158,8 +158,8 @@ class Follower:
         assert champions is not None
         try:
             registered = Registered.of(version)
-            folder = self._store.install(registered.hash, lambda folder: champions.download(version, folder))
-            model = self._loaded(folder, registered)
+            bundle = self._store.install(registered.hash, lambda folder: champions.download_unverified(version, folder))
+            model = self._loaded(bundle, registered)
         except Exception as error:  # noqa: BLE001 - a bundle can be bad in any way; the old one stays
             times = self._refused.get(number, (0, 0.0))[0]
             wait = min(FIRST_RETRY_SECONDS * 2**times, LAST_RETRY_SECONDS)
@@ -174,8 +174,8 @@ class Follower:
         except OSError as error:
             log.error("cannot remember the bundle on disk", use_case=self._use_case.name, error=_text(error))
 
-    def _loaded(self, folder: Path, registered: Registered) -> Model:
-        model = self._load(self._use_case, folder, registered)
+    def _loaded(self, bundle: VerifiedBundle, registered: Registered) -> Model:
+        model = self._load(self._use_case, bundle, registered)
         model.warm()
         return model
 

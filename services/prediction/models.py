@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from services.core.bundle.manifest import VerifiedBundle
 from services.core.bundle.predictor import Predictor, row
 from services.core.errors import VigieError
 from services.core.usecases.columns import from_rows, images
@@ -28,19 +28,17 @@ class Model:
     ``registered`` is what the registry said about the bundle.
 
     Raises:
-        VigieError: the bundle is not whole, or another one than was registered.
+        VigieError: the bundle was trained on other features than this code makes.
     """
 
-    def __init__(self, use_case: UseCase, folder: Path, registered: Registered) -> None:
+    def __init__(self, use_case: UseCase, bundle: VerifiedBundle, registered: Registered) -> None:
         self.use_case = use_case
-        self.folder = folder
+        self.folder = bundle.folder
         self.version = registered.version
         self.metrics = registered.metrics
         self.request = finite(use_case.request)
-        self.predictor = Predictor(use_case, folder)
+        self.predictor = Predictor(use_case, bundle)
         self.hash = self.predictor.hash
-        if self.hash != registered.hash:
-            raise VigieError(f"The bundle in {folder} is another one.", expected=registered.hash)
         self.created = self.predictor.manifest.created
         self.simulated = self.predictor.manifest.simulated
         self.checks = InputChecks(use_case, self.predictor.inputs)

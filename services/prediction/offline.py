@@ -28,10 +28,10 @@ def offline_answering(home: Home, use_case: UseCase) -> Answering:
     registry = Registry.open(home)
     champion = registry.by_alias(use_case.name, CHAMPION)
     if champion is not None:
-        folder = Store(home.serving(use_case.name)).install(
-            champion.bundle_hash, lambda incoming: registry.download(champion, incoming)
+        bundle = Store(home.serving(use_case.name)).install(
+            champion.bundle_hash, lambda incoming: registry.download_unverified(champion, incoming)
         )
-        slot.swap(Model(use_case, folder, Registered.of(champion)), confirmed=True)
+        slot.swap(Model(use_case, bundle, Registered.of(champion)), confirmed=True)
     context = own_context(use_case, chosen)
     context.start()
     return Answering(use_case, slot, context, Counters(CollectorRegistry()), chosen.prediction_batch_rows)

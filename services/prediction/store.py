@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from services.core.bundle.manifest import bundle_hash, read_manifest
+from services.core.bundle.manifest import VerifiedBundle, verify_bundle
 from services.core.errors import VigieError
 from services.prediction.champions import Version
 
@@ -57,8 +57,17 @@ class Store:
         except (FileNotFoundError, ValidationError):
             return []
 
-    def install(self, digest: str, download: Callable[[Path], object]) -> Path:
-        """The bundle with this hash, verified; ``download`` fills a folder where it is not here yet.
+    def verified(self, digest: str) -> VerifiedBundle:
+        """The bundle with this hash that is here already.
+
+        Raises:
+            VigieError: it is not here, not whole, or another one.
+        """
+        return verify_bundle(self.path(digest), digest)
+
+    def install(self, digest: str, download: Callable[[Path], object]) -> VerifiedBundle:
+        """The bundle with this hash; ``download`` fills a folder where it is not here yet. Each file is hashed once,
+        in the folder from which it is served or which becomes that one by its name alone.
 
         Raises:
             VigieError: what was downloaded is not a whole bundle, or another one.
@@ -67,19 +76,18 @@ class Store:
             raise VigieError("The version has no bundle hash: Vigie did not register it.")
         if self.path(digest).is_dir():
             try:
-                self._verify(self.path(digest), digest)
+                return self.verified(digest)
             except VigieError:
                 self.discard(digest)
-            else:
-                return self.path(digest)
         with self._incoming() as folder:
             download(folder)
-            self._verify(folder, digest)
-            # Another process of the same home may have been faster; a bundle's name is its content.
-            with suppress(OSError):
+            _, manifest = verify_bundle(folder, digest)
+            try:
                 folder.rename(self.path(digest))
-        self._verify(self.path(digest), digest)
-        return self.path(digest)
+            except OSError:
+                # Another process of the same home was faster. What it wrote is not what was verified here.
+                return self.verified(digest)
+        return VerifiedBundle(self.path(digest), manifest)
 
     def remember(self, kept: Registered) -> None:
         """Point at the bundle that is served now and remove what is older than the one before."""
@@ -111,11 +119,6 @@ class Store:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-    @staticmethod
-    def _verify(folder: Path, digest: str) -> None:
-        if bundle_hash(read_manifest(folder)) != digest:
-            raise VigieError(f"The bundle in {folder} is another one.", expected=digest, action="Register it again.")
 
 
 def _stale(folder: Path) -> bool:

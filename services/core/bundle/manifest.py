@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,6 +57,13 @@ class TargetManifest(BaseModel):
     test slice."""
 
 
+class VerifiedBundle(NamedTuple):
+    """A bundle whose every file was hashed and compared. Whoever is given one need not hash it again."""
+
+    folder: Path
+    manifest: Manifest
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -91,6 +99,25 @@ def read_manifest(folder: Path) -> Manifest:
         if sha256(folder / name) != digest:
             raise VigieError(f"{name} in the bundle {folder} is not the file that was written: its hash differs.")
     return manifest
+
+
+def verify_bundle(folder: Path, digest: str) -> VerifiedBundle:
+    """Hash every file of the bundle, once.
+
+    Args:
+        digest: the bundle's hash by which it was registered.
+
+    Raises:
+        VigieError: the bundle is not whole (see ``read_manifest``), or another one.
+    """
+    manifest = read_manifest(folder)
+    if bundle_hash(manifest) != digest:
+        raise VigieError(
+            f"The bundle in {folder} is another one than was registered.",
+            expected=digest[:12],
+            action="Roll back or train again.",
+        )
+    return VerifiedBundle(folder, manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -27,7 +27,7 @@ from services.core.bundle.calibration import (
 )
 from services.core.bundle.experts import Fusion
 from services.core.bundle.forests import Forests, session
-from services.core.bundle.manifest import Manifest, TargetManifest, bundle_hash, read_manifest
+from services.core.bundle.manifest import TargetManifest, VerifiedBundle, bundle_hash, read_manifest
 from services.core.errors import VigieError
 from services.core.usecases.classes import with_labels
 from services.core.usecases.contract import (
@@ -90,11 +90,19 @@ class _LoadedFusion:
 
 
 class Predictor:
-    """A verified bundle, loaded. Immutable, so threads may share it."""
+    """A verified bundle, loaded. Immutable, so threads may share it.
 
-    def __init__(self, use_case: UseCase, folder: Path) -> None:
+    Args:
+        bundle: verified already, or a folder, whose files are all hashed here.
+
+    Raises:
+        VigieError: the bundle is not whole, or was trained on other features than this code makes.
+    """
+
+    def __init__(self, use_case: UseCase, bundle: Path | VerifiedBundle) -> None:
+        verified = bundle if isinstance(bundle, VerifiedBundle) else VerifiedBundle(bundle, read_manifest(bundle))
+        folder, self.manifest = verified
         self.folder = folder
-        self.manifest: Manifest = read_manifest(folder)
         self.use_case = with_labels(
             use_case, {n: item.labels for n, item in self.manifest.targets.items() if item.labels}
         )

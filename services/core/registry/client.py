@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from services.core.bundle.manifest import bundle_hash, read_manifest
+from services.core.bundle.manifest import bundle_hash, read_manifest, verify_bundle
 from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry.mlflow_connection import absent, connect, denied, embedded_uri, plain, understood
@@ -105,15 +105,14 @@ class Registry:
             VigieError: the bundle is incomplete, changed or another one.
         """
         with self._fetched(version, BUNDLE) as fetched:
-            found = bundle_hash(read_manifest(fetched))
-            if found != version.bundle_hash:
-                raise VigieError(
-                    f"{version.use_case} version {version.number} holds another bundle than was registered.",
-                    expected=version.bundle_hash[:12],
-                    action="Roll back or train again.",
-                )
+            verify_bundle(fetched, version.bundle_hash)
             shutil.copytree(fetched, folder, dirs_exist_ok=True)
         return folder
+
+    def download_unverified(self, version: Version, folder: Path) -> None:
+        """Fill ``folder`` with the version's bundle, for a caller that verifies by itself what it keeps."""
+        with self._fetched(version, BUNDLE) as fetched:
+            shutil.copytree(fetched, folder, dirs_exist_ok=True)
 
     def download_evaluation(self, version: Version, folder: Path) -> Path:
         """Fill ``folder`` with the version's metrics, model card, plots and frozen test rows."""

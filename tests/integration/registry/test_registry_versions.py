@@ -15,7 +15,11 @@ from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry.client import Registry
 from services.core.settings import Settings
+from services.prediction.models import Model
+from services.prediction.store import Registered, Store
+from tests.hash_passes import counted
 from tests.integration.registry.conftest import registry_at
+from tests.toy.declaration import USE_CASE
 
 
 def aliases(registry: Registry) -> dict[str, int]:
@@ -132,6 +136,23 @@ def test_a_damaged_bundle_is_not_downloaded(
     with pytest.raises(VigieError):
         registry.download(version, tmp_path / "bundle")
     assert not (tmp_path / "bundle").exists()
+    served = Store(tmp_path / "serving")
+    with pytest.raises(VigieError):
+        served.install(version.bundle_hash, lambda folder: registry.download_unverified(version, folder))
+    assert list(served.folder.iterdir()) == []
+
+
+def test_a_bundle_that_will_be_served_is_hashed_once_on_its_way(
+    registry: Registry, trained: dict[str, Path], tmp_path: Path
+) -> None:
+    version = registry.log_run_and_register("toy", trained["good"])
+    registered = Registered.of(version)
+    with counted() as passes:
+        bundle = Store(tmp_path / "serving").install(
+            version.bundle_hash, lambda folder: registry.download_unverified(version, folder)
+        )
+        assert Model(USE_CASE, bundle, registered).hash == version.bundle_hash
+    assert passes == dict.fromkeys(bundle.manifest.files, 1)
 
 
 def test_artifacts_that_are_gone_are_an_error_that_says_so(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.core.bundle.manifest import verify_bundle
 from services.core.usecases import columns as column_tools
 from services.core.usecases.contract import Text
 from services.prediction import answering
@@ -72,7 +73,7 @@ def swapping(
     for number, bundle in enumerate(toy_bundles, start=1):
         service.registry.promote("toy", number, bundle)
         registered = Registered.of(service.registry.champions["toy"])
-        models.append(Model(use_case, bundle, registered))
+        models.append(Model(use_case, verify_bundle(bundle, registered.hash), registered))
     service.desk.slot.swap(models[0], confirmed=True)
     made = Swapping(service, tmp_path / "home", models, armed)
     assert made.delay(1) != made.delay(2)
