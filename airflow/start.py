@@ -90,14 +90,10 @@ def write_passwords(chosen: AirflowSettings) -> None:
     Raises:
         VigieError: an account has no password.
     """
+    from services.core.io import atomic_write  # noqa: PLC0415 - see check
     from vigie_orchestration.environment import password_file, passwords  # noqa: PLC0415
 
-    path = password_file(chosen)
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(passwords(chosen), file)
-    beside.replace(path)
+    atomic_write(password_file(chosen), json.dumps(passwords(chosen)), mode=0o600)
 
 
 if __name__ == "__main__":

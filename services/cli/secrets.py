@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.init import SECRETS, write_private
+from services.cli.init import SECRETS
 from services.core.errors import VigieError
 from services.core.home import Home
+from services.core.io import atomic_write
 
 NAMES = (
     "VIGIE_SERVICE_TOKEN",
@@ -78,9 +79,5 @@ def read(home: Home) -> dict[str, str]:
 
 
 def _write(file: Path, values: Mapping[str, str]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".made")
-    beside.unlink(missing_ok=True)
     lines = "".join(f"{name}={value}\n" for name, value in values.items())
-    write_private(beside, f"# Made by ./vigie up. Who has this file has the platform.\n{lines}")
-    beside.replace(file)
+    atomic_write(file, f"# Made by ./vigie up. Who has this file has the platform.\n{lines}", mode=0o600)

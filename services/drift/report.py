@@ -9,6 +9,7 @@ import pandas as pd
 import structlog
 
 from services.core.home import Home
+from services.core.io import atomic_write
 
 log = structlog.get_logger(__name__)
 _MOST_ROWS = 5_000
@@ -25,7 +26,7 @@ def remove(home: Home, use_case: str, run_ids: list[str]) -> None:
 
 
 def write(home: Home, use_case: str, run_id: str, reference: pd.DataFrame, current: pd.DataFrame) -> bool:
-    """Write the report beside and rename it. False where nothing can be compared: Evidently fails on empty windows and
+    """Write the report. False where nothing can be compared: Evidently fails on empty windows and
     on columns without any value, so those are left out before."""
     reference, current = _capped(reference), _capped(current)
     numbers, words = _comparable(reference, current)
@@ -34,11 +35,7 @@ def write(home: Home, use_case: str, run_id: str, reference: pd.DataFrame, curre
     with warnings.catch_warnings():  # it uses names that its libraries are about to give up
         warnings.simplefilter("ignore")
         html = _html(reference, current, numbers, words)
-    path = path_of(home, use_case, run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(html, encoding="utf-8")
-    part.rename(path)
+    atomic_write(path_of(home, use_case, run_id), html)
     return True
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import threading
 import time
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from services.core.access.caller import Caller
 from services.core.access.key_usage import KeyUsage
 from services.core.access.refusals import Reason, Refusal
 from services.core.access.tokens import AccessClaims
+from services.core.background import PeriodicThread
 from services.gateway import keys, revocations
 from services.gateway.signing import SigningKeyStore
 
@@ -36,10 +36,8 @@ class LiveAccess:
         self._list: AccessList | None = None
         self._renewing = threading.Lock()
         self._usage = KeyUsage()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=contextvars.copy_context().run, args=(self._run,), name="live-access", daemon=True
-        )
+        self._written, self._failing = 0.0, False
+        self._thread = PeriodicThread("live-access", self._turn, LOOK_SECONDS, at_once=False)
 
     def verify(self, credential: str | None) -> Caller | Refusal:
         if credential is None:
@@ -71,27 +69,25 @@ class LiveAccess:
                 self._list = AccessList(document)
 
     def start(self) -> None:
+        self._written = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(3.0)
+        self._thread.stop()
+        self._thread.join(3.0)
         self._write_usage()
 
-    def _run(self) -> None:
-        written, failing = time.monotonic(), False
-        while not self._stop.wait(LOOK_SECONDS):
-            try:
-                self.renew()
-                if time.monotonic() - written > USAGE_SECONDS:
-                    self._write_usage()
-                    written = time.monotonic()
-                failing = False
-            except SQLAlchemyError as error:
-                if not failing:
-                    log.warning("access list not renewed: the database does not answer", error=type(error).__name__)
-                failing = True
+    def _turn(self) -> None:
+        try:
+            self.renew()
+            if time.monotonic() - self._written > USAGE_SECONDS:
+                self._write_usage()
+                self._written = time.monotonic()
+            self._failing = False
+        except SQLAlchemyError as error:
+            if not self._failing:
+                log.warning("access list not renewed: the database does not answer", error=type(error).__name__)
+            self._failing = True
 
     def _write_usage(self) -> None:
         uses = self._usage.take()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import structlog
 
+from services.core.io import replacing_folder
 from services.core.usecases.contract import Table
 from services.ingestion import landing
 from services.ingestion.documents import Document
@@ -81,10 +81,8 @@ class Arrivals:
         folder = self.cache / hashlib.sha256(data + marks).hexdigest()[:32]
         if not folder.is_dir():
             structlog.get_logger().info("reading a workbook", file=document.name, megabytes=round(len(data) / 1e6, 1))
-            part = folder.with_name(f"{folder.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            for number, (title, content) in enumerate(texts(document, self.tables), start=1):
-                (part / f"{number:02d}-{landing.plain(title)}.csv").write_text(content, encoding="utf-8", newline="")
-            part.rename(folder)
+            with replacing_folder(folder) as part:
+                for number, (title, content) in enumerate(texts(document, self.tables), start=1):
+                    file = part / f"{number:02d}-{landing.plain(title)}.csv"
+                    file.write_text(content, encoding="utf-8", newline="")
         return sorted(folder.iterdir())

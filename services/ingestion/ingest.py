@@ -4,7 +4,6 @@ files and parameters give the same bytes."""
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import structlog
 
 from services.core.bundle.manifest import sha256
+from services.core.io import replacing_folder
 from services.core.params import Ingest
 from services.core.usecases import registry
 from services.core.usecases.contract import UseCase
@@ -50,17 +50,13 @@ def ingest(use_case: str, root: Path, parameters: Ingest) -> None:
 
 def _store(data: Path, use_case: UseCase, files: list[Landed], parameters: Ingest) -> None:
     ingested = read_files(use_case, [(f.name, f.path) for f in files], max_bad_share=parameters.max_bad_share)
-    raw, quarantine = _fresh(data / "raw.part"), _fresh(data / "quarantine.part")
-    for name, table in ingested.tables.items():
-        table.to_parquet(raw / f"{name}.parquet", index=False, compression="zstd")
-    refused = pd.concat([pd.DataFrame(columns=_QUARANTINE_COLUMNS), *(f for f in ingested.quarantine if len(f))])
-    refused[_QUARANTINE_COLUMNS].to_csv(quarantine / QUARANTINE, index=False)
-    content = _manifest(use_case, files, ingested, raw)
-    (raw / MANIFEST).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    for part in (quarantine, raw):
-        final = part.with_suffix("")
-        shutil.rmtree(final, ignore_errors=True)
-        part.rename(final)
+    with replacing_folder(data / "raw") as raw, replacing_folder(data / "quarantine") as quarantine:
+        for name, table in ingested.tables.items():
+            table.to_parquet(raw / f"{name}.parquet", index=False, compression="zstd")
+        refused = pd.concat([pd.DataFrame(columns=_QUARANTINE_COLUMNS), *(f for f in ingested.quarantine if len(f))])
+        refused[_QUARANTINE_COLUMNS].to_csv(quarantine / QUARANTINE, index=False)
+        content = _manifest(use_case, files, ingested, raw)
+        (raw / MANIFEST).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     log = structlog.get_logger()
     if ingested.ignored:
         log.info("files left alone", number=len(ingested.ignored), first=first_of(ingested.ignored))
@@ -80,9 +76,3 @@ def _manifest(use_case: UseCase, files: list[Landed], ingested: Ingested, raw: P
         },
         "quarantined": sum(report.quarantined for report in ingested.reports),
     }
-
-
-def _fresh(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder

@@ -8,13 +8,13 @@ database is away segments pile up on disk and attempts grow rarer.
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
+from services.core.background import PeriodicThread
 from services.core.calls.away import DatabaseAwayError
 from services.core.calls.records import Record
 from services.core.calls.store import Poison
@@ -53,8 +53,8 @@ class Delivery:
         self._dead_letter_days = dead_letter_days
         self._store = store
         self._adopted: list[HeldFolder] = []
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._pause, self._due = seconds, 0.0
+        self._thread = PeriodicThread("calls-delivery", self._turn, seconds, at_once=False, last=self._last_turn)
         self._told: dict[str, float] = {}
         self._told_drops = 0
         self._adopt_at = self._prune_at = 0.0
@@ -62,16 +62,13 @@ class Delivery:
     def start(self) -> None:
         """Open the journal and begin. The database is not waited for."""
         self.journal.open()
-        self._thread = threading.Thread(target=self._run, name="calls-delivery", daemon=True)
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
         """Deliver what can be delivered within about ``seconds`` and leave the rest to the next process."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-            if self._thread.is_alive():  # held up by the database: the lock ends with the process
-                return
+        self._thread.stop()
+        if not self._thread.join(seconds):  # held up by the database: the lock ends with the process
+            return
         self._release()
         self.journal.close()
 
@@ -94,16 +91,15 @@ class Delivery:
             self._adopted.remove(folder)
             self.journal.adopted_bytes = self._waiting_in_adopted()
 
-    def _run(self) -> None:
-        pause, due = self._seconds, 0.0
-        while True:
-            ending = self._stop.wait(self._seconds)
-            self._tend()
-            if ending or time.monotonic() >= due:
-                pause = self._attempt(pause)
-                due = time.monotonic() + (pause if pause > self._seconds else 0.0)
-            if ending:
-                return
+    def _turn(self) -> None:
+        self._tend()
+        if time.monotonic() >= self._due:
+            self._pause = self._attempt(self._pause)
+            self._due = time.monotonic() + (self._pause if self._pause > self._seconds else 0.0)
+
+    def _last_turn(self) -> None:
+        self._due = 0.0
+        self._turn()
 
     def _tend(self) -> None:
         """What has to be done whether the database is there or not."""

@@ -3,7 +3,6 @@ use case stops no other."""
 
 from __future__ import annotations
 
-import contextvars
 import gc
 import threading
 import time
@@ -12,6 +11,7 @@ from datetime import datetime
 
 import structlog
 
+from services.core.background import PeriodicThread
 from services.core.bundle.manifest import VerifiedBundle
 from services.core.calls.kinds import KINDS
 from services.core.registry.version import CHAMPION
@@ -50,10 +50,8 @@ class Follower:
         self._make_champions = champions
         self._champions: Champions | None = None
         self._counters = counters
-        self._seconds = seconds
         self._load = load
         self._clock = clock
-        self._stop = threading.Event()
         self._disk_done = threading.Event()
         self._registry_silent = False
         self._prepared: Model | None = None
@@ -63,41 +61,33 @@ class Follower:
             counter.labels(use_case.name)
         self._refused: dict[str, tuple[int, float]] = {}
         """Version -> how often it was refused and when it may be tried again."""
-        self._thread = threading.Thread(
-            # The context carries what every log line says.
-            target=contextvars.copy_context().run,
-            args=(self._run,),
-            name=f"champion-{use_case.name}",
-            daemon=True,
-        )
+        self._thread = PeriodicThread(f"champion-{use_case.name}", self._turn, seconds)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
         """Ask the thread to end; a call to the registry that hangs is not waited for."""
-        self._stop.set()
+        self._thread.stop()
 
     def join(self, seconds: float) -> None:
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        self._thread.join(seconds)
 
     def wait_for_disk(self, seconds: float) -> bool:
         """True once the bundle on disk is loaded, or there is none that can be."""
         return self._disk_done.wait(seconds)
 
-    def _run(self) -> None:
-        try:
-            self.load_from_disk()
-        finally:
-            self._disk_done.set()
-        while not self._stop.is_set():
-            before = self._prepared
-            self.poll()
-            if self._prepared is not before:
-                # Models and libraries stay: the garbage collector need not go through them again.
-                gc.freeze()
-            self._stop.wait(self._seconds)
+    def _turn(self) -> None:
+        if not self._disk_done.is_set():
+            try:
+                self.load_from_disk()
+            finally:
+                self._disk_done.set()
+        before = self._prepared
+        self.poll()
+        if self._prepared is not before:
+            # Models and libraries stay: the garbage collector need not go through them again.
+            gc.freeze()
 
     def load_from_disk(self) -> None:
         """Serve the newest bundle on disk that is whole."""

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 import uuid
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.core.bundle.manifest import VerifiedBundle, verify_bundle
 from services.core.errors import VigieError
+from services.core.io import atomic_write
 from services.prediction.champions import Version
 
 KEPT = 2
@@ -92,9 +92,7 @@ class Store:
     def remember(self, kept: Registered) -> None:
         """Point at the bundle that is served now and remove what is older than the one before."""
         served = [kept, *(old for old in self.kept() if old.hash != kept.hash)][:KEPT]
-        beside = self._pointer.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(_Pointer(served=served).model_dump_json(indent=2) + "\n")
-        beside.replace(self._pointer)
+        atomic_write(self._pointer, _Pointer(served=served).model_dump_json(indent=2) + "\n")
         names = {item.hash for item in served}
         for folder in self.folder.iterdir():
             if folder.is_dir() and (folder.name not in names) and (not folder.name.startswith(".") or _stale(folder)):

@@ -12,7 +12,6 @@ Nothing in there depends on how the rows arrived, so training is repeated only f
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ import structlog
 
 from services.core.bundle.manifest import sha256
 from services.core.errors import VigieError
+from services.core.io import replacing_folder
 from services.core.params import Preprocess
 from services.core.usecases import registry
 from services.core.usecases.contract import Arrays, UseCase
@@ -46,19 +46,14 @@ def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
     examples = with_outcomes(declared, official, data / "outcomes", simulated=simulated)
     examples = without_the_past(examples, data / "outcomes")
     check_examples(declared, examples, parameters.sample_rows)
-    part = data / "examples.part"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    examples.to_parquet(part / "examples.parquet", index=False, compression="zstd")
-    write_arrays(part / "reference.npz", declared.raw.reference(tables))
-    write_arrays(part / "context.npz", declared.raw.context(tables))
-    picture = json.dumps(profile(declared, examples), ensure_ascii=False, allow_nan=False)
-    (part / NAME).write_text(picture + "\n", encoding="utf-8")
-    manifest = _manifest(declared, examples, part, simulated=simulated)
-    (part / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    final = data / "examples"
-    shutil.rmtree(final, ignore_errors=True)
-    part.rename(final)
+    with replacing_folder(data / "examples") as folder:
+        examples.to_parquet(folder / "examples.parquet", index=False, compression="zstd")
+        write_arrays(folder / "reference.npz", declared.raw.reference(tables))
+        write_arrays(folder / "context.npz", declared.raw.context(tables))
+        picture = json.dumps(profile(declared, examples), ensure_ascii=False, allow_nan=False)
+        (folder / NAME).write_text(picture + "\n", encoding="utf-8")
+        manifest = _manifest(declared, examples, folder, simulated=simulated)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     structlog.get_logger().info("examples made", use_case=use_case, rows=len(examples), simulated=simulated)
 
 

@@ -7,10 +7,11 @@ imports MLflow's authentication, which reads its settings once, so it is importe
 from __future__ import annotations
 
 import configparser
-import os
+from io import StringIO
 from pathlib import Path
 
 from services.core.home import Home
+from services.core.io import atomic_write
 from services.registry.settings import ServerSettings
 
 WRITER, READER = "writer", "reader"
@@ -53,12 +54,9 @@ def _ini(home: Home, chosen: ServerSettings) -> configparser.RawConfigParser:
 
 
 def _write_private(file: Path, settings: configparser.RawConfigParser) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        settings.write(stream)
-    beside.replace(file)
+    text = StringIO()
+    settings.write(text)
+    atomic_write(file, text.getvalue(), mode=0o600)
 
 
 def make_users(home: Home, chosen: ServerSettings) -> None:

@@ -5,7 +5,6 @@ sample of the rows that it was made from. People print them and pin them up."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import pandas as pd
 import structlog
 
 from services.core.home import Home
+from services.core.io import atomic_write
 from services.core.registry.client import Registry
 from services.core.registry.version import Version
 from services.core.usecases import registry as declared
@@ -27,6 +27,8 @@ LANGUAGES = ("en", "fr")
 _ENOUGH = 20
 """Sampled rows that an area needs for a line of its own."""
 _AREAS = 400
+_READABLE = 0o644
+"""The edge, another user, serves the pages."""
 _SAID: Mapping[str, Text] = {
     "title": Text("Tables for the day when nothing answers", "Tableaux pour le jour où rien ne répond"),
     "use": Text(
@@ -78,8 +80,8 @@ def write(folder: Path, use_case: UseCase, sample: pd.DataFrame, *, version: str
     folder.mkdir(parents=True, exist_ok=True)
     for language in LANGUAGES:
         text = page(use_case, sample, language, version=version, simulated=simulated)
-        _put(folder / f"{use_case.name}.{language}.html", text)
-    _put(folder / "index.html", _index(folder))
+        atomic_write(folder / f"{use_case.name}.{language}.html", text, mode=_READABLE)
+    atomic_write(folder / "index.html", _index(folder), mode=_READABLE)
 
 
 def page(use_case: UseCase, sample: pd.DataFrame, language: str, *, version: str, simulated: bool) -> str:
@@ -235,11 +237,3 @@ def _document(language: str, title: str, body: str) -> str:
         f"<style>{_STYLE}</style></head>"
         f"<body>{body}</body></html>\n"
     )
-
-
-def _put(path: Path, text: str) -> None:
-    """Beside, then renamed: whoever reads gets the old page or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.chmod(0o644)
-    beside.replace(path)

@@ -6,8 +6,6 @@ the gateway has said that it is stored. Delivered twice it is stored once, by it
 
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
 
 import httpx
@@ -15,8 +13,10 @@ import structlog
 from pydantic import ValidationError
 
 from services.core.access.audit import AuditEntry
+from services.core.background import PeriodicThread
 from services.core.headers import service_headers
 from services.core.home import Home
+from services.core.io import atomic_write
 from services.core.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -33,8 +33,13 @@ class AuditOutbox:
         self._url = url.rstrip("/") + "/internal/audit"
         self._headers = service_headers(token, service)
         self._timeout = timeout_seconds
-        self._wake, self._stopped = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._failing = False
+        self._thread = PeriodicThread(
+            "audit-outbox",
+            self._turn,
+            RETRY_SECONDS,  # a job in another process wakes nobody
+            at_least=lambda: RETRY_SECONDS if self._failing else 0.0,
+        )
 
     @classmethod
     def of(cls, settings: Settings, service: str) -> AuditOutbox | None:
@@ -52,7 +57,7 @@ class AuditOutbox:
             OSError: the disk does not take it.
         """
         keep(self._folder, entry)
-        self._wake.set()
+        self._thread.wake()
 
     def waiting(self) -> int:
         """How many entries are not delivered yet."""
@@ -83,32 +88,24 @@ class AuditOutbox:
         return taken
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="audit-outbox", daemon=True)
         self._thread.start()
 
     def stop(self, seconds: float = 3.0) -> None:
         """End the thread. What was not delivered is by the next process."""
-        self._stopped.set()
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
+        self._thread.stop()
+        self._thread.join(seconds)
 
-    def _run(self) -> None:
-        failing = False
-        while not self._stopped.is_set():
-            self._wake.clear()
-            try:
-                self.deliver()
-            except (httpx.HTTPError, OSError) as error:
-                if not failing:
-                    log.warning("audit entries wait for the gateway", reason=type(error).__name__, count=self.waiting())
-                failing = True
-                self._stopped.wait(RETRY_SECONDS)
-                continue
-            if failing:
-                log.info("audit entries delivered again")
-            failing = False
-            self._wake.wait(RETRY_SECONDS)  # a job in another process wakes nobody
+    def _turn(self) -> None:
+        try:
+            self.deliver()
+        except (httpx.HTTPError, OSError) as error:
+            if not self._failing:
+                log.warning("audit entries wait for the gateway", reason=type(error).__name__, count=self.waiting())
+            self._failing = True
+            return
+        if self._failing:
+            log.info("audit entries delivered again")
+        self._failing = False
 
     def _read(self, path: Path) -> AuditEntry | None:
         """The entry; a file that holds none is put aside under another name, where a person finds it."""
@@ -135,12 +132,6 @@ def keep(folder: Path, entry: AuditEntry) -> None:
     Raises:
         OSError: the disk does not take it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     # Sorted by name the files stand in the order in which things happened.
     path = folder / f"{entry.time.timestamp():017.6f}-{entry.id}.json"
-    beside = path.with_suffix(".new")
-    with beside.open("w", encoding="utf-8") as stream:
-        stream.write(entry.model_dump_json())
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(path)
+    atomic_write(path, entry.model_dump_json(), durable=True)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from services.core.access.access_list import AccessListDocument
 from services.core.errors import VigieError
+from services.core.io import atomic_write
 
 
 class ListFile:
@@ -45,20 +44,7 @@ class ListFile:
         Raises:
             OSError: it cannot be written.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        # Made with mode 0600 from the first moment.
-        descriptor, name = tempfile.mkstemp(prefix=f".{self.path.name}-", dir=self.path.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(document.model_dump_json().encode())
-                stream.flush()
-                os.fsync(stream.fileno())
-            beside.replace(self.path)
-        except BaseException:
-            with suppress(FileNotFoundError):
-                beside.unlink()
-            raise
+        atomic_write(self.path, document.model_dump_json(), mode=0o600, durable=True)
 
     def _require_own(self, found: os.stat_result) -> None:
         others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

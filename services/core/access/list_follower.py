@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextvars
 import random
-import threading
 import time
 from collections.abc import Callable
 
@@ -16,6 +14,7 @@ from services.core.access.gateway_client import ListSource
 from services.core.access.key_usage import KeyUsage
 from services.core.access.list_file import ListFile
 from services.core.access.refusals import Reason, Refusal
+from services.core.background import PeriodicThread
 from services.core.errors import VigieError
 
 log = structlog.get_logger(__name__)
@@ -53,22 +52,14 @@ class AccessListFollower:
         self._written = 0.0
         self._silent = False
         self._usage = KeyUsage()
-        self._stop = threading.Event()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(
-            # The context carries what every log line says.
-            target=contextvars.copy_context().run,
-            args=(self._run,),
-            name="access-list",
-            daemon=True,
-        )
+        self._thread = PeriodicThread("access-list", self.poll, self._pause, at_least=min(FIRST_SECONDS, seconds))
 
     def verify(self, credential: str | None) -> Caller | Refusal:
         found = self._verified(credential)
         if isinstance(found, Refusal):
             self._on_refused(found.reason)
             if found.reason is Reason.UNKNOWN:
-                self._wake.set()  # it may be younger than our list
+                self._thread.wake()  # it may be younger than our list
         return found
 
     def _verified(self, credential: str | None) -> Caller | Refusal:
@@ -98,12 +89,10 @@ class AccessListFollower:
 
     def stop(self) -> None:
         """Ask the thread to end; a request that hangs is not waited for."""
-        self._stop.set()
-        self._wake.set()
+        self._thread.stop()
 
     def join(self, seconds: float) -> None:
-        if self._thread.is_alive():
-            self._thread.join(seconds)
+        self._thread.join(seconds)
 
     def load_from_disk(self) -> None:
         try:
@@ -159,14 +148,11 @@ class AccessListFollower:
             self._usage.put_back(uses)
             log.warning("key usage not reported", error=_text(error))
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.clear()
-            self.poll()
-            self._stop.wait(min(FIRST_SECONDS, self._seconds))
-            if self._list is not None:
-                # Replicas that were started together do not ask together.
-                self._wake.wait(max(0.0, self._seconds * random.uniform(0.8, 1.2) - FIRST_SECONDS))  # noqa: S311
+    def _pause(self) -> float:
+        if self._list is None:
+            return min(FIRST_SECONDS, self._seconds)
+        # Replicas that were started together do not ask together.
+        return self._seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 def _text(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from services.core.database.migrate import MIGRATIONS
 from services.core.errors import VigieError
+from services.core.io import atomic_write
 
 NAME, FORMAT = "manifest.json", 1
 Kind = Literal["local", "compose"]
@@ -45,11 +45,7 @@ def write(folder: Path, *, kind: Kind, revisions: list[str], home: str = "") -> 
         versions=installed(),
         files={str(file.relative_to(folder)): digest(file) for file in sorted(_files(folder))},
     )
-    beside = folder / f".{NAME}"
-    beside.write_text(manifest.model_dump_json(indent=2))
-    with beside.open("rb") as stream:
-        os.fsync(stream.fileno())
-    beside.replace(folder / NAME)
+    atomic_write(folder / NAME, manifest.model_dump_json(indent=2), durable=True)
     return manifest
 
 
@@ -110,4 +106,4 @@ def digest(file: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file() and file.name not in {NAME, f".{NAME}"}]
+    return [file for file in folder.rglob("*") if file.is_file() and file.name != NAME]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextvars
-import threading
 import time
 from uuid import uuid4
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from services.core.background import PeriodicThread
 from services.core.jobs.counters import Counters
 from services.core.jobs.queue import Queue
 from services.core.jobs.running import Limits, Running
@@ -36,52 +35,42 @@ class Worker:
         self._counters = counters
         self._running: dict[str, Running] = {}
         self._started: dict[str, float] = {}
-        self._wake, self._stopping = threading.Event(), threading.Event()
         # Whoever was cut off from the database as this service was gets the time to renew its leases first.
         self._sweep_at = time.monotonic() + settings.job_lease_seconds
         self._prune_at = 0.0
         self._renew_at = 0.0
         self._away = False
-        self._thread = threading.Thread()
+        self._thread = PeriodicThread(
+            "jobs", self._turn, TICK_SECONDS, at_least=lambda: 1.0 if self._away else 0.0, last=self._end_all
+        )
 
     def start(self) -> None:
-        # The thread's log lines name the service as the others do.
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=context.run, args=(self._run,), name="jobs", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread.alive
 
     def wake(self) -> None:
         """Something has changed: look now."""
-        self._wake.set()
+        self._thread.wake()
 
     def stop(self) -> None:
         """End all jobs that run here; they run again where that is allowed."""
-        self._stopping.set()
-        self._wake.set()
+        self._thread.stop()
         self._thread.join(STOP_SECONDS + 2)
 
     # --- in the thread --------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                self._tick()
-                if self._away:
-                    log.info("database is back")
-                    self._away = False
-            except SQLAlchemyError as error:
-                self._database_away(error)
-            except Exception:
-                # One job that cannot be started must not be the end of all others.
-                log.exception("worker failed, and goes on")
-                self._stopping.wait(1.0)
-            self._wake.wait(TICK_SECONDS)
-        self._end_all()
+    def _turn(self) -> None:
+        try:
+            self._tick()
+        except SQLAlchemyError as error:
+            self._database_away(error)
+            return
+        if self._away:
+            log.info("database is back")
+            self._away = False
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -154,7 +143,6 @@ class Worker:
             # Not its message, which can hold values.
             log.error("database does not answer; jobs that run go on", error=type(error).__name__)
         self._away = True
-        self._stopping.wait(1.0)
 
     def _end_all(self) -> None:
         limit = time.monotonic() + STOP_SECONDS

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from services.core.home import Home
+from services.core.io import replacing
 
 _PART = ".part-"
 KEPT_STATES = 2
@@ -36,11 +37,8 @@ def publish(home: Home, use_case: str, workspace: Path, run_id: str) -> Path:
 def point(home: Home, use_case: str, state: Path) -> None:
     """Let ``current`` mean ``state``. The link is relative, so that a home can be moved as a whole."""
     link = home.current(use_case)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    beside = link.with_name(f".{use_case}.{state.name}")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(os.path.relpath(state, link.parent))
-    beside.replace(link)
+    with replacing(link) as beside:
+        beside.symlink_to(os.path.relpath(state, link.parent))
 
 
 def prune(home: Home, use_case: str) -> None:

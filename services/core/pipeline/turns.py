@@ -20,6 +20,7 @@ from pathlib import Path
 
 from services.core.errors import VigieError
 from services.core.home import Home
+from services.core.io import atomic_write
 from services.core.pipeline.dvc_process import end_group
 
 _POLL_SECONDS = 0.1
@@ -133,6 +134,4 @@ def _read(path: Path) -> dict[str, str | int]:
 
 
 def _write(path: Path, said: dict[str, str | int]) -> None:
-    beside = path.with_suffix(".json.part")
-    beside.write_text(json.dumps(said))
-    beside.replace(path)
+    atomic_write(path, json.dumps(said))

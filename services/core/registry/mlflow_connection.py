@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from services.core.errors import VigieError
 from services.core.home import Home
+from services.core.io import replacing
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -60,24 +61,22 @@ def _make_database(path: Path) -> None:
     from sqlalchemy import event  # noqa: PLC0415
     from sqlalchemy.engine import Engine  # noqa: PLC0415
 
-    beside = path.with_suffix(f".{os.getpid()}.new")
-    beside.unlink(missing_ok=True)
+    names: set[str] = set()
 
     def in_a_hurry(connection: Any, _record: Any) -> None:
         """For this file alone: other threads may connect to other databases meanwhile."""
         if isinstance(connection, sqlite3.Connection):
             files = [file for _, _, file in connection.execute("PRAGMA database_list")]
-            if beside.name in {Path(file).name for file in files}:
+            if names & {Path(file).name for file in files}:
                 connection.execute("PRAGMA synchronous = OFF")
 
     event.listen(Engine, "connect", in_a_hurry)
     try:
-        MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}").search_registered_models(max_results=1)
+        with replacing(path, durable=True) as beside:
+            names.add(beside.name)
+            MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}").search_registered_models(max_results=1)
     finally:
         event.remove(Engine, "connect", in_a_hurry)
-    with beside.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    beside.replace(path)
 
 
 def plain(error: Exception, uri: str) -> str:

@@ -6,8 +6,6 @@ what was held last is kept below ``VIGIE_HOME/context``, for a start where the p
 
 from __future__ import annotations
 
-import os
-import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +15,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from services.core.background import PeriodicThread
 from services.core.home import Home
+from services.core.io import atomic_write
 from services.core.usecases.contract import Arrays
 
 Keep = Callable[[Mapping[str, NDArray[Any]]], Arrays]
@@ -36,11 +36,9 @@ class PublishedContext:
         self._copy = home.root / "context" / f"{use_case}.npz"
         self._keep = keep
         self._missing = missing
-        self._every = every
         self._seen: tuple[str, int, int] | None = None
         self._arrays: Mapping[str, Any] = {}
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"context-{use_case}", daemon=True)
+        self._thread = PeriodicThread(f"context-{use_case}", self.refresh, every, at_once=False)
         self._log = structlog.get_logger().bind(use_case=use_case)
 
     def start(self) -> None:
@@ -49,9 +47,8 @@ class PublishedContext:
         self._thread.start()
 
     def stop(self) -> None:
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
+        self._thread.join()
 
     def snapshot(self) -> Mapping[str, Any]:
         return self._arrays
@@ -88,17 +85,7 @@ class PublishedContext:
             return None
 
     def _write_copy(self) -> None:
-        """Beside first, then renamed: whoever reads sees the old copy or the new one."""
-        beside = self._copy.with_name(f"{self._copy.name}.{os.getpid()}")
         try:
-            self._copy.parent.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, **dict(self._arrays))
-            beside.replace(self._copy)
+            atomic_write(self._copy, lambda stream: np.savez(stream, allow_pickle=False, **dict(self._arrays)))
         except OSError as error:
             self._log.warning("context not kept", reason=type(error).__name__)
-            beside.unlink(missing_ok=True)
-
-    def _run(self) -> None:
-        while not self._stopped.wait(self._every):
-            self.refresh()

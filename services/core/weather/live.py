@@ -3,8 +3,6 @@ is there and never waits."""
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Mapping
@@ -14,6 +12,8 @@ from typing import Any
 import numpy as np
 import structlog
 
+from services.core.background import PeriodicThread
+from services.core.io import atomic_write
 from services.core.weather.hours import STALE, Hours, Provider, WeatherError, sorted_hours
 
 
@@ -26,12 +26,10 @@ class LiveWeather:
     ) -> None:
         self._provider = provider
         self._kept = kept
-        self._every = every
         self._clock = clock
         self._hours = sorted_hours([], [], [], [])
         self._arrays: Mapping[str, Any] = self._hours.arrays()
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="weather", daemon=True)
+        self._thread = PeriodicThread("weather", self.refresh, every)
         self._log = structlog.get_logger()
 
     def start(self) -> None:
@@ -40,9 +38,8 @@ class LiveWeather:
 
     def stop(self) -> None:
         """End the refreshing; a request that is under way is waited for up to its own timeout."""
-        self._stopped.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.stop()
+        self._thread.join()
 
     def snapshot(self) -> Mapping[str, Any]:
         return self._arrays
@@ -76,11 +73,6 @@ class LiveWeather:
         self._hours = hours
         self._arrays = hours.arrays()
 
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self.refresh()
-            self._stopped.wait(self._every)
-
 
 def _read(path: Path, log: Any) -> Hours:
     try:
@@ -94,12 +86,4 @@ def _read(path: Path, log: Any) -> Hours:
 
 
 def _write(path: Path, hours: Hours) -> None:
-    """Beside first, then renamed: whoever reads sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        with beside.open("wb") as stream:
-            np.savez(stream, **hours._asdict())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    atomic_write(path, lambda stream: np.savez(stream, **hours._asdict()))

@@ -192,6 +192,6 @@ def test_uses_of_keys_are_told_and_a_lost_report_is_told_again(gateway: Gateway,
 def test_a_key_younger_than_the_list_makes_the_follower_look_again(gateway: Gateway, path: Path) -> None:
     follower = _follower(gateway, path)
     follower.poll()
-    assert not follower._wake.is_set()
+    assert not follower._thread.woken
     follower.verify(new_key().text)
-    assert follower._wake.is_set()
+    assert follower._thread.woken

@@ -20,9 +20,11 @@ PROGRAMS = {
 SHAPES_NO_OUTPUT = {
     "services",
     "services.core",
+    "services.core.background",
     "services.core.bundle.manifest",  # of the first stages; the others depend on its whole package
     "services.core.errors",
     "services.core.home",
+    "services.core.io",
     "services.core.logs",
     "services.core.params",  # the values are dependencies themselves
     "services.core.pipeline.stage",
