@@ -13,7 +13,7 @@ from services.core.calls.kinds import LIVE, CallKind
 from services.core.usecases.columns import from_rows, take
 from services.core.usecases.contract import Columns, ContextSource, UseCase
 from services.core.usecases.watching import as_rows, derived
-from services.prediction.counters import Counters
+from services.prediction.counters import Counters, RowCounts
 from services.prediction.decisions import Decided, Decisions
 from services.prediction.envelope import Envelope
 from services.prediction.explaining import baseline_explained
@@ -67,7 +67,8 @@ class Answering:
         self.slot = slot
         self.validation = Validation(use_case, counters, batch_rows)
         self._decisions = Decisions(use_case)
-        self._envelope = Envelope(use_case, counters)
+        self._envelope = Envelope(use_case)
+        self._count = RowCounts(use_case.name, counters).add
         self._context = context
         self._counters = counters
         self._observe_together = counters.together.labels(use_case.name).observe
@@ -78,8 +79,8 @@ class Answering:
         Raises:
             RefusedError: it is not valid.
         """
-        self.validation.incidents.take(payload)
-        return self.together([Call(self.validation.fields(payload), request_id)])[0].body
+        _, _, fields = self.validation.take(payload)
+        return self.together([Call(fields, request_id)])[0].body
 
     def together(self, calls: Sequence[Call]) -> list[Answered]:
         """Answer validated calls with one prediction, all from one ``Serving``. A call that the model
@@ -123,8 +124,8 @@ class Answering:
             self._failed(model, request_id, kind, len(rows))
             serving, source, warnings = Serving(), "baseline", [_FAILED]
             answers, decisions, watched = self._answers(None, rows)
-        words = [decided.word for decided in decisions]
-        envelope = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body={}, decisions=words)
+        self._count(serving.version, source, kind, [decided.word for decided in decisions])
+        envelope = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body={})
         told = envelope[:-1] + b',"errors":' + to_json(errors) + b',"answers":[' + b",".join(answers) + b"]}"
         recorded = [
             BatchRow(row.position, row.request, row.incident, decided.by_target, answer, derived_columns)
@@ -138,8 +139,7 @@ class Answering:
         Raises:
             RefusedError: the request is not valid.
         """
-        self.validation.incidents.take(payload)
-        fields = self.validation.fields(payload, kind)
+        _, _, fields = self.validation.take(payload, kind)
         serving = self.slot.serving
         model = serving.model
         source = self.slot.source(serving)
@@ -161,9 +161,8 @@ class Answering:
             for name, (unit, outputs) in explained.items()
         }
         body = {"answer": self.use_case.compose(values, facts, fields), "targets": targets}
-        return self._envelope.around(
-            serving, source, request_id, kind, warnings=warnings, body=body, decisions=[self._decisions.of(values).word]
-        )
+        self._count(serving.version, source, kind, (self._decisions.of(values).word,))
+        return self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
 
     def _watched(self, model: Model | None, every: Sequence[Fields], columns: Columns | None = None) -> list[bytes]:
         """What drift looks at of each request, as JSON; nothing where the use case derives nothing. A failure costs
@@ -217,10 +216,8 @@ class Answering:
             decided = self._decisions.of(values)
         except Exception:  # noqa: BLE001 - rule 7: the answer always comes
             return self._rescued(serving.model, call)
-        body = {"answer": answer}
-        told = self._envelope.around(
-            serving, source, request_id, kind, warnings=warnings, body=body, decisions=(decided.word,)
-        )
+        self._count(serving.version, source, kind, (decided.word,))
+        told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body={"answer": answer})
         if not self.use_case.watched:
             return Answered(told, decided.by_target, b"")
         (watched,) = self._watched(serving.model, (fields,), take(columns, slice(place, place + 1)))
@@ -243,9 +240,9 @@ class Answering:
         values, facts = self.use_case.baseline(fields)
         body = {"answer": self.use_case.compose(values, facts, fields)}
         decided = self._decisions.of(values)
-        told = self._envelope.around(
-            Serving(), source, request_id, kind, warnings=warnings, body=body, decisions=(decided.word,)
-        )
+        serving = Serving()
+        self._count(serving.version, source, kind, (decided.word,))
+        told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
         return Answered(told, decided.by_target, *self._watched(None, (fields,)))
 
     def _failed(self, model: Model, request_id: str, kind: CallKind, rows: int) -> None:

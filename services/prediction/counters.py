@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 HTTP_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -67,3 +69,27 @@ class Counters:
             ("use_case",),
             registry=registry,
         )
+
+
+class RowCounts:
+    """Counts the answered rows of one use case."""
+
+    def __init__(self, use_case: str, counters: Counters) -> None:
+        self._use_case = use_case
+        self._predictions = counters.predictions
+        self._increments: dict[tuple[str, str, str, str], Callable[[float], None]] = {}
+
+    def add(self, version: str, source: str, kind: str, decisions: Sequence[str]) -> None:
+        """``decisions`` are the words of the rows answered."""
+        if len(decisions) == 1:
+            self._increment(version, source, decisions[0], kind)(1)
+        else:
+            for decision in set(decisions):
+                self._increment(version, source, decision, kind)(decisions.count(decision))
+
+    def _increment(self, *labels: str) -> Callable[[float], None]:
+        """The labels' own counter, kept: looking it up costs more than counting."""
+        increment = self._increments.get(labels)
+        if increment is None:
+            increment = self._increments[labels] = self._predictions.labels(self._use_case, *labels).inc
+        return increment

@@ -20,27 +20,26 @@ ALLOWED = f"text of 1 to {LONGEST} printable characters, or left out"
 
 
 class Incidents:
-    """Takes the id out of requests before the use case sees them. Where the use case has a field of that
-    name itself, it is left in."""
+    """Separates the id from requests before the use case sees them. Where the use case has a field of that
+    name itself, it stays in."""
 
     def __init__(self, request: type[BaseModel]) -> None:
         self.own_field = FIELD in request.model_fields
 
-    def take(self, payload: Any) -> str | None:
-        """
+    def split(self, payload: Any) -> tuple[str | None, Any]:
+        """The id, if there is one, and the request without it. ``payload`` is not changed.
+
         Raises:
             RefusedError: 422, it is no id.
         """
         if type(payload) is not dict or FIELD not in payload:
-            return None
-        found = payload[FIELD] if self.own_field else payload.pop(FIELD)
-        if found is None:
-            return None
-        if not is_incident_id(found):
-            if self.own_field:
-                return None
+            return None, payload
+        incident = payload[FIELD]
+        if self.own_field:
+            return (incident if is_incident_id(incident) else None), payload
+        if incident is not None and not is_incident_id(incident):
             raise refused(422, "incident_id", "This is no id of an incident.", field=FIELD, allowed=ALLOWED)
-        return str(found)
+        return incident, {name: value for name, value in payload.items() if name != FIELD}
 
 
 def is_incident_id(value: object) -> bool:

@@ -114,11 +114,9 @@ def calls_router(
         # On the event loop: an answer takes less time than handing it to a thread.
         arrival = Arrival.of(request.scope)
         body = await read_body(request.scope, request.receive, limit)
-        payload = parse(body)
-        incident = validation.incidents.take(payload)
-        fields = validation.fields(payload, arrival.kind)
+        incident, sent, fields = validation.take(parse(body), arrival.kind)
         answer, decisions, watched = await gathering.answer(Call(fields, arrival.request_id, arrival.kind))
-        recorder.call(arrival, body, payload, incident, decisions=decisions, answer=answer, watched=watched)
+        recorder.call(arrival, body, sent, incident, decisions=decisions, answer=answer, watched=watched)
         return JSONBytes(answer)
 
     async def predict_pictured(request: Request) -> Response:
@@ -127,11 +125,9 @@ def calls_router(
         body = await read_body(request.scope, request.receive, limit, uploads=True)
 
         def work() -> bytes:
-            payload = parse_request(request, body, pictures)
-            incident = validation.incidents.take(payload)
-            fields = validation.fields(payload, arrival.kind)
+            incident, sent, fields = validation.take(parse_request(request, body, pictures), arrival.kind)
             answer, decisions, watched = answering.together([Call(fields, arrival.request_id, arrival.kind)])[0]
-            kept = validation.kept(payload, fields)
+            kept = validation.kept(sent, fields)
             recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
             return answer
 

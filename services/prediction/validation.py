@@ -49,6 +49,15 @@ class Validation:
         self.incidents = Incidents(use_case.request)
         self._refused_rows = {kind: counters.refused_rows.labels(use_case.name, kind).inc for kind in KINDS}
 
+    def take(self, payload: Any, kind: CallKind = LIVE) -> tuple[str | None, Any, Fields]:
+        """The incident id of one request, the request without it, and its validated fields.
+
+        Raises:
+            RefusedError: 422 with field, reason and what is allowed.
+        """
+        incident, request = self.incidents.split(payload)
+        return incident, request, self.fields(request, kind)
+
     def fields(self, payload: Any, kind: CallKind = LIVE) -> Fields:
         """The validated fields of one request; times without a zone are the use case's own, and pictures are unpacked.
 
@@ -99,9 +108,8 @@ class Validation:
         errors: list[dict[str, Any]] = []
         for index, item in enumerate(given):
             try:
-                incident = self.incidents.take(item)
-                fields = self.fields(item, kind)
-                rows.append(ValidRow(index, self.kept(item, fields), incident, fields))
+                incident, request, fields = self.take(item, kind)
+                rows.append(ValidRow(index, self.kept(request, fields), incident, fields))
             except RefusedError as error:
                 errors.append({"index": index, "errors": error.faults})
         return rows, errors
