@@ -93,8 +93,9 @@ def create_app(
         redoc_url=None,
         lifespan=lifespan,
     )
-    # Before all others and not through include_router, whose matching costs as much as reading the request.
-    app.router.routes += [route for desk in desks.values() for route in desk.routers.calls.routes]
+    # Before all others, because routes are tried in turn, and not through include_router, whose matching costs as much
+    # as reading the request.
+    app.router.routes[:0] = [route for desk in desks.values() for route in desk.routers.calls.routes]
     for desk in desks.values():
         app.router.routes += desk.routers.outcomes.routes
         app.include_router(desk.routers.lists)

@@ -77,7 +77,7 @@ class RowCounts:
     def __init__(self, use_case: str, counters: Counters) -> None:
         self._use_case = use_case
         self._predictions = counters.predictions
-        self._increments: dict[tuple[str, str, str, str], Callable[[float], None]] = {}
+        self._increments: dict[tuple[str, ...], Callable[[float], None]] = {}
 
     def add(self, version: str, source: str, kind: str, decisions: Sequence[str]) -> None:
         """``decisions`` are the words of the rows answered."""

@@ -39,7 +39,9 @@ class Incidents:
             return (incident if is_incident_id(incident) else None), payload
         if incident is not None and not is_incident_id(incident):
             raise refused(422, "incident_id", "This is no id of an incident.", field=FIELD, allowed=ALLOWED)
-        return incident, {name: value for name, value in payload.items() if name != FIELD}
+        request = dict(payload)
+        del request[FIELD]
+        return incident, request
 
 
 def is_incident_id(value: object) -> bool:
