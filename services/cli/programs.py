@@ -26,7 +26,7 @@ LEAVABLE = (AIRFLOW,)
 class Ports(BaseSettings):
     """Where the programs listen if nobody else does."""
 
-    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
     registry_port: int = Field(default=5500, ge=1, le=65535)
     prediction_port: int = Field(default=8500, ge=1, le=65535)

@@ -18,7 +18,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", extra="ignore")
+    # Compose hands an unset variable on as an empty one.
+    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
     home_path: Path = Field(default=CHECKOUT / ".vigie", validation_alias="VIGIE_HOME")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from services.core.settings import Settings
 
@@ -25,12 +25,6 @@ class DashboardSettings(Settings):
     """Largest file of a batch or image."""
     dashboard_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
     """Most rows of an uploaded file."""
-
-    @field_validator("dashboard_sign_in_url", "gateway_url", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        """Compose hands an unset variable on as an empty one."""
-        return value or None
 
     @property
     def gateway(self) -> str:

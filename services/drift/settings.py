@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from services.core.jobs.settings import JobSettings
 
@@ -18,9 +18,3 @@ class DriftSettings(JobSettings):
     """Automatic retrainings within 24 hours, instead of ``monitoring.daily_retrainings`` in ``params.yaml``."""
     drift_cooldown_hours: float | None = Field(default=None, ge=0)
     """Instead of ``monitoring.cooldown_hours``; rehearsals in compressed time shorten it."""
-
-    @field_validator("drift_daily_retrainings", "drift_cooldown_hours", mode="before")
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        """Compose hands an unset variable on as an empty one."""
-        return None if value == "" else value

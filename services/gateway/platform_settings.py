@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from services.core.settings import Settings
 
@@ -16,14 +16,3 @@ class PlatformSettings(Settings):
     alertmanager_url: str | None = None
     platform_health_seconds: float = Field(default=2.0, gt=0, le=10)
     """How long a part may take to say how it is, before it is taken for down."""
-
-    @field_validator(
-        "grafana_url",
-        "prometheus_url",
-        "alertmanager_url",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        """Compose hands an unset variable on as an empty one."""
-        return value or None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr
 
 from services.core.settings import Settings
 
@@ -61,21 +61,6 @@ class GatewaySettings(Settings):
     """Airflow's address with its base path. Without one the gateway drives the stage services itself."""
     airflow_user: str = "admin"
     airflow_password: SecretStr | None = None
-
-    @field_validator(
-        "airflow_url",
-        "drift_url",
-        "simulator_url",
-        "dashboard_url",
-        "gateway_admin_password",
-        "gateway_certificate_address",
-        "gateway_certificate_name",
-        mode="before",
-    )
-    @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        """Compose hands an unset variable on as an empty one."""
-        return value or None
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from services.core.errors import VigieError
 
 
 class ServerSettings(BaseSettings):
+    # An empty variable is an error here and not an unset one: without passwords there is no authentication.
     model_config = SettingsConfigDict(env_prefix="VIGIE_REGISTRY_", env_file=".env", extra="ignore")
 
     host: str = "127.0.0.1"

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from services.core.settings import CHECKOUT, Settings
@@ -66,6 +67,23 @@ def test_every_setting_is_explained_in_the_example_file_with_its_default() -> No
     declared["VIGIE_EXTRA_USE_CASES"] = ""
     for_compose_alone = _compose_variables() - declared.keys()  # held by tests/unit/compose
     assert {name: value for name, value in explained.items() if name not in for_compose_alone} == declared
+
+
+@pytest.mark.parametrize("settings", [item for item in SETTINGS if item is not ServerSettings])
+def test_an_empty_variable_is_an_unset_one(settings: type[BaseSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose hands an unset variable on as an empty one."""
+    for name in settings.model_fields:
+        monkeypatch.delenv(_variable(settings, name), raising=False)
+    unset = settings(_env_file=None)  # type: ignore[call-arg]
+    for name in settings.model_fields:
+        monkeypatch.setenv(_variable(settings, name), "")
+    assert settings(_env_file=None) == unset  # type: ignore[call-arg]
+
+
+def test_an_empty_password_of_the_registry_does_not_open_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_REGISTRY_ADMIN_PASSWORD", "")
+    with pytest.raises(ValidationError):
+        ServerSettings(_env_file=None)  # type: ignore[call-arg]
 
 
 def _compose_variables() -> set[str]:
