@@ -15,9 +15,9 @@ from services.core.calls.store import store
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from services.core.usecases import registry
+from services.core.usecases.contract import example_request
 from services.prediction.journal import Journal
 from services.prediction.recording import Arrival, Recorder
-from services.prediction.schemas import example_request
 
 CALLS = 20_000
 

@@ -16,6 +16,7 @@ from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.settings import settings
 from services.core.usecases import registry as use_cases
+from services.core.usecases.contract import example_request
 
 
 def models(
@@ -59,8 +60,6 @@ def predict(
 
 
 def example_payload(use_case: str) -> dict[str, Any]:
-    from services.prediction.schemas import example_request  # noqa: PLC0415
-
     return example_request(use_cases.get(use_case).request)
 
 

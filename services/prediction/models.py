@@ -10,11 +10,11 @@ from services.core.bundle.manifest import VerifiedBundle
 from services.core.bundle.predictor import Predictor, row
 from services.core.errors import VigieError
 from services.core.usecases.columns import from_rows, images
-from services.core.usecases.contract import Columns, UseCase, Value
+from services.core.usecases.contract import Columns, UseCase, Value, example_request
 from services.core.usecases.pictures import unpack
 from services.prediction.explaining import Explained, Explainer
 from services.prediction.input_checks import InputChecks
-from services.prediction.schemas import example_request, finite
+from services.prediction.schemas import finite
 from services.prediction.store import Registered
 
 WARM_ROWS = 64

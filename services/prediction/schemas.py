@@ -88,12 +88,6 @@ def finite(model: type[BaseModel]) -> type[BaseModel]:
     return made
 
 
-@cache
-def example_request(model: type[BaseModel]) -> dict[str, Any]:
-    """The first example of each field, as a caller would send it."""
-    return {name: info.examples[0] for name, info in model.model_fields.items() if info.examples}
-
-
 def answer_model(use_case: UseCase) -> type[BaseModel]:
     return create_model(f"{stem(use_case)}Response", __base__=Envelope, answer=(use_case.answer, ...))
 

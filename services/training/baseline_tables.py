@@ -20,7 +20,17 @@ from services.core.io import atomic_write
 from services.core.registry.client import Registry
 from services.core.registry.version import Version
 from services.core.usecases import registry as declared
-from services.core.usecases.contract import Classes, Probability, Quantity, QuantityValue, Target, Text, UseCase, Value
+from services.core.usecases.contract import (
+    Classes,
+    Probability,
+    Quantity,
+    QuantityValue,
+    Target,
+    Text,
+    UseCase,
+    Value,
+    example_request,
+)
 
 log = structlog.get_logger(__name__)
 LANGUAGES = ("en", "fr")
@@ -125,7 +135,7 @@ class _Words:
 def _published(use_case: UseCase, say: _Words) -> str:
     """The declared baseline for its first example, and for that with each word of the categories that change it."""
     model = use_case.request
-    example = {name: info.examples[0] for name, info in model.model_fields.items() if info.examples}
+    example = example_request(model)
     usual = _answer(use_case, example)
     rows = [(say.of(Text("Usual case", "Cas usuel")), usual)]
     for name, info in model.model_fields.items():

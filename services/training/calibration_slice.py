@@ -42,7 +42,9 @@ def calibrate_targets(run: Run, learned: Mapping[str, NDArray[Any]]) -> None:
             every = [_interval_rows(target, made, folder, seen, rows=own, outcome=outcome, parts=parts)]
             for variant in run.use_case.variants:
                 if variant.target == target.name and variant.training_weight > 0 and target.output.interval_by:
-                    changed, its_context = variant.apply(column_tools.take(columns, own), run.context)
+                    changed, its_context = column_tools.of_variant(
+                        run.use_case, variant, column_tools.take(columns, own), run.context
+                    )
                     its = run.use_case.features.features(changed, fitted, its_context)
                     whole = np.arange(len(own))
                     every.append(_interval_rows(target, made, folder, its, rows=whole, outcome=outcome, parts=parts))

@@ -114,7 +114,7 @@ def variant_matrix(
     fitted: Any,
     context: Mapping[str, Any],
 ) -> NDArray[np.float32]:
-    changed, its_context = variant.apply(columns, context)
+    changed, its_context = column_tools.of_variant(use_case, variant, columns, context)
     matrix: NDArray[np.float32] = use_case.features.features(changed, fitted, its_context).matrices[
         use_case.target(variant.target).matrix
     ]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 
 from services.core.usecases import registry
-from services.prediction.schemas import example_request
+from services.core.usecases.contract import example_request
 
 T = TypeVar("T")
 

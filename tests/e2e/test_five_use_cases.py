@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.usecases import registry
-from services.prediction.schemas import example_request
+from services.core.usecases.contract import example_request
 from tests.e2e.conftest import FIRST_TRAINING_SECONDS, RETRAINING_SECONDS
 from tests.e2e.platform_client import Platform, champion_of, wait_for
 from tests.e2e.real_files import bring_simulated_files

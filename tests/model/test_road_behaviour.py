@@ -19,7 +19,7 @@ from services.core.usecases import columns as column_tools
 from services.core.usecases.contract import BoostedTrees, Columns, ProbabilityValue, Target, UseCase
 from services.core.usecases.road_accidents import raw, simulator
 from services.core.usecases.road_accidents.answer import RoadAccidentAnswer
-from services.core.usecases.road_accidents.declaration import USE_CASE, without_details
+from services.core.usecases.road_accidents.declaration import USE_CASE
 from services.core.usecases.road_accidents.request import RoadAccidentRequest
 from services.training.train import train
 
@@ -142,7 +142,8 @@ def test_what_means_nothing_changes_nothing(trained: Any, same: dict[str, Any]) 
 
 def test_a_call_without_details_is_less_sure_and_still_calibrated(trained: Any) -> None:
     columns = column_tools.from_frame(RoadAccidentRequest, trained.later)
-    full, bare = priority(trained, columns), priority(trained, without_details(dict(columns), {})[0])
+    without_details, _ = column_tools.of_variant(USE_CASE, USE_CASE.variants[0], columns, {})
+    full, bare = priority(trained, columns), priority(trained, without_details)
     happened = trained.later["priority"].mean()
     assert bare.std() < full.std()
     assert abs(bare.mean() - happened) < 0.05

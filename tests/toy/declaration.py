@@ -90,12 +90,6 @@ def baseline(request: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, An
     return values, {"letter": float(request["kind"] == "letter")}
 
 
-def without_town(columns: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    blank = columns["town"].copy()
-    blank[:] = ""
-    return {**columns, "town": blank}, context
-
-
 USE_CASE = UseCase(
     name="toy",
     title=Text("Deliveries", "Livraisons"),
@@ -156,7 +150,7 @@ USE_CASE = UseCase(
     baseline=baseline,
     zone="Europe/London",
     time_field="called_at",
-    variants=(Variant("seconds_town_unknown", "seconds", without_town, training_weight=0.5),),
+    variants=(Variant("seconds_town_unknown", "seconds", without=("town",), training_weight=0.5),),
     subgroups=(Subgroup("kind", Text("Kind", "Genre")),),
     package="tests.toy",
 )

@@ -58,7 +58,9 @@ def answers(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any
     for variant in use_case.variants:
         chosen = rows[variant.target]
         if len(chosen):
-            changed, its_context = variant.apply(column_tools.take(columns, chosen), context)
+            changed, its_context = column_tools.of_variant(
+                use_case, variant, column_tools.take(columns, chosen), context
+            )
             value = answer(changed, its_context, chosen)[variant.target]
             variants.append(entry(variant.name, use_case.target(variant.target), chosen, value))
     whole = {item.name: item for item in (*found, *variants)}

@@ -22,6 +22,8 @@ from services.core.usecases.fields import Image
 if TYPE_CHECKING:
     import pandas as pd
 
+    from services.core.usecases.contract import UseCase, Variant
+
 Kind = Literal["number", "flag", "category", "text", "time", "date", "image"]
 
 _WORDS = frozenset({"category", "text"})
@@ -146,6 +148,14 @@ def without(
         missing: Any = None if kind == "image" else "" if kind in _WORDS else np.nan
         blank[name] = np.full_like(columns[name], missing)
     return {**columns, **blank}
+
+
+def of_variant(
+    use_case: UseCase, variant: Variant, columns: dict[str, NDArray[Any]], context: Mapping[str, Any]
+) -> tuple[dict[str, NDArray[Any]], Mapping[str, Any]]:
+    """Columns and context of the same rows as the variant's caller would send them."""
+    columns = without(use_case.request, columns, variant.without)
+    return variant.apply(columns, context) if variant.apply is not None else (columns, context)
 
 
 def _unwrap(annotation: Any) -> Any:

@@ -81,6 +81,7 @@ __all__ = [
     "UseCase",
     "Value",
     "Variant",
+    "example_request",
 ]
 
 
@@ -125,14 +126,16 @@ class Variant:
     """The same rows as a caller with less knowledge would send them, scored under ``name`` and,
     with a ``training_weight`` above zero, added to the training rows with that weight.
 
-    ``apply`` gets columns and context and returns both, changed copies. ``beside`` (metric -> its name there)
+    ``without`` names the request fields that such a caller does not send. For whatever else is different, ``apply``
+    gets columns and context and returns both, changed copies. ``beside`` (metric -> its name there)
     reports metrics among the target's own, in place of an entry for the variant."""
 
     name: str
     target: str
-    apply: Callable[[dict[str, Any], Mapping[str, Any]], tuple[dict[str, Any], Mapping[str, Any]]]
+    apply: Callable[[dict[str, Any], Mapping[str, Any]], tuple[dict[str, Any], Mapping[str, Any]]] | None = None
     training_weight: float = 0.0
     beside: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +282,8 @@ class UseCase:
 
     def _path(self, name: str) -> str:
         return f"{self.package or f'services.core.usecases.{self.name}'}.{name}"
+
+
+def example_request(model: type[BaseModel]) -> dict[str, Any]:
+    """The first example of each request field: a request as a caller would send it, and as the documentation shows."""
+    return {name: info.examples[0] for name, info in model.model_fields.items() if info.examples}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from services.core.usecases.contract import (
     Quantity,
     QuantityValue,
     UseCase,
+    example_request,
 )
 
 NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
@@ -66,8 +68,9 @@ def name_fault(name: str) -> VigieError | None:
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
-    """The first example of every field: the request that the documentation shows."""
-    return {field: info.examples[0] for field, info in model.model_fields.items() if info.examples}
+    """The old name of ``contract.example_request``, for use cases made before it."""
+    warnings.warn("use contract.example_request in place of soundness.example", DeprecationWarning, stacklevel=2)
+    return example_request(model)
 
 
 def _declared(name: str, package: str) -> UseCase:
@@ -102,7 +105,7 @@ def _declared(name: str, package: str) -> UseCase:
 def _problems(declared: UseCase) -> Iterator[str]:
     yield from _of_form(declared)
     try:
-        request = declared.request.model_validate(example(declared.request)).model_dump()
+        request = declared.request.model_validate(example_request(declared.request)).model_dump()
     except ValidationError as error:
         first = error.errors()[0]
         yield f"the examples are no valid request ({'.'.join(map(str, first['loc']))}: {first['msg']})"
@@ -138,6 +141,9 @@ def _of_form(declared: UseCase) -> Iterator[str]:
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             yield f"there is more than one {kind} called {twice[0]}"
+    for variant in declared.variants:
+        if unknown := sorted(set(variant.without) - declared.request.model_fields.keys()):
+            yield f"the variant {variant.name} leaves out {unknown[0]}, which is no request field"
     variants = [variant.name for variant in declared.variants]
     derived = [(v.name, v.target, targets) for v in declared.variants]
     derived += [(p.name, p.target, [*targets, *variants]) for p in declared.parts]

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from services.core.usecases import columns
-from tests.toy.declaration import ToyRequest
+from services.core.usecases.contract import Variant
+from tests.toy.declaration import USE_CASE, ToyRequest
 
 rows = st.lists(
     st.fixed_dictionaries(
@@ -88,3 +89,27 @@ def test_a_field_of_a_kind_that_no_column_can_hold_is_refused_by_name() -> None:
 def test_the_allowed_words_of_a_category_are_known() -> None:
     assert columns.allowed(ToyRequest, "kind") == ("letter", "parcel")
     assert columns.allowed(ToyRequest, "town") == ()
+
+
+def test_a_variant_is_the_same_rows_without_some_fields() -> None:
+    rows = [
+        {"called_at": datetime(2024, 1, day, tzinfo=UTC), "distance": 1.0 * day, "kind": "letter", "town": "east"}
+        for day in (1, 2)
+    ]
+    made = columns.from_rows(ToyRequest, rows)
+    before = {name: values.copy() for name, values in made.items()}
+    variant = Variant("far", "seconds", without=("distance", "town"))
+    seen, context = columns.of_variant(USE_CASE, variant, made, {"a": 1})
+    assert np.isnan(seen["distance"]).all()
+    assert seen["town"].tolist() == ["", ""]
+    assert seen["kind"].tolist() == ["letter", "letter"]
+    assert context == {"a": 1}
+    assert all(np.array_equal(values, before[name]) for name, values in made.items())
+
+
+def test_a_variant_may_see_anything_else_in_its_own_way() -> None:
+    made = columns.from_rows(ToyRequest, [])
+    variant = Variant("alone", "seconds", lambda its, _: (its, {}), without=("town",))
+    seen, context = columns.of_variant(USE_CASE, variant, made, {"a": 1})
+    assert context == {}
+    assert seen.keys() == made.keys()

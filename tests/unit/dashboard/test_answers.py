@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.core.usecases import registry
-from services.core.usecases.contract import Classes, Probability, Quantity, UseCase
+from services.core.usecases.contract import Classes, Probability, Quantity, UseCase, example_request
 from services.dashboard.answers import read
 from tests.toy.declaration import USE_CASE as TOY
 
@@ -15,8 +15,7 @@ EVERY = [*registry.every(), TOY]
 
 
 def example(use_case: UseCase) -> dict[str, Any]:
-    fields = {name: info.examples[0] for name, info in use_case.request.model_fields.items() if info.examples}
-    return use_case.request.model_validate(fields).model_dump()
+    return use_case.request.model_validate(example_request(use_case.request)).model_dump()
 
 
 def answer(use_case: UseCase) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from services.core.usecases import columns as column_tools
 from services.core.usecases.fire_response import features as module
 from services.core.usecases.fire_response.brigade import LONDON
 from services.core.usecases.fire_response.calls import read_calls
-from services.core.usecases.fire_response.declaration import USE_CASE, without_station
+from services.core.usecases.fire_response.declaration import USE_CASE
 from services.core.usecases.fire_response.fitting import curve_index
 from services.core.usecases.fire_response.request import FireCall, IncidentGroup, PropertyCategory
 from services.core.usecases.local_time import local_time
@@ -40,6 +40,10 @@ def computed(learned: Any, **changes: Any) -> tuple[dict[str, NDArray[np.float32
     request = FireCall.model_validate(call | changes)
     found = module.features(column_tools.from_rows(FireCall, [request.model_dump()]), learned.fitted, {})
     return found.matrices, found.facts
+
+
+def without_station(columns: dict[str, Any]) -> dict[str, Any]:
+    return column_tools.without(USE_CASE.request, columns, ["deployed_from_station"])
 
 
 def test_matrices_have_the_declared_columns_and_kind(learned: Any) -> None:
@@ -119,7 +123,10 @@ def test_the_incident_matrix_is_the_same_for_every_pump_of_it(learned: Any) -> N
 
 
 def test_one_row_and_a_batch_agree_bit_for_bit(learned: Any) -> None:
-    for changed in (learned.columns, without_station(learned.columns, {})[0]):
+    for changed in (
+        learned.columns,
+        without_station(learned.columns),
+    ):
         whole, facts = module.features(changed, learned.fitted, {})
         for row in range(0, len(learned.examples), 29):
             alone, own = module.features(column_tools.take(changed, slice(row, row + 1)), learned.fitted, {})
@@ -283,7 +290,7 @@ def test_a_brigade_of_two_stations_can_start(learned: Any) -> None:
     columns = column_tools.take(learned.columns, kept)
     labels = {name: values[kept] for name, values in learned.labels.items()}
     fitted = module.load(module.fit(columns, labels, reference, {}))
-    matrices, _ = module.features(without_station(columns, {})[0], fitted, {})
+    matrices, _ = module.features(without_station(columns), fitted, {})
     assert not np.isinf(matrices["pump"]).any()
     assert np.isnan(at(matrices["pump"], "to_third_station")).all()
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from services.core.usecases import columns as column_tools
 from services.core.usecases.columns import allowed, kinds
 from services.core.usecases.road_accidents import clock, encodings, features, keys, surroundings
-from services.core.usecases.road_accidents.declaration import USE_CASE, without_details
+from services.core.usecases.road_accidents.declaration import USE_CASE
 from services.core.usecases.road_accidents.encodings import Level
 from services.core.usecases.road_accidents.place import FRANCE
 from services.core.usecases.road_accidents.request import RoadAccidentRequest
@@ -113,7 +113,7 @@ def test_the_labels_of_the_rows_that_are_encoded_do_not_matter(columns: Any, lab
 
 
 def test_without_details_only_the_least_is_left(columns: Any, fitted: features.Fitted) -> None:
-    bare, _ = without_details(dict(columns), {})
+    bare, _ = column_tools.of_variant(USE_CASE, USE_CASE.variants[0], columns, {})
     row = dict(zip(features.NAMES, matrix_of(bare, fitted)[0].tolist(), strict=True))
     for name in ("light", "people", "speed_limit", "latitude", "weight_commune", "near_1_km"):
         assert math.isnan(row[name])

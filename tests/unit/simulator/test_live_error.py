@@ -9,7 +9,7 @@ import pytest
 from pydantic_core import to_json
 
 from services.core.usecases import registry
-from services.prediction.schemas import example_request
+from services.core.usecases.contract import example_request
 from services.simulator.live_error import Guess, LiveError, guesses
 
 REAL = ("fire_response", "road_accidents", "rain_tomorrow", "wine_quality")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from services.core.usecases.contract import (
     BoostedTrees,
     Booster,
@@ -34,21 +31,8 @@ _HUBER = {**_TREES, "max_depth": 5, "min_child_weight": 5, "huber_slope": 150.0,
 _LOGISTIC = {**_TREES, "eta": 0.04, "colsample_bytree": 0.3, "min_child_weight": 30}
 _QUANTILES = {"max_depth": 5, "eta": 0.06, "subsample": 0.8, "colsample_bytree": 0.6, "min_child_weight": 20}
 _DOWNLOAD = "https://data.london.gov.uk/download"
-
-
-def without_group(columns: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """The call of which nobody knows yet what kind it is."""
-    blank = columns["incident_group"].copy()
-    blank[:] = ""
-    return {**columns, "incident_group": blank}, context
-
-
-def without_station(columns: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """The call of a centre that does not say which station the pump comes from."""
-    blank = columns["deployed_from_station"].copy()
-    blank[:] = ""
-    return {**columns, "deployed_from_station": blank}, context
-
+_STATION_UNKNOWN = ("deployed_from_station",)
+"""A centre need not say which station the pump comes from."""
 
 ATTENDANCE = Target(
     name="attendance_seconds",
@@ -182,9 +166,11 @@ USE_CASE = UseCase(
     zone="Europe/London",
     time_field="call_time",
     variants=(
-        Variant("attendance_seconds_station_unknown", "attendance_seconds", without_station, training_weight=0.5),
-        Variant("over_360s_station_unknown", "over_360s", without_station, training_weight=0.5),
-        Variant("pumps_group_unknown", "pumps", without_group, training_weight=0.3),
+        Variant(
+            "attendance_seconds_station_unknown", "attendance_seconds", without=_STATION_UNKNOWN, training_weight=0.5
+        ),
+        Variant("over_360s_station_unknown", "over_360s", without=_STATION_UNKNOWN, training_weight=0.5),
+        Variant("pumps_group_unknown", "pumps", without=("incident_group",), training_weight=0.3),
     ),
     subgroups=(
         Subgroup("area", Text("Part of the city", "Partie de la ville")),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
 from services.core.usecases.contract import (
     Classes,
     Expert,
@@ -22,23 +19,7 @@ from services.core.usecases.contract import (
 from services.core.usecases.product_category.answer import ProductAnswer, baseline, compose
 from services.core.usecases.product_category.request import ProductRequest
 
-Columns = dict[str, Any]
-Context = Mapping[str, Any]
-
 FILE_NAMES = r"image_(?P<imageid>\d+)_product_(?P<productid>\d+)\.(?:jpe?g|png|webp)"
-
-
-def _without(*fields: str) -> Callable[[Columns, Context], tuple[Columns, Context]]:
-    """The same products, of which these fields are not sent."""
-
-    def apply(columns: Columns, context: Context) -> tuple[Columns, Context]:
-        blank = {field: columns[field].copy() for field in fields}
-        for field, values in blank.items():
-            values[:] = None if field == "image" else ""
-        return {**columns, **blank}, context
-
-    return apply
-
 
 USE_CASE = UseCase(
     name="product_category",
@@ -99,9 +80,9 @@ USE_CASE = UseCase(
     compose=compose,
     baseline=baseline,
     variants=(
-        Variant("category_text", "category", _without("image"), beside={"f1_weighted": "f1_weighted_text"}),
+        Variant("category_text", "category", without=("image",), beside={"f1_weighted": "f1_weighted_text"}),
         Variant(
-            "category_image", "category", _without("title", "description"), beside={"f1_weighted": "f1_weighted_image"}
+            "category_image", "category", without=("title", "description"), beside={"f1_weighted": "f1_weighted_image"}
         ),
     ),
     parts=(Part("category_text_not_named", "category_text", "title_names_class", "no", ("f1_weighted", "accuracy")),),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from services.core.usecases.contract import (
     BoostedTrees,
@@ -47,19 +46,7 @@ _TREES: Mapping[str, float | int | str] = {
     "lambda": 3.0,
 }
 _SEARCH = {"max_depth": (3.0, 8.0), "eta": (0.02, 0.1), "min_child_weight": (2.0, 40.0), "lambda": (0.5, 10.0)}
-
-
-def without_details(columns: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], Mapping[str, Any]]:
-    """The columns of a caller who gives no optional field at all."""
-    bare = dict(columns)
-    for name in (*OPTIONAL_WORDS, *OPTIONAL_TEXTS):
-        bare[name] = columns[name].copy()
-        bare[name][:] = ""
-    for name in OPTIONAL_NUMBERS:
-        bare[name] = columns[name] * float("nan")
-    return bare, context
-
-
+_OPTIONAL = (*OPTIONAL_WORDS, *OPTIONAL_TEXTS, *OPTIONAL_NUMBERS)
 _CODES = "https://www.data.gouv.fr/fr/datasets/r/"
 _OFFICIAL = {
     "caracteristiques 2024": "83f0fb0e-e0ef-47fe-93dd-9aaee851674a",
@@ -145,7 +132,7 @@ USE_CASE = UseCase(
     place=Place("longitude", "latitude", LINES, degrees=True, area="department"),
     zone=FRANCE.zone,
     time_field="occurred_at",
-    variants=(Variant("priority_without_details", "priority", without_details, training_weight=0.3),),
+    variants=(Variant("priority_without_details", "priority", without=_OPTIONAL, training_weight=0.3),),
     subgroups=(
         Subgroup("area", Text("Area", "Région")),
         Subgroup("hour_band", Text("Hour", "Heure")),
