@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,9 +16,11 @@ from typing import Self
 import httpx
 import structlog
 from pydantic import BaseModel, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from services.core.errors import VigieError
 
+_LONGEST_PAUSE = 30.0
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 
@@ -61,6 +62,9 @@ class _PassingError(Exception):
     """Worth another attempt."""
 
 
+_WORTH_ANOTHER_ATTEMPT = (_PassingError, httpx.TransportError)
+
+
 def client(limits: Limits) -> httpx.Client:
     timeout = httpx.Timeout(limits.connect_seconds * 10, connect=limits.connect_seconds)
     # ranges count bytes of what is sent, so nothing may be compressed on the way
@@ -93,20 +97,38 @@ def download(url: str, folder: Path, limits: Limits, *, sha256: str | None = Non
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = structlog.get_logger().bind(url=url)
-    for attempt in range(1, limits.attempts + 1):
-        try:
-            with client(limits) as http:
-                return _attempt(http, url, folder, limits, sha256)
-        except (_PassingError, httpx.TransportError) as error:
-            reason = str(error) or type(error).__name__
-            if attempt == limits.attempts:
-                raise _unavailable(url, f"{reason} ({attempt} attempts)") from error
-            pause = min(30.0, limits.pause_seconds * 2 ** (attempt - 1))
-            log.warning("download interrupted", attempt=attempt, reason=reason, again_in_seconds=pause)
-            time.sleep(pause)
-        except httpx.HTTPError as error:
-            raise _unavailable(url, str(error) or type(error).__name__) from error
-    raise AssertionError("the last attempt returns or raises")
+
+    def attempt() -> Path:
+        with client(limits) as http:
+            return _attempt(http, url, folder, limits, sha256)
+
+    def interrupted(state: RetryCallState) -> None:
+        assert state.outcome is not None
+        assert state.next_action is not None
+        log.warning(
+            "download interrupted",
+            attempt=state.attempt_number,
+            reason=_reason(state.outcome.exception()),
+            again_in_seconds=state.next_action.sleep,
+        )
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(_WORTH_ANOTHER_ATTEMPT),
+        stop=stop_after_attempt(limits.attempts),
+        wait=wait_exponential(limits.pause_seconds, max=_LONGEST_PAUSE),
+        before_sleep=interrupted,
+        reraise=True,
+    )
+    try:
+        return retrying(attempt)
+    except _WORTH_ANOTHER_ATTEMPT as error:
+        raise _unavailable(url, f"{_reason(error)} ({limits.attempts} attempts)") from error
+    except httpx.HTTPError as error:
+        raise _unavailable(url, _reason(error)) from error
+
+
+def _reason(error: BaseException | None) -> str:
+    return str(error) or type(error).__name__
 
 
 def _attempt(http: httpx.Client, url: str, folder: Path, limits: Limits, sha256: str | None) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from services.core.errors import UnavailableError, VigieError
 from vigie_orchestration.links import LINKS, mlflow_links
@@ -20,8 +21,8 @@ from vigie_orchestration.trigger import JobTrigger
 
 LARGEST_RESULT = 8_000
 """Characters of JSON that one part of a job's result may have in XCom."""
-PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds between attempts to reach a service that is being restarted; after them Airflow's retries take over."""
+ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 7, 1.0, 30.0
+"""To reach a service that is being restarted, with pauses that double; after them Airflow's retries take over."""
 
 
 class JobOperator(BaseOperator):
@@ -122,13 +123,20 @@ class JobOperator(BaseOperator):
         return job
 
     def _patiently(self, submit: Callable[[], Job]) -> Job:
-        for pause in PAUSES:
-            try:
-                return submit()
-            except UnavailableError as error:
-                self.log.warning("%s Trying again in %.0f s.", error.problem, pause)
-                time.sleep(pause)
-        return submit()
+        retrying = Retrying(
+            retry=retry_if_exception_type(UnavailableError),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential(FIRST_PAUSE, max=LONGEST_PAUSE),
+            before_sleep=self._try_again,
+            reraise=True,
+        )
+        return retrying(submit)
+
+    def _try_again(self, state: RetryCallState) -> None:
+        assert state.outcome is not None
+        assert state.next_action is not None
+        problem = getattr(state.outcome.exception(), "problem", "")
+        self.log.warning("%s Trying again in %.0f s.", problem, state.next_action.sleep)
 
     def _succeeded(self, job: Job) -> dict[str, Any]:
         result = {name: part for name, part in (job.get("result") or {}).items() if _is_small(part)}

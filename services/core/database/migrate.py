@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import structlog
@@ -11,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from services.core.database.connection import address, make_engine
 from services.core.errors import VigieError
@@ -18,7 +18,7 @@ from services.core.logs import configure_logs
 from services.core.settings import settings
 
 MIGRATIONS = Path(__file__).with_name("migrations")
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 0.5
 
 
 def configuration(engine: Engine) -> Config:
@@ -41,20 +41,25 @@ def wait_for(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
     Raises:
         VigieError: it did not within ``seconds``.
     """
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
-            return
-        except OperationalError as error:
-            if time.monotonic() > end:
-                reason = str(error.orig).strip().splitlines()[0]
-                raise VigieError(
-                    f"The database {engine.url.render_as_string(hide_password=True)} does not answer: {reason}",
-                    action="See that it runs and that VIGIE_DATABASE_URL is its address.",
-                ) from None
-        time.sleep(0.5)
+
+    def ask() -> None:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(OperationalError),
+        stop=stop_after_delay(seconds),
+        wait=wait_fixed(PAUSE_SECONDS),
+        reraise=True,
+    )
+    try:
+        retrying(ask)
+    except OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise VigieError(
+            f"The database {engine.url.render_as_string(hide_password=True)} does not answer: {reason}",
+            action="See that it runs and that VIGIE_DATABASE_URL is its address.",
+        ) from None
 
 
 def main() -> int:

@@ -48,7 +48,8 @@ def fired(trigger: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _short_pauses(orchestration: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orchestration.job_operator, "PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(orchestration.job_operator, "ATTEMPTS", 3)
+    monkeypatch.setattr(orchestration.job_operator, "FIRST_PAUSE", 0.01)
 
 
 def test_a_job_is_submitted_with_its_options_and_its_result_is_kept(
