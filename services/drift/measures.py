@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 Floats = NDArray[np.float64]
 MOST_WORDS = 200
@@ -80,10 +81,7 @@ def effective_size(weights: Floats) -> float:
 
 def holm(chances: Floats) -> Floats:
     """P-values corrected for their number by Holm's method (n,)."""
-    order = np.argsort(chances, kind="stable")
-    factor = len(chances) - np.arange(len(chances))
-    corrected = np.empty(len(chances))
-    corrected[order] = np.minimum(np.maximum.accumulate(chances[order] * factor), 1.0)
+    corrected: Floats = multipletests(chances, method="holm")[1]
     return corrected
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from statsmodels.stats.proportion import proportion_confint
 
 from services.core.usecases.columns import kinds
 from services.core.usecases.contract import Classes, Probability, Quantity, Target, UseCase
@@ -164,18 +165,10 @@ def _figure(own: Floats, output: object) -> dict[str, Any]:
     if isinstance(output, Classes):
         return {"shares": np.bincount(own.astype(np.int64), minlength=len(output.labels)) / len(own)}
     if isinstance(output, Probability):
-        low, high = _wilson(float(own.mean()), len(own))
+        low, high = proportion_confint(own.sum(), len(own), method="wilson")
         return {"value": own.mean(), "low": low, "high": high}
     half = 1.96 * own.std() / len(own) ** 0.5
     return {"value": own.mean(), "low": own.mean() - half, "high": own.mean() + half}
-
-
-def _wilson(share: float, rows: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927)."""
-    z = 1.96
-    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z / (1 + z * z / rows) * (share * (1 - share) / rows + z * z / (4 * rows * rows)) ** 0.5
-    return middle - half, middle + half
 
 
 # --- places -----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from statsmodels.stats.proportion import proportion_confint
 
 from services.core.scoring.answers import Answers
 from services.core.usecases.contract import (
@@ -122,7 +123,7 @@ def _coverage(item: Answers, value: QuantityValue, subgroups: Sequence[tuple[Sub
     figure, axes = _figure([len(names) for _, names, _ in shown])
     for axis, (title, names, members) in zip(axes, shown, strict=True):
         rates = np.array([covered[rows].mean() for rows in members])
-        errors = np.array([_wilson(rate, len(rows)) for rate, rows in zip(rates, members, strict=True)]).T
+        errors = _intervals(rates, members)
         place = np.arange(len(names))
         axis.errorbar(rates, place, xerr=np.abs(errors - rates), fmt="o", color=_BLUE, markersize=4, capsize=2)
         axis.axvline(promised, color=_RED, linewidth=1, label=f"promised {promised:.0%}")
@@ -147,7 +148,7 @@ def _calibration(item: Answers, value: ProbabilityValue) -> Figure:
     parts = [np.flatnonzero(bins == number) for number in np.unique(bins)]
     said = np.array([chance[rows].mean() for rows in parts])
     came = np.array([item.label[rows].mean() for rows in parts])
-    bars = np.array([_wilson(rate, len(rows)) for rate, rows in zip(came, parts, strict=True)]).T
+    bars = _intervals(came, parts)
     left.plot([0, 1], [0, 1], color=_GREY, linewidth=1)
     left.errorbar(said, came, yerr=np.abs(bars - came), fmt="o", color=_BLUE, markersize=4, capsize=2)
     left.axvline(value.threshold, color=_RED, linewidth=1, label=f"threshold {value.threshold:.2f}")
@@ -237,11 +238,10 @@ def _is_number(word: str) -> bool:
     return word.replace(".", "", 1).lstrip("-").isdigit()
 
 
-def _wilson(rate: float, rows: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    a = 1.96**2 / max(rows, 1)
-    centre, half = (rate + a / 2) / (1 + a), (a * rate * (1 - rate) + a**2 / 4) ** 0.5 / (1 + a)
-    return max(centre - half, 0.0), min(centre + half, 1.0)
+def _intervals(shares: NDArray[np.float64], parts: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Wilson's 95 % intervals (2, k) of the shares (k,) of these rows."""
+    sizes = np.array([len(rows) for rows in parts])
+    return np.array(proportion_confint(shares * sizes, sizes, method="wilson"))
 
 
 def _figure(bars: Sequence[int]) -> tuple[Figure, list[Axes]]:

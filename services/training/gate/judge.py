@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from statsmodels.stats.multitest import multipletests
 from threadpoolctl import threadpool_limits
 
 from services.core.bundle.predictor import Predictor
@@ -100,14 +101,12 @@ def judge(
 def significantly_worse(checks: Sequence[Check], gate: Gate) -> list[Check]:
     """The checks whose metric got worse by more than its limit, and not by chance: Holm's correction
     for the number of checks keeps the risk of one false refusal below 1 - confidence."""
+    if not checks:
+        return []
     ordered = sorted(checks, key=lambda check: check.measured.worse_by_chance)
-    failed = []
-    for place, check in enumerate(ordered):
-        if check.measured.worse_by_chance > (1 - gate.confidence) / (len(ordered) - place):
-            break
-        if -check.measured.gain > check.limit:
-            failed.append(check)
-    return failed
+    chances = [check.measured.worse_by_chance for check in ordered]
+    proven, *_ = multipletests(chances, alpha=1 - gate.confidence, method="holm")
+    return [check for check, worse in zip(ordered, proven, strict=True) if worse and -check.measured.gain > check.limit]
 
 
 def _target_checks(contest: Contest, *, calibration: bool) -> Iterator[Check]:
