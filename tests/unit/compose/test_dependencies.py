@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -65,10 +66,17 @@ def test_a_dependency_that_nothing_imports_fails_the_check(tmp_path: Path) -> No
     assert check(tmp_path).returncode == 0
 
 
-def check(folder: Path) -> subprocess.CompletedProcess[str]:
+def test_what_is_excused_is_imported_nowhere(project: dict[str, Any]) -> None:
+    found = check(CHECKOUT, "--per-rule-ignores", "DEP002=pip")
+    unused = set(re.findall(r"DEP002 '(.+?)' defined", found.stderr))
+    assert unused == set(project["tool"]["deptry"]["per_rule_ignores"]["DEP002"]), "take what is imported now out"
+
+
+def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     program, *folders = command()
     path = str(Path(sys.executable).with_name(program))
-    return subprocess.run([path, "--no-ansi", *folders], cwd=folder, capture_output=True, text=True, check=False)
+    line = [path, "--no-ansi", *options, *folders]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("extra", PARTS)
