@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from filelock import FileLock
 from services.core.bundle.manifest import bundle_hash, read_manifest, verify_bundle
 from services.core.errors import VigieError
 from services.core.home import Home
+from services.core.registry import embedded
 from services.core.registry.mlflow_connection import absent, connect, denied, embedded_uri, plain, understood
 from services.core.registry.recording import BUNDLE, EVALUATION, recorded
 from services.core.registry.version import CHALLENGER, CHAMPION, PREVIOUS, Tag, Version, from_mlflow
@@ -57,32 +58,35 @@ class Registry:
 
     def versions(self, use_case: str) -> list[Version]:
         """All versions, newest first, with their aliases."""
-        if self._nothing_yet():
-            return []
+        if self.embedded:
+            return embedded.versions(self.home.registry_database, use_case)
         with understood(self.uri):
             found = self._client.search_model_versions(f"name = '{use_case}'")
             aliases = self._aliases(use_case)
-        versions = [from_mlflow(item) for item in found]
         by_number: dict[int, list[str]] = {}
-        for alias, number in aliases.items():
+        for alias, number in sorted(aliases.items()):
             by_number.setdefault(number, []).append(alias)
-        named = [_with_aliases(version, by_number.get(version.number, [])) for version in versions]
+        versions = [from_mlflow(item) for item in found]
+        named = [replace(version, aliases=tuple(by_number.get(version.number, ()))) for version in versions]
         return sorted(named, key=lambda version: -version.number)
 
     def by_alias(self, use_case: str, alias: str) -> Version | None:
         """The version that an alias points at; None where the model or the alias does not exist."""
-        if self._nothing_yet():
-            return None
-        return self._ask(use_case, lambda: self._client.get_model_version_by_alias(use_case, alias))
+        if self.embedded:
+            return next((version for version in self.versions(use_case) if alias in version.aliases), None)
+        found = self._ask(use_case, lambda: self._client.get_model_version_by_alias(use_case, alias))
+        return from_mlflow(found) if found else None
 
     def version(self, use_case: str, number: int) -> Version:
         """
         Raises:
             VigieError: there is no such version.
         """
-        found = None
-        if not self._nothing_yet():
-            found = self._ask(use_case, lambda: self._client.get_model_version(use_case, str(number)))
+        if self.embedded:
+            found = next((version for version in self.versions(use_case) if version.number == number), None)
+        else:
+            answer = self._ask(use_case, lambda: self._client.get_model_version(use_case, str(number)))
+            found = from_mlflow(answer) if answer else None
         if found is None:
             raise VigieError(
                 f"{use_case} has no version {number}.", action=f"./vigie models {use_case} lists its versions."
@@ -91,11 +95,8 @@ class Registry:
 
     def by_hash(self, use_case: str, digest: str) -> Version | None:
         """The version that holds the bundle with this hash."""
-        if self._nothing_yet():
-            return None
-        with understood(self.uri):
-            found = self._client.search_model_versions(f"name = '{use_case}' and tags.{Tag.BUNDLE_HASH} = '{digest}'")
-        return min((from_mlflow(item) for item in found), key=lambda version: version.number, default=None)
+        holders = [version for version in self.versions(use_case) if version.bundle_hash == digest]
+        return min(holders, key=lambda version: version.number, default=None)
 
     def download(self, version: Version, folder: Path) -> Path:
         """Fill ``folder`` with the version's bundle. Its files appear there only after every hash has
@@ -219,18 +220,13 @@ class Registry:
             self._connected = connect(self.uri, self.home, self._patience)
         return self._connected
 
-    def _nothing_yet(self) -> bool:
-        """Reading never makes the embedded database."""
-        return self.embedded and self._connected is None and not self.home.registry_database.is_file()
-
-    def _ask(self, use_case: str, question: Any) -> Version | None:
-        client = self._client
-        assert client is not None
+    def _ask(self, use_case: str, question: Callable[[], Any]) -> Any:
+        """MLflow's answer; None where what is asked for does not exist."""
         with understood(self.uri):
             from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
             try:
-                return from_mlflow(question())
+                return question()
             except MlflowException as error:
                 if absent(error) or self._unknown(use_case, error):
                     return None
@@ -241,15 +237,8 @@ class Registry:
         return denied(error) and not self._client.search_registered_models(filter_string=f"name = '{use_case}'")
 
     def _aliases(self, use_case: str) -> dict[str, int]:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-        try:
-            model = self._client.get_registered_model(use_case)
-        except MlflowException as error:
-            if absent(error) or self._unknown(use_case, error):
-                return {}
-            raise
-        return {alias: int(number) for alias, number in model.aliases.items()}
+        model = self._ask(use_case, lambda: self._client.get_registered_model(use_case))
+        return {alias: int(number) for alias, number in model.aliases.items()} if model else {}
 
     def _followed(self, version: Version) -> Version | None:
         """The version that was champion before this one was promoted."""
@@ -273,19 +262,29 @@ class Registry:
 
     @contextmanager
     def _fetched(self, version: Version, name: str) -> Iterator[Path]:
-        client = self._client
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
         with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
             try:
-                path = Path(client.download_artifacts(version.run_id, name, beside))
-            except (OSError, MlflowException) as error:
+                path = self._copied(version, name, Path(beside))
+            except OSError as error:
                 raise VigieError(
                     f"The registry does not give {name} of {version.use_case} version {version.number}: "
                     f"{plain(error, self.uri)}",
                     action="Roll back, or see that the registry's artifacts are where they were.",
                 ) from None
             yield path
+
+    def _copied(self, version: Version, name: str, folder: Path) -> Path:
+        """Raises OSError where the registry does not give it."""
+        found = embedded.copied(self.home.registry_database, version.run_id, name, folder) if self.embedded else None
+        if found is not None:
+            return found
+        client = self._client
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            return Path(client.download_artifacts(version.run_id, name, folder))
+        except MlflowException as error:
+            raise OSError(str(error)) from None
 
     @contextmanager
     def _alone(self, use_case: str) -> Iterator[None]:
@@ -294,10 +293,6 @@ class Registry:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
             yield
-
-
-def _with_aliases(version: Version, aliases: list[str]) -> Version:
-    return replace(version, aliases=tuple(sorted(aliases)))
 
 
 def _now() -> str:

@@ -14,6 +14,7 @@ from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import VigieError
 from services.core.home import Home
 from services.core.registry.client import Registry
+from services.core.registry.version import from_mlflow
 from services.core.settings import Settings
 from services.prediction.models import Model
 from services.prediction.store import Registered, Store
@@ -52,6 +53,25 @@ def test_asking_an_empty_home_makes_no_database(tmp_path: Path) -> None:
     assert registry.by_alias("toy", "champion") is None
     assert registry.versions("toy") == []
     assert not home.registry_database.exists()
+
+
+def test_reading_without_mlflow_agrees_with_mlflow(three: Registry) -> None:
+    three.promote("toy", 2)
+    three.promote("toy", 3)
+    three._client.delete_model_version("toy", "1")
+    found = three.versions("toy")
+    assert [version.number for version in found] == [3, 2]
+    for version in found:
+        assert version == from_mlflow(three._client.get_model_version("toy", str(version.number)))
+        assert three.by_hash("toy", version.bundle_hash) == version == three.version("toy", version.number)
+    assert three.by_alias("toy", "champion") == found[0]
+    assert three.by_alias("toy", "nobody") is None
+
+
+def test_a_damaged_database_is_named(home: Home) -> None:
+    home.registry_database.write_bytes(b"no database " * 100)
+    with pytest.raises(VigieError, match=r"mlflow\.db cannot be read: file is not a database"):
+        registry_at(home).versions("toy")
 
 
 def test_a_registered_version_carries_what_made_it(registry: Registry, trained: dict[str, Path]) -> None:
