@@ -15,7 +15,6 @@ from pydantic import SecretStr
 from services.cli import secrets
 from services.core.access.caller import Caller
 from services.core.access.roles import Role
-from services.core.database.connection import address, make_engine
 from services.core.errors import VigieError
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def opened_gateway() -> Iterator[Gateway]:
     from sqlalchemy import text  # noqa: PLC0415 - its libraries take a second
     from sqlalchemy.exc import OperationalError, ProgrammingError  # noqa: PLC0415
 
+    from services.core.database.connection import address, make_engine  # noqa: PLC0415
     from services.gateway.gateway import assemble  # noqa: PLC0415
     from services.gateway.settings import GatewaySettings  # noqa: PLC0415
 

@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.cli.processes import Program
 from services.cli.secrets import Secrets
-from services.core.database.connection import address
 from services.core.errors import VigieError
 from services.core.settings import CHECKOUT, Settings
 
@@ -95,6 +94,8 @@ def _shared(platform: Platform) -> dict[str, str]:
             "simulator",
         )
     }
+    from services.core.database.connection import address  # noqa: PLC0415 - SQLAlchemy takes half a second
+
     settings = platform.settings
     return {
         **urls,

@@ -24,6 +24,7 @@ from services.core.home import Home
 from services.core.settings import CHECKOUT
 from services.core.usecases import registry
 from services.prediction import settings as prediction_settings
+from tests.unit.cli.test_commands import loaded
 
 # What the module shares takes seconds to make: in one of pytest-xdist's processes, not in each.
 
@@ -84,6 +85,13 @@ def test_predict_answers_from_the_champion_and_says_that_its_data_was_simulated(
     answer = json.loads(vigie("predict", "toy", json.dumps(REQUEST)).stdout)
     assert (answer["source"], answer["model_version"], answer["simulated"]) == ("champion", "1", True)
     assert answer["answer"]["seconds"]["lower"] < answer["answer"]["seconds"]["upper"]
+
+
+@pytest.mark.parametrize("command", [["models", "toy"], ["predict", "toy", "--example"]], ids=" ".join)
+def test_reading_the_registry_imports_neither_mlflow_nor_pandas(vigie: Vigie, command: list[str]) -> None:
+    found = loaded(vigie.home, *command)
+    assert "services" in found
+    assert not found & {"mlflow", "pandas", "sklearn", "sqlalchemy", "alembic", "fastapi", "xgboost"}
 
 
 def test_a_wrong_request_is_answered_with_the_field_and_what_is_allowed(vigie: Vigie) -> None:

@@ -47,6 +47,18 @@ def test_without_python_3_11_it_says_so_and_what_to_do(tmp_path: Path, python: s
     assert not (tmp_path / "venv").exists()
 
 
+def test_completing_a_word_installs_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [str(CHECKOUT / "vigie")],
+        env={**os.environ, "VIGIE_VENV": str(tmp_path / "venv"), "_VIGIE_COMPLETE": "complete_bash"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "venv").exists()
+
+
 def test_it_runs_from_any_folder_and_hands_on_arguments_and_exit_code(tmp_path: Path) -> None:
     environment = {**os.environ, "VIGIE_HOME": str(tmp_path / "home with space")}
     done = subprocess.run(
