@@ -27,9 +27,9 @@ RUN cd "$VIRTUAL_ENV/lib/python3.11/site-packages" \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'databricks/sdk/service|/templates/' .
 
 FROM caddy:2 AS edge
-COPY services/edge/Caddyfile /etc/caddy/Caddyfile
-COPY services/edge/start.sh /usr/local/bin/vigie-edge
-COPY services/edge/site /srv/site
+COPY deploy/edge/Caddyfile /etc/caddy/Caddyfile
+COPY deploy/edge/start.sh /usr/local/bin/vigie-edge
+COPY deploy/edge/site /srv/site
 RUN XDG_DATA_HOME=/tmp/tried VIGIE_EDGE_REGISTRY_LOGIN=none caddy validate --config /etc/caddy/Caddyfile --adapter caddyfile \
     && rm -rf /tmp/tried && mkdir -p /data /config /srv/baseline && chown 10001:10001 /data /config /srv/baseline
 ENV XDG_DATA_HOME=/data XDG_CONFIG_HOME=/tmp HOME=/tmp
@@ -58,7 +58,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     GIT_PYTHON_REFRESH=quiet
 WORKDIR /app
 COPY . /app
-RUN rm -rf /app/requirements /app/services/edge && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/services
+RUN rm -rf /app/requirements /app/deploy && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app/services
 # By its number: what decides on "not as root" before a start knows no names.
 USER 10001:10001
 LABEL org.opencontainers.image.title="vigie-${SET}" org.opencontainers.image.licenses="MIT"

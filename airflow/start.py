@@ -37,9 +37,9 @@ def main(arguments: list[str]) -> int:
 
 
 def check(component: str) -> int:
-    from vigie_orchestration.check import trouble  # noqa: PLC0415 - imports nothing else, see there
+    from vigie_orchestration.healthcheck import health_problem  # noqa: PLC0415 - imports nothing else, see there
 
-    problem = trouble(component, root=ROOT)
+    problem = health_problem(component, root=ROOT)
     sys.stderr.write(f"{problem}\n" if problem else "")
     return 1 if problem else 0
 

@@ -21,7 +21,7 @@ import structlog
 from playwright.sync_api import TimeoutError, sync_playwright  # noqa: A004 - Playwright's own
 
 from benchmarks.dashboard_people import fill
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 from services.dashboard.pages import PAGES, PageEntry
 from tests.integration.dashboard.conftest import CHROMIUM, DESK, session_cookies
 from tests.integration.dashboard.local_platform import Platform

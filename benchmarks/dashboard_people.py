@@ -32,9 +32,9 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Origin, Subprotocol
 
 from benchmarks import listing
-from services.core.access.roles import Role
-from services.core.calls.tables import Prediction
+from services.core.auth.principal import Role
 from services.core.database.connection import make_engine
+from services.core.prediction_log.tables import PredictionRow
 from services.dashboard.pages import for_role
 from tests.integration.dashboard.conftest import session_cookies
 from tests.integration.dashboard.local_platform import CENTRE, Platform
@@ -165,7 +165,7 @@ def fill(home: Path, predictions: int) -> None:
         ]
         with engine.begin() as connection:
             moved = [row | {"centre": CENTRE, "received_at": row["received_at"] + later} for row in rows]
-            connection.execute(insert(Prediction), moved)
+            connection.execute(insert(PredictionRow), moved)
     engine.dispose()
 
 

@@ -21,13 +21,13 @@ from typing import Any
 import structlog
 
 from services.core import params
+from services.core import use_case_registry as declared
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
-from services.core.home import Home
-from services.core.registry.client import Registry
+from services.core.model_registry.client import ModelRegistry
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, settings
-from services.core.usecases import registry as declared
-from services.drift.monitor import Monitor, limits_of
+from services.drift.jobs import Monitor, retraining_limits
 from tests.closed_loop.stored_month import StoredMonth, after_training, month
 
 CALLS_A_DAY = 150
@@ -58,17 +58,17 @@ def trained(home: Path, use_case: str) -> None:
 def measure(home: Path, use_case: str, seeds: range) -> dict[str, Any]:
     found: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    chosen = params.load(CHECKOUT).monitoring
+    chosen = params.load_params(CHECKOUT).monitoring
     os.environ["VIGIE_HOME"] = str(home)
     settings.cache_clear()
-    registry = Registry.open(Home(home))
+    registry = ModelRegistry.open(VigiePaths(home))
     version = registry.versions(use_case)[0].number
     for seed in seeds:
         with tempfile.TemporaryDirectory(prefix="vigie-false-alarms-") as folder:
             engine = make_engine(f"sqlite:///{folder}/vigie.db")
             upgrade(engine)
             desk = NoDesk()
-            monitor = Monitor(Home(home), engine, registry, chosen, desk, limits_of(chosen))
+            monitor = Monitor(VigiePaths(home), engine, registry, chosen, desk, retraining_limits(chosen))
             verdicts = []
             plan = month(use_case, calls_a_day=CALLS_A_DAY, seed=seed, starts=after_training(home, use_case))
             for _ in StoredMonth(engine, plan, version).days():

@@ -21,17 +21,17 @@ from numpy.typing import NDArray
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT))
 
-from services.core.usecases.fire_response import brigade  # noqa: E402
+from services.use_cases.fire_response import brigade  # noqa: E402
 
 brigade.LONDON = replace(brigade.LONDON, weather=True)  # before the features are declared
 
-from services.core.usecases import columns as column_tools  # noqa: E402
-from services.core.usecases.contract import BoostedTrees, Booster, Target  # noqa: E402
-from services.core.usecases.fire_response import features, raw  # noqa: E402
-from services.core.usecases.fire_response.declaration import ATTENDANCE, OVER_OBJECTIVE  # noqa: E402
-from services.core.usecases.fire_response.request import FireCall  # noqa: E402
-from services.core.weather.hours import QUANTITIES, weather_at  # noqa: E402
-from services.ingestion.tables import read_folder  # noqa: E402
+from services.core.contract import columns as column_tools  # noqa: E402
+from services.core.contract.use_case import BoostedTrees, Booster, Target  # noqa: E402
+from services.core.raw_files.reader import read_folder  # noqa: E402
+from services.core.weather.hourly import WEATHER_VARIABLES, weather_at  # noqa: E402
+from services.use_cases.fire_response import features, raw  # noqa: E402
+from services.use_cases.fire_response.declaration import ATTENDANCE, OVER_OBJECTIVE  # noqa: E402
+from services.use_cases.fire_response.request import FireCall  # noqa: E402
 
 Floats = NDArray[Any]
 
@@ -52,22 +52,22 @@ def matrices(folder: Path) -> tuple[NDArray[np.float32], Any, NDArray[np.bool_],
     """The matrix with weather, out of fold for training rows; the examples; which rows are learned
     from; which are scored."""
     tables = read_folder("fire_response", folder)
-    examples, context = raw.examples(tables), raw.context(tables)
-    reference = raw.reference(tables)
+    examples, context = raw.build_examples(tables), raw.training_context(tables)
+    reference = raw.lookup_tables(tables)
     columns = column_tools.from_frame(FireCall, examples)
     labels = {name: examples[name].to_numpy(np.float64, na_value=np.nan) for name in ("attendance_seconds", "pumps")}
     later = (examples.groupby("period")["event_time"].rank(pct=True) > 1 - LATER).to_numpy()
     wet = np.isfinite(weather_at(context, columns["call_time"])).any(axis=1)
     fold = examples["incident_id"].factorize()[0] % FOLDS
-    matrix = np.empty((len(examples), len(features.MATRICES["pump"])), dtype=np.float32)
+    matrix = np.empty((len(examples), len(features.FEATURE_NAMES["pump"])), dtype=np.float32)
     for part in [*((fold == number) & ~later for number in range(FOLDS)), later]:
         source = ~later & ~part
-        fitted = features.load(
+        fitted = features.prepare(
             features.fit(
-                column_tools.take(columns, source), {n: v[source] for n, v in labels.items()}, reference, context
+                column_tools.select_rows(columns, source), {n: v[source] for n, v in labels.items()}, reference, context
             )
         )
-        matrix[part] = features.features(column_tools.take(columns, part), fitted, context).matrices["pump"]
+        matrix[part] = features.features(column_tools.select_rows(columns, part), fitted, context).matrices["pump"]
     return matrix, examples, ~later, later & wet
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared" / "data" / "fire_response")
     matrix, examples, learned, scored = matrices(parser.parse_args().data)
-    dry = matrix.shape[1] - len(QUANTITIES)
+    dry = matrix.shape[1] - len(WEATHER_VARIABLES)
     for target, booster, score in (
         (ATTENDANCE, _members(ATTENDANCE)[1], absolute_error),
         (OVER_OBJECTIVE, _members(OVER_OBJECTIVE)[0], squared_error),

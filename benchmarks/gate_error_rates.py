@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from services.core.bundle.predictor import Prediction, Predictor
+from services.core.contract.use_case import BinaryPrediction, MultiClassPrediction, RegressionPrediction
 from services.core.params import Gate
-from services.core.usecases.contract import ClassesValue, ProbabilityValue, QuantityValue
+from services.training.gate.compare import compare_models
 from services.training.gate.decision import Decision
-from services.training.gate.judge import judge
 from tests.toy.declaration import SIZES, USE_CASE
 
 OUTCOME_NOISE = 100.0
@@ -56,9 +56,9 @@ class SimulatedModel:
         sizes = np.column_stack([0.1 + 0.8 * letter, 0.5 - 0.4 * letter, 0.4 - 0.4 * letter])
         return Prediction(
             {
-                "seconds": QuantityValue(value, value - spread, value + spread),
-                "late": ProbabilityValue(chance, 0.4),
-                "size": ClassesValue(sizes, SIZES),
+                "seconds": RegressionPrediction(value, value - spread, value + spread),
+                "late": BinaryPrediction(chance, 0.4),
+                "size": MultiClassPrediction(sizes, SIZES),
             },
             {"letter": letter},
         )
@@ -113,7 +113,7 @@ def decide(rows: int, better: float, seed: int, folder: Path, gate: Gate) -> Dec
     """One challenger, ``better`` by this share, judged on fresh rows."""
     champion = SimulatedModel("champion", 2, CHAMPION_ERROR, folder)
     challenger = SimulatedModel("challenger", 3, error_for(better), folder)
-    return judge(cast("Predictor", challenger), cast("Predictor", champion), calls(rows, seed), {}, gate)
+    return compare_models(cast("Predictor", challenger), cast("Predictor", champion), calls(rows, seed), {}, gate)
 
 
 def promoted_share(rows: int, better: float, repeats: int, folder: Path, gate: Gate) -> float:

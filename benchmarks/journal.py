@@ -10,20 +10,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from services.core.calls.records import Sender, decode
-from services.core.calls.store import store
+from services.core import use_case_registry
+from services.core.contract.use_case import example_request
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
-from services.core.usecases import registry
-from services.core.usecases.contract import example_request
-from services.prediction.journal import Journal
-from services.prediction.recording import Arrival, Recorder
+from services.core.prediction_log.records import CallOrigin, decode_record
+from services.core.prediction_log.store import store_records
+from services.prediction.log.prediction_log import PredictionRecorder, RequestContext
+from services.prediction.log.wal import WriteAheadLog
 
 CALLS = 20_000
 
 
 def main() -> None:
-    use_case = registry.every()[0]
+    use_case = use_case_registry.list_use_cases()[0]
     request = example_request(use_case.request)
     body = json.dumps(request).encode()
     values, facts = use_case.baseline({name: request.get(name) for name in use_case.request.model_fields})
@@ -40,12 +40,14 @@ def main() -> None:
         }
     ).encode()
     with tempfile.TemporaryDirectory() as folder:
-        journal = Journal(Path(folder) / "journal", limit_bytes=10**9, segment_bytes=4_194_304)
+        journal = WriteAheadLog(Path(folder) / "journal", limit_bytes=10**9, segment_bytes=4_194_304)
         journal.open()
-        recorder = Recorder(journal, None, own_incident_field=False)
+        recorder = PredictionRecorder(journal, None, own_incident_field=False)
         began = time.process_time()
         for number in range(CALLS):
-            arrival = Arrival(Sender("centre", "key", "key-1"), f"{number:024d}", time.time(), time.perf_counter())
+            arrival = RequestContext(
+                CallOrigin("centre", "key", "key-1"), f"{number:024d}", time.time(), time.perf_counter()
+            )
             recorder.call(arrival, body, request, "incident-1", decisions=b'{"a":true}', answer=answer)
         spent = (time.process_time() - began) / CALLS * 1e6
         print(f"one record: {spent:.1f} µs of CPU, {journal.waiting_bytes / CALLS:.0f} bytes")
@@ -55,9 +57,9 @@ def main() -> None:
         began = time.process_time()
         count = 0
         for path in journal.seal():
-            records = [decode(line) for line in path.read_bytes().splitlines()]
+            records = [decode_record(line) for line in path.read_bytes().splitlines()]
             for start in range(0, len(records), 500):
-                store(engine, records[start : start + 500])
+                store_records(engine, records[start : start + 500])
             count += len(records)
         print(f"delivering one: {(time.process_time() - began) / count * 1e6:.0f} µs of CPU in the background")
 

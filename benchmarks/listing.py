@@ -20,10 +20,10 @@ from typing import Any
 
 from sqlalchemy import Engine, insert, text
 
-from services.core.calls.queries import Filters, page
-from services.core.calls.tables import Outcome, Prediction
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
+from services.core.prediction_log.queries import PredictionFilters, list_predictions
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
 from tests import postgres
 
 ROWS, PAGE, REPEATS = 100_000, 50, 15
@@ -78,13 +78,13 @@ def measured(engine: Engine, rows: int) -> dict[str, str]:
     fill(engine, rows)
     figures = {}
     for name, wanted in LISTS.items():
-        filters = Filters(**({"use_case": USE_CASE, "centres": None} | wanted))
+        filters = PredictionFilters(**({"use_case": USE_CASE, "centres": None} | wanted))
         with engine.connect() as connection:
-            page(connection, filters, PAGE)
+            list_predictions(connection, filters, PAGE)
             took: list[float] = []
             for _ in range(REPEATS):
                 with clocked(took):
-                    page(connection, filters, PAGE)
+                    list_predictions(connection, filters, PAGE)
         figures[name] = f"{statistics.median(took):7.1f} ({max(took):.1f})"
     return figures
 
@@ -102,8 +102,8 @@ def fill(engine: Engine, rows: int) -> None:
     with engine.begin() as connection:
         for start in range(0, rows, 5_000):
             made = [prediction(number, rows, chance) for number in range(start, min(start + 5_000, rows))]
-            connection.execute(insert(Prediction), made)
-            connection.execute(insert(Outcome), [outcome(row, chance) for row in made if chance.random() < 0.02])
+            connection.execute(insert(PredictionRow), made)
+            connection.execute(insert(OutcomeRow), [outcome(row, chance) for row in made if chance.random() < 0.02])
         connection.execute(text("ANALYZE"))
 
 

@@ -21,19 +21,20 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import f1_score, roc_auc_score
 
-from services.core.usecases.road_accidents import encodings, surroundings
-from services.core.usecases.road_accidents.encodings import Level
+from services.use_cases.road_accidents import encodings
+from services.use_cases.road_accidents import encodings as surroundings
+from services.use_cases.road_accidents.encodings import GroupLevel
 
 TABLE = Path("road_accidents/2021-seed-split/accidents-2021.parquet")
 EARLIER = {"f1_weighted": 0.778, "roc_auc": 0.839}
 """What the earlier project reports on the same rows."""
 FOLDS = 5
 _LEVELS = (
-    Level("department", None, 50.0),
-    Level("commune", "department", 10.0),
-    Level("road", "commune", 5.0),
-    Level("vehicle", None, 20.0),
-    Level("scene", "vehicle", 20.0),
+    GroupLevel("department", None, 50.0),
+    GroupLevel("commune", "department", 10.0),
+    GroupLevel("road", "commune", 5.0),
+    GroupLevel("vehicle", None, 20.0),
+    GroupLevel("scene", "vehicle", 20.0),
 )
 _TREES = {
     "objective": "binary:logistic",
@@ -96,12 +97,12 @@ def as_markdown(found: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def _encoded(known: pd.DataFrame, grave: Floats, rows: pd.DataFrame) -> Floats:
     """The table's columns and what the ``known`` rows say about place and kind of accident."""
-    learned, base = encodings.load(_LEVELS, encodings.learn(_LEVELS, _keys(known), grave))
+    learned, base = encodings.load_shares(_LEVELS, encodings.fit_shares(_LEVELS, _keys(known), grave))
     names = ("department", "commune", "road")
-    shares, weights = encodings.look(_LEVELS, names, _keys(rows), learned, base)
+    shares, weights = encodings.lookup_shares(_LEVELS, names, _keys(rows), learned, base)
     points = [frame[name].to_numpy(dtype=np.float64) for frame in (known, rows) for name in ("lat", "long")]
-    cells = surroundings.load(surroundings.learn(points[0], points[1], grave))
-    around = surroundings.look(points[2].tolist(), points[3].tolist(), shares["department"], cells)
+    cells = surroundings.load_density(surroundings.fit_density(points[0], points[1], grave))
+    around = surroundings.lookup_density(points[2].tolist(), points[3].tolist(), shares["department"], cells)
     extra = [*shares.values(), *weights.values(), *around.near.values(), *around.share.values()]
     return np.column_stack([rows.to_numpy(dtype=np.float64), np.array(extra).T])
 

@@ -33,16 +33,23 @@ from benchmarks.quality_references import (  # noqa: E402
     fitted_classifier,
     fitted_reference,
 )
-from services.core import params  # noqa: E402
+from services.core import (  # noqa: E402
+    params,
+    use_case_registry,
+)
 from services.core.bundle.predictor import Predictor  # noqa: E402
-from services.core.scoring.answers import Answer, answers, of_baseline, of_predictor  # noqa: E402
-from services.core.scoring.report import report_of  # noqa: E402
-from services.core.usecases import registry  # noqa: E402
-from services.core.usecases.classes import learns_classes  # noqa: E402
-from services.core.usecases.contract import UseCase  # noqa: E402
-from services.ingestion.tables import read_folder  # noqa: E402
-from services.training.slices import hash_fractions  # noqa: E402
-from services.training.train import train  # noqa: E402
+from services.core.contract.class_labels import learned_class_targets  # noqa: E402
+from services.core.contract.use_case import UseCase  # noqa: E402
+from services.core.raw_files.reader import read_folder  # noqa: E402
+from services.core.scoring.report import build_report  # noqa: E402
+from services.core.scoring.scored_predictions import (  # noqa: E402
+    PredictFunction,
+    predict_with_baseline,
+    predict_with_model,
+    score_variants,
+)
+from services.training.stage.splitting import hash_fractions  # noqa: E402
+from services.training.stage.train import train  # noqa: E402
 
 KEPT_APART = 0.15
 FEW_ROWS = 10_000
@@ -71,18 +78,22 @@ def kept_apart(use_case: UseCase, examples: pd.DataFrame) -> pd.Series:
 def compare(use_case: UseCase, folder: Path) -> Iterator[tuple[str, dict[str, Any], float]]:
     """Contender, its report on the rows kept apart, seconds of training."""
     tables = read_folder(use_case.name, folder)
-    examples = use_case.raw.examples(tables)
-    reference, context = use_case.raw.reference(tables), use_case.raw.context(tables)
+    examples = use_case.raw.build_examples(tables)
+    reference, context = use_case.raw.lookup_tables(tables), use_case.raw.training_context(tables)
     apart = kept_apart(use_case, examples)
     past, later = examples[~apart].reset_index(drop=True), examples[apart].reset_index(drop=True)
-    baseline = answers(use_case, later, context, of_baseline(use_case))
-    yield "declared baseline", report_of(use_case, len(later), baseline, version="baseline"), 0.0
+    baseline = score_variants(use_case, later, context, predict_with_baseline(use_case))
+    yield "declared baseline", build_report(use_case, len(later), baseline, version="baseline"), 0.0
     for name, fit in references(use_case, past).items():
         started = time.perf_counter()
         answer = fit()
         seconds = time.perf_counter() - started
-        yield name, report_of(use_case, len(later), answers(use_case, later, context, answer), version=name), seconds
-    chosen = params.load(CHECKOUT).including(use_case.name).of(use_case.name).train
+        yield (
+            name,
+            build_report(use_case, len(later), score_variants(use_case, later, context, answer), version=name),
+            seconds,
+        )
+    chosen = params.load_params(CHECKOUT).including(use_case.name).of(use_case.name).train
     with tempfile.TemporaryDirectory() as beside:
         started = time.perf_counter()
         bundle = train(
@@ -90,13 +101,13 @@ def compare(use_case: UseCase, folder: Path) -> Iterator[tuple[str, dict[str, An
         )
         seconds = time.perf_counter() - started
         predictor = Predictor(use_case, bundle)
-        found = answers(use_case, later, context, of_predictor(predictor))
-        yield "Vigie", report_of(use_case, len(later), found, version="Vigie"), seconds
+        found = score_variants(use_case, later, context, predict_with_model(predictor))
+        yield "Vigie", build_report(use_case, len(later), found, version="Vigie"), seconds
 
 
-def references(use_case: UseCase, past: pd.DataFrame) -> dict[str, Callable[[], Answer]]:
+def references(use_case: UseCase, past: pd.DataFrame) -> dict[str, Callable[[], PredictFunction]]:
     """Name of a reference -> what fits it. Where classes are learned, references see the texts alone."""
-    if learns_classes(use_case):
+    if learned_class_targets(use_case):
         return {
             name: partial(fitted_classifier, use_case, past, pictured)
             for name, pictured in REFERENCES_OF_PICTURES.items()
@@ -150,7 +161,9 @@ def main() -> None:
     ]
     for name, folder in FOLDERS.items():
         if chosen.only in {None, name}:
-            lines += table(registry.get(name), list(compare(registry.get(name), chosen.data / folder)))
+            lines += table(
+                use_case_registry.get(name), list(compare(use_case_registry.get(name), chosen.data / folder))
+            )
             print("\n".join(lines[-20:]), flush=True)
     if chosen.only in {None, "prepared-2021"}:
         lines += prepared_2021.as_markdown(prepared_2021.run(chosen.data))

@@ -19,20 +19,20 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from services.core.scoring.answers import Answer
-from services.core.usecases import columns as column_tools
-from services.core.usecases.contract import (
-    Classes,
-    ClassesValue,
-    Probability,
-    ProbabilityValue,
-    Quantity,
-    QuantityValue,
+from services.core.contract import columns as column_tools
+from services.core.contract.local_time import local_time
+from services.core.contract.use_case import (
+    BinaryClassification,
+    BinaryPrediction,
+    MultiClass,
+    MultiClassPrediction,
+    Regression,
+    RegressionPrediction,
     Target,
+    TargetPrediction,
     UseCase,
-    Value,
 )
-from services.core.usecases.local_time import local_time
+from services.core.scoring.scored_predictions import PredictFunction
 
 Maker = Callable[[pd.DataFrame, bool], Any]
 """(the training table, whether classes are predicted) -> an estimator."""
@@ -41,7 +41,7 @@ Maker = Callable[[pd.DataFrame, bool], Any]
 def plain_table(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """The request's fields as a table; a time becomes hour, weekday and time of year."""
     table: dict[str, Any] = {}
-    for name, kind in column_tools.kinds(use_case.request).items():
+    for name, kind in column_tools.column_types(use_case.request).items():
         if kind == "time":
             clock = local_time(columns[name], use_case.zone or "UTC")
             table |= {f"{name}_{part}": getattr(clock, part) for part in ("hour", "weekday", "year_fraction")}
@@ -90,14 +90,14 @@ REFERENCES: dict[str, Maker] = {"average": average, "linear model": linear, "pla
 REFERENCES_OF_FEW_ROWS: dict[str, Maker] = {"extra trees": extra_trees}
 
 
-def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) -> Answer:
+def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) -> PredictFunction:
     """Fit one reference for every target of the use case on the training examples."""
     table = plain_table(use_case, column_tools.from_frame(use_case.request, examples))
     models: dict[str, tuple[Any, NDArray[np.float64]]] = {}
     for target in use_case.targets:
         label = examples[target.label].to_numpy(dtype=np.float64, na_value=np.nan)
         known = ~np.isnan(label)
-        classes = not isinstance(target.output, Quantity)
+        classes = not isinstance(target.output, Regression)
         model = maker(table, classes).fit(table[known], label[known].astype(int) if classes else label[known])
         spread = np.zeros(2)
         if not classes:
@@ -106,7 +106,7 @@ def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) ->
 
     def answer(
         columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]
-    ) -> Mapping[str, Value]:
+    ) -> Mapping[str, TargetPrediction]:
         asked = plain_table(use_case, columns)
         return {target.name: _value(target, *models[target.name], asked) for target in use_case.targets}
 
@@ -131,9 +131,9 @@ REFERENCES_OF_PICTURES: dict[str, Callable[[], Any]] = {
 }
 
 
-def fitted_classifier(use_case: UseCase, examples: pd.DataFrame, maker: Callable[[], Any]) -> Answer:
+def fitted_classifier(use_case: UseCase, examples: pd.DataFrame, maker: Callable[[], Any]) -> PredictFunction:
     """Fit one reference on the texts of a request, for targets whose classes are learned."""
-    free = sorted(column_tools.free_texts(use_case.request), reverse=True)
+    free = sorted(column_tools.free_text_fields(use_case.request), reverse=True)
 
     def texts(columns: Mapping[str, NDArray[Any]]) -> list[str]:
         return [" ".join(parts) for parts in zip(*(columns[name] for name in free), strict=True)]
@@ -143,24 +143,24 @@ def fitted_classifier(use_case: UseCase, examples: pd.DataFrame, maker: Callable
 
     def answer(
         columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]
-    ) -> Mapping[str, Value]:
+    ) -> Mapping[str, TargetPrediction]:
         asked = texts(columns)
         return {
-            name: ClassesValue(model.predict_proba(asked), tuple(map(str, model.classes_)))
+            name: MultiClassPrediction(model.predict_proba(asked), tuple(map(str, model.classes_)))
             for name, model in models.items()
         }
 
     return answer
 
 
-def _value(target: Target, model: Any, spread: NDArray[np.float64], table: pd.DataFrame) -> Value:
+def _value(target: Target, model: Any, spread: NDArray[np.float64], table: pd.DataFrame) -> TargetPrediction:
     output = target.output
-    if isinstance(output, Quantity):
+    if isinstance(output, Regression):
         value = np.asarray(model.predict(table), dtype=np.float64)
-        return QuantityValue(value, value + spread[0], value + spread[1])
+        return RegressionPrediction(value, value + spread[0], value + spread[1])
     chances = np.asarray(model.predict_proba(table), dtype=np.float64)
-    if isinstance(output, Probability):
+    if isinstance(output, BinaryClassification):
         threshold = output.cost_of_false_alarm / (output.cost_of_miss + output.cost_of_false_alarm)
-        return ProbabilityValue(chances[:, 1], threshold)
-    assert isinstance(output, Classes)
-    return ClassesValue(chances, output.labels)
+        return BinaryPrediction(chances[:, 1], threshold)
+    assert isinstance(output, MultiClass)
+    return MultiClassPrediction(chances, output.labels)

@@ -19,12 +19,12 @@ from pathlib import Path
 from benchmarks import serving_contenders as contenders
 from benchmarks import serving_each, serving_pipeline
 from benchmarks.serving_load import CONNECTIONS, Measured, measure, tool
-from services.cli.pipeline import run_stage
+from services.cli.commands.pipeline import run_stage
+from services.core import use_case_registry
 from services.core.bundle.manifest import bundle_hash, read_manifest
-from services.core.home import Home
+from services.core.contract.use_case import UseCase
+from services.core.paths import VigiePaths
 from services.core.settings import settings
-from services.core.usecases import registry
-from services.core.usecases.contract import UseCase
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "benchmarks" / "serving.md"
 DISTINCT_CALLS = 200
@@ -33,8 +33,8 @@ What is compared, and in whose favour:
 
 - Vigie verifies the caller's API key, reads and validates the request, computes the features, runs all boosters
   of all targets, applies calibration and business rules, warns, counts and answers. Calls that arrive at the same
-  moment share one prediction (`services/prediction/gathering.py`); their answers are bit for bit those of single
-  calls. The second line leaves out who calls, the third the columns, the features, the boosters and their
+  moment share one prediction (`services/prediction/api/predict_routes.py`); their answers are bit for bit those of
+  single calls. The second line leaves out who calls, the third the columns, the features, the boosters and their
   calibration.
 - `mlflow models serve` runs the same boosters; its pipeline is the usual one and makes fewer features. It gives
   no intervals, warnings or business rules.
@@ -59,7 +59,7 @@ def main() -> None:
     if arguments.part != "contenders":
         report += ["## Each use case", ""]
         report += serving_each.measured(
-            registry.every(),
+            use_case_registry.list_use_cases(),
             lambda use_case: simulated_bundle(use_case, work),
             work,
             rounds=arguments.rounds,
@@ -75,7 +75,7 @@ def main() -> None:
 
 def compared(arguments: argparse.Namespace, work: Path) -> list[str]:
     """Vigie beside other ways to serve the same boosters, on one use case."""
-    use_case = registry.get(arguments.use_case)
+    use_case = use_case_registry.get(arguments.use_case)
     bundle = Path(arguments.bundle) if arguments.bundle else simulated_bundle(use_case, work)
     calls = serving_pipeline.rows(use_case, bundle, DISTINCT_CALLS)
     bodies = contenders.bodies_of(calls)
@@ -105,7 +105,7 @@ def compared(arguments: argparse.Namespace, work: Path) -> list[str]:
 def simulated_bundle(use_case: UseCase, work: Path) -> Path:
     """Train on simulated files, as ``./vigie run`` does, in a home of the benchmark's own."""
     print(f"training {use_case.name} on simulated data")
-    state = run_stage(Home(work / "home"), use_case.name, "train", source="simulator")
+    state = run_stage(VigiePaths(work / "home"), use_case.name, "train", source="simulator")
     return state / "models" / use_case.name / "bundle"
 
 
@@ -153,7 +153,7 @@ def _table(
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("--use-case", default="fire_response", choices=registry.names())
+    parser.add_argument("--use-case", default="fire_response", choices=use_case_registry.names())
     parser.add_argument("--bundle", help="folder of a bundle; without it one is trained on simulated data")
     parser.add_argument("--part", default="all", choices=("all", "contenders", "each"), help="one table alone")
     parser.add_argument("--rounds", type=int, default=7)

@@ -22,8 +22,8 @@ import pandas as pd
 from benchmarks import serving_pipeline
 from benchmarks.serving_vigie import KEY
 from services.core.bundle.manifest import read_manifest
+from services.core.contract.use_case import UseCase
 from services.core.headers import API_KEY_HEADER
-from services.core.usecases.contract import UseCase
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import serving_contenders as contenders
 from benchmarks.serving_load import CONNECTIONS, Measured, measure
 from services.core.bundle.manifest import read_manifest
-from services.core.usecases.contract import UseCase, example_request
+from services.core.contract.use_case import UseCase, example_request
 
 HEADER = (
     "| use case | request | models and columns | one connection: p50 ms | p99 ms "

@@ -17,28 +17,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.core.access.access_list import AccessListDocument, KeyEntry, KeySet
-from services.core.access.keys import digest
-from services.core.access.list_file import ListFile
-from services.core.access.roles import Role
+from services.core.auth.api_keys import hash_api_key
+from services.core.auth.principal import Role
+from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, JsonWebKeySet, SnapshotFile
 from services.core.bundle.manifest import bundle_hash, read_manifest
-from services.core.logs import configure_logs
-from services.core.usecases.contract import Columns
+from services.core.contract.use_case import Columns
+from services.core.logs import configure_logging
 from services.prediction.__main__ import run
 from services.prediction.app import create_app
-from services.prediction.models import Model, Row
+from services.prediction.inference.served_model import LoadedModel, RowPrediction
 from services.prediction.settings import PredictionSettings
 
 KEY = f"vig_abcdefghijkl_{'a' * 43}"
 """An API key of the benchmark's own."""
 
 
-class ConstantModel(Model):
+class ConstantModel(LoadedModel):
     """Answers everything like the first request."""
 
-    _first: Row | None = None
+    _first: RowPrediction | None = None
 
-    def predict_each(self, columns: Columns, context: Mapping[str, Any]) -> list[Row]:
+    def predict_each(self, columns: Columns, context: Mapping[str, Any]) -> list[RowPrediction]:
         if self._first is None:
             self._first = super().predict_each(columns, context)[0]
         return [self._first] * len(next(iter(columns.values())))
@@ -68,18 +67,21 @@ class _OneBundle:
 
 def main() -> None:
     use_case, bundle, home, port = sys.argv[1:5]
-    configure_logs("prediction")
+    configure_logging("prediction")
     given = {"VIGIE_HOME": home, "prediction_port": int(port), "gateway_url": "http://127.0.0.1:9"}
     secret = {"service_token": "nothing-answers-at-this-address-"}
     access = {"prediction_access": "open" if "--open" in sys.argv else "required"}
     settings = PredictionSettings.model_validate({**given, **secret, **access})
-    entry = KeyEntry(
-        id="abcdefghijkl", sha256=digest(KEY), name="benchmark", role=Role.DISPATCHER, centre="north", centres="*"
+    entry = ApiKeyEntry(
+        id="abcdefghijkl", sha256=hash_api_key(KEY), name="benchmark", role=Role.DISPATCHER, centre="north", centres="*"
     )
-    listed = AccessListDocument(issued_at=datetime.now(UTC), jwks=KeySet(keys=[]), keys=[entry])
-    ListFile(settings.home.access_list).save(listed)
+    listed = AuthSnapshotDocument(issued_at=datetime.now(UTC), jwks=JsonWebKeySet(keys=[]), keys=[entry])
+    SnapshotFile(settings.home.access_list).save(listed)
     registry = _OneBundle(use_case, Path(bundle))
-    run(create_app(settings, lambda: registry, load=ConstantModel if "--constant" in sys.argv else Model), settings)
+    run(
+        create_app(settings, lambda: registry, load=ConstantModel if "--constant" in sys.argv else LoadedModel),
+        settings,
+    )
 
 
 if __name__ == "__main__":

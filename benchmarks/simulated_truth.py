@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from services.core import use_case_registry
 from services.core.settings import settings
-from services.core.usecases import registry
-from services.prediction.offline import offline_answering
+from services.prediction.model_sync.mlflow_registry import offline_prediction_service
 from services.simulator import scenario
-from services.simulator.live_error import METRICS, LiveError, guesses
-from services.simulator.scenario import Played
-from services.simulator.worlds import World, pools
+from services.simulator.datasets import SimulatedDataset, build_pools
+from services.simulator.scenario import UseCaseScenario
+from services.simulator.stats import LIVE_METRICS, LiveErrorStats, extract_predictions
 
 CALLS = 2_000
 WEEK = timedelta(days=7)
@@ -26,26 +26,26 @@ BEGIN = datetime(2026, 11, 9, tzinfo=UTC)
 
 
 def main() -> None:
-    for name in registry.names():
-        print(f"{name}: {_told(_live(name, (), Played()))}; on its test rows {_tested(name)}", flush=True)
-    for chosen in map(scenario.load, scenario.names()):
+    for name in use_case_registry.names():
+        print(f"{name}: {_told(_live(name, (), UseCaseScenario()))}; on its test rows {_tested(name)}", flush=True)
+    for chosen in map(scenario.load_scenario, scenario.list_scenarios()):
         for name, played in chosen.use_cases.items():
             if played.change is not None:
                 before, after = (_told(_live(name, drift, played)) for drift in ((), played.change.drift))
                 print(f"{chosen.name}, {name}: {before}; in the changed world {after}", flush=True)
 
 
-def _live(name: str, drift: tuple[str, ...], played: Played) -> dict[str, dict[str, Any]]:
-    use_case = registry.get(name)
-    answering = offline_answering(settings().home, use_case)
-    pool = pools({name: World(name, drift, 3_000, 99, BEGIN, WEEK)})[name]
+def _live(name: str, drift: tuple[str, ...], played: UseCaseScenario) -> dict[str, dict[str, Any]]:
+    use_case = use_case_registry.get(name)
+    answering = offline_prediction_service(settings().home, use_case)
+    pool = build_pools({name: SimulatedDataset(name, drift, 3_000, 99, BEGIN, WEEK)})[name]
     chance = np.random.default_rng(5)
-    live = LiveError(use_case)
+    live = LiveErrorStats(use_case)
     for _ in range(CALLS):
         example = pool.draw(chance, BEGIN + WEEK * chance.random())
         request = {field: value for field, value in example.request.items() if field not in played.left_out}
         answer = json.loads(answering.one(request, "benchmark"))["answer"]
-        live.add(guesses(use_case, answer), example.labels)
+        live.add(extract_predictions(use_case, answer), example.labels)
     return live.told()
 
 
@@ -56,8 +56,8 @@ def _told(live: dict[str, dict[str, Any]]) -> str:
 def _tested(name: str) -> str:
     report = json.loads((settings().home.models(name) / "evaluation" / "metrics.json").read_text())
     told = []
-    for target in registry.get(name).targets:
-        metric = METRICS[type(target.output)]
+    for target in use_case_registry.get(name).targets:
+        metric = LIVE_METRICS[type(target.output)]
         if metric in report["metrics"].get(target.name, {}):
             told.append(f"{target.name} {metric} {report['metrics'][target.name][metric]:.3g}")
     return ", ".join(told) + f" ({report['rows']} rows)"

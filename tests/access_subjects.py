@@ -1,4 +1,4 @@
-"""The applications whose routes are walked with every role (tests/integration/access).
+"""The applications whose routes are walked with every role (tests/integration/core/auth).
 
 A service joins by a function in ``SUBJECTS``: it makes the application on an empty home and says how one gets
 good credentials for it.
@@ -15,18 +15,17 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from services.core.access.access_list import AccessListDocument, KeyEntry, KeySet, Revocation
-from services.core.access.caller import Caller
-from services.core.access.keys import new_key
-from services.core.access.list_file import ListFile
-from services.core.access.roles import Role
-from services.core.access.signing_keys import SigningKey, SigningKeys
-from services.core.access.tables import ApiKeyRow
-from services.core.access.tokens import issue
+from services.core.auth.api_keys import generate_api_key
+from services.core.auth.principal import Principal, Role
+from services.core.auth.signing_keys import SigningKey, SigningKeyRing
+from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, JsonWebKeySet, Revocation, SnapshotFile
+from services.core.auth.tables import ApiKeyRow
+from services.core.auth.tokens import issue_token
 from services.core.jobs.settings import JobSettings
-from services.core.web.stage_service import stage_app
-from services.gateway import revocations, users
-from services.gateway.gateway import Gateway
+from services.core.web.stage_service import create_stage_app
+from services.gateway.auth import db_authenticator
+from services.gateway.container import GatewayContainer
+from services.gateway.users import service as users_service
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
 from services.simulator.app import create_app as simulator_app
@@ -68,8 +67,8 @@ class Signed:
         self._user = user
 
     def token(self, role: Role, scope: Scope, *, jti: str = "", age_seconds: float = 0.0) -> str:
-        caller = Caller("user", self._user, "ada", role, CENTRE, None, scope)
-        return issue(caller, self._signing, jti=jti or uuid.uuid4().hex, now=time.time() - age_seconds)[0]
+        caller = Principal("user", self._user, "ada", role, CENTRE, None, scope)
+        return issue_token(caller, self._signing, jti=jti or uuid.uuid4().hex, now=time.time() - age_seconds)[0]
 
     def expired(self, role: Role) -> str:
         return self.token(role, None, age_seconds=3_600)
@@ -82,22 +81,22 @@ def prediction(home: Path) -> Subject:
     """The prediction service of the toy use case, with its list on disk and no gateway to be reached."""
     signing = SigningKey.new(0.0)
     signed = Signed(signing)
-    keys = {(role, scope): new_key() for role in Role for scope in (None, frozenset({"another"}))}
+    keys = {(role, scope): generate_api_key() for role in Role for scope in (None, frozenset({"another"}))}
     entries = [
-        KeyEntry(id=key.id, sha256=key.sha256, name="k", role=role, centre=CENTRE, use_cases=scope)
+        ApiKeyEntry(id=key.id, sha256=key.sha256, name="k", role=role, centre=CENTRE, use_cases=scope)
         for (role, scope), key in keys.items()
     ]
     given = {"VIGIE_HOME": home, "gateway_url": "http://127.0.0.1:9", "service_token": SERVICE_TOKEN}
     settings = PredictionSettings.model_validate(given)
-    document = AccessListDocument(
+    document = AuthSnapshotDocument(
         issued_at=datetime.now(UTC),
-        jwks=KeySet(**SigningKeys.of(signing).jwks(time.time())),
+        jwks=JsonWebKeySet(**SigningKeyRing.of(signing).jwks(time.time())),
         keys=entries,
         revoked=[Revocation(jti="revoked")],
     )
-    ListFile(settings.home.access_list).save(document)
+    SnapshotFile(settings.home.access_list).save(document)
     app = create_app(settings, FolderRegistry, use_cases=[USE_CASE])
-    app.state.verifier.load_from_disk()
+    app.state.authenticator.load_from_disk()
     return Subject(
         app, signed.token, lambda role, scope: keys[role, scope].text, signed.expired, signed.revoked, SERVICE_TOKEN
     )
@@ -107,17 +106,17 @@ def gateway(home: Path) -> Subject:
     """The gateway on SQLite, with one user whose tokens have any role."""
     engine = sqlite_copy(sqlite_template(home), home)
     app = make_gateway(home, engine)
-    made: Gateway = app.state.gateway
+    made: GatewayContainer = app.state.gateway
     now = datetime.now(UTC)
     with made.transaction() as session:
-        user = users.find(session, users.FIRST_ADMIN)
+        user = users_service.find_user(session, users_service.FIRST_ADMIN)
         assert user is not None
         user_id = user.id
-        revocations.revoke_token(session, "revoked", now)
+        db_authenticator.revoke_token(session, "revoked", now)
         texts: dict[tuple[Role, Scope], str] = {}
         for role in Role:
             for scope in (None, frozenset({"another"})):
-                key = new_key()
+                key = generate_api_key()
                 texts[role, scope] = key.text
                 session.add(
                     ApiKeyRow(
@@ -153,16 +152,18 @@ def stage(home: Path) -> Subject:
     engine = sqlite_copy(sqlite_template(home), home)
     engine.dispose()
     url = engine.url.render_as_string()
-    app = stage_app("training", "Training", "nothing.runs", JobSettings.model_validate(given | {"database_url": url}))
+    app = create_stage_app(
+        "training", "Training", "nothing.runs", JobSettings.model_validate(given | {"database_url": url})
+    )
     signed = Signed(SigningKey.new(0.0))
-    return Subject(app, signed.token, lambda *_: new_key().text, signed.expired, signed.revoked, SERVICE_TOKEN)
+    return Subject(app, signed.token, lambda *_: generate_api_key().text, signed.expired, signed.revoked, SERVICE_TOKEN)
 
 
 def simulator(home: Path) -> Subject:
     """Like a stage service, it takes the services' own credential alone."""
     app = simulator_app(SimulatorSettings.model_validate({"VIGIE_HOME": home, "service_token": SERVICE_TOKEN}))
     signed = Signed(SigningKey.new(0.0))
-    return Subject(app, signed.token, lambda *_: new_key().text, signed.expired, signed.revoked, SERVICE_TOKEN)
+    return Subject(app, signed.token, lambda *_: generate_api_key().text, signed.expired, signed.revoked, SERVICE_TOKEN)
 
 
 SUBJECTS: dict[str, Callable[[Path], Subject]] = {

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-TOGETHER = ("tests/integration/registry",)
+TOGETHER = ("tests/integration/core/model_registry",)
 """Folders whose session fixtures take eight seconds and serve several modules: all of their tests in one of
 pytest-xdist's processes, so that the fixtures are made once. Elsewhere a module's tests stay together."""
 

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from services.gateway.app import create_app
-from services.gateway.gateway import Gateway, prepare
+from services.gateway.container import GatewayContainer, prepare_database
 from services.gateway.settings import GatewaySettings
 
 PASSWORD = "quiet harbour lamp 7"
@@ -55,7 +55,7 @@ def gateway_settings(home: Path, **changed: Any) -> GatewaySettings:
 def make_gateway(home: Path, engine: Engine, **changed: Any) -> FastAPI:
     """The application, prepared as its own start would do it."""
     app = create_app(gateway_settings(home, **changed), engine=engine, hasher=CHEAP)
-    gateway: Gateway = app.state.gateway
-    prepare(gateway)
+    gateway: GatewayContainer = app.state.gateway
+    prepare_database(gateway)
     gateway.access.renew()
     return app

@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.core import use_case_registry
 from services.core.settings import CHECKOUT
-from services.core.usecases import registry
 
 
-def install(folder: Path, distribution: str, entries: Mapping[str, str], group: str = registry.GROUP) -> None:
+def install(
+    folder: Path, distribution: str, entries: Mapping[str, str], group: str = use_case_registry.ENTRY_POINT_GROUP
+) -> None:
     """The metadata of a distribution with these entry points (name -> import path)."""
     metadata = folder / f"{distribution.replace('-', '_')}-1.0.dist-info"
     metadata.mkdir(parents=True)
@@ -32,5 +34,5 @@ def toy_called(name: str, folder: Path) -> Path:
 
 def forget() -> None:
     """Let the registry look again."""
-    for cached in (registry.packages, registry.get, registry._looked_at):
+    for cached in (use_case_registry.packages, use_case_registry.get, use_case_registry._validated):
         cached.cache_clear()

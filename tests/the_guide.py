@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from services.cli.new_use_case import write
+from services.cli.commands.new_use_case import write
 from services.core.settings import CHECKOUT
 
 GUIDE = CHECKOUT / "docs" / "add-a-use-case.md"

@@ -7,15 +7,15 @@ from typing import Any
 from airflow.sdk import DAG, Param, TriggerRule, task
 
 from services.core.steps import ALL_USE_CASES, JOBS
-from vigie_orchestration.presentation import between, dag_arguments, daily
+from vigie_orchestration.dag_factory import dag_arguments, daily_schedule, schedule_window
+from vigie_orchestration.job_operator import job_task
 from vigie_orchestration.retention import clean_logs, clean_runs
-from vigie_orchestration.steps import step_task
 
 DOC = f"""
 Removes what nobody needs any more: data that is past its retention, files in DVC's cache that no kept version names,
 old reports, and Airflow's own old runs and logs.
 
-**When:** every night {between(0)}, and by hand; with *dry run* it only says what it would remove.
+**When:** every night {schedule_window(0)}, and by hand; with *dry run* it only says what it would remove.
 
 **When it fails:** nothing is lost, it only grows. The task's log says what was expected and what to do; the next night
 tries again.
@@ -41,8 +41,8 @@ def airflow_history(params: dict[str, Any] | None = None) -> None:
     clean_logs(params["keep_days"], dry_run=params["dry_run"])
 
 
-with DAG(**dag_arguments("housekeeping", DOC), schedule=daily("housekeeping", hour=0), params=PARAMS) as dag:
-    cleaned = step_task(
+with DAG(**dag_arguments("housekeeping", DOC), schedule=daily_schedule("housekeeping", hour=0), params=PARAMS) as dag:
+    cleaned = job_task(
         ALL_USE_CASES,
         JOBS["housekeeping"],
         {"dry_run": "{{ params.dry_run }}", "keep_days": "{{ params.keep_days }}"},

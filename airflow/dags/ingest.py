@@ -7,16 +7,16 @@ from typing import Any
 from airflow.sdk import DAG, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowSkipException
 
+from services.core import use_case_registry
+from services.core.contract.use_case import UseCase
 from services.core.steps import JOBS
-from services.core.usecases import registry
-from services.core.usecases.contract import UseCase
-from vigie_orchestration.presentation import between, dag_arguments, daily, raw_data
-from vigie_orchestration.steps import SOURCE, step_task
+from vigie_orchestration.dag_factory import dag_arguments, daily_schedule, raw_data, schedule_window
+from vigie_orchestration.job_operator import SOURCE, job_task
 
 DOC = f"""
 Fetches new raw files, validates them row by row and publishes the tables.
 
-**When:** every night {between(2)}, and by hand with *Trigger* (choose a source there).
+**When:** every night {schedule_window(2)}, and by hand with *Trigger* (choose a source there).
 
 **What follows:** only where the data has really changed does *New data?* update the asset, and with it start a
 retraining. Otherwise that task is skipped, which is the normal end of a quiet day.
@@ -37,8 +37,10 @@ def ingest(use_case: UseCase) -> DAG:
             description="Forget the files that landed before and start again with what the source has.",
         ),
     }
-    with DAG(**dag_arguments("ingest", DOC, use_case), schedule=daily(use_case.name, hour=2), params=params) as dag:
-        fetched = step_task(
+    with DAG(
+        **dag_arguments("ingest", DOC, use_case), schedule=daily_schedule(use_case.name, hour=2), params=params
+    ) as dag:
+        fetched = job_task(
             use_case.name, JOBS["ingest"], {"source": "{{ params.source }}", "fresh": "{{ params.fresh }}"}
         )
         announce.override(outlets=[raw_data(use_case.name)], trigger_rule=TriggerRule.ALL_SUCCESS)(fetched.output)
@@ -54,5 +56,5 @@ def announce(result: Any) -> dict[str, Any]:
     return done
 
 
-for declared in registry.every():
+for declared in use_case_registry.list_use_cases():
     globals()[f"ingest_{declared.name}"] = ingest(declared)

@@ -8,20 +8,20 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TriggerRule, task
 
+from services.core import use_case_registry
+from services.core.contract.use_case import UseCase
 from services.core.orchestration import NO_SOURCE
 from services.core.steps import STEPS
-from services.core.usecases import registry
-from services.core.usecases.contract import UseCase
 from vigie_orchestration.approval import PromotionApproval
-from vigie_orchestration.presentation import between, dag_arguments, drift_signal, raw_data, weekly
+from vigie_orchestration.dag_factory import dag_arguments, drift_signal, raw_data, schedule_window, weekly_schedule
+from vigie_orchestration.job_operator import SOURCE, job_task
 from vigie_orchestration.settings import OrchestrationSettings
-from vigie_orchestration.steps import SOURCE, step_task
 
 DOC = f"""
 Trains a new model, measures it, and makes it the champion if it is better.
 
 **When:** as soon as ingestion has brought new data, or monitoring has found that the model no longer fits; on Sundays
-{between(4)} at the latest, and by hand with *Trigger*. By hand it can fetch files first (*source*);
+{schedule_window(4)} at the latest, and by hand with *Trigger*. By hand it can fetch files first (*source*);
 otherwise it starts with what is published.
 
 **How it ends:** *Promote* green means a new champion, which serves within seconds. *Promote* skipped means that the
@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
 
 def retrain(use_case: UseCase) -> DAG:
     signals = raw_data(use_case.name) | drift_signal(use_case.name)
-    schedule = AssetOrTimeSchedule(assets=signals, timetable=weekly(use_case.name, hour=4))
+    schedule = AssetOrTimeSchedule(assets=signals, timetable=weekly_schedule(use_case.name, hour=4))
     with DAG(**dag_arguments("retrain", DOC, use_case), schedule=schedule, params=params()) as dag:
         before: list[Any] = []
         for step in STEPS:
@@ -55,7 +55,7 @@ def retrain(use_case: UseCase) -> DAG:
                 arguments["skip_if"] = f"{{{{ params.source == '{NO_SOURCE}' }}}}"
             if step.name == "promote":
                 before = consent(use_case, before[0])
-            current = step_task(use_case.name, step, OPTIONS.get(step.name), **arguments)
+            current = job_task(use_case.name, step, OPTIONS.get(step.name), **arguments)
             before >> current
             before = [current]
     return dag
@@ -110,5 +110,5 @@ def may_be_promoted(result: dict[str, Any]) -> bool:
     return False
 
 
-for declared in registry.every():
+for declared in use_case_registry.list_use_cases():
     globals()[f"retrain_{declared.name}"] = retrain(declared)

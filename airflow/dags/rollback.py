@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from airflow.sdk import DAG, Param
 
+from services.core import use_case_registry
+from services.core.contract.use_case import UseCase
 from services.core.steps import JOBS
-from services.core.usecases import registry
-from services.core.usecases.contract import UseCase
-from vigie_orchestration.presentation import dag_arguments
-from vigie_orchestration.steps import step_task
+from vigie_orchestration.dag_factory import dag_arguments
+from vigie_orchestration.job_operator import job_task
 
 DOC = """
 Makes the previous champion the champion again; prediction follows within seconds.
@@ -34,9 +34,9 @@ def rollback(use_case: UseCase) -> DAG:
         )
     }
     with DAG(**dag_arguments("rollback", DOC, use_case), schedule=None, params=params) as dag:
-        step_task(use_case.name, JOBS["rollback"])
+        job_task(use_case.name, JOBS["rollback"])
     return dag
 
 
-for declared in registry.every():
+for declared in use_case_registry.list_use_cases():
     globals()[f"rollback_{declared.name}"] = rollback(declared)

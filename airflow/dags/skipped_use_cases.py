@@ -3,10 +3,10 @@ among the import errors on Airflow's first page."""
 
 from __future__ import annotations
 
+from services.core import use_case_registry
 from services.core.errors import VigieError
-from services.core.usecases import registry
 
-skipped = registry.skipped()
+skipped = use_case_registry.skipped()
 if skipped:
     raise VigieError(
         "Use cases without DAGs: "

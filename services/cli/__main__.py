@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from services.cli.commands import LazyCommands
+from services.cli.command_table import LazyCommands
 from services.core.errors import VigieError
 
 COMPLETION = "_VIGIE_COMPLETE"
@@ -35,9 +35,9 @@ def main() -> None:
         app(prog_name="vigie")  # shells register a command by its name, not by its path
         return
     if arguments and arguments != ["--help"]:
-        from services.core.logs import configure_logs  # noqa: PLC0415 - help needs no logs
+        from services.core.logs import configure_logging  # noqa: PLC0415 - help needs no logs
 
-        configure_logs("cli", level="WARNING", log_format="console")
+        configure_logging("cli", level="WARNING", log_format="console")
     try:
         app(prog_name="./vigie")
     except VigieError as error:

@@ -61,7 +61,7 @@ class PeriodicThread:
             self._thread.start()
 
     def wake(self) -> None:
-        """Let the next turn come now, or as soon as ``at_least`` has passed."""
+        """Let the next turn come now, or as soon as ``binomial_tail`` has passed."""
         self._wake.set()
 
     @property

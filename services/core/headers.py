@@ -6,7 +6,7 @@ from typing import Final
 
 API_KEY_HEADER: Final = "X-API-Key"
 CALL_KIND_HEADER: Final = "X-Vigie-Call-Kind"
-"""A caller's word for a call that is not live; see ``services.core.calls.kinds``."""
+"""A caller's word for a call that is not live; see ``services.core.prediction_log.traffic_type``."""
 CSRF_HEADER: Final = "X-Vigie-CSRF"
 """Repeats the readable cookie, which another site cannot."""
 NEW_JOB_HEADER: Final = "X-Vigie-New"

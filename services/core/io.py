@@ -6,6 +6,7 @@ content, and beside it a hidden ``.<name>.<random>.part`` (a folder: ``.<name>.p
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -75,3 +76,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -10,7 +10,7 @@ import structlog
 from services.core.settings import settings
 
 
-def configure_logs(service: str, *, level: str | None = None, log_format: str | None = None) -> None:
+def configure_logging(service: str, *, level: str | None = None, log_format: str | None = None) -> None:
     """Send structlog and the standard library's loggers to standard error in one format; level and
     format come from the settings where they are not given."""
     chosen = settings()

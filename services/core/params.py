@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.core import use_case_registry
 from services.core.errors import VigieError
-from services.core.usecases import registry
 
-FILE = "params.yaml"
+PARAMS_FILE = "params.yaml"
 
 
 class _Model(BaseModel):
@@ -158,7 +158,7 @@ class Params(_Model):
         and then has the defaults."""
         if use_case in self.use_cases:
             return self
-        code = registry.packages()[use_case].replace(".", "/")
+        code = use_case_registry.packages()[use_case].replace(".", "/")
         return self.model_copy(update={"use_cases": {**self.use_cases, use_case: UseCaseParams(code=code)}})
 
     def of(self, use_case: str) -> UseCaseParams:
@@ -168,26 +168,26 @@ class Params(_Model):
         """
         if use_case not in self.use_cases:
             raise VigieError(
-                f"{FILE} has no entry for the use case {use_case!r}.",
+                f"{PARAMS_FILE} has no entry for the use case {use_case!r}.",
                 expected="one of " + ", ".join(self.use_cases),
-                action=f"Add {use_case} below use_cases in {FILE}.",
+                action=f"Add {use_case} below use_cases in {PARAMS_FILE}.",
             )
         return self.use_cases[use_case]
 
 
-def load(folder: Path = Path()) -> Params:
+def load_params(folder: Path = Path()) -> Params:
     """Read ``params.yaml`` in ``folder`` (a workspace or the checkout; stages run inside one).
 
     Raises:
         VigieError: it is missing, is no YAML, or holds an unknown key or a value out of bounds.
     """
-    path = folder / FILE
+    path = folder / PARAMS_FILE
     try:
         content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Params.model_validate(content)
     except FileNotFoundError as error:
         raise VigieError(
-            f"There is no {FILE} in {folder.resolve()}.", action="Run this in the checkout or in a workspace."
+            f"There is no {PARAMS_FILE} in {folder.resolve()}.", action="Run this in the checkout or in a workspace."
         ) from error
     except yaml.YAMLError as error:
         raise VigieError(f"{path} is not valid YAML: {error}") from error

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.core.home import Home
+from services.core.paths import VigiePaths
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -47,11 +47,11 @@ class Settings(BaseSettings):
     weather_url: HttpUrl | None = None
 
     @property
-    def home(self) -> Home:
-        return Home(self.home_path.expanduser().resolve())
+    def home(self) -> VigiePaths:
+        return VigiePaths(self.home_path.expanduser().resolve())
 
     @property
-    def published_home(self) -> Home:
+    def published_home(self) -> VigiePaths:
         """Where runs publish: what calls need besides the model is read there."""
         return self.home
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.usecases.contract import Text
+from services.core.contract.use_case import Text
 
-REGISTRY = "registry"
+REGISTRY_GROUP = "registry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Step:
     def lane(self) -> str:
         """Jobs of one use case and one lane take turns. What acts on the registry does not wait for a
         training that takes hours: a rollback is needed now. What only looks waits for neither."""
-        return self.service if self.stage or self.service == "drift" else REGISTRY
+        return self.service if self.stage or self.service == "drift" else REGISTRY_GROUP
 
 
 STEPS: tuple[Step, ...] = (
@@ -38,7 +38,7 @@ STEPS: tuple[Step, ...] = (
     Step("promote", Text("Promote if the gate allows it", "Promouvoir si le contrôle l'autorise"), False, "training"),
 )
 
-FURTHER_JOBS: tuple[Step, ...] = (
+OTHER_JOBS: tuple[Step, ...] = (
     Step("rollback", Text("Go back to the champion before", "Revenir au champion précédent"), False, "training"),
     Step("monitor", Text("Look for drift and errors", "Surveiller la dérive et les erreurs"), False, "drift"),
     Step(
@@ -47,12 +47,12 @@ FURTHER_JOBS: tuple[Step, ...] = (
 )
 """Jobs that stand outside the order. ``housekeeping`` is for ``ALL_USE_CASES``."""
 
-JOBS: dict[str, Step] = {step.name: step for step in (*STEPS, *FURTHER_JOBS)}
+JOBS: dict[str, Step] = {step.name: step for step in (*STEPS, *OTHER_JOBS)}
 """Everything that a stage service can be asked to do."""
 
 ALL_USE_CASES = "all"
 """The use case of a job that is for all of them."""
-FOR_ALL: frozenset[str] = frozenset({"housekeeping"})
+GLOBAL_STEPS: frozenset[str] = frozenset({"housekeeping"})
 
 STAGES: tuple[str, ...] = tuple(step.name for step in STEPS if step.stage)
 
@@ -62,6 +62,6 @@ def stages_through(last: str) -> tuple[str, ...]:
     return STAGES[: STAGES.index(last) + 1]
 
 
-def jobs_of(service: str) -> tuple[str, ...]:
+def jobs_of_service(service: str) -> tuple[str, ...]:
     """What the stage service can be asked to do."""
     return tuple(name for name, step in JOBS.items() if step.service == service)

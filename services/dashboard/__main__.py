@@ -14,10 +14,10 @@ import structlog
 from streamlit.web import bootstrap
 
 from services.core.errors import VigieError
-from services.core.logs import configure_logs
+from services.core.logs import configure_logging
+from services.dashboard.components.frontend import THEME
 from services.dashboard.pages import PAGES
 from services.dashboard.settings import DashboardSettings, settings
-from services.dashboard.style import THEME
 
 APP = Path(__file__).parent / "script" / "app.py"
 
@@ -55,7 +55,7 @@ def _warm_up() -> None:
 
 
 def main() -> int:
-    configure_logs("dashboard")
+    configure_logging("dashboard")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request of every page
     chosen = settings()
     log = structlog.get_logger()

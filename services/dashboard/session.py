@@ -1,7 +1,7 @@
-"""Who is at the page: the sign-in from the gateway's cookie, the language, and exercise mode.
+"""The session of the person at the page: access token, user, language and exercise mode.
 
-The cookie is read when a page is opened. From then on the server keeps the newest access token in the page's own memory
-and renews it at the gateway for as long as the sign-in lasts; whether that is so, the gateway alone decides."""
+The gateway's cookie is read when a page is opened. From then on the server keeps the newest access token in the page's
+session state and renews it at the gateway; whether the sign-in still holds is the gateway's decision alone."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from services.core.access.roles import Role
-from services.core.usecases import registry
-from services.core.usecases.contract import UseCase
-from services.dashboard.browser import EXERCISE_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE
-from services.dashboard.client import AwayError, Client, Service, SessionOverError
-from services.dashboard.entrance import end_session, fresh_token
-from services.dashboard.formats import Formats
+from services.core import use_case_registry
+from services.core.auth.principal import Role
+from services.core.contract.use_case import UseCase
+from services.dashboard.api.client import (
+    Client,
+    Service,
+    ServiceUnavailableError,
+    SessionExpiredError,
+    end_session,
+    fresh_token,
+)
+from services.dashboard.components.frontend import EXERCISE_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE
+from services.dashboard.i18n import Formats, Language, Translator
 from services.dashboard.settings import settings
-from services.dashboard.words import Language, Words
 
 T = TypeVar("T")
 
-EARLY_SECONDS = 90.0
+RENEW_BEFORE_SECONDS = 90.0
 """A token is renewed so long before it ends."""
-_TOKEN, _ENDS, _USER, _LANGUAGE, _EXERCISE, _MEMORY = (
+_TOKEN, _ENDS, _USER, _LANGUAGE, _EXERCISE, _CACHE = (
     f"vigie_{name}" for name in ("token", "ends", "user", "language", "exercise", "memory")
 )
 
@@ -65,7 +70,7 @@ class Session:
     """What every page is given."""
 
     user: User
-    words: Words
+    words: Translator
     formats: Formats
     client: Client
     exercise: bool
@@ -74,12 +79,12 @@ class Session:
     def language(self) -> Language:
         return self.words.language
 
-    def may(self, role: Role) -> bool:
+    def has_role(self, role: Role) -> bool:
         return self.user.role.covers(role)
 
     def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
         """What ``make`` gave not longer ago; kept in this page's memory alone, so that nobody sees another's."""
-        memory = st.session_state.setdefault(_MEMORY, {})
+        memory = st.session_state.setdefault(_CACHE, {})
         found = memory.get(name)
         if found is None or time.monotonic() - found[0] > seconds:
             memory[name] = found = (time.monotonic(), make())
@@ -89,7 +94,7 @@ class Session:
         return value
 
     def forget(self, name: str) -> None:
-        st.session_state.setdefault(_MEMORY, {}).pop(name, None)
+        st.session_state.setdefault(_CACHE, {}).pop(name, None)
 
     def use_cases(self) -> list[UseCase]:
         """The declarations of what prediction serves and this person may ask.
@@ -101,7 +106,9 @@ class Session:
         names = [line["name"] for line in served]
         allowed = self.user.use_cases
         return [
-            registry.get(name) for name in names if name in registry.names() and (allowed is None or name in allowed)
+            use_case_registry.get(name)
+            for name in names
+            if name in use_case_registry.names() and (allowed is None or name in allowed)
         ]
 
     def served(self, use_case: str) -> dict[str, Any]:
@@ -120,7 +127,7 @@ def language() -> Language:
     return found
 
 
-def choose_language(chosen: Language) -> None:
+def set_language(chosen: Language) -> None:
     st.session_state[_LANGUAGE] = chosen
 
 
@@ -130,11 +137,11 @@ def exercise() -> bool:
     return bool(st.session_state[_EXERCISE])
 
 
-def choose_exercise(on: bool) -> None:
+def set_exercise(on: bool) -> None:
     st.session_state[_EXERCISE] = on
 
 
-def current() -> Session | None:
+def current_session() -> Session | None:
     """The session of this page; None where nobody is signed in.
 
     Raises:
@@ -145,20 +152,20 @@ def current() -> Session | None:
         cookie = st.context.cookies.get(SESSION_COOKIE)
         if not cookie:
             return None
-        _take(cookie)
-    _good_token()
-    words = Words(language())
+        _start_from_cookie(cookie)
+    _valid_token()
+    words = Translator(language())
     user: User = st.session_state[_USER]
-    return Session(user, words, Formats(words.language), Client(_good_token), exercise() and may_exercise(user))
+    return Session(user, words, Formats(words.language), Client(_valid_token), exercise() and can_exercise(user))
 
 
-def may_exercise(user: User) -> bool:
+def can_exercise(user: User) -> bool:
     least = Role.DISPATCHER if settings().dashboard_exercise else Role.OPERATOR
     return user.role.covers(least)
 
 
 def forget_sign_in() -> None:
-    for name in (_TOKEN, _ENDS, _USER, _MEMORY):
+    for name in (_TOKEN, _ENDS, _USER, _CACHE):
         st.session_state.pop(name, None)
 
 
@@ -170,20 +177,20 @@ def sign_out() -> None:
     forget_sign_in()
 
 
-def _take(token: str) -> None:
+def _start_from_cookie(token: str) -> None:
     """Begin with the cookie's token. Where the gateway is away, what the token says of itself is good enough to draw
     pages: prediction verifies it by itself at every call."""
     try:
-        _keep(fresh_token(token))
-    except AwayError:
-        said = _claims(token)
+        _store_token(fresh_token(token))
+    except ServiceUnavailableError:
+        said = _unverified_claims(token)
         if said is None or said["exp"] < time.time() + 5:
             raise
         st.session_state[_TOKEN], st.session_state[_ENDS] = token, said["exp"]
         st.session_state[_USER] = User.of(said)
 
 
-def _good_token() -> str:
+def _valid_token() -> str:
     """
     Raises:
         SessionOverError: the sign-in has ended.
@@ -191,25 +198,25 @@ def _good_token() -> str:
     """
     ends = st.session_state.get(_ENDS)
     if ends is None:
-        raise SessionOverError
+        raise SessionExpiredError
     left = ends - time.time()
-    if left < EARLY_SECONDS:
+    if left < RENEW_BEFORE_SECONDS:
         try:
-            _keep(fresh_token(st.session_state[_TOKEN]))
-        except AwayError:
+            _store_token(fresh_token(st.session_state[_TOKEN]))
+        except ServiceUnavailableError:
             if left < 1:
                 raise
     token: str = st.session_state[_TOKEN]
     return token
 
 
-def _keep(answer: dict[str, Any]) -> None:
+def _store_token(answer: dict[str, Any]) -> None:
     st.session_state[_TOKEN] = answer["access_token"]
     st.session_state[_ENDS] = time.time() + answer["expires_in"]
     st.session_state[_USER] = User.of(answer["user"])
 
 
-def _claims(token: str) -> dict[str, Any] | None:
+def _unverified_claims(token: str) -> dict[str, Any] | None:
     """What a token says, unverified: nothing is granted by it."""
     try:
         body = token.split(".")[1]

@@ -33,7 +33,7 @@ class DashboardSettings(Settings):
     def sign_in_address(self, page: str) -> str:
         """The gateway for the browser that looks at ``page``: the same origin, or the gateway's port under the name by
         which the browser knows this machine, because cookies belong to the name."""
-        if self.dashboard_sign_in_url is None:
+        if not self.dashboard_sign_in_url:
             return ""
         base, seen = urlsplit(self.dashboard_sign_in_url), urlsplit(page)
         if base.hostname in LOOPBACK and seen.hostname in LOOPBACK:

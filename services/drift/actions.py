@@ -1,4 +1,4 @@
-"""What a verdict leads to: a retraining or a rollback, asked for at the gateway, which has them done and audited."""
+"""Actions after a verdict: a retraining or a rollback, requested from the gateway, which executes and audits it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import httpx
 import structlog
 from sqlalchemy import Engine
 
-from services.core.access import freeze
+from services.core.contract.use_case import Text
+from services.core.drift_state import MonitoringRunRow
 from services.core.errors import ConflictError, VigieError
 from services.core.headers import service_headers
-from services.core.monitoring.tables import MonitoringRun
+from services.core.model_registry import promotion_freeze
 from services.core.settings import Settings
-from services.core.usecases.contract import Text
-from services.drift import history
+from services.drift import run_store
 
 log = structlog.get_logger(__name__)
-_SECONDS = 60.0
+_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class MonitoringAction:
     kind: str
     text: Text
     run_id: str | None = None
@@ -33,10 +33,10 @@ class Action:
         return made | ({} if self.run_id is None else {"run_id": self.run_id})
 
 
-NOTHING = Action(history.NONE, Text("Nothing was done.", "Rien n'a été fait."))
+NO_ACTION = MonitoringAction(run_store.NONE, Text("Nothing was done.", "Rien n'a été fait."))
 
 
-class Desk(Protocol):
+class ActionClient(Protocol):
     """Where actions are asked for."""
 
     def retrain(self, use_case: str, run_id: str, reason: str) -> str: ...
@@ -44,7 +44,7 @@ class Desk(Protocol):
     def roll_back(self, use_case: str, version: int, reason: str) -> str: ...
 
 
-class GatewayDesk:
+class GatewayClient:
     """The gateway's internal routes; it starts the retraining in Airflow where there is one."""
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +70,11 @@ class GatewayDesk:
         headers = service_headers(self._token.get_secret_value(), "drift")
         try:
             answer = httpx.post(
-                self._url.rstrip("/") + path, json=dict(body), headers=headers, timeout=_SECONDS, trust_env=False
+                self._url.rstrip("/") + path,
+                json=dict(body),
+                headers=headers,
+                timeout=_TIMEOUT_SECONDS,
+                trust_env=False,
             )
         except httpx.HTTPError as error:
             raise VigieError(f"The gateway does not answer ({type(error).__name__}).") from None
@@ -82,39 +86,39 @@ class GatewayDesk:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RetrainingLimits:
     cooldown_hours: float
     daily: int
     outcomes: int
 
 
-def retraining(
-    engine: Engine, desk: Desk, run: MonitoringRun, *, reasons: str, learnable: int, limits: Limits
-) -> Action:
+def start_retraining(
+    engine: Engine, desk: ActionClient, run: MonitoringRunRow, *, reasons: str, learnable: int, limits: RetrainingLimits
+) -> MonitoringAction:
     """Start one, unless a limit, a freeze or a lack of outcomes stands against it. ``learnable``: outcomes since the
     change. Cooldown is counted in the calls' own time, the daily limit in the machine's."""
-    kept = _kept_back(engine, run, learnable, limits)
+    kept = _retraining_blocker(engine, run, learnable, limits)
     if kept is not None:
-        return Action(history.NONE, kept)
+        return MonitoringAction(run_store.NONE, kept)
     try:
         started = desk.retrain(run.use_case, run.id, reasons)
     except ConflictError as error:
-        return Action(
-            history.NONE,
+        return MonitoringAction(
+            run_store.NONE,
             Text(f"No retraining: {error.problem}", f"Pas de réentraînement : {error.problem}"),
         )
     except VigieError as error:
         log.warning("retraining not started", use_case=run.use_case, reason=str(error).splitlines()[0])
         problem = error.problem
-        return Action(
-            history.NONE,
+        return MonitoringAction(
+            run_store.NONE,
             Text(
                 f"A retraining is called for and could not be started: {problem}",
                 f"Un réentraînement s'impose et n'a pas pu être lancé : {problem}",
             ),
         )
-    return Action(
-        history.RETRAINING,
+    return MonitoringAction(
+        run_store.RETRAINING,
         Text(
             f"A retraining was started, with {learnable} outcomes since the change among its rows; the gate decides.",
             f"Un réentraînement a été lancé, avec {learnable} retours depuis le changement ; le contrôle décide.",
@@ -123,21 +127,21 @@ def retraining(
     )
 
 
-def rollback(desk: Desk, use_case: str, version: int, old: int, told: Text) -> Action:
+def start_rollback(desk: ActionClient, use_case: str, version: int, old: int, told: Text) -> MonitoringAction:
     """Go back from ``version`` to the one before it."""
     try:
         started = desk.roll_back(use_case, version, told.en)
     except VigieError as error:
         log.error("rollback failed", use_case=use_case, version=version, reason=str(error).splitlines()[0])
-        return Action(
-            history.NONE,
+        return MonitoringAction(
+            run_store.NONE,
             Text(
                 f"Version {version} should be rolled back, and that failed: {error.problem}",
                 f"La version {version} devrait être retirée, et cela a échoué : {error.problem}",
             ),
         )
-    return Action(
-        history.ROLLBACK,
+    return MonitoringAction(
+        run_store.ROLLBACK,
         Text(
             f"Version {version} was rolled back to version {old}. {told.en}",
             f"Retour de la version {version} à la version {old}. {told.fr}",
@@ -146,9 +150,9 @@ def rollback(desk: Desk, use_case: str, version: int, old: int, told: Text) -> A
     )
 
 
-def _kept_back(engine: Engine, run: MonitoringRun, learnable: int, limits: Limits) -> Text | None:
+def _retraining_blocker(engine: Engine, run: MonitoringRunRow, learnable: int, limits: RetrainingLimits) -> Text | None:
     """Why there is no retraining now."""
-    frozen = freeze.frozen(engine)
+    frozen = promotion_freeze.active_freeze(engine)
     if frozen is not None:
         return Text(
             f"No retraining: promotions are frozen by {frozen.by} ({frozen.reason}).",
@@ -161,7 +165,7 @@ def _kept_back(engine: Engine, run: MonitoringRun, learnable: int, limits: Limit
             f"Pas encore de réentraînement : {learnable} retours depuis le changement ne suffisent pas ; il en faut "
             f"{limits.outcomes}.",
         )
-    last = history.last_retraining(engine, run.use_case)
+    last = run_store.last_retraining(engine, run.use_case)
     if last is not None and last.window_to is not None and run.window_to is not None:
         hours = (run.window_to - last.window_to).total_seconds() / 3_600
         if 0 <= hours < limits.cooldown_hours:
@@ -170,7 +174,7 @@ def _kept_back(engine: Engine, run: MonitoringRun, learnable: int, limits: Limit
                 f"Pas de réentraînement : le dernier a été lancé il y a {hours:.0f} h, il faut attendre "
                 f"{limits.cooldown_hours:g} h.",
             )
-    if history.retrainings_today(engine, run.use_case) >= limits.daily:
+    if run_store.retrainings_today(engine, run.use_case) >= limits.daily:
         return Text(
             f"No retraining: {limits.daily} were started within 24 hours, which is the limit.",
             f"Pas de réentraînement : {limits.daily} ont été lancés en 24 heures, c'est la limite.",

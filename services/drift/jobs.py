@@ -1,35 +1,250 @@
-"""What the drift service's jobs do."""
+"""The job ``monitor``: analyses a window of calls, reaches a verdict, acts on it and stores the run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+import structlog
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
 from services.core import params
-from services.core.database.connection import address, make_engine
-from services.core.jobs.child import Task, Work
+from services.core import use_case_registry as declared
+from services.core.contract.use_case import Text, UseCase
+from services.core.database.connection import database_address, make_engine
+from services.core.drift_state import LabelQuarantineRow, MonitoringRunRow, quarantined_labels
+from services.core.errors import VigieError
+from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.options import MonitorOptions
-from services.core.registry.client import Registry
+from services.core.model_registry.client import ModelRegistry
+from services.core.model_registry.version import RegisteredVersion, Tag
+from services.core.params import Monitoring
+from services.core.paths import VigiePaths
+from services.core.prediction_log.traffic_type import LIVE, SIMULATED
 from services.core.settings import CHECKOUT
-from services.drift.actions import GatewayDesk
-from services.drift.monitor import Monitor, limits_of
+from services.drift import actions, run_store
+from services.drift.actions import NO_ACTION, ActionClient, GatewayClient, MonitoringAction, RetrainingLimits
+from services.drift.label_quality import find_suspect_sources
+from services.drift.messages import Reason
+from services.drift.performance.comparison import compare_challenger, regressed_from_previous
+from services.drift.performance.degradation import Degradation
+from services.drift.performance.live_error import measure_live_error, measure_other_versions
 from services.drift.settings import DriftSettings
+from services.drift.statistics import bounding_box
+from services.drift.verdict import (
+    DRIFTED,
+    TOO_FEW,
+    MonitoringResult,
+    analyse_window,
+    decide_verdict,
+    new_run,
+    run_summary,
+)
+from services.drift.window import ModelVersions, holdout_reference, read_window
+
+log = structlog.get_logger(__name__)
+
+_TRUST_AFTER_RELEASE = timedelta(days=30)
 
 
-def monitor(task: Task) -> Mapping[str, Any]:
+@dataclass(frozen=True)
+class Monitor:
+    """What a run works with. ``home`` has the published context and takes the reports."""
+
+    home: VigiePaths
+    engine: Engine
+    registry: ModelRegistry
+    params: Monitoring
+    desk: ActionClient
+    limits: RetrainingLimits
+
+    def run(self, run_id: str, use_case_name: str, *, with_report: bool = True, act: bool = True) -> MonitoringRunRow:
+        """
+        Raises:
+            VigieError: the registry cannot be asked, or the champion cannot be run by this code.
+        """
+        use_case, started = declared.get(use_case_name), datetime.now(UTC)
+        with tempfile.TemporaryDirectory(prefix="vigie-monitor-") as folder:
+            models = ModelVersions(use_case, self.registry, self.home, Path(folder))
+            champion = models.champion()
+            window = pd.DataFrame() if champion is None else self._window(use_case, champion)
+            run = new_run(run_id, use_case.name, started, champion, window)
+            if champion is None or len(window) < self.params.minimum_calls:
+                return self._without(run, len(window), champion)
+            return self._judged(run, use_case, models, champion, window, with_report=with_report, act=act)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _window(self, use_case: UseCase, champion: RegisteredVersion) -> pd.DataFrame:
+        kinds = (LIVE, SIMULATED) if champion.simulated else (LIVE,)
+        with self.engine.connect() as connection:
+            held = quarantined_labels(connection, use_case.name)
+            return read_window(
+                connection,
+                use_case,
+                kinds,
+                days=self.params.window_days,
+                maximum=self.params.maximum_calls,
+                held=held,
+            )
+
+    def _without(self, run: MonitoringRunRow, calls: int, champion: RegisteredVersion | None) -> MonitoringRunRow:
+        """Nothing can be said."""
+        needed = self.params.minimum_calls
+        text = (
+            Text("No model serves yet.", "Aucun modèle n'est encore en service.")
+            if champion is None
+            else Text(
+                f"{calls} calls in the window are too few; {needed} are needed.",
+                f"{calls} appels dans la fenêtre ne suffisent pas ; il en faut {needed}.",
+            )
+        )
+        run.verdict = TOO_FEW
+        run.summary = run_summary(
+            run, MonitoringResult(), [Reason("too_few", text)], NO_ACTION, calls=calls, outcomes=0
+        )
+        return self._kept(run)
+
+    def _judged(
+        self,
+        run: MonitoringRunRow,
+        use_case: UseCase,
+        models: ModelVersions,
+        champion: RegisteredVersion,
+        window: pd.DataFrame,
+        *,
+        with_report: bool,
+        act: bool,
+    ) -> MonitoringRunRow:
+        predictor = models.predictor(champion)
+        if predictor is None:
+            raise VigieError(
+                f"The champion of {use_case.name}, version {champion.number}, cannot be run by this code.",
+                action="See the log; roll back or train again.",
+            )
+        frozen = holdout_reference(models, champion, predictor, window)
+        prediction = models.predict(predictor, window)
+        doubts = self._new_doubts(use_case, find_suspect_sources(use_case, window, prediction.values, frozen))
+        if doubts:
+            run_store.quarantine_labels(self.engine, use_case.name, doubts, run.id)
+            window = self._window(use_case, champion)
+            prediction = models.predict(predictor, window)
+        look = analyse_window(use_case, models, predictor, window, values=prediction.values, params=self.params)
+        look.doubts = doubts
+        measure_live_error(look, use_case, window, prediction, frozen=frozen, version=champion, params=self.params)
+        measure_other_versions(look, use_case, window, models, champion=champion, params=self.params)
+        compare_challenger(look, use_case, window, models, champion=champion, params=self.params)
+        watch = regressed_from_previous(look, use_case, window, models, champion=champion, params=self.params)
+        earlier = run_store.recent_runs(self.engine, use_case.name, 60)
+        verdict, reasons = decide_verdict(run, use_case, window, look, earlier=earlier, params=self.params)
+        run.verdict, run.breached = verdict, look.findings.breached
+        run.inputs_drifted = look.share >= self.params.drifted_share
+        action = NO_ACTION
+        if watch is not None:
+            reasons.insert(0, Reason("worse_than_before", watch.text))
+            run.verdict = DRIFTED
+            old = int(champion.tags[Tag.FOLLOWS])
+            if act:
+                action = actions.start_rollback(self.desk, use_case.name, champion.number, old, watch.text)
+        elif verdict == DRIFTED:
+            action = self._retrain(run, use_case, window, look=look, reasons=reasons, act=act)
+        run.action = action.kind
+        if with_report and look.samples is not None:
+            run.report = run_store.write_report(self.home, use_case.name, run.id, *look.samples)
+        outcomes = int(window[[target.label for target in use_case.targets]].notna().any(axis=1).sum())
+        calls = int(window["call_repeats"].sum())
+        run.summary = run_summary(run, look, reasons, action, calls=calls, outcomes=outcomes)
+        return self._kept(run)
+
+    def _new_doubts(self, use_case: UseCase, found: Sequence[Any]) -> list[Any]:
+        """Without those that a person has lifted."""
+        since = datetime.now(UTC) - _TRUST_AFTER_RELEASE
+        query = select(LabelQuarantineRow.centre).where(
+            LabelQuarantineRow.use_case == use_case.name, LabelQuarantineRow.lifted_at > since
+        )
+        with Session(self.engine) as session:
+            trusted = set(session.scalars(query))
+        return [doubt for doubt in found if doubt.centre not in trusted]
+
+    def _retrain(
+        self,
+        run: MonitoringRunRow,
+        use_case: UseCase,
+        window: pd.DataFrame,
+        *,
+        look: MonitoringResult,
+        reasons: Sequence[Reason],
+        act: bool,
+    ) -> MonitoringAction:
+        """Note the change for training, then ask for a retraining."""
+        findings = look.findings
+        breached = findings.segments if findings.localised else findings.overall
+        moments = [breach.since for breach in breached if breach.since is not None]
+        since = window["event_time"].min() if not moments else pd.Timestamp(int(min(moments)), unit="s", tz="UTC")
+        if findings.breached:
+            segments = self._segments(use_case, window, look, findings.segments) if findings.localised else []
+            run_store.record_concept_drift(self.engine, use_case.name, since.to_pydatetime(), segments, run.id)
+        labels = [target.label for target in use_case.targets]
+        learnable = int((window[labels].notna().any(axis=1) & (window["event_time"] >= since)).sum())
+        if not act:
+            return NO_ACTION
+        told = " ".join(reason.text.en for reason in reasons[:3])
+        return actions.start_retraining(
+            self.engine, self.desk, run, reasons=told, learnable=learnable, limits=self.limits
+        )
+
+    def _segments(
+        self, use_case: UseCase, window: pd.DataFrame, look: MonitoringResult, found: Sequence[Degradation]
+    ) -> list[dict[str, Any]]:
+        """The breached segments as training understands them: by a column of examples, else by their place."""
+        of_examples = {*use_case.request.model_fields, *(group.column for group in use_case.subgroups)}
+        made = []
+        for breach in found:
+            assert breach.segment is not None
+            column, value = breach.segment.column, breach.segment.value
+            rows = np.asarray(look.groups[column] == value, dtype=np.bool_)
+            place = {} if column in of_examples else bounding_box(use_case, window, rows)
+            made.append({"column": column, "value": value, "box": place})
+        return made
+
+    def _kept(self, run: MonitoringRunRow) -> MonitoringRunRow:
+        old = run_store.save_run(self.engine, run, self.params.reports_kept)
+        run_store.remove_reports(self.home, run.use_case, old)
+        log.info("calls looked at", use_case=run.use_case, verdict=run.verdict, action=run.action, run=run.id)
+        return run
+
+
+def retraining_limits(
+    params: Monitoring, *, daily: int | None = None, cooldown_hours: float | None = None
+) -> RetrainingLimits:
+    """The limits in ``params.yaml``, or what the settings say instead."""
+    made = RetrainingLimits(params.cooldown_hours, params.daily_retrainings, params.retraining_outcomes)
+    if daily is not None:
+        made = replace(made, daily=daily)
+    return made if cooldown_hours is None else replace(made, cooldown_hours=cooldown_hours)
+
+
+def monitor(task: JobContext) -> Mapping[str, Any]:
     """Look at the use case's calls. The result is the run's summary without its long lists."""
     options: MonitorOptions = task.options
     settings = DriftSettings()
-    chosen = params.load(CHECKOUT).monitoring
-    engine = make_engine(address(settings.database_url, settings.home))
+    chosen = params.load_params(CHECKOUT).monitoring
+    engine = make_engine(database_address(settings.database_url, settings.home))
     try:
         made = Monitor(
             home=task.home,
             engine=engine,
-            registry=Registry.open(task.home),
+            registry=ModelRegistry.open(task.home),
             params=chosen,
-            desk=GatewayDesk(settings),
-            limits=limits_of(
+            desk=GatewayClient(settings),
+            limits=retraining_limits(
                 chosen, daily=settings.drift_daily_retrainings, cooldown_hours=settings.drift_cooldown_hours
             ),
         ).run(task.id, task.use_case, with_report=options.report, act=options.act)
@@ -44,4 +259,4 @@ def monitor(task: Task) -> Mapping[str, Any]:
     }
 
 
-JOBS: Mapping[str, Work] = {"monitor": monitor}
+JOBS: Mapping[str, JobHandler] = {"monitor": monitor}

@@ -1,19 +1,41 @@
-"""The verdict on a look, and its reasons: what was found now, and whether the runs before found it too."""
+"""The result of a monitoring run: drift of inputs and answers in the window, the verdict with its reasons, and the
+summary that is stored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from services.core.monitoring.tables import MonitoringRun
+from services.core.bundle.predictor import Predictor
+from services.core.contract.columns import column_types
+from services.core.contract.use_case import TargetPrediction, UseCase
+from services.core.drift_state import MonitoringRunRow
+from services.core.model_registry.version import RegisteredVersion
 from services.core.params import Monitoring
-from services.core.usecases.columns import kinds
-from services.core.usecases.contract import UseCase
-from services.drift.breaches import Breach
-from services.drift.look import Look
-from services.drift.wording import (
+from services.drift import run_store
+from services.drift.actions import MonitoringAction
+from services.drift.column_drift import (
+    MIN_VALUES,
+    Column,
+    ColumnDrift,
+    Kind,
+    column_values,
+    compare_columns,
+    drifted_share,
+    request_columns,
+)
+from services.drift.label_quality import SuspectLabels
+from services.drift.messages import (
+    DRIFT_FEATURE_PREFIX,
+    OUTPUT_PREFIX,
     Reason,
     column_reason,
     effect_on_error,
@@ -21,18 +43,99 @@ from services.drift.wording import (
     estimate_reason,
     volume_reason,
 )
+from services.drift.performance.degradation import Degradation, Degradations
+from services.drift.statistics import point_prediction
+from services.drift.window import ModelVersions, drift_features_of
+
+
+@dataclass
+class MonitoringResult:
+    """``findings`` and ``quality`` speak of the champion's own answers; too few of those leave them empty."""
+
+    columns: list[ColumnDrift] = field(default_factory=list)
+    share: float = 0.0
+    season_known: bool = True
+    findings: Degradations = field(default_factory=Degradations)
+    groups: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Column -> the group of each call of the window."""
+    judged: int = 0
+    """Calls answered by the champion whose outcome is known."""
+    quality: list[dict[str, Any]] = field(default_factory=list)
+    estimates: list[dict[str, Any]] = field(default_factory=list)
+    shadow: dict[str, Any] = field(default_factory=dict)
+    doubts: list[SuspectLabels] = field(default_factory=list)
+    samples: tuple[pd.DataFrame, pd.DataFrame] | None = None
+    """Reference and current columns, for the report."""
+
+
+def analyse_window(
+    use_case: UseCase,
+    models: ModelVersions,
+    predictor: Predictor,
+    window: pd.DataFrame,
+    *,
+    values: Mapping[str, TargetPrediction],
+    params: Monitoring,
+) -> MonitoringResult:
+    """Inputs, answers and watched columns of the window against the bundle's reference sample."""
+    reference = models.reference(predictor)
+    importance = _importance(predictor)
+    columns = request_columns(use_case.request, reference, window, importance)
+    for target in use_case.targets:
+        name = f"{OUTPUT_PREFIX}{target.name}"
+        if name in reference:
+            shape: Kind = "words" if hasattr(target.output, "labels") else "number"
+            said = pd.Series(point_prediction(values[target.name]))
+            columns.append(Column(name, shape, column_values(reference[name], shape), column_values(said, shape)))
+    unlearned = _unseen_row_weights(reference)
+    for name, kept in drift_features_of(window).items():
+        if f"{DRIFT_FEATURE_PREFIX}{name}" in reference:
+            theirs = reference[f"{DRIFT_FEATURE_PREFIX}{name}"]
+            shape = "number" if pd.api.types.is_numeric_dtype(theirs) else "words"
+            columns.append(
+                Column(
+                    f"{DRIFT_FEATURE_PREFIX}{name}",
+                    shape,
+                    column_values(theirs, shape),
+                    column_values(pd.Series(kept), shape),
+                    counts=unlearned,
+                )
+            )
+    times = reference[use_case.time_field] if use_case.time_field is not None else None
+    found, season = compare_columns(columns, times, window["event_time"], params, use_case.zone or "UTC")
+    samples = (
+        pd.DataFrame({column.name: column.reference for column in columns}),
+        pd.DataFrame({column.name: column.current for column in columns}),
+    )
+    inputs = [column for column in found if not column.name.startswith(OUTPUT_PREFIX)]
+    return MonitoringResult(columns=found, share=drifted_share(inputs), season_known=season, samples=samples)
+
+
+def _unseen_row_weights(reference: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Rows that the model has not learned from count alone where there are enough: of those that it has learned from it
+    knows every word."""
+    rows = np.asarray(reference["slice"] == "calibrate", dtype=np.float64)
+    return rows if rows.sum() >= MIN_VALUES else None
+
+
+def _importance(predictor: Predictor) -> dict[str, float]:
+    """Field -> its share of the first target's gain."""
+    path = predictor.folder / "importance.json"
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return {str(name): float(share) for name, share in content.get(predictor.use_case.targets[0].name, {}).items()}
+
 
 STABLE, WATCH, DRIFTED, TOO_FEW = "stable", "watch", "drifted", "too_few"
-_VOLUME = 3.0
+_VOLUME_FACTOR = 3.0
 
 
-def verdict_of(
-    run: MonitoringRun,
+def decide_verdict(
+    run: MonitoringRunRow,
     use_case: UseCase,
     window: pd.DataFrame,
-    look: Look,
+    look: MonitoringResult,
     *,
-    earlier: Sequence[MonitoringRun],
+    earlier: Sequence[MonitoringRunRow],
     params: Monitoring,
 ) -> tuple[str, list[Reason]]:
     """``earlier`` are the runs before, newest first."""
@@ -40,7 +143,7 @@ def verdict_of(
     newest = window["event_time"].max().timestamp()
     oldest = window["event_time"].min().timestamp()
 
-    def lasting(breach: Breach) -> bool:
+    def lasting(breach: Degradation) -> bool:
         return newest - (breach.since or oldest) >= params.breach_hours * 3_600
 
     named = [*findings.segments, *findings.overall]
@@ -50,27 +153,27 @@ def verdict_of(
     since = _first_seen(earlier, [column.name for column in drifted])
     reasons += [column_reason(use_case, column, since.get(column.name), effect) for column in drifted]
     reasons += [Reason(f"outcomes_{doubt.code}", doubt.reason, area=doubt.centre) for doubt in look.doubts]
-    reasons += _estimated(use_case, look, params)
-    reasons += _volume(_whole_days(use_case, window))
+    reasons += _estimate_reasons(use_case, look, params)
+    reasons += _volume_reasons(_complete_days(use_case, window))
     shares = look.share >= params.drifted_share
     errors = any(lasting(breach) for breach in named)
     if errors and _confirmed(run, earlier, "breached", params):
         return DRIFTED, reasons
     if shares and _confirmed(run, earlier, "inputs_drifted", params):
         return DRIFTED, reasons
-    usual = _left_out_before(earlier)
+    usual = _usually_missing(earlier)
     telling = [reason for reason in reasons if reason.code != "input_missing" or reason.column not in usual]
     return (WATCH if telling else STABLE), reasons
 
 
-def _confirmed(run: MonitoringRun, earlier: Sequence[MonitoringRun], sign: str, params: Monitoring) -> bool:
+def _confirmed(run: MonitoringRunRow, earlier: Sequence[MonitoringRunRow], sign: str, params: Monitoring) -> bool:
     """Whether the runs before said so too: those that saw older calls, as the same calls confirm nothing."""
     needed = params.confirmations - 1
-    other = [item for item in earlier if item.model_version == run.model_version and _newer(run, item)]
+    other = [item for item in earlier if item.model_version == run.model_version and _saw_newer_calls(run, item)]
     return len(other) >= needed and all(getattr(item, sign) for item in other[:needed])
 
 
-def _newer(run: MonitoringRun, other: MonitoringRun) -> bool:
+def _saw_newer_calls(run: MonitoringRunRow, other: MonitoringRunRow) -> bool:
     """Whether ``run`` saw later calls than ``other``, or outcomes that came later."""
     if run.window_to is not None and other.window_to is not None and run.window_to > other.window_to:
         return True
@@ -78,7 +181,7 @@ def _newer(run: MonitoringRun, other: MonitoringRun) -> bool:
     return mine is not None and its is not None and mine > its
 
 
-def _left_out_before(earlier: Sequence[MonitoringRun]) -> set[str]:
+def _usually_missing(earlier: Sequence[MonitoringRunRow]) -> set[str]:
     """Columns that callers left out in the oldest of these looks already: their habit, and no news."""
     told = [item for item in earlier if item.verdict != TOO_FEW]
     return (
@@ -88,7 +191,7 @@ def _left_out_before(earlier: Sequence[MonitoringRun]) -> set[str]:
     )
 
 
-def _first_seen(earlier: Sequence[MonitoringRun], names: Sequence[str]) -> dict[str, datetime]:
+def _first_seen(earlier: Sequence[MonitoringRunRow], names: Sequence[str]) -> dict[str, datetime]:
     """Column -> the window's end of the first run in the unbroken row of runs that saw it drifted."""
     found: dict[str, datetime] = {}
     left = set(names)
@@ -102,7 +205,7 @@ def _first_seen(earlier: Sequence[MonitoringRun], names: Sequence[str]) -> dict[
     return found
 
 
-def _estimated(use_case: UseCase, look: Look, params: Monitoring) -> list[Reason]:
+def _estimate_reasons(use_case: UseCase, look: MonitoringResult, params: Monitoring) -> list[Reason]:
     made = []
     for entry in look.estimates:
         value, reference = entry["value"], entry["reference"]
@@ -113,14 +216,14 @@ def _estimated(use_case: UseCase, look: Look, params: Monitoring) -> list[Reason
     return made
 
 
-def _whole_days(use_case: UseCase, window: pd.DataFrame) -> pd.DataFrame:
+def _complete_days(use_case: UseCase, window: pd.DataFrame) -> pd.DataFrame:
     """Where a call's time is a day, the newest one is not over yet."""
-    if kinds(use_case.request).get(use_case.time_field or "") != "date":
+    if column_types(use_case.request).get(use_case.time_field or "") != "date":
         return window
     return window[window["event_time"] < window["event_time"].max()]
 
 
-def _volume(window: pd.DataFrame) -> list[Reason]:
+def _volume_reasons(window: pd.DataFrame) -> list[Reason]:
     """Whether the last day has far more or fewer calls than those before it."""
     times, calls = window["event_time"], window["call_repeats"]
     day = pd.Timedelta(days=1)
@@ -129,5 +232,65 @@ def _volume(window: pd.DataFrame) -> list[Reason]:
     if not days >= 3:  # nor where there are no calls
         return []
     usual = (int(calls.sum()) - recent) / days
-    far = recent > _VOLUME * usual + 5 * usual**0.5 or recent < usual / _VOLUME - 5 * usual**0.5 / _VOLUME
+    far = (
+        recent > _VOLUME_FACTOR * usual + 5 * usual**0.5
+        or recent < usual / _VOLUME_FACTOR - 5 * usual**0.5 / _VOLUME_FACTOR
+    )
     return [volume_reason(recent, usual)] if far and usual >= 10 else []
+
+
+def new_run(
+    run_id: str, use_case: str, started: datetime, champion: RegisteredVersion | None, window: pd.DataFrame
+) -> MonitoringRunRow:
+    reported = window["call_reported_at"].max() if len(window) else None
+    return MonitoringRunRow(
+        id=run_id,
+        use_case=use_case,
+        started_at=started,
+        finished_at=started,
+        window_to=window["event_time"].max().to_pydatetime() if len(window) else None,
+        outcomes_until=None if reported is None or pd.isna(reported) else reported.to_pydatetime(),
+        model_version="" if champion is None else str(champion.number),
+        verdict=TOO_FEW,
+        breached=False,
+        inputs_drifted=False,
+        action=run_store.NONE,
+        report=False,
+        summary={"from": window["event_time"].min().isoformat() if len(window) else None},
+    )
+
+
+def run_summary(
+    run: MonitoringRunRow,
+    look: MonitoringResult,
+    reasons: Sequence[Reason],
+    action: MonitoringAction,
+    *,
+    calls: int,
+    outcomes: int,
+) -> dict[str, Any]:
+    """What people and programs read of the run; sets when it ended."""
+    run.finished_at = datetime.now(UTC)
+    return {
+        "id": run.id,
+        "use_case": run.use_case,
+        "started_at": run.started_at.isoformat(),
+        "finished_at": run.finished_at.isoformat(),
+        "window": {
+            "from": (run.summary or {}).get("from"),
+            "to": None if run.window_to is None else run.window_to.isoformat(),
+            "calls": calls,
+            "outcomes": outcomes,
+            "season_known": look.season_known,
+        },
+        "model_version": run.model_version,
+        "verdict": run.verdict,
+        "reasons": [reason.as_json() for reason in reasons],
+        "action": action.as_json(),
+        "drift": {"share": round(look.share, 4), "columns": [column.as_json() for column in look.columns]},
+        "quality": look.quality,
+        "judged": look.judged,
+        "estimate": {"targets": look.estimates},
+        "shadow": look.shadow,
+        "report": run.report,
+    }

@@ -1,1 +1,1 @@
-"""Identity and administration: sign-in, keys, centres, the audit log, and what admins set going."""
+"""The gateway: authentication, administration, runs and models behind one API."""

@@ -1,4 +1,4 @@
-"""``python -m services.gateway``: one uvicorn worker; replicas scale."""
+"""``python -m services.gateway``: one uvicorn worker; scale with replicas."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 import structlog
 
 from services.core.errors import VigieError
-from services.core.logs import configure_logs
-from services.core.web.application import serve
+from services.core.logs import configure_logging
+from services.core.web.app_factory import serve
 from services.gateway.app import create_app
 from services.gateway.settings import settings
 
 
 def main() -> int:
-    configure_logs("gateway")
+    configure_logging("gateway")
     chosen = settings()
     try:
         app = create_app(chosen)

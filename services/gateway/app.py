@@ -1,4 +1,4 @@
-"""Builds the gateway. ``python -m services.gateway`` serves it."""
+"""Builds the FastAPI application and starts its background tasks."""
 
 from __future__ import annotations
 
@@ -12,39 +12,28 @@ from fastapi import FastAPI, Request, Response
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DataError
 
-from services.core.database.connection import address, make_engine
+from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError
-from services.core.web.application import make_app
-from services.core.web.faults import fault, refusal
-from services.core.web.service_credential import required
-from services.gateway.account_routes import account_router
-from services.gateway.admin_audit import audit_router
-from services.gateway.admin_centres import centres_router
-from services.gateway.admin_keys import keys_router
-from services.gateway.admin_models import models_router
-from services.gateway.admin_runs import runs_router
-from services.gateway.admin_users import users_router
-from services.gateway.airflow import Airflow
-from services.gateway.alert_routes import alerts_router
-from services.gateway.caretaker import Caretaker
-from services.gateway.check_routes import check_router
-from services.gateway.dashboard_routes import dashboard_router
-from services.gateway.data_routes import data_router
-from services.gateway.first_training import FirstTraining
-from services.gateway.gateway import Gateway, assemble
-from services.gateway.internal_routes import internal_router
-from services.gateway.job_routes import jobs_router
-from services.gateway.model_read_routes import model_reading_router
-from services.gateway.monitoring_routes import monitoring_router
-from services.gateway.monitoring_timer import MonitoringTimer
-from services.gateway.platform_routes import platform_router
-from services.gateway.runner import Runner
-from services.gateway.session_routes import session_router
+from services.core.web.app_factory import create_service_app
+from services.core.web.errors import error_detail, error_response
+from services.core.web.service_auth import require_service_token
+from services.gateway.alerts.routes import alerts_router
+from services.gateway.api_keys.routes import api_keys_router
+from services.gateway.audit.routes import audit_router
+from services.gateway.auth.session_routes import dashboard_login_router, session_router
+from services.gateway.auth.token_routes import forward_auth_router, internal_router, token_router
+from services.gateway.container import GatewayContainer, MaintenanceTask, build_container
+from services.gateway.models.routes import model_details_router, models_router
+from services.gateway.monitoring.routes import MonitoringTimer, monitoring_router
+from services.gateway.platform.dependency_probe import DependencyProbe
+from services.gateway.platform.routes import SimulatorClient, platform_router, simulation_router
+from services.gateway.runs.airflow_client import AirflowClient
+from services.gateway.runs.orchestrator import RunOrchestrator
+from services.gateway.runs.routes import data_router, jobs_router, runs_router
+from services.gateway.runs.service import FirstTraining
+from services.gateway.service_client import JobClient
 from services.gateway.settings import GatewaySettings
-from services.gateway.simulation_routes import Simulator, simulation_router
-from services.gateway.stages import Stages
-from services.gateway.token_routes import token_router
-from services.gateway.watch import Watch
+from services.gateway.users.routes import account_router, centres_router, users_router
 
 DESCRIPTION = """Who may do what: signing in, users, API keys and centres, the audit log, and the actions of operators
 and administrators.
@@ -64,15 +53,15 @@ def create_app(
     Raises:
         VigieError: a secret that the gateway needs is not set.
     """
-    token = required(settings.service_token)
+    token = require_service_token(settings.service_token)
     own = engine is None
-    engine = engine or make_engine(address(settings.database_url, settings.home), pool_size=15)
-    gateway = assemble(settings, engine, hasher=hasher)
-    airflow = None if settings.airflow_url is None else Airflow(settings, gateway.counters)
-    runner = Runner(gateway, Stages(settings, token, gateway.counters), airflow)
-    caretaker = Caretaker(gateway)
-    simulator = Simulator(gateway, token)
-    watch = Watch(settings, engine, airflow, gateway.counters.registry)
+    engine = engine or make_engine(database_address(settings.database_url, settings.home), pool_size=15)
+    gateway = build_container(settings, engine, hasher=hasher)
+    airflow = None if settings.airflow_url is None else AirflowClient(settings, gateway.counters)
+    runner = RunOrchestrator(gateway, JobClient(settings, token, gateway.counters), airflow)
+    caretaker = MaintenanceTask(gateway)
+    simulator = SimulatorClient(gateway, token)
+    watch = DependencyProbe(settings, engine, airflow, gateway.counters.registry)
 
     def ready() -> Mapping[str, Any]:
         if not caretaker.prepared:
@@ -83,7 +72,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        carried = (caretaker.run(), _carry_on(caretaker, gateway, runner), watch.run())
+        carried = (caretaker.run(), _run_background_tasks(caretaker, gateway, runner), watch.run())
         tasks = [asyncio.create_task(work) for work in carried]
         yield
         for task in tasks:
@@ -95,7 +84,7 @@ def create_app(
         if own:
             await asyncio.to_thread(engine.dispose)
 
-    app = make_app(
+    app = create_service_app(
         service="gateway",
         title="Vigie: access and administration",
         docs="/auth/docs",
@@ -106,19 +95,19 @@ def create_app(
         service_token=token,
         body_limit_kb=2_048,
     )
-    app.add_exception_handler(DataError, _on_odd_text)
+    app.add_exception_handler(DataError, _on_unstorable_text)
     app.state.gateway = gateway
     app.state.runner = runner
-    app.state.verifier = gateway.access
+    app.state.authenticator = gateway.access
     for make_router in (
         token_router,
         session_router,
-        dashboard_router,
+        dashboard_login_router,
         account_router,
-        check_router,
+        forward_auth_router,
         users_router,
         centres_router,
-        keys_router,
+        api_keys_router,
         audit_router,
         internal_router,
         alerts_router,
@@ -128,22 +117,22 @@ def create_app(
     app.include_router(models_router(gateway, runner))
     app.include_router(simulation_router(gateway, simulator))
     app.include_router(monitoring_router(gateway, runner))
-    app.include_router(model_reading_router(gateway))
+    app.include_router(model_details_router(gateway))
     app.include_router(jobs_router(gateway, runner))
     app.include_router(data_router(runner.stages))
     app.include_router(platform_router(settings, runner.stages))
     return app
 
 
-def _on_odd_text(request: Request, _: Exception) -> Response:
+def _on_unstorable_text(request: Request, _: Exception) -> Response:
     """PostgreSQL keeps no NUL characters and nothing beyond a column's length."""
-    faults = [fault("text", "A text in the request has characters that cannot be kept, or is too long.")]
-    return refusal(422, faults, request.scope["request_id"])
+    faults = [error_detail("text", "A text in the request has characters that cannot be kept, or is too long.")]
+    return error_response(422, faults, request.scope["request_id"])
 
 
-async def _carry_on(caretaker: Caretaker, gateway: Gateway, runner: Runner) -> None:
+async def _run_background_tasks(caretaker: MaintenanceTask, gateway: GatewayContainer, runner: RunOrchestrator) -> None:
     """Runs, and the first ones of all, once the database is there."""
-    await caretaker.until_prepared()
+    await caretaker.wait_until_prepared()
     carrying = [runner.run()]
     if gateway.settings.gateway_first_training:
         carrying.append(FirstTraining(gateway, runner).run())

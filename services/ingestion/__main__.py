@@ -1,19 +1,21 @@
-"""The ingest stage: ``python -m services.ingestion USE_CASE`` in a workspace or the checkout."""
+"""Serves the ingestion service: ``python -m services.ingestion``."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from services.core import params
-from services.core.pipeline.stage import run_stage
-
-
-def work(use_case: str) -> None:
-    from services.ingestion.ingest import ingest  # noqa: PLC0415 - pandas, and a wrong call needs none
-
-    ingest(use_case, Path(), params.load().of(use_case).ingest)
-
+from services.core.web.stage_service import run_stage_service
+from services.ingestion.service import IngestionSettings, data_router, register_row_metrics
 
 if __name__ == "__main__":
-    sys.exit(run_stage("ingest", work))
+    sys.exit(
+        run_stage_service(
+            "ingestion",
+            "Vigie: ingestion",
+            "services.ingestion.service",
+            IngestionSettings,
+            lambda chosen: (chosen.ingestion_host, chosen.ingestion_port),
+            routers=lambda chosen: [data_router(chosen)],
+            figures=lambda chosen, counters: register_row_metrics(counters, chosen.home),
+        )
+    )

@@ -1,4 +1,4 @@
-"""``python -m services.prediction``: one uvicorn worker; replicas scale."""
+"""``python -m services.prediction``: one uvicorn worker; scale with replicas."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import uvicorn
 from fastapi import FastAPI
 
 from services.core.errors import VigieError
-from services.core.logs import configure_logs
+from services.core.logs import configure_logging
 from services.core.web.server import run_server, server_config
 from services.prediction.app import create_app
-from services.prediction.mlflow_champions import core_champions
+from services.prediction.model_sync.mlflow_registry import connect_registry
 from services.prediction.settings import PredictionSettings, settings
 
 
@@ -26,10 +26,10 @@ def run(app: FastAPI, chosen: PredictionSettings) -> None:
 
 
 def main() -> int:
-    configure_logs("prediction")
+    configure_logging("prediction")
     chosen = settings()
     try:
-        app = create_app(chosen, lambda: core_champions(chosen))
+        app = create_app(chosen, lambda: connect_registry(chosen))
     except VigieError as error:
         structlog.get_logger().error("prediction does not start", reason=str(error))
         return 1

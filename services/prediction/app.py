@@ -1,4 +1,6 @@
-"""Builds the application. ``python -m services.prediction`` serves it."""
+"""Builds the FastAPI application, with one deployment per use case.
+
+A use case that fails to load is logged and skipped."""
 
 from __future__ import annotations
 
@@ -7,8 +9,11 @@ import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
-from fastapi import FastAPI
+import anyio
+import structlog
+from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 from prometheus_fastapi_instrumentator import metrics as instrumentations
@@ -16,25 +21,105 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.core.resources import add_resources
-from services.core.usecases.contract import ContextSource, UseCase
-from services.core.web.authentication import show_roles
-from services.core.web.failures import add_failure_handlers
-from services.core.web.left_out import count_skipped
-from services.core.web.manual import add_manual
-from services.core.web.request_ids import RequestIds
-from services.core.web.roles import PUBLIC
-from services.prediction.access import access_of
-from services.prediction.call_seconds import CallSeconds
-from services.prediction.calls_log import CallsLog
-from services.prediction.champions import ChampionsFactory
-from services.prediction.counters import HTTP_SECONDS, Counters
-from services.prediction.desks import Opening
-from services.prediction.faults import fault, refusal
-from services.prediction.follower import LoadModel
-from services.prediction.information import information_router
-from services.prediction.models import Model
+from services.core import use_case_registry as declared
+from services.core.contract.use_case import ContextSource, UseCase
+from services.core.process_metrics import register_process_metrics, register_skipped_gauge
+from services.core.web.api_docs import mount_docs
+from services.core.web.authentication import PUBLIC, document_roles
+from services.core.web.errors import add_exception_handlers, error_detail, error_response
+from services.core.web.server import RequestIdMiddleware
+from services.prediction.api.list_routes import list_router
+from services.prediction.api.metadata_routes import metadata_router
+from services.prediction.api.predict_routes import predict_router
+from services.prediction.auth import create_auth
+from services.prediction.inference.prediction_service import PredictionService
+from services.prediction.inference.served_model import LoadedModel, ModelSlot, create_context_source
+from services.prediction.log.prediction_log import PredictionLog
+from services.prediction.metrics import LATENCY_BUCKETS, CallLatencyInstrumentation, PredictionMetrics
+from services.prediction.model_sync.bundle_cache import BundleCache, RegistryClientFactory
+from services.prediction.model_sync.model_watcher import ModelLoader, ModelWatcher
+from services.prediction.outcomes.routes import outcomes_router
 from services.prediction.settings import PredictionSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class UseCaseRouters:
+    calls: APIRouter
+    outcomes: APIRouter
+    lists: APIRouter
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One use case in service."""
+
+    answering: PredictionService
+    follower: ModelWatcher
+    slot: ModelSlot
+    context: ContextSource
+    routers: UseCaseRouters
+
+    def start(self) -> None:
+        try:
+            self.context.start()
+        except Exception as error:  # noqa: BLE001 - a use case's own code; its calls are answered without
+            log.error("context does not start", use_case=self.answering.use_case.name, reason=str(error))
+        self.follower.start()
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentFactory:
+    """What every desk is made from."""
+
+    settings: PredictionSettings
+    champions: RegistryClientFactory
+    counters: PredictionMetrics
+    calls: PredictionLog
+    context: Mapping[str, ContextSource]
+    load: ModelLoader
+    clock: Callable[[], float]
+    broken: list[str] = field(default_factory=list)
+
+    def every(self, use_cases: Sequence[UseCase] | None) -> dict[str, Deployment]:
+        """Desks of ``check_use_cases``, which all have to open; without them those of all declared ones that can be,
+        and the others' names in ``broken``."""
+        threads = self.settings.prediction_background_threads
+        background, lists = anyio.CapacityLimiter(threads), anyio.CapacityLimiter(threads)
+        desks = {}
+        for use_case in declared.list_use_cases() if use_cases is None else use_cases:
+            try:
+                desks[use_case.name] = self._desk(use_case, background, lists)
+            except Exception as error:
+                if use_cases is not None:
+                    raise
+                self.broken.append(use_case.name)
+                log.exception("use case skipped", use_case=use_case.name, reason=f"{type(error).__name__}: {error}")
+        return desks
+
+    def _desk(self, use_case: UseCase, background: anyio.CapacityLimiter, lists: anyio.CapacityLimiter) -> Deployment:
+        settings = self.settings
+        slot = ModelSlot(settings.prediction_confirmed_seconds, self.clock)
+        source = self.context.get(use_case.name) or create_context_source(use_case, settings)
+        follower = ModelWatcher(
+            use_case,
+            slot,
+            BundleCache(settings.home.serving(use_case.name)),
+            self.champions,
+            self.counters,
+            seconds=settings.alias_poll_seconds,
+            load=self.load,
+            clock=self.clock,
+        )
+        answering = PredictionService(use_case, slot, source, self.counters, settings.prediction_batch_rows)
+        routers = UseCaseRouters(
+            predict_router(answering, self.calls.recorder(use_case), settings, background),
+            outcomes_router(use_case, self.calls.journal, settings, background),
+            list_router(use_case, self.calls.database, settings, lists),
+        )
+        return Deployment(answering, follower, slot, source, routers)
+
 
 DESCRIPTION = """Answers dispatch centres' calls. Every answer says which model version made it and where that came
 from: the registry's champion, the last good version (`cached`) or the declared baseline."""
@@ -42,27 +127,27 @@ from: the registry's champion, the last good version (`cached`) or the declared 
 
 def create_app(
     settings: PredictionSettings,
-    champions: ChampionsFactory,
+    champions: RegistryClientFactory,
     *,
     use_cases: Sequence[UseCase] | None = None,
     context: Mapping[str, ContextSource] | None = None,
-    load: LoadModel = Model,
+    load: ModelLoader = LoadedModel,
     clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
-    """The service for ``use_cases`` (default: all that are declared).
+    """The service for ``check_use_cases`` (default: all that are declared).
 
     Args:
         champions: makes a client of the model registry; called in background threads alone.
         context: sources of outside data that take the place of the use cases' own.
         load: makes a served model of a bundle; benchmarks put a constant one here.
     """
-    counters = Counters(CollectorRegistry())
-    add_resources(counters.registry, settings.home.root)
-    calls = CallsLog(settings, counters.registry)
-    access = access_of(settings, counters.registry)
-    opening = Opening(settings, champions, counters, calls, context or {}, load, clock)
+    counters = PredictionMetrics(CollectorRegistry())
+    register_process_metrics(counters.registry, settings.home.root)
+    calls = PredictionLog(settings, counters.registry)
+    access = create_auth(settings, counters.registry)
+    opening = DeploymentFactory(settings, champions, counters, calls, context or {}, load, clock)
     desks = opening.every(use_cases)
-    skipped = count_skipped(counters.registry, opening.broken)
+    skipped = register_skipped_gauge(counters.registry, opening.broken)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -73,7 +158,7 @@ def create_app(
         until = time.monotonic() + settings.prediction_disk_wait_seconds
         for desk in desks.values():
             await asyncio.to_thread(desk.follower.wait_for_disk, max(0.0, until - time.monotonic()))
-        _settle_memory()
+        _freeze_garbage_collector()
         yield
         access.stop()
         for desk in desks.values():
@@ -100,32 +185,32 @@ def create_app(
         app.router.routes += desk.routers.outcomes.routes
         app.include_router(desk.routers.lists)
     information = {name: (d.answering, d.slot) for name, d in desks.items()}
-    app.include_router(information_router(information, skipped, access.state))
+    app.include_router(metadata_router(information, skipped, access.state))
     Instrumentator(registry=counters.registry, excluded_handlers=["^/metrics$", "^/health"]).add(
         instrumentations.default(
-            latency_highr_buckets=HTTP_SECONDS, latency_lowr_buckets=HTTP_SECONDS, registry=counters.registry
+            latency_highr_buckets=LATENCY_BUCKETS, latency_lowr_buckets=LATENCY_BUCKETS, registry=counters.registry
         ),
-        CallSeconds(counters, tuple(desks)),
+        CallLatencyInstrumentation(counters, tuple(desks)),
     ).instrument(app).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
-    add_manual(app, "/v1/docs")
-    app.add_middleware(RequestIds)
-    add_failure_handlers(app)
-    app.add_exception_handler(HTTPException, _on_http(tuple(desks)))
-    show_roles(app)
-    app.state.desks = desks
+    mount_docs(app, "/v1/docs")
+    app.add_middleware(RequestIdMiddleware)
+    add_exception_handlers(app)
+    app.add_exception_handler(HTTPException, _http_error_handler(tuple(desks)))
+    document_roles(app)
+    app.state.deployments = desks
     app.state.calls = calls
-    app.state.verifier = access.verifier
+    app.state.authenticator = access.authenticator
     return app
 
 
-def _settle_memory() -> None:
+def _freeze_garbage_collector() -> None:
     """Take what start-up made out of the garbage collector's sight: going through it all again and
     again would hold up requests by tens of milliseconds."""
     gc.collect()
     gc.freeze()
 
 
-def _on_http(names: Sequence[str]) -> Callable[[Request, Exception], Awaitable[Response]]:
+def _http_error_handler(names: Sequence[str]) -> Callable[[Request, Exception], Awaitable[Response]]:
     """What is not there is told with the use cases that are."""
 
     async def on_http(request: Request, error: Exception) -> Response:
@@ -135,7 +220,7 @@ def _on_http(names: Sequence[str]) -> Callable[[Request, Exception], Awaitable[R
         parts = request.url.path.split("/")
         if error.status_code == 404 and len(parts) > 2 and parts[1] == "v1" and parts[2] not in names:
             reason, allowed = "There is no such use case.", "one of " + ", ".join(names)
-        faults = [fault("not_found" if error.status_code == 404 else "http", reason, allowed=allowed)]
-        return refusal(error.status_code, faults, request.scope["request_id"], error.headers)
+        faults = [error_detail("not_found" if error.status_code == 404 else "http", reason, allowed=allowed)]
+        return error_response(error.status_code, faults, request.scope["request_id"], error.headers)
 
     return on_http

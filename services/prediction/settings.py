@@ -8,11 +8,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.core.calls.settings import CallsSettings
-from services.core.home import Home
+from services.core.paths import VigiePaths
+from services.core.prediction_log.settings import PredictionLogSettings
 
 
-class PredictionSettings(CallsSettings):
+class PredictionSettings(PredictionLogSettings):
     prediction_host: str = "127.0.0.1"
     prediction_access: Literal["required", "open"] = "required"
     """``open`` asks nobody who calls; refused where others than this machine can reach the service."""
@@ -39,9 +39,9 @@ class PredictionSettings(CallsSettings):
     """The home that runs publish to, where it is another than the service's own."""
 
     @property
-    def published_home(self) -> Home:
+    def published_home(self) -> VigiePaths:
         path = self.prediction_published_home
-        return self.home if path is None else Home(path.expanduser().resolve())
+        return self.home if path is None else VigiePaths(path.expanduser().resolve())
 
 
 @lru_cache(maxsize=1)

@@ -1,1 +1,1 @@
-"""From validated raw tables to examples: one row for each thing that the models learn from."""
+"""Preprocessing: raw tables and reported labels -> training examples."""

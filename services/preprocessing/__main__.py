@@ -1,19 +1,20 @@
-"""The preprocess stage: ``python -m services.preprocessing USE_CASE`` in a workspace or the checkout."""
+"""Serves the preprocessing service: ``python -m services.preprocessing``."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from services.core import params
-from services.core.pipeline.stage import run_stage
-
-
-def work(use_case: str) -> None:
-    from services.preprocessing.preprocess import preprocess  # noqa: PLC0415 - pandas, and a wrong call needs none
-
-    preprocess(use_case, Path(), params.load().of(use_case).preprocess)
-
+from services.core.web.stage_service import run_stage_service
+from services.preprocessing.service import PreprocessingSettings, data_router
 
 if __name__ == "__main__":
-    sys.exit(run_stage("preprocess", work))
+    sys.exit(
+        run_stage_service(
+            "preprocessing",
+            "Vigie: preprocessing",
+            "services.preprocessing.service",
+            PreprocessingSettings,
+            lambda chosen: (chosen.preprocessing_host, chosen.preprocessing_port),
+            routers=lambda chosen: [data_router(chosen)],
+        )
+    )

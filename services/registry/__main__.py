@@ -1,4 +1,4 @@
-"""The registry's server: ``python -m services.registry``. ``--check`` asks a running one instead."""
+"""Serves the MLflow registry: ``python -m services.registry``. ``--check`` asks a running one instead."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ import sys
 
 from services.core.errors import VigieError
 from services.core.settings import settings
-from services.registry.server import command, credentials, environment, host_of, trouble
+from services.registry.server import (
+    command,
+    environment,
+    health_problem,
+    host_header,
+    probe_credentials,
+    sync_users,
+    write_auth_config,
+)
 from services.registry.settings import ServerSettings
-from services.registry.users import authentication, make_users
 
 
 def main(arguments: list[str]) -> int:
@@ -31,7 +38,7 @@ def main(arguments: list[str]) -> int:
 def check(chosen: ServerSettings) -> int:
     """Ask what clients ask: below the prefix, with a name and password, under the name they call it by."""
     url = f"http://127.0.0.1:{chosen.port}{chosen.prefix}"
-    problem = trouble(url, host=host_of(settings().registry_url), auth=credentials(chosen))
+    problem = health_problem(url, host=host_header(settings().registry_url), auth=probe_credentials(chosen))
     sys.stderr.write(f"{problem}\n" if problem else "")
     return 1 if problem else 0
 
@@ -42,13 +49,13 @@ def serve(chosen: ServerSettings) -> None:
     home.registry_artifacts.mkdir(parents=True, exist_ok=True)
     os.environ.update(environment(home, chosen))
     if chosen.backend is None and not home.registry_database.is_file():
-        from services.core.registry.client import Registry  # noqa: PLC0415 - not needed for --check
+        from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415 - not needed for --check
 
         # makes the tables under the lock that clients use too; the server would make them without
-        Registry(settings().model_copy(update={"registry_url": None})).prepare()
+        ModelRegistry(settings().model_copy(update={"registry_url": None})).prepare()
     if chosen.authenticated:
-        os.environ.update(authentication(home, chosen))
-        make_users(home, chosen)
+        os.environ.update(write_auth_config(home, chosen))
+        sync_users(home, chosen)
     os.chdir(home.root)  # MLflow makes folders where it stands
     from mlflow.cli import cli  # noqa: PLC0415 - reads the environment set above
 

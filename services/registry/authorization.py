@@ -13,7 +13,7 @@ from flask import make_response, request
 from mlflow.server.auth import authenticate_request_basic_auth
 from werkzeug.datastructures import Authorization
 
-from services.registry.users import READER
+from services.registry.server import READER
 
 _SEARCH = re.compile(r".*/(ajax-)?api/\d\.\d/mlflow/[a-z/-]+/search|.*/graphql")
 """Where MLflow reads by POST. Its GraphQL has no mutation that writes."""

@@ -1,1 +1,1 @@
-"""Plays control rooms against the running platform: calls, outcomes, faults; everything marked as simulated."""
+"""The simulator: plays dispatch centres against the running platform."""

@@ -1,4 +1,4 @@
-"""``python -m services.simulator``: the simulator."""
+"""``python -m services.simulator``: one uvicorn worker."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 import structlog
 
 from services.core.errors import VigieError
-from services.core.logs import configure_logs
-from services.core.web.application import serve
+from services.core.logs import configure_logging
+from services.core.web.app_factory import serve
 from services.simulator.app import create_app
 from services.simulator.settings import SimulatorSettings
 
 
 def main() -> int:
-    configure_logs("simulator")
+    configure_logging("simulator")
     try:
         settings = SimulatorSettings()
         app = create_app(settings)

@@ -1,23 +1,96 @@
-"""The simulator's application: ``python -m services.simulator`` serves it. Nothing is played until somebody asks."""
+"""Builds the simulator's FastAPI application with its request and response models.
+
+Nothing runs until somebody starts a simulation."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel, ConfigDict, Field
 
 from services.core.errors import VigieError
-from services.core.web.application import make_app
-from services.core.web.roles import SERVICE
-from services.core.web.service_credential import ServiceCaller, required
+from services.core.web.app_factory import create_service_app
+from services.core.web.authentication import SERVICE
+from services.core.web.service_auth import ServicePrincipal, require_service_token
 from services.simulator import scenario
-from services.simulator.centre_keys import KeySource
-from services.simulator.desk import Desk
-from services.simulator.plan import Plan, planned
-from services.simulator.schemas import NewReplay, Simulations, SimulationState
+from services.simulator.client import CentreKeyClient
+from services.simulator.plan import SimulationPlan, make_plan
+from services.simulator.runner import SimulationRunner
 from services.simulator.settings import SimulatorSettings
 from services.simulator.simulation import Simulation
+
+MAX_SECONDS = 86_400
+
+
+class SimulationRequest(BaseModel):
+    """What is left out is as the scenario says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenario: str = Field(max_length=60, examples=["storm"])
+    rate: float | None = Field(default=None, gt=0, le=100_000, description="Calls per second, on average.")
+    seconds: float | None = Field(default=None, gt=0, le=MAX_SECONDS, description="How long calls come.")
+    speed: float | None = Field(default=None, gt=0, le=1_000_000, description="Simulated seconds in one second.")
+    use_cases: list[str] = Field(default=[], max_length=50, description="Only these; empty: as the scenario says.")
+    starts: str | None = Field(default=None, max_length=20, description="YYYY-MM-DDTHH:MM or HH:MM, local time.")
+    seed: int | None = Field(default=None, ge=0, lt=2**31, description="The same seed gives the same calls.")
+
+
+class ReplayRequest(SimulationRequest):
+    replay: Path | None = Field(default=None, description="A folder of official files to play in order of time.")
+
+
+class CallCounts(BaseModel):
+    sent: int
+    answered: int
+    refused: int = Field(description="4xx, of ordinary calls.")
+    failed: int = Field(description="5xx, or no answer.")
+    not_sent: int = Field(description="Too many waited for their answer already.")
+    by_use_case: dict[str, int]
+    by_centre: dict[str, int]
+
+
+class SimulationStatus(BaseModel):
+    """A simulation and its figures, live while it runs."""
+
+    id: str
+    scenario: str
+    title: str
+    state: str = Field(description="preparing, running, ending, finished, stopped or failed")
+    error: str
+    asked_by: str
+    started_at: datetime
+    finished_at: datetime | None
+    rate: float
+    seconds: float
+    speed: float
+    seed: int
+    use_cases: list[str]
+    elapsed: float = Field(description="Seconds since the first call could come.")
+    clock: datetime = Field(description="The simulated moment.")
+    calls: CallCounts
+    rate_now: float = Field(description="Calls sent per second over the last five seconds.")
+    latency_ms: dict[str, float | None] = Field(description="From the moment a call was meant to be sent.")
+    statuses: dict[str, int]
+    sources: dict[str, float] = Field(description="Share of the answers by where they came from.")
+    outcomes: dict[str, int]
+    outcomes_waiting: int
+    hostile: dict[str, int]
+    live_error: dict[str, dict[str, dict[str, Any]]] = Field(
+        description="Use case -> target -> metric, value and count, of answers whose outcome was reported."
+    )
+    latest_errors: list[str]
+
+
+class SimulationList(BaseModel):
+    scenarios: dict[str, str] = Field(description="Name -> title.")
+    simulations: list[SimulationStatus] = Field(description="Newest first.")
+
 
 DESCRIPTION = """Plays control rooms against the running platform: calls with the shape of day and week, outcomes,
 bursts, changes of the world and hostile clients. All of it is marked as simulated. Only the platform's services may
@@ -29,20 +102,20 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
     Raises:
         VigieError: there is no credential for calls between services.
     """
-    token = required(settings.service_token)
-    keys = None if settings.gateway_url is None else KeySource(settings.gateway_url, token)
+    token = require_service_token(settings.service_token)
+    keys = None if settings.gateway_url is None else CentreKeyClient(settings.gateway_url, token)
 
-    def make(plan: Plan, asked_by: str) -> Simulation:
+    def make(plan: SimulationPlan, asked_by: str) -> Simulation:
         return Simulation(plan, settings, keys, asked_by=asked_by)
 
-    desk = Desk(make, settings.simulator_together)
+    desk = SimulationRunner(make, settings.simulator_together)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await desk.stop_all()
 
-    app = make_app(
+    app = create_service_app(
         service="simulator",
         title="Vigie: simulator",
         docs="/docs",
@@ -56,12 +129,12 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
     return app
 
 
-def _routes(desk: Desk, settings: SimulatorSettings) -> APIRouter:
+def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
     router = APIRouter(prefix="/simulations", tags=["simulations"])
     own = dict(SERVICE)
 
     @router.post("", status_code=202, openapi_extra=own, summary="Start a simulation")
-    async def start(asked: NewReplay, caller: ServiceCaller) -> SimulationState:
+    async def start(asked: ReplayRequest, caller: ServicePrincipal) -> SimulationStatus:
         """409 where as many as may run do."""
         if (asked.rate or 0) > settings.simulator_rate_limit:
             raise VigieError(
@@ -69,22 +142,22 @@ def _routes(desk: Desk, settings: SimulatorSettings) -> APIRouter:
                 expected=f"at most {settings.simulator_rate_limit:g}",
                 action="Set VIGIE_SIMULATOR_RATE_LIMIT where that is meant.",
             )
-        plan = planned(scenario.load(asked.scenario), **asked.model_dump(exclude={"scenario"}))
-        return SimulationState.model_validate(desk.start(plan, caller.name).told())
+        plan = make_plan(scenario.load_scenario(asked.scenario), **asked.model_dump(exclude={"scenario"}))
+        return SimulationStatus.model_validate(desk.start(plan, caller.name).told())
 
     @router.get("", openapi_extra=own, summary="What can be played, and what was")
-    async def listed(_: ServiceCaller) -> Simulations:
-        titles = {name: scenario.load(name).title for name in scenario.names()}
-        states = [SimulationState.model_validate(each.told()) for each in desk.listed()]
-        return Simulations(scenarios=titles, simulations=states)
+    async def listed(_: ServicePrincipal) -> SimulationList:
+        titles = {name: scenario.load_scenario(name).title for name in scenario.list_scenarios()}
+        states = [SimulationStatus.model_validate(each.told()) for each in desk.listed()]
+        return SimulationList(scenarios=titles, simulations=states)
 
     @router.get("/{id}", openapi_extra=own, summary="One simulation with its live figures")
-    async def one(id: str, _: ServiceCaller) -> SimulationState:
-        return SimulationState.model_validate(desk.get(id).told())
+    async def one(id: str, _: ServicePrincipal) -> SimulationStatus:
+        return SimulationStatus.model_validate(desk.get(id).told())
 
     @router.delete("/{id}", openapi_extra=own, summary="Stop a simulation")
-    async def stop(id: str, _: ServiceCaller) -> SimulationState:
+    async def stop(id: str, _: ServicePrincipal) -> SimulationStatus:
         """When this answers, nothing is sent any more. One that is over stays as it ended."""
-        return SimulationState.model_validate((await desk.stop(id)).told())
+        return SimulationStatus.model_validate((await desk.stop(id)).told())
 
     return router

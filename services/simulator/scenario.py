@@ -1,4 +1,4 @@
-"""Scenarios: small YAML files in ``scenarios/``, checked."""
+"""Loads and validates scenarios: YAML files in ``scenarios/``."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from services.core.errors import NotFoundError, VigieError
 
-FOLDER = Path(__file__).parent / "scenarios"
+SCENARIO_FOLDER = Path(__file__).parent / "scenarios"
 
 Weights24 = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=24, max_length=24)]
 Weights7 = Annotated[list[Annotated[float, Field(ge=0)]], Field(min_length=7, max_length=7)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Part(BaseModel):
+class _ScenarioModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Burst(_Part):
+class Burst(_ScenarioModel):
     """For a while there are many times more calls; ``begins`` and ``ends`` are shares of the simulation."""
 
     begins: Share
@@ -30,7 +30,7 @@ class Burst(_Part):
     """So many times as many at its height, in the middle; it swells and ebbs as half a sine."""
 
 
-class Change(_Part):
+class ConceptChange(_ScenarioModel):
     """The world changes: the share of calls from the changed world grows from 0 at ``begins`` to 1 at ``complete``,
     both shares of the simulation. The same moment is a sudden change."""
 
@@ -40,7 +40,7 @@ class Change(_Part):
     complete: Share = 0.0
 
     @model_validator(mode="after")
-    def _in_order(self) -> Change:
+    def _in_order(self) -> ConceptChange:
         if self.complete < self.begins:
             raise ValueError("complete comes after begins")
         return self
@@ -52,16 +52,16 @@ class Change(_Part):
         return 0.0 if progress <= self.begins else (progress - self.begins) / (self.complete - self.begins)
 
 
-class Played(_Part):
+class UseCaseScenario(_ScenarioModel):
     """How one use case takes part."""
 
     weight: float = Field(default=1.0, gt=0)
-    change: Change | None = None
+    change: ConceptChange | None = None
     left_out: dict[str, Share] = {}
     """Request field -> share of calls that do not say it."""
 
 
-class Reported(_Part):
+class OutcomeReporting(_ScenarioModel):
     """What becomes of calls. Delays are of the simulated clock, log-normal around ``median_minutes``."""
 
     median_minutes: float = Field(default=35.0, gt=0)
@@ -75,10 +75,10 @@ class Reported(_Part):
     never: Share = 0.10
 
 
-class Scenario(_Part):
+class Scenario(_ScenarioModel):
     name: str
     title: str
-    use_cases: dict[str, Played] = {}
+    use_cases: dict[str, UseCaseScenario] = {}
     """Empty stands for every use case that there is, each as the next."""
     rate: float = Field(gt=0)
     """Calls per second, on the average of an ordinary week."""
@@ -96,7 +96,7 @@ class Scenario(_Part):
     """Local moment at which the simulated clock starts, as YYYY-MM-DDTHH:MM, or an hour of the day as HH:MM. Without
     one the simulation ends now."""
     burst: Burst | None = None
-    outcomes: Reported = Reported()
+    outcomes: OutcomeReporting = OutcomeReporting()
     hostile: Share = 0.0
     """Share of requests that no caller should send."""
     examples: int = Field(default=3_000, ge=50, le=100_000)
@@ -104,19 +104,19 @@ class Scenario(_Part):
     will be drawn where that is more."""
 
 
-def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+def list_scenarios() -> list[str]:
+    return sorted(path.stem for path in SCENARIO_FOLDER.glob("*.yaml"))
 
 
-def load(name: str) -> Scenario:
+def load_scenario(name: str) -> Scenario:
     """
     Raises:
         NotFoundError: there is no such scenario.
         VigieError: its file is wrong.
     """
-    if name not in names():
-        raise NotFoundError(f"There is no scenario {name!r}.", expected="one of " + ", ".join(names()))
-    path = FOLDER / f"{name}.yaml"
+    if name not in list_scenarios():
+        raise NotFoundError(f"There is no scenario {name!r}.", expected="one of " + ", ".join(list_scenarios()))
+    path = SCENARIO_FOLDER / f"{name}.yaml"
     try:
         return Scenario.model_validate({"name": name, **yaml.safe_load(path.read_text(encoding="utf-8"))})
     except (ValidationError, yaml.YAMLError) as error:

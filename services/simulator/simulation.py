@@ -1,7 +1,6 @@
-"""One simulation from its preparation to its end.
+"""One simulation from preparation to end.
 
-Calls are sent when they are meant to be, whether or not earlier ones have been answered, and their latency counts from
-that moment: a platform that stalls is seen to stall, as its callers would see it."""
+Open loop: calls are sent on schedule and latency counts from the scheduled moment."""
 
 from __future__ import annotations
 
@@ -14,28 +13,25 @@ from typing import Any, Literal
 
 import structlog
 
+from services.core import use_case_registry
 from services.core.errors import UnavailableError, VigieError
-from services.core.usecases import registry
-from services.simulator.calls import Call, calls, replay
-from services.simulator.centre_keys import CentreKeys, KeySource
-from services.simulator.examples import Pool
-from services.simulator.figures import Figures
-from services.simulator.live_error import guesses
-from services.simulator.plan import CENTRES, Plan
-from services.simulator.reports import Report, Waiting
-from services.simulator.sending import Line
+from services.simulator.call_generator import SimulatedCall, generate_calls, replay_calls
+from services.simulator.client import CentreKeyClient, CentreKeys, PlatformClient
+from services.simulator.datasets import ExamplePool, build_pools, load_replay
+from services.simulator.outcome_reports import OutcomeReport, ReportQueue
+from services.simulator.plan import CENTRES, SimulationPlan
 from services.simulator.settings import SimulatorSettings
-from services.simulator.worlds import pools, replayed
+from services.simulator.stats import SimulationStats, extract_predictions
 
-State = Literal["preparing", "running", "ending", "finished", "stopped", "failed"]
+SimulationPhase = Literal["preparing", "running", "ending", "finished", "stopped", "failed"]
 
-KEY_SPARE = timedelta(minutes=10)
-ADMITTED_SECONDS = 30.0
+KEY_LIFETIME_MARGIN = timedelta(minutes=10)
+KEY_PROPAGATION_SECONDS = 30.0
 DRAIN_SECONDS = 5.0
 """After the last call reports that fall due so long are still sent."""
-_TOGETHER = 200
+_REPORTS_PER_REQUEST = 200
 """Reports in one request."""
-_TICK = 0.1
+_TICK_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
@@ -45,24 +41,24 @@ class Simulation:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SimulationPlan,
         settings: SimulatorSettings,
-        keys: KeySource | None,
+        keys: CentreKeyClient | None,
         *,
         asked_by: str = "",
-        line: Callable[[str, dict[str, str]], Line] = Line,
+        line: Callable[[str, dict[str, str]], PlatformClient] = PlatformClient,
     ) -> None:
         self.plan = plan
-        self.state: State = "preparing"
+        self.state: SimulationPhase = "preparing"
         self.error = ""
         self.asked_by = asked_by
-        self.figures = Figures(registry.get(name) for name in plan.use_cases)
+        self.figures = SimulationStats(use_case_registry.get(name) for name in plan.use_cases)
         self.started_at = datetime.now(UTC)
         self.finished_at: datetime | None = None
         self._settings = settings
         self._source = keys
-        self._line_of = line
-        self._waiting = Waiting(settings.simulator_outcomes)
+        self._client_factory = line
+        self._waiting = ReportQueue(settings.simulator_outcomes)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._begun: float | None = None
         self._ended: float | None = None
@@ -79,19 +75,19 @@ class Simulation:
         now = self._ended if self._ended is not None else asyncio.get_running_loop().time()
         return max(0.0, now - self._begun)
 
-    def never_begun(self) -> None:
+    def mark_not_started(self) -> None:
         """It was stopped before ``run`` had a turn."""
         self.state, self.finished_at = "stopped", datetime.now(UTC)
 
     async def run(self) -> None:
         keys: CentreKeys | None = None
-        line: Line | None = None
+        line: PlatformClient | None = None
         try:
             coming = await asyncio.to_thread(self._prepare)
             if self._source is not None:
                 keys = await self._keys(self._source)
-            line = self._line_of(self._settings.prediction_url, keys.texts if keys is not None else {})
-            await self._admitted(line, keys)
+            line = self._client_factory(self._settings.prediction_url, keys.texts if keys is not None else {})
+            await self._wait_until_admitted(line, keys)
             await self._play(line, coming)
             self.state = "finished"
         except asyncio.CancelledError:
@@ -103,29 +99,29 @@ class Simulation:
             self.state, self.error = "failed", f"{type(error).__name__}: see the simulator's log"
             log.exception("simulation failed", simulation=self.plan.id, scenario=self.plan.scenario.name)
         finally:
-            await asyncio.shield(self._leave(line, keys))
+            await asyncio.shield(self._clean_up(line, keys))
             self.finished_at = datetime.now(UTC)
             log.info("simulation over", simulation=self.plan.id, state=self.state, calls=self.figures.sent)
 
-    def _prepare(self) -> Iterator[Call]:
+    def _prepare(self) -> Iterator[SimulatedCall]:
         if self.plan.replay is not None:
             (name,) = self.plan.use_cases
             length = timedelta(seconds=self.plan.seconds * self.plan.clock.speed)
-            return replay(self.plan, replayed(name, self.plan.replay, length))
-        made: dict[str, Pool] = pools(self.plan.worlds())
-        return calls(self.plan, made)
+            return replay_calls(self.plan, load_replay(name, self.plan.replay, length))
+        made: dict[str, ExamplePool] = build_pools(self.plan.worlds())
+        return generate_calls(self.plan, made)
 
-    async def _keys(self, source: KeySource) -> CentreKeys:
-        minutes = math.ceil(self.plan.seconds / 60 + KEY_SPARE / timedelta(minutes=1))
+    async def _keys(self, source: CentreKeyClient) -> CentreKeys:
+        minutes = math.ceil(self.plan.seconds / 60 + KEY_LIFETIME_MARGIN / timedelta(minutes=1))
         return await source.make(list(CENTRES), minutes, self.asked_by)
 
-    async def _admitted(self, line: Line, keys: CentreKeys | None) -> None:
+    async def _wait_until_admitted(self, line: PlatformClient, keys: CentreKeys | None) -> None:
         """Wait until the platform knows the keys; each of its replicas learns of them by itself.
 
         Raises:
             UnavailableError: it does not, or does not answer.
         """
-        until = asyncio.get_running_loop().time() + ADMITTED_SECONDS
+        until = asyncio.get_running_loop().time() + KEY_PROPAGATION_SECONDS
         in_a_row = 0
         while in_a_row < (8 if keys is not None else 1):
             if asyncio.get_running_loop().time() > until:
@@ -133,11 +129,11 @@ class Simulation:
                     f"The prediction service at {self._settings.prediction_url} does not let the simulator in.",
                     action="See that it runs and reaches the gateway.",
                 )
-            let_in = [await line.admitted(centre) for centre in CENTRES]
+            let_in = [await line.is_key_known(centre) for centre in CENTRES]
             in_a_row = in_a_row + 1 if all(let_in) else 0
             await asyncio.sleep(0.02 if all(let_in) else 0.3)
 
-    async def _play(self, line: Line, coming: Iterator[Call]) -> None:
+    async def _play(self, line: PlatformClient, coming: Iterator[SimulatedCall]) -> None:
         self.state = "running"
         self._begun = asyncio.get_running_loop().time()
         reporting = asyncio.create_task(self._report(line))
@@ -151,7 +147,7 @@ class Simulation:
                 task.cancel()
             await asyncio.gather(reporting, *self._in_flight, return_exceptions=True)
 
-    async def _send(self, line: Line, coming: Iterator[Call]) -> None:
+    async def _send(self, line: PlatformClient, coming: Iterator[SimulatedCall]) -> None:
         loop = asyncio.get_running_loop()
         assert self._begun is not None
         for call in coming:
@@ -165,7 +161,7 @@ class Simulation:
             task.add_done_callback(self._in_flight.discard)
         await asyncio.sleep(max(0.0, min(self._begun + self.plan.seconds - loop.time(), self.plan.seconds)))
 
-    async def _one(self, line: Line, call: Call) -> None:
+    async def _one(self, line: PlatformClient, call: SimulatedCall) -> None:
         assert self._begun is not None
         self.figures.count_sent(call.use_case, call.centre)
         status, answer = await line.call(call)
@@ -174,25 +170,25 @@ class Simulation:
         if call.hostile or not isinstance(answer, dict) or "answer" not in answer:
             return
         self.figures.sources[answer.get("source", "")] += 1
-        said = guesses(registry.get(call.use_case), answer["answer"])
+        said = extract_predictions(use_case_registry.get(call.use_case), answer["answer"])
         if not call.reports:
             self.figures.outcomes["never"] += 1
         for number, (delay, report) in enumerate(call.reports):
             last = number == len(call.reports) - 1
             due = self._begun + call.elapsed + delay.total_seconds() / self.plan.clock.speed
-            self._waiting.put(max(due, ended), _with_answer(report, said) if last else report)
+            self._waiting.put(max(due, ended), _with_prediction(report, said) if last else report)
 
-    async def _report(self, line: Line) -> None:
+    async def _report(self, line: PlatformClient) -> None:
         while True:
-            await asyncio.sleep(_TICK)
-            groups: dict[tuple[str, str], list[Report]] = defaultdict(list)
-            for report in self._waiting.due(asyncio.get_running_loop().time(), _TOGETHER):
+            await asyncio.sleep(_TICK_SECONDS)
+            groups: dict[tuple[str, str], list[OutcomeReport]] = defaultdict(list)
+            for report in self._waiting.due(asyncio.get_running_loop().time(), _REPORTS_PER_REQUEST):
                 groups[report.use_case, report.centre].append(report)
             for (use_case, centre), reports in groups.items():
                 status = await line.report(use_case, centre, reports)
                 self._count_reports(reports, status)
 
-    def _count_reports(self, reports: list[Report], status: int | str) -> None:
+    def _count_reports(self, reports: list[OutcomeReport], status: int | str) -> None:
         outcomes = self.figures.outcomes
         if status != 202:
             outcomes["failed"] += len(reports)
@@ -209,13 +205,13 @@ class Simulation:
         """Answers that are still to come, and reports that fall due soon."""
         until = asyncio.get_running_loop().time() + DRAIN_SECONDS
         while self._in_flight or len(self._waiting):
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_TICK_SECONDS)
             if asyncio.get_running_loop().time() > until:
                 break
         self.figures.outcomes["not_due"] = len(self._waiting)
         self.figures.outcomes["dropped"] = self._waiting.dropped
 
-    async def _leave(self, line: Line | None, keys: CentreKeys | None) -> None:
+    async def _clean_up(self, line: PlatformClient | None, keys: CentreKeys | None) -> None:
         if line is not None:
             await line.close()
         if keys is not None and self._source is not None:
@@ -248,6 +244,6 @@ class Simulation:
         }
 
 
-def _with_answer(report: Report, said: Any) -> Report:
-    parts = {name: getattr(report, name) for name in Report.__slots__}
-    return Report(**{**parts, "said": said})
+def _with_prediction(report: OutcomeReport, said: Any) -> OutcomeReport:
+    parts = {name: getattr(report, name) for name in OutcomeReport.__slots__}
+    return OutcomeReport(**{**parts, "said": said})

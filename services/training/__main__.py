@@ -1,30 +1,20 @@
-"""The train stage: ``python -m services.training USE_CASE`` in a workspace."""
+"""Serves the training service: ``python -m services.training``."""
 
 from __future__ import annotations
 
 import sys
 
-from services.core import params
-from services.core.usecases.contract import UseCase
-from services.training.stage import run_stage
-from services.training.train import train
-from services.training.workspace import Workspace, read_inputs
-
-
-def work(use_case: UseCase, workspace: Workspace) -> str:
-    inputs = read_inputs(workspace)
-    train(
-        use_case,
-        inputs.examples,
-        inputs.reference,
-        inputs.context,
-        params=params.load().of(use_case.name).train,
-        folder=workspace.bundle,
-        simulated=inputs.simulated,
-        source=inputs.source,
-    )
-    return f"trained on {len(inputs.examples)} examples"
-
+from services.core.web.stage_service import run_stage_service
+from services.training.service import TrainingSettings, register_decision_metrics
 
 if __name__ == "__main__":
-    sys.exit(run_stage("services.training", sys.argv[1:], work))
+    sys.exit(
+        run_stage_service(
+            "training",
+            "Vigie: training",
+            "services.training.service",
+            TrainingSettings,
+            lambda chosen: (chosen.training_host, chosen.training_port),
+            figures=lambda _, counters: register_decision_metrics(counters),
+        )
+    )

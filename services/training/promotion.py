@@ -1,11 +1,10 @@
-"""The two steps after evaluation: register and gate, then promote if the gate allows it. Both are
-idempotent by the bundle's hash.
-
-Every change of a champion ends in ``promote`` or ``rollback`` here, whoever asks for it: the command line, a job,
-Airflow, the dashboard, monitoring. They hold the freeze, write the audit entry and the printed fallback pages."""
+"""Registers and gates candidates, promotes and rolls back. Every change of a champion ends in ``promote`` or
+``rollback``,
+which honour the freeze, write the audit entry and update the fallback pages."""
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,42 +13,45 @@ from typing import TYPE_CHECKING, Literal
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.core import params
-from services.core.access import audit_outbox, freeze
-from services.core.access.audit import AuditEntry
-from services.core.access.caller import Caller
+from services.core import use_case_registry as declared
+from services.core.audit import outbox
+from services.core.audit.log import AuditEntry
+from services.core.auth.principal import Principal
+from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.bundle.predictor import Predictor, load_arrays
-from services.core.database.connection import address, make_engine, not_made_yet
+from services.core.contract import columns as column_tools
+from services.core.database.connection import database_address, make_engine, not_made_yet
 from services.core.errors import ConflictError, UnavailableError, VigieError
-from services.core.home import Home
+from services.core.model_registry import promotion_freeze
+from services.core.model_registry.client import ModelRegistry
+from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag
 from services.core.params import Gate
-from services.core.registry.client import Registry
-from services.core.registry.version import CHAMPION, Tag, Version
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, Settings, settings
-from services.core.usecases import columns as column_tools
-from services.core.usecases import registry as declared
-from services.training import baseline_tables
-from services.training.gate.decision import Decision
-from services.training.gate.judge import judge
-from services.training.workspace import Workspace
+from services.training import fallback_pages
+from services.training.gate.compare import compare_models
+from services.training.gate.decision import Decision, Outcome
+from services.training.stage.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 SERVICE = "training"
 """Writes the audit entries: its outbox delivers them."""
-How = Literal["gate", "by hand", "rollback"]
+PromotionMode = Literal["gate", "by hand", "rollback"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChampionChange:
-    champion: Version
-    before: Version | None
+    champion: RegisteredVersion
+    before: RegisteredVersion | None
     """What served before; the same version where nothing changed."""
 
 
 def gate_and_register(
-    home: Home, use_case: str, *, gate: Gate | None = None, registry: Registry | None = None
-) -> tuple[Version, Decision]:
+    home: VigiePaths, use_case: str, *, gate: Gate | None = None, registry: ModelRegistry | None = None
+) -> tuple[RegisteredVersion, Decision]:
     """Register the published candidate of a use case as the challenger and judge it against the
     champion. The decision is written to the version's tags and, with all numbers, to ``gate.json`` of
     its run. ``gate`` comes from ``params.yaml`` if not given.
@@ -63,25 +65,25 @@ def gate_and_register(
             f"There is no evaluated candidate of {use_case} to register.",
             action=f"Make one: ./vigie evaluate {use_case}",
         )
-    registry = registry or Registry.open(home)
+    registry = registry or ModelRegistry.open(home)
     version = registry.log_run_and_register(use_case, workspace.root)
     champion = registry.by_alias(use_case, CHAMPION)
     if champion is not None and champion.number == version.number:
         return version, Decision("unchanged", ("It is the champion already.",), f"version {champion.number}")
-    decision = _decide(registry, workspace, version, champion, gate or params.load(CHECKOUT).gate)
-    registry.attach(version, "gate.json", decision.as_json())
-    registry.annotate(version, decision.tags())
+    decision = _decide(registry, workspace, version, champion, gate or params.load_params(CHECKOUT).gate)
+    registry.log_json(version, "gate.json", decision.as_json())
+    registry.set_tags(version, decision.tags())
     return registry.version(use_case, version.number), decision
 
 
 def promote_if_allowed(
-    home: Home,
+    home: VigiePaths,
     use_case: str,
-    version: Version,
+    version: RegisteredVersion,
     decision: Decision,
     *,
-    by: Caller | None,
-    registry: Registry | None = None,
+    by: Principal | None,
+    registry: ModelRegistry | None = None,
 ) -> bool:
     """Move ``champion`` to the version if the gate passed it. Whether it moved.
 
@@ -94,14 +96,14 @@ def promote_if_allowed(
 
 
 def promote(
-    home: Home,
+    home: VigiePaths,
     use_case: str,
     number: int,
     *,
-    by: Caller | None,
+    by: Principal | None,
     compared_with: int | Literal["any"] | None = "any",
     job: str = "",
-    registry: Registry | None = None,
+    registry: ModelRegistry | None = None,
 ) -> ChampionChange:
     """Make a version the champion, unless promotions are frozen; write the audit entry and the fallback pages.
 
@@ -115,16 +117,16 @@ def promote(
         UnavailableError: the database cannot say whether they are.
         VigieError: there is no such version, or another champion than the gate compared with.
     """
-    registry = registry or Registry.open(home)
-    refuse_while_frozen(home, registry)
+    registry = registry or ModelRegistry.open(home)
+    ensure_not_frozen(home, registry)
     before = registry.by_alias(use_case, CHAMPION)
     champion = registry.promote(use_case, number, compared_with=compared_with)
-    how: How = "by hand" if compared_with == "any" else "gate"
-    return _changed(home, registry, ChampionChange(champion, before), how=how, by=by, job=job)
+    how: PromotionMode = "by hand" if compared_with == "any" else "gate"
+    return _record_change(home, registry, ChampionChange(champion, before), how=how, by=by, job=job)
 
 
 def rollback(
-    home: Home, use_case: str, *, by: Caller | None, job: str = "", registry: Registry | None = None
+    home: VigiePaths, use_case: str, *, by: Principal | None, job: str = "", registry: ModelRegistry | None = None
 ) -> ChampionChange:
     """Make the previous champion the champion again, also while promotions are frozen; write the audit entry and
     the fallback pages.
@@ -132,13 +134,13 @@ def rollback(
     Raises:
         VigieError: there is no previous version.
     """
-    registry = registry or Registry.open(home)
+    registry = registry or ModelRegistry.open(home)
     before = registry.by_alias(use_case, CHAMPION)
     champion = registry.rollback(use_case)
-    return _changed(home, registry, ChampionChange(champion, before), how="rollback", by=by, job=job)
+    return _record_change(home, registry, ChampionChange(champion, before), how="rollback", by=by, job=job)
 
 
-def refuse_while_frozen(home: Home, registry: Registry) -> None:
+def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
     """Ask the platform's database whether promotions are frozen. An embedded database that was never made holds no
     freeze.
 
@@ -146,13 +148,13 @@ def refuse_while_frozen(home: Home, registry: Registry) -> None:
         ConflictError: promotions are frozen.
         UnavailableError: the database cannot say whether they are; nothing is promoted then.
     """
-    chosen = _platform(home, registry)
-    url = address(chosen.database_url, chosen.home)
+    chosen = _platform_settings(home, registry)
+    url = database_address(chosen.database_url, chosen.home)
     if not_made_yet(url):
         return
     engine = make_engine(url)
     try:
-        frozen = freeze.frozen(engine)
+        frozen = promotion_freeze.active_freeze(engine)
     except SQLAlchemyError as error:
         raise UnavailableError(
             f"Whether promotions are frozen cannot be read ({type(error).__name__}), so nothing is promoted.",
@@ -169,7 +171,7 @@ def refuse_while_frozen(home: Home, registry: Registry) -> None:
         )
 
 
-def _platform(home: Home, registry: Registry) -> Settings:
+def _platform_settings(home: VigiePaths, registry: ModelRegistry) -> Settings:
     """The settings of the platform that the registry belongs to. A home that is not the process's own, such as the
     demo's, is a platform of its own where its registry is embedded."""
     chosen = settings()
@@ -178,11 +180,17 @@ def _platform(home: Home, registry: Registry) -> Settings:
     return chosen
 
 
-def _changed(
-    home: Home, registry: Registry, change: ChampionChange, *, how: How, by: Caller | None, job: str
+def _record_change(
+    home: VigiePaths,
+    registry: ModelRegistry,
+    change: ChampionChange,
+    *,
+    how: PromotionMode,
+    by: Principal | None,
+    job: str,
 ) -> ChampionChange:
     """Keep an audit entry for the gateway, which takes it when it can be reached, and write the fallback pages."""
-    chosen, champion, before = _platform(home, registry).home, change.champion, change.before
+    chosen, champion, before = _platform_settings(home, registry).home, change.champion, change.before
     if before is None or before.number != champion.number:
         entry = AuditEntry(
             service=SERVICE,
@@ -191,13 +199,17 @@ def _changed(
             target=f"version {champion.number}",
             details={"before": None if before is None else before.number, "how": how} | ({"job": job} if job else {}),
         )
-        audit_outbox.keep(audit_outbox.folder_of(chosen, SERVICE), entry if by is None else entry.by(by))
-    baseline_tables.publish(chosen, registry, champion)
+        outbox.enqueue(outbox.outbox_folder(chosen, SERVICE), entry if by is None else entry.by(by))
+    fallback_pages.publish(chosen, registry, champion)
     return change
 
 
 def _decide(
-    registry: Registry, workspace: Workspace, version: Version, champion: Version | None, gate: Gate
+    registry: ModelRegistry,
+    workspace: Workspace,
+    version: RegisteredVersion,
+    champion: RegisteredVersion | None,
+    gate: Gate,
 ) -> Decision:
     import pandas as pd  # noqa: PLC0415
 
@@ -212,7 +224,7 @@ def _decide(
     context: Mapping[str, object] = load_arrays(workspace.prepared / "context.npz")
     challenger = Predictor(use_case, workspace.bundle)
     if champion is None:
-        return judge(challenger, None, frame, context, gate)
+        return compare_models(challenger, None, frame, context, gate)
     name = f"version {champion.number}"
     with tempfile.TemporaryDirectory(prefix="vigie-champion-") as folder:
         try:
@@ -223,5 +235,64 @@ def _decide(
             reason = f"The champion, {name}, cannot be run by this code, so nothing can be compared with it ({said})."
             by_hand = f"Look at the metrics and promote by hand: ./vigie promote {use_case.name} {version.number}"
             return Decision("refused", (reason, by_hand), name, champion.number)
-        decision = judge(challenger, holder, frame, context, gate, champion_name=name)
+        decision = compare_models(challenger, holder, frame, context, gate, champion_name=name)
         return replace(decision, champion=champion.number)
+
+
+_VERSION_NAME = re.compile(r"version (\d+)")
+_OUTCOMES: dict[str, Outcome] = {"passed": "passed", "refused": "refused"}
+
+
+def candidate_version(registry: ModelRegistry, home: VigiePaths, use_case: str) -> RegisteredVersion | None:
+    """The version that holds the published candidate, with its aliases."""
+    bundle = home.models(use_case) / "bundle"
+    if not bundle.is_dir():
+        return None
+    found = registry.by_hash(use_case, bundle_hash(read_manifest(bundle)))
+    return None if found is None else registry.version(use_case, found.number)
+
+
+def previous_decision(
+    registry: ModelRegistry, home: VigiePaths, use_case: str
+) -> tuple[RegisteredVersion, Decision] | None:
+    """The decision on the published candidate, if it was made against today's champion."""
+    version, champion = candidate_version(registry, home, use_case), registry.by_alias(use_case, CHAMPION)
+    if version is None or version.tags.get(Tag.ROLLED_BACK) or version.tags.get(Tag.GATE) not in _OUTCOMES:
+        return None
+    if champion is not None and champion.number == version.number:
+        return None
+    number = None if champion is None else champion.number
+    if compared_champion(version) != number:
+        return None
+    reasons = (version.tags.get(Tag.GATE_REASONS, ""),)
+    return version, Decision(
+        _OUTCOMES[version.tags[Tag.GATE]], reasons, version.tags.get(Tag.COMPARED_WITH, ""), number
+    )
+
+
+def gate_verdict(version: RegisteredVersion, champion: RegisteredVersion | None) -> tuple[bool, list[str]]:
+    """Whether the gate lets the version take the place of this champion, and why (not)."""
+    said = [version.tags[Tag.GATE_REASONS]] if version.tags.get(Tag.GATE_REASONS) else []
+    if champion is not None and champion.number == version.number:
+        return False, ["It is the champion already."]
+    if version.tags.get(Tag.ROLLED_BACK):
+        when = version.tags[Tag.ROLLED_BACK]
+        return False, [f"Version {version.number} was rolled back on {when}; promote it by hand."]
+    outcome = version.tags.get(Tag.GATE)
+    if outcome is None:
+        return False, [f"The gate has not judged version {version.number}."]
+    if outcome != "passed":
+        return False, said or ["The gate refused it."]
+    now = None if champion is None else champion.number
+    if compared_champion(version) != now:
+        holder = "none" if now is None else f"version {now}"
+        return False, [
+            f"The gate compared it with {version.tags.get(Tag.COMPARED_WITH)}; the champion is {holder} now."
+        ]
+    return True, said
+
+
+def compared_champion(version: RegisteredVersion) -> int | None:
+    """Number of the champion that the gate compared the version with; None for the baseline."""
+    found = _VERSION_NAME.fullmatch(version.tags.get(Tag.COMPARED_WITH, ""))
+    return int(found[1]) if found else None

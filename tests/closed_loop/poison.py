@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import numpy as np
 
-from services.core.calls.kinds import SIMULATED
+from services.core import use_case_registry
 from services.core.headers import CALL_KIND_HEADER
-from services.core.usecases import registry
+from services.core.prediction_log.traffic_type import SIMULATED
 from services.simulator import scenario
-from services.simulator.calls import Call, calls
-from services.simulator.live_error import LiveError, guesses
-from services.simulator.plan import planned
-from services.simulator.worlds import pools
+from services.simulator.call_generator import SimulatedCall, generate_calls
+from services.simulator.datasets import build_pools
+from services.simulator.plan import make_plan
+from services.simulator.stats import LiveErrorStats, extract_predictions
 from tests.closed_loop.driver import look
 from tests.e2e.platform_client import Platform, champion_of, wait_for
 
@@ -72,31 +72,34 @@ def poisoned(platform: Platform, use_case: str, kind: str) -> Found:
     return Found(kind, held, before, after, newest["tags"].get("gate", ""), error, error_after)
 
 
-def _error(platform: Platform, keys: Mapping[str, str], played: list[Call], use_case: str, mark: str) -> float:
+def _error(platform: Platform, keys: Mapping[str, str], played: list[SimulatedCall], use_case: str, mark: str) -> float:
     """The loss of the first target against what truly happened to the last 400 calls; sends the calls."""
-    live = LiveError(registry.get(use_case))
+    live = LiveErrorStats(use_case_registry.get(use_case))
     for number, call in enumerate(played):
         answer = _send(platform, keys[call.centre], call.path, call.body, f"{call.request_id}{mark}")
         assert answer.status_code == 200, answer.text
         if call.reports and number >= len(played) - 400:
-            live.add(guesses(registry.get(use_case), answer.json()["answer"]), call.reports[-1][1].labels)
+            live.add(
+                extract_predictions(use_case_registry.get(use_case), answer.json()["answer"]),
+                call.reports[-1][1].labels,
+            )
     return float(next(iter(live.told().values()))["value"])
 
 
-def _played(use_case: str) -> list[Call]:
-    chosen = scenario.load("unchanged-month")
+def _played(use_case: str) -> list[SimulatedCall]:
+    chosen = scenario.load_scenario("unchanged-month")
     still = chosen.model_copy(
         update={"outcomes": chosen.outcomes.model_copy(update={"never": 0.0, "corrected": 0.0, "late": 0.0})}
     )
     seconds = 600.0
-    plan = planned(
+    plan = make_plan(
         still, rate=CALLS / seconds, seconds=seconds, speed=DAYS * 86_400 / seconds, use_cases=[use_case], seed=77
     )
     plan = replace(plan, id=uuid.uuid4().hex[:16])
-    return list(calls(plan, pools(plan.worlds())))
+    return list(generate_calls(plan, build_pools(plan.worlds())))
 
 
-def _poison(played: list[Call], kind: str) -> list[dict[str, Any]]:
+def _poison(played: list[SimulatedCall], kind: str) -> list[dict[str, Any]]:
     """What the centres report: the first half rightly, the second wrongly."""
     labels = [dict(call.reports[0][1].labels) if call.reports else {} for call in played]
     half = len(played) // 2

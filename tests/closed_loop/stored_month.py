@@ -12,19 +12,21 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
-from services.core.calls.tables import Outcome, Prediction
-from services.core.home import Home
-from services.simulator.calls import calls
-from services.simulator.plan import Plan, planned
-from services.simulator.scenario import Played, Scenario
-from services.simulator.worlds import pools
+from services.core.paths import VigiePaths
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
+from services.simulator.call_generator import generate_calls
+from services.simulator.datasets import build_pools
+from services.simulator.plan import SimulationPlan, make_plan
+from services.simulator.scenario import Scenario, UseCaseScenario
 
 DAYS, SECONDS = 30, 300.0
 Rows = list[tuple[float, dict[str, Any]]]
 """(seconds since the simulation's begin, row)"""
 
 
-def month(use_case: str, *, calls_a_day: float, seed: int, starts: str, played: Played | None = None) -> Plan:
+def month(
+    use_case: str, *, calls_a_day: float, seed: int, starts: str, played: UseCaseScenario | None = None
+) -> SimulationPlan:
     """A month of calls; ``played`` says how its world changes, unchanged without it."""
     scenario = Scenario(
         name="month",
@@ -32,16 +34,16 @@ def month(use_case: str, *, calls_a_day: float, seed: int, starts: str, played: 
         rate=calls_a_day * DAYS / SECONDS,
         seconds=SECONDS,
         speed=DAYS * 86_400 / SECONDS,
-        use_cases={use_case: played or Played()},
+        use_cases={use_case: played or UseCaseScenario()},
         examples=6_000,
     )
-    made = planned(scenario, seed=seed, starts=starts, use_cases=[use_case])
+    made = make_plan(scenario, seed=seed, starts=starts, use_cases=[use_case])
     return replace(made, id=f"{seed:016x}")  # the calls' ids, by which training sorts its rows
 
 
 def after_training(home: Path, use_case: str) -> str:
     """The month begins where the training data ends, as it would on a platform that runs."""
-    manifest = json.loads((Home(home).data(use_case) / "examples" / "manifest.json").read_text())
+    manifest = json.loads((VigiePaths(home).data(use_case) / "examples" / "manifest.json").read_text())
     last = manifest["span"].get("last", "2026-09-01T00:00:00+00:00")
     return (datetime.fromisoformat(last) + timedelta(days=1)).strftime("%Y-%m-%dT00:00")
 
@@ -51,13 +53,13 @@ class StoredMonth:
     """What is not stored yet. Calls are ``version``'s when they are stored, and came at that moment."""
 
     engine: Engine
-    plan: Plan
+    plan: SimulationPlan
     version: int
     _predictions: Rows = field(default_factory=list)
     _outcomes: Rows = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        for call in calls(self.plan, pools(self.plan.worlds())):
+        for call in generate_calls(self.plan, build_pools(self.plan.worlds())):
             body = json.loads(call.body)
             common = {
                 "use_case": call.use_case,
@@ -101,7 +103,7 @@ class StoredMonth:
             with self.engine.begin() as connection:
                 for row in predictions:
                     row["model_version"] = str(self.version)
-                for table, rows in ((Prediction, predictions), (Outcome, _due(self._outcomes, day))):
+                for table, rows in ((PredictionRow, predictions), (OutcomeRow, _due(self._outcomes, day))):
                     if rows:
                         connection.execute(insert(table), rows)
             yield day

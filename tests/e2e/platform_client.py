@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import httpx
 
-from services.core.usecases import registry
-from services.core.usecases.contract import example_request
+from services.core import use_case_registry
+from services.core.contract.use_case import example_request
 
 T = TypeVar("T")
 
@@ -98,7 +98,10 @@ class Platform:
 
 def example_calls() -> list[dict[str, Any]]:
     """A prediction of each use case, made of its own documented example."""
-    return [{"path": f"/v1/{name}/predict", "body": example_request(registry.get(name).request)} for name in USE_CASES]
+    return [
+        {"path": f"/v1/{name}/predict", "body": example_request(use_case_registry.get(name).request)}
+        for name in USE_CASES
+    ]
 
 
 def champion_of(platform: Platform, use_case: str) -> str:

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.core import use_case_registry
 from services.core.settings import CHECKOUT
-from services.core.usecases import registry
 from tests.e2e.stack import Stack
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def bring_simulated_files(stack: Stack, use_case: str, folder: Path, *, seed: in
 def simulated_files(folder: Path, use_case: str = USE_CASE, *, seed: int = 11, rows: int = 20_000) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     chosen = _simulation(use_case).model_copy(update={"seed": seed, "rows": rows})
-    return sorted(registry.get(use_case).simulator.write(folder, **chosen.model_dump()))
+    return sorted(use_case_registry.get(use_case).simulator.write(folder, **chosen.model_dump()))
 
 
 def _simulation(use_case: str) -> Simulate:
     from services.core import params
 
-    return params.load(CHECKOUT).including(use_case).of(use_case).ingest.simulate
+    return params.load_params(CHECKOUT).including(use_case).of(use_case).ingest.simulate

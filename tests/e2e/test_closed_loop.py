@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from services.core.usecases import registry
-from services.core.usecases.fire_response.simulated_city import city
-from services.core.usecases.fire_response.simulated_incidents import closed_station
+from services.core import use_case_registry
+from services.use_cases.fire_response.simulation import build_city, closed_station
 from tests.closed_loop.driver import Served, Timeline, mean, play
 from tests.closed_loop.poison import poisoned
 from tests.closed_loop.record import write
@@ -89,8 +88,8 @@ def shown(made: Timeline) -> Timeline:
 @pytest.fixture(scope="module")
 def unchanged(stack: Stack, platform: Platform, trained: None) -> dict[str, Timeline]:
     forget(stack)
-    rate = STILL_RATE / len(registry.names())
-    with ThreadPoolExecutor(len(registry.names())) as pool:
+    rate = STILL_RATE / len(use_case_registry.names())
+    with ThreadPoolExecutor(len(use_case_registry.names())) as pool:
         played = {
             use_case: pool.submit(
                 play,
@@ -103,12 +102,12 @@ def unchanged(stack: Stack, platform: Platform, trained: None) -> dict[str, Time
                 look_every=40,
                 stop_early=False,
             )
-            for use_case in registry.names()
+            for use_case in use_case_registry.names()
         }
         return {use_case: shown(made.result()) for use_case, made in played.items()}
 
 
-@pytest.mark.parametrize("use_case", registry.names())
+@pytest.mark.parametrize("use_case", use_case_registry.names())
 def test_an_unchanged_month_raises_no_alarm_and_retrains_nothing(unchanged: dict[str, Timeline], use_case: str) -> None:
     made = unchanged[use_case]
     assert {seen.verdict for seen in made.looks} <= {"stable", "watch", "too_few"}
@@ -128,7 +127,7 @@ def test_poisoned_outcomes_promote_no_worse_model(stack: Stack, platform: Platfo
 
 def test_a_station_closes_and_the_loop_closes_by_itself(stack: Stack, platform: Platform, trained: None) -> None:
     forget(stack)
-    where = city()
+    where = build_city()
     area = ("station", str(where.names[closed_station(where)]))
     made = play(
         platform, FIRE, "station-closed", rate=RATE, seconds=SECONDS, speed=SPEED, look_every=LOOK_EVERY, area=area

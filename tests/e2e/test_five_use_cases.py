@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.core.usecases import registry
-from services.core.usecases.contract import example_request
+from services.core import use_case_registry
+from services.core.contract.use_case import example_request
 from tests.e2e.conftest import FIRST_TRAINING_SECONDS, RETRAINING_SECONDS
 from tests.e2e.platform_client import Platform, champion_of, wait_for
 from tests.e2e.real_files import bring_simulated_files
@@ -23,14 +23,14 @@ SERVED_SECONDS = 120
 UNDER_WAY = {"succeeded", "running"}
 """The gateway waits for half a minute and then tells that the job goes on; what serves in the end is looked at."""
 
-every_use_case = pytest.mark.parametrize("use_case", registry.names())
+every_use_case = pytest.mark.parametrize("use_case", use_case_registry.names())
 
 
 @pytest.fixture(scope="module")
 def second_trainings(stack: Stack, platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Use case -> its retraining on other files, all asked for at once; nothing for those that have two versions."""
     runs = {}
-    for use_case in registry.names():
+    for use_case in use_case_registry.names():
         wait_for(
             f"the first champion of {use_case}",
             lambda name=use_case: champion_of(platform, name),  # type: ignore[misc]
@@ -81,7 +81,7 @@ def test_it_answers_is_promoted_and_taken_back(
 
 def test_every_one_of_them_was_looked_at_and_none_was_left_out(platform: Platform) -> None:
     served = {item["name"] for item in platform.get("/v1/use-cases")}
-    assert served == set(registry.names())
+    assert served == set(use_case_registry.names())
     assert len(served) >= 5
 
 
@@ -96,7 +96,7 @@ def _served(platform: Platform, use_case: str, version: str) -> None:
 def _answered_by(platform: Platform, key: str, use_case: str) -> str:
     """The version that answers a dispatch centre's call, which is the documented example. Replicas swap one by
     one: a call may meet the one that is a moment behind."""
-    call = example_request(registry.get(use_case).request)
+    call = example_request(use_case_registry.get(use_case).request)
     said: dict[str, Any] = {}
 
     def answered() -> str | None:

@@ -18,11 +18,12 @@ ALL = ("edge", *PYTHON)
 TOOLS = ("pip", "pip3", "uv", "gcc", "cc", "g++", "make", "git")
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|TOKEN|(^|_)KEY($|_)|CREDENTIAL", re.IGNORECASE)
 IMPORTS = {
-    "serving": "services.prediction.app services.prediction.mlflow_champions services.gateway.gateway "
+    "serving": "services.prediction.app services.prediction.model_sync.mlflow_registry services.gateway.container "
     "services.core.database.migrate onnxruntime xgboost mlflow",
-    "ml": "services.ingestion.ingest services.preprocessing services.training services.registry.server "
-    "services.core.registry.client dvc.repo mlflow.server sklearn.ensemble xgboost onnxruntime onnxmltools optuna",
-    "airflow": "airflow.api_fastapi.execution_api.routes.task_instances services.core.usecases.registry "
+    "ml": "services.ingestion.stage.ingest services.preprocessing services.training services.registry.server "
+    "services.core.model_registry.client "
+    "dvc.repo mlflow.server sklearn.ensemble xgboost onnxruntime onnxmltools optuna",
+    "airflow": "airflow.api_fastapi.execution_api.routes.task_instances services.core.use_case_registry "
     "psycopg2 asyncpg",
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from services.core.params import Train
-from services.training.train import train
+from services.training.stage.train import train
 from tests.toy import raw, simulator
 from tests.toy.declaration import USE_CASE
 
@@ -18,7 +18,7 @@ def make_examples(rows: int = 1_500, seed: int = 1, drift: tuple[str, ...] = ())
         path = simulator.write(Path(folder), seed=seed, rows=rows, start="2024-01-01", days=60, drift=drift)[0]
         strings = pd.read_csv(path, dtype=str, keep_default_na=False)
     strings["line"] = range(2, len(strings) + 2)
-    return raw.examples({"deliveries": raw.canonical("deliveries", strings).rows})
+    return raw.build_examples({"deliveries": raw.parse_table("deliveries", strings).rows})
 
 
 def make_toy_bundle(

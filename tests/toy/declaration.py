@@ -8,26 +8,26 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from services.core.usecases.contract import (
+from services.core.contract.fields import request_field
+from services.core.contract.use_case import (
+    BinaryClassification,
+    BinaryPrediction,
     BoostedTrees,
     Booster,
-    Classes,
-    ClassesValue,
-    Guard,
-    Probability,
-    ProbabilityValue,
-    Quantity,
-    QuantityValue,
+    Guardrail,
+    InputScenario,
+    MultiClass,
+    MultiClassPrediction,
+    Regression,
+    RegressionPrediction,
     Split,
     Subgroup,
     Table,
     Target,
+    TargetPrediction,
     Text,
     UseCase,
-    Value,
-    Variant,
 )
-from services.core.usecases.fields import described
 
 SIZES = ("small", "medium", "large")
 _TREES = {"max_depth": 3, "eta": 0.2}
@@ -36,10 +36,10 @@ _TREES = {"max_depth": 3, "eta": 0.2}
 class ToyRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    called_at: datetime = described(
+    called_at: datetime = request_field(
         title=Text("Time", "Heure"), help=Text("When.", "Quand."), examples=["2024-01-05T10:00:00+00:00"]
     )
-    distance: float = described(
+    distance: float = request_field(
         title=Text("Distance", "Distance"),
         help=Text("How far.", "À quelle distance."),
         examples=[3.2],
@@ -47,10 +47,10 @@ class ToyRequest(BaseModel):
         ge=0,
         le=100,
     )
-    kind: Literal["letter", "parcel"] = described(
+    kind: Literal["letter", "parcel"] = request_field(
         title=Text("Kind", "Genre"), help=Text("What.", "Quoi."), examples=["parcel"]
     )
-    town: str | None = described(
+    town: str | None = request_field(
         None, title=Text("Town", "Ville"), help=Text("Where.", "Où."), examples=["east"], max_length=40
     )
 
@@ -68,11 +68,13 @@ class ToyAnswer(BaseModel):
     size: str
 
 
-def compose(values: Mapping[str, Value], facts: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+def compose(
+    values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
+) -> dict[str, Any]:
     seconds, late, size = values["seconds"], values["late"], values["size"]
-    assert isinstance(seconds, QuantityValue)
-    assert isinstance(late, ProbabilityValue)
-    assert isinstance(size, ClassesValue)
+    assert isinstance(seconds, RegressionPrediction)
+    assert isinstance(late, BinaryPrediction)
+    assert isinstance(size, MultiClassPrediction)
     return {
         "seconds": {"median": seconds.value, "lower": seconds.lower, "upper": seconds.upper},
         "late": late.decision,
@@ -81,11 +83,11 @@ def compose(values: Mapping[str, Value], facts: Mapping[str, Any], request: Mapp
     }
 
 
-def baseline(request: Mapping[str, Any]) -> tuple[dict[str, Value], dict[str, Any]]:
-    values: dict[str, Value] = {
-        "seconds": QuantityValue(600.0, 60.0, 3_000.0),
-        "late": ProbabilityValue(0.4, 0.5),
-        "size": ClassesValue([0.4, 0.3, 0.3], SIZES),
+def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
+    values: dict[str, TargetPrediction] = {
+        "seconds": RegressionPrediction(600.0, 60.0, 3_000.0),
+        "late": BinaryPrediction(0.4, 0.5),
+        "size": MultiClassPrediction([0.4, 0.3, 0.3], SIZES),
     }
     return values, {"letter": float(request["kind"] == "letter")}
 
@@ -101,7 +103,7 @@ USE_CASE = UseCase(
             name="seconds",
             title=Text("Seconds", "Secondes"),
             label="seconds",
-            output=Quantity("s", interval_by="letter", minimum=0.0),
+            output=Regression("s", interval_by="letter", minimum=0.0),
             matrix="all",
             learner=BoostedTrees(
                 members=(Booster("reg:absoluteerror", 30, _TREES), Booster("reg:squarederror", 30, _TREES)),
@@ -110,25 +112,25 @@ USE_CASE = UseCase(
                 search={"max_depth": (2, 5), "eta": (0.05, 0.3)},
             ),
             metric="mae",
-            guards=(Guard("rmse", 10.0),),
+            guardrails=(Guardrail("rmse", 10.0),),
             reported=("mae", "rmse", "r2", "coverage_90"),
         ),
         Target(
             name="late",
             title=Text("Late", "En retard"),
             label="late",
-            output=Probability(cost_of_miss=2.0, cost_of_false_alarm=1.0),
+            output=BinaryClassification(cost_of_miss=2.0, cost_of_false_alarm=1.0),
             matrix="all",
             learner=BoostedTrees(members=(Booster("binary:logistic", 30, _TREES),)),
             metric="brier",
-            guards=(Guard("ece", 0.05),),
+            guardrails=(Guardrail("ece", 0.05),),
             reported=("roc_auc", "brier", "ece", "f1"),
         ),
         Target(
             name="size",
             title=Text("Size", "Taille"),
             label="size",
-            output=Classes(SIZES),
+            output=MultiClass(SIZES),
             matrix="kind",
             learner=BoostedTrees(members=(Booster("multi:softprob", 20, _TREES),)),
             metric="log_loss",
@@ -138,7 +140,7 @@ USE_CASE = UseCase(
     tables=(
         Table(
             name="deliveries",
-            marks=("delivery_id", "distance"),
+            header_signature=("delivery_id", "distance"),
             required=("delivery_id", "called_at|time", "distance", "kind", "town", "seconds", "size"),
             key=("delivery_id",),
         ),
@@ -150,7 +152,7 @@ USE_CASE = UseCase(
     baseline=baseline,
     zone="Europe/London",
     time_field="called_at",
-    variants=(Variant("seconds_town_unknown", "seconds", without=("town",), training_weight=0.5),),
+    variants=(InputScenario("seconds_town_unknown", "seconds", without=("town",), training_weight=0.5),),
     subgroups=(Subgroup("kind", Text("Kind", "Genre")),),
     package="tests.toy",
 )

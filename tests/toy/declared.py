@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.core.usecases import registry
-from services.core.usecases.contract import UseCase
+from services.core import use_case_registry
+from services.core.contract.use_case import UseCase
 
 
 @contextlib.contextmanager
@@ -19,9 +19,9 @@ def toy_declared() -> Iterator[UseCase]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
         _forget()
-        yield registry.get("toy")
+        yield use_case_registry.get("toy")
 
 
 def _forget() -> None:
-    registry.packages.cache_clear()
-    registry.get.cache_clear()
+    use_case_registry.packages.cache_clear()
+    use_case_registry.get.cache_clear()

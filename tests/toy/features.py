@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.usecases.contract import Arrays, Columns, Features, QuantityValue, Value
-from services.core.usecases.local_time import local_time
+from services.core.contract.local_time import local_time
+from services.core.contract.use_case import Arrays, Columns, Features, RegressionPrediction, TargetPrediction
 
-MATRICES = {"all": ("distance", "letter", "hour", "town_delay"), "kind": ("letter", "distance")}
-INPUTS = {"distance": ("distance",), "letter": ("kind",), "hour": ("called_at",), "town_delay": ("town",)}
+FEATURE_NAMES = {"all": ("distance", "letter", "hour", "town_delay"), "kind": ("letter", "distance")}
+FEATURE_INPUTS = {"distance": ("distance",), "letter": ("kind",), "hour": ("called_at",), "town_delay": ("town",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ def fit(
     return {"towns": np.array(towns, dtype=str), "delays": np.array(delays, dtype=np.float64)}
 
 
-def load(arrays: Mapping[str, NDArray[Any]]) -> Fitted:
+def prepare(arrays: Mapping[str, NDArray[Any]]) -> Fitted:
     return Fitted(dict(zip(arrays["towns"].tolist(), arrays["delays"].tolist(), strict=True)))
 
 
@@ -51,9 +51,9 @@ def features(columns: Columns, fitted: Fitted, context: Mapping[str, Any]) -> Fe
     return Features({"all": everything, "kind": kind}, {"letter": letter})
 
 
-def audit(
-    columns: Columns, labels: Mapping[str, NDArray[np.float64]], values: Mapping[str, Value], fitted: Fitted
+def post_training_checks(
+    columns: Columns, labels: Mapping[str, NDArray[np.float64]], values: Mapping[str, TargetPrediction], fitted: Fitted
 ) -> Arrays:
     seconds = values["seconds"]
-    assert isinstance(seconds, QuantityValue)
+    assert isinstance(seconds, RegressionPrediction)
     return {"audit_bias": np.array(float(np.nanmean(labels["seconds"] - seconds.value)))}

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from services.core.usecases.contract import Arrays, Checked
+from services.core.contract.use_case import Arrays, ParsedTable
 from tests.toy.declaration import SIZES
 
 
-def canonical(table: str, frame: pd.DataFrame) -> Checked:
+def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
     frame = frame.rename(columns={"time": "called_at"})
     rows = pd.DataFrame(
         {
@@ -31,10 +31,10 @@ def canonical(table: str, frame: pd.DataFrame) -> Checked:
     reason[rows["called_at"].isna()] = "called_at is not a time"
     bad = reason != ""
     faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
-    return Checked(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
 
 
-def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = tables["deliveries"]
     return pd.DataFrame(
         {
@@ -51,9 +51,9 @@ def examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     ).sort_values("event_time", ignore_index=True)
 
 
-def reference(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
     return {}
 
 
-def context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
     return {}

@@ -1,4 +1,4 @@
-"""A person's word before a promotion."""
+"""Approval of a promotion by a person, in Airflow's pages."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from vigie_orchestration.links import RUN, VERSION, mlflow_links
-from vigie_orchestration.settling import settle
+from vigie_orchestration.trigger_delay import delay_trigger
 
-WAIT = timedelta(days=3)
+RESPONSE_TIMEOUT = timedelta(days=3)
 """How long a promotion waits for its answer; silence is a no."""
 
 
-class SettledApproval(HITLTrigger):
+class DelayedApprovalTrigger(HITLTrigger):
     """Waits for a person's answer, and takes note of it no sooner than Airflow can stand."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{type(self).__module__}.{type(self).__qualname__}", super().serialize()[1]
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        await settle(time.monotonic())
+        await delay_trigger(time.monotonic())
         async for event in super().run():
             yield event
 
@@ -39,7 +39,7 @@ class PromotionApproval(ApprovalOperator):
     def __init__(self, *, use_case: str, title: str, gate_task: str, **kwargs: Any) -> None:
         super().__init__(
             subject=f"Promote the new model of {title}?",
-            response_timeout=WAIT,
+            response_timeout=RESPONSE_TIMEOUT,
             defaults=self.REJECT,
             **kwargs,
         )
@@ -50,14 +50,14 @@ class PromotionApproval(ApprovalOperator):
         if not context["params"]["require_approval"]:
             raise AirflowSkipException("This run needs no approval: the gate's decision is enough.")
         result = context["ti"].xcom_pull(task_ids=self.gate_task) or {}
-        self.body = described(self.use_case, result)
+        self.body = approval_body(self.use_case, result)
         return super().execute(context)
 
     def defer(self, *, trigger: BaseTrigger, method_name: str, **more: Any) -> NoReturn:
-        super().defer(trigger=SettledApproval(**trigger.serialize()[1]), method_name=method_name, **more)
+        super().defer(trigger=DelayedApprovalTrigger(**trigger.serialize()[1]), method_name=method_name, **more)
 
 
-def described(use_case: str, result: Mapping[str, Any]) -> str:
+def approval_body(use_case: str, result: Mapping[str, Any]) -> str:
     """The gate's result in Markdown."""
     links = mlflow_links(use_case, result)
     version = f"version {result.get('version')}"

@@ -1,4 +1,4 @@
-"""A job of a stage service as an Airflow task."""
+"""A job of a stage service as an Airflow task, and the steps of ``services.core.steps`` as such tasks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from services.core.errors import UnavailableError, VigieError
+from services.core.steps import Step
 from vigie_orchestration.links import LINKS, mlflow_links
-from vigie_orchestration.stage_service import AGAIN, Job, StageService
+from vigie_orchestration.stage_service import RETRYABLE_STATES, Job, StageService
 from vigie_orchestration.trigger import JobTrigger
 
-LARGEST_RESULT = 8_000
+MAX_RESULT_CHARACTERS = 8_000
 """Characters of JSON that one part of a job's result may have in XCom."""
 ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 7, 1.0, 30.0
 """To reach a service that is being restarted, with pauses that double; after them Airflow's retries take over."""
@@ -91,14 +92,16 @@ class JobOperator(BaseOperator):
             case "succeeded":
                 return self._succeeded(job)
             case "failed" if (job.get("attempts") or 1) < 2:
-                raise AirflowException(_told(f"{self._name()} failed.", job))
+                raise AirflowException(_failure_text(f"{self._name()} failed.", job))
             case "failed":
                 # The same step on the same data failed twice: a person has to look.
-                raise AirflowFailException(_told(f"{self._name()} failed.", job))
+                raise AirflowFailException(_failure_text(f"{self._name()} failed.", job))
             case "interrupted":
-                raise AirflowException(_told(f"{self._name()} was interrupted: its service was restarted.", job))
+                raise AirflowException(
+                    _failure_text(f"{self._name()} was interrupted: its service was restarted.", job)
+                )
             case "cancelled":
-                raise AirflowFailException(_told(f"{self._name()} was cancelled.", job))
+                raise AirflowFailException(_failure_text(f"{self._name()} was cancelled.", job))
             case "late":
                 self._cancel(str(job["id"]))
                 raise AirflowFailException(f"{self._name()} was not done within {self.time_limit} and was cancelled.")
@@ -117,7 +120,7 @@ class JobOperator(BaseOperator):
         service = StageService(self.service, on_behalf_of=str(person))
         key = job_key(ti.dag_id, ti.run_id, ti.task_id)
         job = self._patiently(lambda: service.submit(self.use_case, self.step, self.options, key))
-        if job["state"] in AGAIN and ti.try_number > 1:
+        if job["state"] in RETRYABLE_STATES and ti.try_number > 1:
             self.log.info("Job %s was %s before and is run again.", job["id"], job["state"])
             return service.retry(str(job["id"]))
         return job
@@ -162,7 +165,7 @@ def job_key(dag_id: str, run_id: str, task_id: str) -> str:
     return f"airflow:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def _told(headline: str, job: Job) -> str:
+def _failure_text(headline: str, job: Job) -> str:
     """The three sentences of a job's error and the end of its log."""
     error = job.get("error") or {}
     lines = [f"{headline} {error.get('problem') or ''}".strip()]
@@ -176,4 +179,43 @@ def _told(headline: str, job: Job) -> str:
 
 
 def _is_small(part: Any) -> bool:
-    return len(json.dumps(part, default=str)) <= LARGEST_RESULT
+    return len(json.dumps(part, default=str)) <= MAX_RESULT_CHARACTERS
+
+
+TIME_LIMITS: Mapping[str, timedelta] = {
+    "ingest": timedelta(hours=3),
+    "preprocess": timedelta(hours=2),
+    "train": timedelta(hours=12),
+    "evaluate": timedelta(hours=2),
+    "gate": timedelta(hours=1),
+    "promote": timedelta(minutes=15),
+    "rollback": timedelta(minutes=15),
+    "monitor": timedelta(hours=1),
+    "housekeeping": timedelta(hours=2),
+}
+"""How long a job may take, its time in the queue included."""
+
+SOURCE: Mapping[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 500,
+    "title": "Source",
+    "examples": ["auto", "official", "simulator"],
+    "description": "auto: the first that is there of official download, drop folder and simulator. Or official, "
+    "simulator, or the path of a folder that the ingestion service can read.",
+}
+"""Schema of the param that says where raw files come from."""
+
+
+def job_task(use_case: str, step: Step, options: Mapping[str, Any] | None = None, **arguments: Any) -> JobOperator:
+    return JobOperator(
+        task_id=step.name,
+        task_display_name=step.title.en,
+        doc_md=f"Job `{step.name}` of the {step.service} service.",
+        use_case=use_case,
+        step=step.name,
+        service=step.service,
+        options=options,
+        time_limit=TIME_LIMITS[step.name],
+        **arguments,
+    )

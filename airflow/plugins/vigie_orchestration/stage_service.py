@@ -13,17 +13,17 @@ from services.core.headers import service_headers
 from services.core.settings import Settings
 from vigie_orchestration.settings import OrchestrationSettings
 
-FINAL = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
-AGAIN = frozenset({"failed", "cancelled", "interrupted"})
+FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
+RETRYABLE_STATES = frozenset({"failed", "cancelled", "interrupted"})
 """States from which the service runs a job again under the same id."""
-PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that a service in the middle of a restart gives; anything else from 400 on is meant."""
 _TIMEOUT = httpx.Timeout(10.0, read=45.0)
 
 Job = dict[str, Any]
 
 
-class RefusedError(VigieError):
+class JobRejectedError(VigieError):
     """The service understood the request and said no: asking again changes nothing."""
 
 
@@ -98,11 +98,11 @@ class StageService:
         )
 
     def _read(self, answer: httpx.Response) -> Job:
-        if answer.status_code in PASSING:
+        if answer.status_code in TRANSIENT_STATUSES:
             raise UnavailableError(f"The {self.name} service answered {answer.status_code} at {self.url}.")
         if answer.status_code >= 400:
-            problem, expected, action = _sentences(answer)
-            raise RefusedError(
+            problem, expected, action = _error_sentences(answer)
+            raise JobRejectedError(
                 f"The {self.name} service refused this ({answer.status_code}): {problem}",
                 expected=expected,
                 action=action,
@@ -114,7 +114,7 @@ class StageService:
         return job if isinstance(job, dict) else {}
 
 
-def _sentences(answer: httpx.Response) -> tuple[str, str, str]:
+def _error_sentences(answer: httpx.Response) -> tuple[str, str, str]:
     try:
         faults = answer.json()["errors"]
         first = faults[0]

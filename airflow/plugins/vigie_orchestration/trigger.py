@@ -11,10 +11,10 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from services.core.errors import UnavailableError, VigieError
 from vigie_orchestration.settings import OrchestrationSettings
-from vigie_orchestration.settling import settle
-from vigie_orchestration.stage_service import FINAL, Job, StageService
+from vigie_orchestration.stage_service import FINAL_STATES, Job, StageService
+from vigie_orchestration.trigger_delay import delay_trigger
 
-KEPT_LOG = 6_000
+MAX_LOG_CHARACTERS = 6_000
 """Characters of a job's log tail that go with the event: it is stored in Airflow's database."""
 
 
@@ -43,7 +43,7 @@ class JobTrigger(BaseTrigger):
         started = time.monotonic()
         try:
             found = await self._wait()
-            await settle(started)
+            await delay_trigger(started)
             yield TriggerEvent(found)
         except asyncio.CancelledError:
             # Also raised when the triggerer stops or hands over: then the task goes on waiting, and so does the job.
@@ -67,8 +67,8 @@ class JobTrigger(BaseTrigger):
                 return {"outcome": "refused", "job": {"id": self.job_id}, "problem": str(error)}
             else:
                 answered = time.monotonic()
-                if job.get("state") in FINAL:
-                    return {"outcome": job["state"], "job": _brief(job)}
+                if job.get("state") in FINAL_STATES:
+                    return {"outcome": job["state"], "job": _event_job(job)}
             # A service that holds the request until the job is done is asked again at once.
             await asyncio.sleep(max(0.0, chosen.airflow_poll_seconds - (time.monotonic() - asked)))
         return {"outcome": "late", "job": {"id": self.job_id}}
@@ -95,7 +95,7 @@ class JobTrigger(BaseTrigger):
             self.log.info("job %s was cancelled, because its task was ended", self.job_id)
 
 
-def _brief(job: Job) -> Job:
+def _event_job(job: Job) -> Job:
     """What people and the next tasks need of it."""
     kept = {name: job.get(name) for name in ("id", "state", "step", "result", "error", "attempts")}
-    return {**kept, "log_tail": str(job.get("log_tail") or "")[-KEPT_LOG:]}
+    return {**kept, "log_tail": str(job.get("log_tail") or "")[-MAX_LOG_CHARACTERS:]}

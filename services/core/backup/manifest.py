@@ -1,4 +1,4 @@
-"""What a backup holds: written last, so a folder without one is no backup; checked before anything is restored."""
+"""Manifest of a backup: written last, so a folder without one is no backup; verified before anything is restored."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from services.core.database.migrate import MIGRATIONS
 from services.core.errors import VigieError
 from services.core.io import atomic_write
 
-NAME, FORMAT = "manifest.json", 1
-Kind = Literal["local", "compose"]
-WITH_SCHEMA = ("vigie", "mlflow", "apache-airflow")
+MANIFEST_NAME, BACKUP_FORMAT = "manifest.json", 1
+PlatformKind = Literal["local", "compose"]
+PACKAGES_WITH_SCHEMA = ("vigie", "mlflow", "apache-airflow")
 
 
-class Manifest(BaseModel):
-    format: int = FORMAT
+class BackupManifest(BaseModel):
+    format: int = BACKUP_FORMAT
     made: datetime
-    kind: Kind
+    kind: PlatformKind
     home: str = ""
     """Where a local platform was: MLflow's database has this path in its addresses."""
     schema_revisions: list[str]
@@ -35,31 +35,31 @@ class Manifest(BaseModel):
     """Path below the backup -> SHA-256."""
 
 
-def write(folder: Path, *, kind: Kind, revisions: list[str], home: str = "") -> Manifest:
+def write_backup_manifest(folder: Path, *, kind: PlatformKind, revisions: list[str], home: str = "") -> BackupManifest:
     """Describe what is in ``folder``."""
-    manifest = Manifest(
+    manifest = BackupManifest(
         made=datetime.now(UTC),
         kind=kind,
         home=home,
         schema_revisions=sorted(revisions),
-        versions=installed(),
-        files={str(file.relative_to(folder)): digest(file) for file in sorted(_files(folder))},
+        versions=installed_versions(),
+        files={str(file.relative_to(folder)): file_digest(file) for file in sorted(_files(folder))},
     )
-    atomic_write(folder / NAME, manifest.model_dump_json(indent=2), durable=True)
+    atomic_write(folder / MANIFEST_NAME, manifest.model_dump_json(indent=2), durable=True)
     return manifest
 
 
-def checked(folder: Path, *, kind: Kind) -> Manifest:
+def read_verified_manifest(folder: Path, *, kind: PlatformKind) -> BackupManifest:
     """The manifest of a backup that is whole and that this version can read.
 
     Raises:
         VigieError: it is not.
     """
     try:
-        manifest = Manifest.model_validate_json((folder / NAME).read_text())
+        manifest = BackupManifest.model_validate_json((folder / MANIFEST_NAME).read_text())
     except (OSError, ValidationError) as error:
         raise VigieError(
-            f"{folder} is no backup: {type(error).__name__} with {NAME}.",
+            f"{folder} is no backup: {type(error).__name__} with {MANIFEST_NAME}.",
             expected="a folder that ./vigie backup finished",
         ) from error
     if manifest.kind != kind:
@@ -68,31 +68,31 @@ def checked(folder: Path, *, kind: Kind) -> Manifest:
     if missing := sorted(set(manifest.files) - there):
         raise VigieError(f"The backup is not whole: {', '.join(missing)} is missing.", action="Use another backup.")
     for name, expected in manifest.files.items():
-        if digest(folder / name) != expected:
+        if file_digest(folder / name) != expected:
             raise VigieError(f"{name} has changed since the backup was made.", action="Use another backup.")
     _refuse_newer(manifest)
     return manifest
 
 
-def _refuse_newer(manifest: Manifest) -> None:
+def _refuse_newer(manifest: BackupManifest) -> None:
     known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     newer = [f"schema {revision}" for revision in manifest.schema_revisions if revision not in known]
-    here = installed()
+    here = installed_versions()
     newer += [
         f"{package} {version}"
         for package, version in manifest.versions.items()
         if package in here and Version(version) > Version(here[package])
     ]
-    if newer or manifest.format > FORMAT:
+    if newer or manifest.format > BACKUP_FORMAT:
         raise VigieError(
             f"The backup is of a newer platform: {', '.join(newer) or f'format {manifest.format}'}.",
             action="Restore it with the version that made it, or a later one.",
         )
 
 
-def installed() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     versions = {}
-    for package in WITH_SCHEMA:
+    for package in PACKAGES_WITH_SCHEMA:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -100,10 +100,10 @@ def installed() -> dict[str, str]:
     return versions
 
 
-def digest(file: Path) -> str:
+def file_digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:
-    return [file for file in folder.rglob("*") if file.is_file() and file.name != NAME]
+    return [file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST_NAME]

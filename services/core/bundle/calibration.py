@@ -1,4 +1,4 @@
-"""What is done to a booster's raw output before anyone sees it. Stored as JSON, applied in NumPy."""
+"""Calibration of a model's raw output, stored as JSON and applied in NumPy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 
-class QuantityCalibration(BaseModel):
+class RegressionCalibration(BaseModel):
     """Conformalised quantiles (Romano, Patterson, Candès 2019): ``widen`` is added on both sides of
     the quantile boosters' interval, per group of the fact ``by`` and ``otherwise`` for the rest."""
 
@@ -29,7 +29,7 @@ class QuantityCalibration(BaseModel):
         return np.array([self.groups.get(group_key(value), self.otherwise) for value in values])
 
 
-class ProbabilityCalibration(BaseModel):
+class BinaryCalibration(BaseModel):
     """A monotone map of the averaged raw probability, as points joined by straight lines."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,7 +39,7 @@ class ProbabilityCalibration(BaseModel):
     threshold: float
 
 
-class ClassesCalibration(BaseModel):
+class MultiClassCalibration(BaseModel):
     """Temperature and bias per class on the log of the averaged probabilities (Guo et al. 2017)."""
 
     model_config = ConfigDict(extra="forbid")
@@ -48,7 +48,7 @@ class ClassesCalibration(BaseModel):
     bias: list[float]
 
 
-class Weighing(BaseModel):
+class FusionWeights(BaseModel):
     """What makes probabilities of the scores of some experts: softmax of the offset per class and the sum of the
     scores, each by its slope (Platt 1999, for several scores and classes)."""
 
@@ -63,12 +63,12 @@ class FusionCalibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     kind: Literal["fusion"] = "fusion"
-    subsets: dict[str, Weighing]
+    subsets: dict[str, FusionWeights]
     """Names of experts joined by ``+``, in the order of the declaration."""
     prior: list[float]
 
 
-Calibration = QuantityCalibration | ProbabilityCalibration | ClassesCalibration | FusionCalibration
+Calibration = RegressionCalibration | BinaryCalibration | MultiClassCalibration | FusionCalibration
 
 
 def subset_name(experts: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""The bundle's table of contents. A bundle is a folder without pickle:
+"""The bundle on disk: its manifest, file hashes and arrays. A bundle is a folder without pickle:
 
 ``bundle.json``            this manifest: what it is, what made it, and the SHA-256 of every file
 ``fitted.npz``             what the use case's ``fit`` and ``audit`` learned (no objects inside)
@@ -6,27 +6,44 @@
 ``targets/<target>/``      ``<member>.ubj`` native boosters, ``<member>.onnx`` the same for serving,
                            ``calibration.json``; of a late fusion ``<expert>.npz``, its arrays
 ``importance.json``        each input's share of each target's gain
-``reference.parquet``      a sample of training rows, for drift
-"""
+``reference.parquet``      a sample of training rows, for drift"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.core.errors import VigieError
+from services.core.io import file_sha256
 
-FORMAT = 1
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
-class Manifest(BaseModel):
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays without pickle; an array of objects is refused.
+
+    ``numpy.savez`` stamps no time into the archive's members, so equal arrays give equal files."""
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **dict(sorted(arrays.items())))
+
+
+BUNDLE_FORMAT = 1
+
+
+class BundleManifest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    format: int = FORMAT
+    format: int = BUNDLE_FORMAT
     use_case: str
     created: str
     simulated: bool
@@ -61,22 +78,17 @@ class VerifiedBundle(NamedTuple):
     """A bundle whose every file was hashed and compared. Whoever is given one need not hash it again."""
 
     folder: Path
-    manifest: Manifest
+    manifest: BundleManifest
 
 
-def sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def bundle_hash(manifest: Manifest) -> str:
+def bundle_hash(manifest: BundleManifest) -> str:
     """What identifies a bundle: the hash of its files' hashes. Time of creation does not count, so
     the same data and code give the same bundle."""
     listing = json.dumps(sorted(manifest.files.items())).encode()
     return hashlib.sha256(listing).hexdigest()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> BundleManifest:
     """Read and verify: every file is there and has its hash, and nothing else is there.
 
     Raises:
@@ -84,19 +96,21 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / "bundle.json"
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = BundleManifest.model_validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise VigieError(f"{folder} is not a readable bundle: {error}") from error
-    if manifest.format != FORMAT:
+    if manifest.format != BUNDLE_FORMAT:
         raise VigieError(
-            f"The bundle {folder} has format {manifest.format}.", expected=f"format {FORMAT}", action="Train it again."
+            f"The bundle {folder} has format {manifest.format}.",
+            expected=f"format {BUNDLE_FORMAT}",
+            action="Train it again.",
         )
     present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} - {"bundle.json"}
     if present != set(manifest.files):
         odd = sorted(present ^ set(manifest.files))
         raise VigieError(f"The bundle {folder} has missing or unknown files: {', '.join(odd[:5])}")
     for name, digest in manifest.files.items():
-        if sha256(folder / name) != digest:
+        if file_sha256(folder / name) != digest:
             raise VigieError(f"{name} in the bundle {folder} is not the file that was written: its hash differs.")
     return manifest
 
@@ -120,9 +134,9 @@ def verify_bundle(folder: Path, digest: str) -> VerifiedBundle:
     return VerifiedBundle(folder, manifest)
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Path, manifest: BundleManifest) -> None:
     """Fill in the files' hashes and write ``bundle.json`` last."""
-    files = {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    files = {p.relative_to(folder).as_posix(): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     files.pop("bundle.json", None)
     complete = manifest.model_copy(update={"files": files})
     (folder / "bundle.json").write_text(complete.model_dump_json(indent=2) + "\n")

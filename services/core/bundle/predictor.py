@@ -17,30 +17,45 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from services.core.bundle.arrays import load_arrays, save_arrays
 from services.core.bundle.calibration import (
+    BinaryCalibration,
     Calibration,
-    ClassesCalibration,
     FusionCalibration,
-    ProbabilityCalibration,
-    QuantityCalibration,
+    MultiClassCalibration,
+    RegressionCalibration,
 )
-from services.core.bundle.experts import Fusion
-from services.core.bundle.forests import Forests, session
-from services.core.bundle.manifest import TargetManifest, VerifiedBundle, bundle_hash, read_manifest
-from services.core.errors import VigieError
-from services.core.usecases.classes import with_labels
-from services.core.usecases.contract import (
-    Classes,
-    ClassesValue,
+from services.core.bundle.manifest import (
+    TargetManifest,
+    VerifiedBundle,
+    bundle_hash,
+    load_arrays,
+    read_manifest,
+    save_arrays,
+)
+from services.core.bundle.modality_models import LateFusionModel
+from services.core.bundle.onnx_ensemble import OnnxEnsemble, create_session
+from services.core.contract.class_labels import with_class_labels
+from services.core.contract.use_case import (
+    BinaryPrediction,
     LateFusion,
-    ProbabilityValue,
-    QuantityValue,
+    MultiClass,
+    MultiClassPrediction,
+    RegressionPrediction,
+    TargetPrediction,
     UseCase,
-    Value,
 )
+from services.core.errors import VigieError
 
-__all__ = ["Forest", "Prediction", "Predictor", "average", "load_arrays", "mean_of_unseen", "row", "save_arrays"]
+__all__ = [
+    "OnnxBooster",
+    "Prediction",
+    "Predictor",
+    "average_outputs",
+    "load_arrays",
+    "mean_out_of_fold",
+    "save_arrays",
+    "to_scalars",
+]
 
 _CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 
@@ -48,15 +63,15 @@ _CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 class Prediction(NamedTuple):
     """Values per target (arrays over the rows) and the facts that the feature function found."""
 
-    values: dict[str, Value]
-    facts: dict[str, Any]
+    values: dict[str, TargetPrediction]
+    extras: dict[str, Any]
 
 
-class Forest:
+class OnnxBooster:
     """One booster in ONNX Runtime: float32 (n, p) in, float32 (n,) or (n, k) out."""
 
     def __init__(self, path: Path) -> None:
-        self._session = session(path.read_bytes())
+        self._session = create_session(path.read_bytes())
         self._input = self._session.get_inputs()[0].name
         self._output = [self._session.get_outputs()[-1].name]
 
@@ -67,7 +82,7 @@ class Forest:
 
 @dataclass(frozen=True, slots=True)
 class _LoadedTarget:
-    """``members``, ``lower`` and ``upper`` are positions among the outputs of ``Forests``."""
+    """``members``, ``lower`` and ``upper`` are positions among the outputs of ``OnnxEnsemble``."""
 
     name: str
     members: tuple[int, ...]
@@ -84,7 +99,7 @@ class _LoadedTarget:
 @dataclass(frozen=True, slots=True)
 class _LoadedFusion:
     name: str
-    weigh: Fusion
+    weigh: LateFusionModel
     calibration: Calibration
     labels: tuple[str, ...]
 
@@ -103,29 +118,29 @@ class Predictor:
         verified = bundle if isinstance(bundle, VerifiedBundle) else VerifiedBundle(bundle, read_manifest(bundle))
         folder, self.manifest = verified
         self.folder = folder
-        self.use_case = with_labels(
+        self.use_case = with_class_labels(
             use_case, {n: item.labels for n, item in self.manifest.targets.items() if item.labels}
         )
         self.hash = bundle_hash(self.manifest)
         self.arrays = load_arrays(folder / "fitted.npz")
         self.features = use_case.features
-        self.fitted = self.features.load(self.arrays)
+        self.fitted = self.features.prepare(self.arrays)
         self.inputs: dict[str, Any] = json.loads((folder / "inputs.json").read_text())
         files: list[tuple[Path, str]] = []
         targets = self.manifest.targets.items()
         self._targets = tuple(self._load(name, item, files) for name, item in targets if not item.experts)
-        self._forests = Forests(files) if files else None
+        self._forests = OnnxEnsemble(files) if files else None
         self._fusions = tuple(self._load_fusion(name) for name, item in targets if item.experts)
 
     def _load_fusion(self, name: str) -> _LoadedFusion:
         target, folder = self.use_case.target(name), self.folder / "targets" / name
         item, learner, output = self.manifest.targets[name], target.learner, target.output
-        assert isinstance(output, Classes)
+        assert isinstance(output, MultiClass)
         experts = learner.experts if isinstance(learner, LateFusion) else ()
         made = tuple(
             f"{expert.matrix}: {feature}"
             for expert in experts
-            for feature in self.features.MATRICES.get(expert.matrix, ())
+            for feature in self.features.FEATURE_NAMES.get(expert.matrix, ())
         )
         if item.experts != tuple(expert.name for expert in experts) or item.features != made:
             raise VigieError(
@@ -135,11 +150,11 @@ class Predictor:
             )
         calibration = _CALIBRATION.validate_json((folder / "calibration.json").read_bytes())
         assert isinstance(calibration, FusionCalibration)
-        return _LoadedFusion(name, Fusion(experts, folder, calibration), calibration, output.labels)
+        return _LoadedFusion(name, LateFusionModel(experts, folder, calibration), calibration, output.labels)
 
     def _load(self, name: str, item: TargetManifest, files: list[tuple[Path, str]]) -> _LoadedTarget:
         """Read the target's calibration and put its boosters' files on the list."""
-        made = tuple(self.features.MATRICES.get(item.matrix, ()))
+        made = tuple(self.features.FEATURE_NAMES.get(item.matrix, ()))
         if made != item.features:
             odd = sorted(set(made) ^ set(item.features)) or ["their order"]
             raise VigieError(
@@ -177,15 +192,15 @@ class Predictor:
         target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
         matrices, facts = self.features.features(columns, self.fitted, context)
         outputs = self._forests(matrices) if self._forests is not None else []
-        values: dict[str, Value] = {}
+        values: dict[str, TargetPrediction] = {}
         for target in self._targets:
             if unseen is not None and target.name in unseen:
-                raw = mean_of_unseen([outputs[m] for m in target.members], target.left_out, unseen[target.name])
+                raw = mean_out_of_fold([outputs[m] for m in target.members], target.left_out, unseen[target.name])
             else:
                 raw = _mean([outputs[member] for member in target.members])
-            values[target.name] = _value(target, raw, outputs, facts)
+            values[target.name] = _calibrated_value(target, raw, outputs, facts)
         for fusion in self._fusions:
-            values[fusion.name] = ClassesValue(fusion.weigh(matrices, facts), fusion.labels)
+            values[fusion.name] = MultiClassPrediction(fusion.weigh(matrices, facts), fusion.labels)
         return Prediction(values, facts)
 
     def calibration(self, target: str) -> Calibration:
@@ -195,20 +210,22 @@ class Predictor:
         return of[target]
 
 
-def row(prediction: Prediction, index: int) -> tuple[dict[str, Value], dict[str, Any]]:
+def to_scalars(prediction: Prediction, index: int) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
     """One row's values and facts as Python scalars, for ``compose``."""
-    values: dict[str, Value] = {}
+    values: dict[str, TargetPrediction] = {}
     for name, value in prediction.values.items():
-        if isinstance(value, QuantityValue):
-            values[name] = QuantityValue(value.value.item(index), value.lower.item(index), value.upper.item(index))
-        elif isinstance(value, ProbabilityValue):
-            values[name] = ProbabilityValue(value.probability.item(index), value.threshold)
+        if isinstance(value, RegressionPrediction):
+            values[name] = RegressionPrediction(
+                value.value.item(index), value.lower.item(index), value.upper.item(index)
+            )
+        elif isinstance(value, BinaryPrediction):
+            values[name] = BinaryPrediction(value.probability.item(index), value.threshold)
         else:
-            values[name] = ClassesValue(value.probabilities[index].tolist(), value.labels)
-    return values, {name: fact.item(index) for name, fact in prediction.facts.items()}
+            values[name] = MultiClassPrediction(value.probabilities[index].tolist(), value.labels)
+    return values, {name: fact.item(index) for name, fact in prediction.extras.items()}
 
 
-def average(members: tuple[Forest, ...], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+def average_outputs(members: tuple[OnnxBooster, ...], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """The mean of the members' raw outputs, float64."""
     return _mean([member(matrix) for member in members])
 
@@ -220,7 +237,7 @@ def _mean(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
     return total / len(outputs) if len(outputs) > 1 else total
 
 
-def mean_of_unseen(
+def mean_out_of_fold(
     outputs: Sequence[NDArray[np.float32]], left_out: Sequence[tuple[int, int]], parts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """The mean of those outputs whose booster left the row's part out; ``parts`` is (repeats, n)."""
@@ -233,16 +250,16 @@ def mean_of_unseen(
     return total / count
 
 
-def _value(
+def _calibrated_value(
     target: _LoadedTarget,
     raw: NDArray[np.float64],
     outputs: Sequence[NDArray[np.float32]],
     facts: dict[str, Any],
-) -> Value:
+) -> TargetPrediction:
     """A target's value out of its boosters' outputs. For one row every NumPy call counts, hence the
     ufuncs' own ``reduce`` in place of the methods that wrap it."""
     calibration = target.calibration
-    if isinstance(calibration, QuantityCalibration):
+    if isinstance(calibration, RegressionCalibration):
         value = raw.reshape(-1) + calibration.shift
         low = raw if target.lower is None else outputs[target.lower]
         high = raw if target.upper is None else outputs[target.upper]
@@ -252,11 +269,11 @@ def _value(
         if calibration.minimum is not None:
             floor = calibration.minimum
             value, lower, upper = np.maximum(value, floor), np.maximum(lower, floor), np.maximum(upper, floor)
-        return QuantityValue(value, lower, upper)
-    if isinstance(calibration, ProbabilityCalibration):
-        return ProbabilityValue(np.interp(raw[:, 1], target.x, target.y), calibration.threshold)
-    assert isinstance(target.output, Classes)
-    assert isinstance(calibration, ClassesCalibration)
+        return RegressionPrediction(value, lower, upper)
+    if isinstance(calibration, BinaryCalibration):
+        return BinaryPrediction(np.interp(raw[:, 1], target.x, target.y), calibration.threshold)
+    assert isinstance(target.output, MultiClass)
+    assert isinstance(calibration, MultiClassCalibration)
     logits = np.log(np.maximum(raw, 1e-12)) / calibration.temperature + target.y
     powers = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
-    return ClassesValue(powers / np.add.reduce(powers, axis=1, keepdims=True), target.output.labels)
+    return MultiClassPrediction(powers / np.add.reduce(powers, axis=1, keepdims=True), target.output.labels)

@@ -36,6 +36,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+NAME, ID, DIGEST, WORD = 120, 32, 64, 40
+"""Longest values of text columns, in characters."""
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(
         naming_convention={

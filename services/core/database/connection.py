@@ -9,13 +9,13 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
-from services.core.home import Home
+from services.core.paths import VigiePaths
 
 CONNECT_SECONDS = 3
 BUSY_MILLISECONDS = 10_000
 
 
-def address(url: str | None, home: Home) -> str:
+def database_address(url: str | None, home: VigiePaths) -> str:
     """The database's SQLAlchemy address: the given one, or the SQLite file below the home."""
     return url or f"sqlite:///{home.database}"
 

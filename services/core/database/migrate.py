@@ -1,7 +1,8 @@
-"""Bringing the database up to date: ``python -m services.core.database.migrate``."""
+"""Upgrades the database to the newest schema: ``python -m services.core.database.migrate``."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -12,16 +13,36 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from services.core.database.connection import address, make_engine
+from services.core.database.connection import database_address, make_engine
 from services.core.errors import VigieError
-from services.core.logs import configure_logs
+from services.core.logs import configure_logging
 from services.core.settings import settings
+
+TABLE_MODULES: tuple[str, ...] = (
+    "services.core.auth.tables",
+    "services.core.audit.tables",
+    "services.core.model_registry.promotion_freeze",
+    "services.core.alerts",
+    "services.core.prediction_log.tables",
+    "services.core.jobs.tables",
+    "services.core.drift_state",
+)
+"""Modules that declare tables."""
+MIGRATION_BRANCHES = ("access", "alerts", "calls", "jobs", "monitoring")
+"""Branch labels of Alembic: names in databases, whatever the modules are called."""
+
+
+def import_table_modules() -> None:
+    """Put all tables into the metadata."""
+    for module in TABLE_MODULES:
+        importlib.import_module(module)
+
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 0.5
 
 
-def configuration(engine: Engine) -> Config:
+def alembic_config(engine: Engine) -> Config:
     """Alembic's configuration for this schema, without a file."""
     made = Config()
     made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
@@ -32,10 +53,10 @@ def configuration(engine: Engine) -> Config:
 def upgrade(engine: Engine) -> None:
     """Apply every migration that the database does not have yet. Safe to call again, and at the same
     time: migrations of one database take turns."""
-    command.upgrade(configuration(engine), "heads")
+    command.upgrade(alembic_config(engine), "heads")
 
 
-def wait_for(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
+def wait_for_database(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait until the database takes connections.
 
     Raises:
@@ -63,11 +84,11 @@ def wait_for(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
 
 
 def main() -> int:
-    configure_logs("database")
+    configure_logging("database")
     chosen = settings()
-    engine = make_engine(address(chosen.database_url, chosen.home))
+    engine = make_engine(database_address(chosen.database_url, chosen.home))
     try:
-        wait_for(engine)
+        wait_for_database(engine)
         upgrade(engine)
     except VigieError as error:
         structlog.get_logger().error("database not up to date", reason=str(error))

@@ -1,4 +1,4 @@
-"""A job as the platform shows it."""
+"""A job as the platform shows it, and its result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.core.jobs.states import State
-from services.core.jobs.tables import JobRow
+from services.core.errors import VigieError
+from services.core.jobs.tables import JobRow, JobState
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    state: JobState
+    result: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+
+
+def failed_result(
+    problem: str, *, expected: str = "", action: str = "", state: JobState = JobState.FAILED
+) -> JobResult:
+    return JobResult(state, error={"problem": problem, "expected": expected, "action": action})
+
+
+def error_payload(error: VigieError) -> dict[str, str]:
+    return {"problem": error.problem, "expected": error.expected, "action": error.action}
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +33,7 @@ class Job:
     service: str
     use_case: str
     step: str
-    state: State
+    state: JobState
     options: dict[str, Any]
     progress: tuple[str, ...]
     log_tail: str
@@ -37,7 +54,7 @@ def from_row(row: JobRow) -> Job:
         service=row.service,
         use_case=row.use_case,
         step=row.step,
-        state=State(row.state),
+        state=JobState(row.state),
         options=row.options,
         progress=tuple(row.progress),
         log_tail=row.log_tail,

@@ -1,4 +1,4 @@
-"""What each kind of job may be told."""
+"""Options of each kind of job."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The queue of one stage service: jobs are rows, and every change of a job is one guarded statement, so that
-several replicas may serve one queue on PostgreSQL or SQLite.
+"""Job queue of one stage service: jobs are rows, and every change is one guarded statement, so that several replicas
+may
+serve one queue on PostgreSQL or SQLite.
 
-One job per use case and lane runs at a time; the others of the lane wait in the order in which they came.
-"""
+One job per use case and concurrency group runs at a time; the others of the group wait in the order of arrival."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.core.errors import ConflictError, NotFoundError
-from services.core.jobs.job import Job, from_row
-from services.core.jobs.outcome import Outcome
-from services.core.jobs.states import State
-from services.core.jobs.tables import JobRow
+from services.core.jobs.job import Job, JobResult, from_row
+from services.core.jobs.tables import JobRow, JobState
 from services.core.steps import JOBS
 
-MOST_LISTED = 500
-AUTOMATIC_RERUNS = 1
-_FINAL = tuple(state for state in State if state.final)
-_FRESH: Mapping[str, Any] = {
+MAX_LISTED = 500
+MAX_AUTOMATIC_RERUNS = 1
+_FINAL = tuple(state for state in JobState if state.final)
+_RESET_COLUMNS: Mapping[str, Any] = {
     "result": None,
     "error": None,
     "finished_at": None,
@@ -33,7 +31,7 @@ _FRESH: Mapping[str, Any] = {
     "lease_until": None,
     "cancel_requested": False,
 }
-INTERRUPTED = {
+INTERRUPTED_ERROR = {
     "problem": "The service ended while the job ran. Nothing of it was published.",
     "expected": "",
     "action": "Retry the job.",
@@ -44,7 +42,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Queue:
+class JobQueue:
     """The jobs of ``service``. All methods raise SQLAlchemy's errors where the database does not answer."""
 
     def __init__(self, engine: Engine, service: str, *, clock: Callable[[], datetime] = _now) -> None:
@@ -78,7 +76,7 @@ class Queue:
             step=step,
             lane=JOBS[step].lane,
             options=dict(options),
-            state=State.QUEUED,
+            state=JobState.QUEUED,
             requested_by=requested_by,
             asked_by=asked_by,
             progress=[],
@@ -116,7 +114,7 @@ class Queue:
                 raise NotFoundError(f"The service {self._service} has no such job.", action="GET /jobs lists them.")
             return from_row(row)
 
-    def newest(self, *, use_case: str | None = None, state: State | None = None, limit: int = 50) -> list[Job]:
+    def newest(self, *, use_case: str | None = None, state: JobState | None = None, limit: int = 50) -> list[Job]:
         """The jobs that match, newest first."""
         wanted = select(JobRow).where(JobRow.service == self._service)
         if use_case is not None:
@@ -124,7 +122,7 @@ class Queue:
         if state is not None:
             wanted = wanted.where(JobRow.state == state)
         with Session(self._engine) as session:
-            rows = session.scalars(wanted.order_by(JobRow.sequence.desc()).limit(min(limit, MOST_LISTED)))
+            rows = session.scalars(wanted.order_by(JobRow.sequence.desc()).limit(min(limit, MAX_LISTED)))
             return [from_row(row) for row in rows]
 
     def cancel(self, job_id: str) -> Job:
@@ -133,12 +131,12 @@ class Queue:
         self.get(job_id)
         with self._engine.begin() as connection:
             waiting = connection.execute(
-                self._change(job_id, State.QUEUED).values(
-                    state=State.CANCELLED, finished_at=self._clock(), error=cancelled()
+                self._change(job_id, JobState.QUEUED).values(
+                    state=JobState.CANCELLED, finished_at=self._clock(), error=cancelled_error()
                 )
             )
             if not waiting.rowcount:
-                connection.execute(self._change(job_id, State.RUNNING).values(cancel_requested=True))
+                connection.execute(self._change(job_id, JobState.RUNNING).values(cancel_requested=True))
         return self.get(job_id)
 
     def retry(self, job_id: str) -> Job:
@@ -150,34 +148,34 @@ class Queue:
         """
         with self._engine.begin() as connection:
             connection.execute(
-                self._change(job_id, State.FAILED, State.CANCELLED, State.INTERRUPTED).values(
-                    **_FRESH, state=State.QUEUED, queued_at=self._clock(), progress=[], log_tail="", reruns=0
+                self._change(job_id, JobState.FAILED, JobState.CANCELLED, JobState.INTERRUPTED).values(
+                    **_RESET_COLUMNS, state=JobState.QUEUED, queued_at=self._clock(), progress=[], log_tail="", reruns=0
                 )
             )
         job = self.get(job_id)
-        if job.state == State.SUCCEEDED:
+        if job.state == JobState.SUCCEEDED:
             raise ConflictError("The job has succeeded.", action="Send a new one, with a new idempotency key.")
         return job
 
-    def counts(self) -> dict[State, int]:
+    def counts(self) -> dict[JobState, int]:
         """How many jobs wait and run."""
-        live = (State.QUEUED, State.RUNNING)
+        live = (JobState.QUEUED, JobState.RUNNING)
         asked = select(JobRow.state, func.count()).where(JobRow.service == self._service, JobRow.state.in_(live))
         with self._engine.connect() as connection:
-            found = {State(state): number for state, number in connection.execute(asked.group_by(JobRow.state))}
+            found = {JobState(state): number for state, number in connection.execute(asked.group_by(JobRow.state))}
         return {state: found.get(state, 0) for state in live}
 
     # --- for workers ----------------------------------------------------------------------------------
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None:
         """The next job that may run, now running in this worker's name; None where none may."""
-        for job_id in self._heads():
+        for job_id in self._next_per_group():
             now = self._clock()
             try:
                 with Session(self._engine) as session, session.begin():
                     taken = session.execute(
-                        self._change(job_id, State.QUEUED).values(
-                            state=State.RUNNING,
+                        self._change(job_id, JobState.QUEUED).values(
+                            state=JobState.RUNNING,
                             worker=worker,
                             lease_until=now + timedelta(seconds=lease_seconds),
                             started_at=now,
@@ -190,17 +188,17 @@ class Queue:
                 continue  # another worker has just started a job of the lane
         return None
 
-    def _heads(self) -> list[str]:
+    def _next_per_group(self) -> list[str]:
         """The first waiting job of every lane in which none runs, oldest first."""
         live = select(JobRow.id, JobRow.use_case, JobRow.lane, JobRow.state).where(
-            JobRow.state.in_((State.QUEUED, State.RUNNING)), JobRow.service == self._service
+            JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)), JobRow.service == self._service
         )
         with self._engine.connect() as connection:
             rows = connection.execute(live.order_by(JobRow.queued_at, JobRow.sequence)).all()
-        taken = {(row.use_case, row.lane) for row in rows if row.state == State.RUNNING}
+        taken = {(row.use_case, row.lane) for row in rows if row.state == JobState.RUNNING}
         heads = []
         for row in rows:
-            if row.state == State.QUEUED and (row.use_case, row.lane) not in taken:
+            if row.state == JobState.QUEUED and (row.use_case, row.lane) not in taken:
                 taken.add((row.use_case, row.lane))
                 heads.append(row.id)
         return heads
@@ -215,7 +213,7 @@ class Queue:
             cancel = connection.scalar(select(JobRow.cancel_requested).where(self._mine(job_id)))
         return bool(kept), bool(cancel)
 
-    def finish(self, job_id: str, worker: str, outcome: Outcome, **told: Any) -> bool:
+    def finish(self, job_id: str, worker: str, outcome: JobResult, **told: Any) -> bool:
         """Store how a job ended. False where the job was taken from this worker meanwhile."""
         with self._engine.begin() as connection:
             return bool(
@@ -232,39 +230,39 @@ class Queue:
                 ).rowcount
             )
 
-    def interrupt(self, job_id: str, worker: str, *, rerun: bool) -> State | None:
+    def interrupt(self, job_id: str, worker: str, *, rerun: bool) -> JobState | None:
         """A job's worker is gone, or going: let the job wait again if it may (``rerun``), else mark it
         interrupted; cancelled if that was asked for. Its new state; None where it was not this worker's."""
         return self._interrupt(job_id, JobRow.worker == worker, rerun=rerun)
 
-    def interrupt_abandoned(self, *, rerun: bool) -> dict[str, State]:
+    def requeue_expired_leases(self, *, rerun: bool) -> dict[str, JobState]:
         """Do so with all running jobs of the service whose workers have not been heard of in time."""
         gone = JobRow.lease_until < self._clock()
         with self._engine.connect() as connection:
             found = connection.scalars(
-                select(JobRow.id).where(JobRow.service == self._service, JobRow.state == State.RUNNING, gone)
+                select(JobRow.id).where(JobRow.service == self._service, JobRow.state == JobState.RUNNING, gone)
             ).all()
         changed = {job_id: self._interrupt(job_id, gone, rerun=rerun) for job_id in found}
         return {job_id: state for job_id, state in changed.items() if state is not None}
 
-    def _interrupt(self, job_id: str, guard: ColumnElement[bool], *, rerun: bool) -> State | None:
+    def _interrupt(self, job_id: str, guard: ColumnElement[bool], *, rerun: bool) -> JobState | None:
         with Session(self._engine) as session, session.begin():
             row = session.scalars(
-                select(JobRow).where(self._mine(job_id), JobRow.state == State.RUNNING, guard).with_for_update()
+                select(JobRow).where(self._mine(job_id), JobRow.state == JobState.RUNNING, guard).with_for_update()
             ).one_or_none()
             if row is None:
                 return None
             row.worker = row.lease_until = None
             if row.cancel_requested:
-                row.state, row.error = State.CANCELLED, cancelled()
-            elif rerun and row.reruns < AUTOMATIC_RERUNS:
-                row.state, row.reruns, row.started_at = State.QUEUED, row.reruns + 1, None
+                row.state, row.error = JobState.CANCELLED, cancelled_error()
+            elif rerun and row.reruns < MAX_AUTOMATIC_RERUNS:
+                row.state, row.reruns, row.started_at = JobState.QUEUED, row.reruns + 1, None
                 row.progress = [*row.progress, f"attempt {row.attempts} was interrupted; the job runs again"]
-                return State.QUEUED
+                return JobState.QUEUED
             else:
-                row.state, row.error = State.INTERRUPTED, dict(INTERRUPTED)
+                row.state, row.error = JobState.INTERRUPTED, dict(INTERRUPTED_ERROR)
             row.finished_at = self._clock()
-            return State(row.state)
+            return JobState(row.state)
 
     def prune(self, keep_days: int) -> int:
         """Forget jobs that ended more than so many days ago; how many."""
@@ -281,12 +279,12 @@ class Queue:
     def _mine(self, job_id: str) -> ColumnElement[bool]:
         return (JobRow.id == job_id) & (JobRow.service == self._service)
 
-    def _change(self, job_id: str, *states: State) -> Update:
+    def _change(self, job_id: str, *states: JobState) -> Update:
         return update(JobRow).where(self._mine(job_id), JobRow.state.in_(states))
 
     def _held(self, job_id: str, worker: str) -> Update:
-        return self._change(job_id, State.RUNNING).where(JobRow.worker == worker)
+        return self._change(job_id, JobState.RUNNING).where(JobRow.worker == worker)
 
 
-def cancelled() -> dict[str, str]:
+def cancelled_error() -> dict[str, str]:
     return {"problem": "The job was cancelled.", "expected": "", "action": "Retry it if it is wanted after all."}

@@ -1,17 +1,33 @@
-"""The table of jobs."""
+"""The table of jobs and the states of a job."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.core.database.base import Base, Json
-from services.core.jobs.states import State
+from services.core.database.base import DIGEST, ID, NAME, WORD, Base, Json
 
-ID, WORD, NAME, KEY = 32, 40, 120, 200
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    """the service ended while the job ran, and the job will not run again by itself"""
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more happens to the job unless somebody asks for it."""
+        return self not in {JobState.QUEUED, JobState.RUNNING}
+
+
+KEY = 200
 RUNS = text("state = 'running'")
 
 
@@ -21,7 +37,7 @@ class JobRow(Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        CheckConstraint(f"state IN ({', '.join(repr(state.value) for state in State)})", name="state"),
+        CheckConstraint(f"state IN ({', '.join(repr(state.value) for state in JobState)})", name="state"),
         Index("uq_jobs_running", "use_case", "lane", unique=True, sqlite_where=RUNS, postgresql_where=RUNS),
         Index("ix_jobs_service_state_queued_at", "service", "state", "queued_at"),
         Index("ix_jobs_created_at", "created_at"),
@@ -57,3 +73,27 @@ class JobRow(Base):
     worker: Mapped[str | None] = mapped_column(String(ID))
     lease_until: Mapped[datetime | None]
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+
+
+class RunRow(Base):
+    """An ingestion or retraining that the gateway started: a run of an Airflow DAG, or a sequence of the
+    stage services' jobs that the gateway carries on itself, also after its own restart."""
+
+    __tablename__ = "admin_runs"
+    __table_args__ = (Index("ix_admin_runs_kind_created", "kind", "created"),)
+
+    id: Mapped[str] = mapped_column(String(ID), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(WORD))
+    use_case: Mapped[str] = mapped_column(String(NAME))
+    backend: Mapped[str] = mapped_column(String(WORD))
+    state: Mapped[str] = mapped_column(String(WORD), index=True)
+    options: Mapped[dict[str, Any]]
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    idempotency_key: Mapped[str] = mapped_column(String(DIGEST), unique=True)
+    requested_by: Mapped[str] = mapped_column(String(NAME))
+    centre: Mapped[str] = mapped_column(String(NAME))
+    created: Mapped[datetime]
+    finished: Mapped[datetime | None]
+    error: Mapped[dict[str, Any] | None]
+    owner: Mapped[str] = mapped_column(String(ID), default="")
+    owned_until: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Runs the jobs of a service's queue, in a thread of the service: each job in processes of its own."""
+"""Runs the jobs of a service's queue in a background thread, each job in processes of its own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.core.background import PeriodicThread
-from services.core.jobs.counters import Counters
-from services.core.jobs.queue import Queue
-from services.core.jobs.running import Limits, Running
+from services.core.jobs.job_process import JobLimits, JobProcess
+from services.core.jobs.metrics import JobMetrics
+from services.core.jobs.queue import JobQueue
 from services.core.jobs.settings import JobSettings
-from services.core.jobs.states import State
+from services.core.jobs.tables import JobState
 
 log = structlog.get_logger(__name__)
 
@@ -23,17 +23,17 @@ STOP_SECONDS = 6.0
 """Within this a service that stops has ended its jobs."""
 
 
-class Worker:
+class JobWorker:
     """``module`` has the functions that do the jobs, as ``JOBS``. A job whose result cannot be stored, because
     the database is away, is stored when that is back."""
 
-    def __init__(self, queue: Queue, module: str, settings: JobSettings, counters: Counters) -> None:
+    def __init__(self, queue: JobQueue, module: str, settings: JobSettings, counters: JobMetrics) -> None:
         self.id = uuid4().hex
         self._queue = queue
         self._module = module
         self._settings = settings
         self._counters = counters
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, JobProcess] = {}
         self._started: dict[str, float] = {}
         # Whoever was cut off from the database as this service was gets the time to renew its leases first.
         self._sweep_at = time.monotonic() + settings.job_lease_seconds
@@ -81,7 +81,7 @@ class Worker:
                 self._renew(running)
             self._renew_at = now + TICK_SECONDS
         if now >= self._sweep_at:
-            abandoned = self._queue.interrupt_abandoned(rerun=self._settings.job_rerun_interrupted)
+            abandoned = self._queue.requeue_expired_leases(rerun=self._settings.job_rerun_interrupted)
             for job_id, state in abandoned.items():
                 log.warning("job was interrupted: its service is gone", job=job_id, state=state)
             self._sweep_at = now + self._settings.job_lease_seconds / 3
@@ -98,13 +98,15 @@ class Worker:
         job = self._queue.claim(self.id, self._settings.job_lease_seconds)
         if job is None:
             return False
-        limits = Limits(self._settings.job_memory_mb, self._settings.job_seconds)
-        self._running[job.id] = Running(job, self._module, limits, ended=self.wake, secrets=self._settings.job_secrets)
+        limits = JobLimits(self._settings.job_memory_mb, self._settings.job_seconds)
+        self._running[job.id] = JobProcess(
+            job, self._module, limits, ended=self.wake, secrets=self._settings.job_secrets
+        )
         self._started[job.id] = time.monotonic()
         log.info("job started", job=job.id, use_case=job.use_case, step=job.step, attempt=job.attempts)
         return True
 
-    def _renew(self, running: Running) -> None:
+    def _renew(self, running: JobProcess) -> None:
         if running.ended.is_set():
             return
         job = running.job
@@ -114,9 +116,9 @@ class Worker:
         if cancel or not ours:
             running.cancel()
 
-    def _finish(self, running: Running) -> None:
+    def _finish(self, running: JobProcess) -> None:
         job, outcome = running.job, running.outcome
-        if outcome.state == State.INTERRUPTED:
+        if outcome.state == JobState.INTERRUPTED:
             self._queue.interrupt(job.id, self.id, rerun=self._settings.job_rerun_interrupted)
             kept = True
         else:
@@ -154,9 +156,9 @@ class Worker:
         for job_id, running in self._running.items():
             try:
                 outcome = running.outcome
-                if outcome.state == State.SUCCEEDED:
+                if outcome.state == JobState.SUCCEEDED:
                     self._queue.finish(job_id, self.id, outcome, **running.told())
-                    state: State | None = State.SUCCEEDED
+                    state: JobState | None = JobState.SUCCEEDED
                 else:
                     state = self._queue.interrupt(job_id, self.id, rerun=self._settings.job_rerun_interrupted)
                 log.info("job ended with the service", job=job_id, state=state)

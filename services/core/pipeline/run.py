@@ -12,20 +12,19 @@ from pathlib import Path
 import structlog
 
 from services.core.errors import VigieError
-from services.core.home import Home
 from services.core.params import Params
-from services.core.pipeline.dvc_process import dvc
-from services.core.pipeline.publish import prune, publish
-from services.core.pipeline.turns import turn
-from services.core.pipeline.workspace import make_workspace, write_params
+from services.core.paths import VigiePaths
+from services.core.pipeline.dvc_runner import run_dvc
+from services.core.pipeline.run_lock import run_lock
+from services.core.pipeline.workspace import create_workspace, prune_states, publish_state, write_params
 from services.core.settings import CHECKOUT
 from services.core.steps import STAGES
 
-KEPT_LOGS = 20
+MAX_LOGS = 20
 
 
 def run_stages(
-    home: Home,
+    home: VigiePaths,
     use_case: str,
     last_stage: str,
     *,
@@ -58,7 +57,7 @@ def run_stages(
         raise VigieError(f"There is no stage {last_stage!r}.", expected="one of " + ", ".join(STAGES))
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-{secrets.token_hex(3)}"
     log = structlog.get_logger().bind(use_case=use_case, run=run_id)
-    with turn(home, use_case, f"run {run_id}", wait_seconds=wait_seconds, progress=progress) as mine:
+    with run_lock(home, use_case, f"run {run_id}", wait_seconds=wait_seconds, progress=progress) as mine:
         begun = time.perf_counter()
         _clear_scratch(home, use_case)
         workspace = home.scratch / f"{use_case}-{run_id}"
@@ -70,13 +69,13 @@ def run_stages(
                 started(process_id)
 
         try:
-            make_workspace(home, use_case, workspace, root)
+            create_workspace(home, use_case, workspace, root)
             if parameters is not None:
                 write_params(workspace, parameters.including(use_case))
             if prepare is not None:
                 prepare(workspace)
-            log.info("workspace ready", seconds=_since(begun))
-            dvc(
+            log.info("workspace ready", seconds=_seconds_since(begun))
+            run_dvc(
                 home,
                 workspace,
                 ["repro", f"{last_stage}@{use_case}"],
@@ -87,40 +86,40 @@ def run_stages(
                 inherit=(mine.descriptor,),
             )
         except BaseException as error:
-            log.warning("run failed", error=type(error).__name__, seconds=_since(begun))
+            log.warning("run failed", error=type(error).__name__, seconds=_seconds_since(begun))
             raise
         state = _publish_if_new(home, use_case, workspace, run_id)
-        log.info("run finished", published=state.name == run_id, seconds=_since(begun))
+        log.info("run finished", published=state.name == run_id, seconds=_seconds_since(begun))
         if not keep_scratch:
             shutil.rmtree(workspace, ignore_errors=True)
         return state
 
 
-def _publish_if_new(home: Home, use_case: str, workspace: Path, run_id: str) -> Path:
+def _publish_if_new(home: VigiePaths, use_case: str, workspace: Path, run_id: str) -> Path:
     """The same lock file says that all inputs and outputs are the same."""
     current = home.current(use_case)
     if current.exists() and (current / "dvc.lock").is_file():
         state = current.resolve()
         if (state / "dvc.lock").read_bytes() == (workspace / "dvc.lock").read_bytes():
-            prune(home, use_case)
+            prune_states(home, use_case)
             return state
-    return publish(home, use_case, workspace, run_id)
+    return publish_state(home, use_case, workspace, run_id)
 
 
-def _clear_scratch(home: Home, use_case: str) -> None:
+def _clear_scratch(home: VigiePaths, use_case: str) -> None:
     """What earlier runs of this use case left behind, which this run's turn makes nobody's."""
     if home.scratch.is_dir():
         for path in home.scratch.glob(f"{use_case}-*"):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _log_file(home: Home, use_case: str, run_id: str) -> Path:
+def _log_file(home: VigiePaths, use_case: str, run_id: str) -> Path:
     folder = home.logs / "runs"
     folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.glob(f"{use_case}-*.log"))[: -KEPT_LOGS + 1]:
+    for old in sorted(folder.glob(f"{use_case}-*.log"))[: -MAX_LOGS + 1]:
         old.unlink(missing_ok=True)
     return folder / f"{use_case}-{run_id}.log"
 
 
-def _since(started: float) -> float:
+def _seconds_since(started: float) -> float:
     return round(time.perf_counter() - started, 2)

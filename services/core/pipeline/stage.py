@@ -1,5 +1,6 @@
-"""How every stage of ``dvc.yaml`` starts: ``python -m services.<stage> USE_CASE`` in a workspace or the
-checkout. Stages read and write below the current folder and nowhere else."""
+"""Entry point of the DVC stages: argument, logging, and errors for the run that started the stage.
+
+Stages read and write below the current folder and nowhere else."""
 
 from __future__ import annotations
 
@@ -12,32 +13,32 @@ from pathlib import Path
 
 import structlog
 
+from services.core import use_case_registry
 from services.core.errors import VigieError
-from services.core.logs import configure_logs
-from services.core.usecases import registry
+from services.core.logs import configure_logging
 
-ERROR_FILE = "VIGIE_ERROR_FILE"
+ERROR_FILE_VARIABLE = "VIGIE_ERROR_FILE"
 """Environment variable: where a stage leaves its error for the run that started it."""
 
 
-def run_stage(name: str, work: Callable[[str], None], arguments: Sequence[str] | None = None) -> int:
+def run_stage_main(name: str, work: Callable[[str], None], arguments: Sequence[str] | None = None) -> int:
     """Run ``work(use_case)`` and return the process's exit code: 0, or 1 after an error that was
     shown in plain words. Other exceptions are bugs and pass."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    configure_logs(name)
+    configure_logging(name)
     log = structlog.get_logger()
     started = time.perf_counter()
     try:
         if len(given) != 1:
             raise VigieError(
-                f"{name} takes one use case, not {given}.", expected="one of " + ", ".join(registry.names())
+                f"{name} takes one use case, not {given}.", expected="one of " + ", ".join(use_case_registry.names())
             )
-        registry.get(given[0])
+        use_case_registry.get(given[0])
         work(given[0])
     except VigieError as error:
         print(error, file=sys.stderr)  # noqa: T201
-        if ERROR_FILE in os.environ:
-            Path(os.environ[ERROR_FILE]).write_text(
+        if ERROR_FILE_VARIABLE in os.environ:
+            Path(os.environ[ERROR_FILE_VARIABLE]).write_text(
                 json.dumps({"problem": error.problem, "expected": error.expected, "action": error.action})
             )
         return 1
@@ -45,7 +46,7 @@ def run_stage(name: str, work: Callable[[str], None], arguments: Sequence[str] |
     return 0
 
 
-def left_error(path: Path) -> VigieError | None:
+def read_stage_error(path: Path) -> VigieError | None:
     """The error that a stage left, if any."""
     try:
         content = json.loads(path.read_text())

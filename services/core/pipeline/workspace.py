@@ -1,24 +1,25 @@
-"""Scratch workspaces: where the platform runs DVC, never in the checkout.
+"""Scratch workspaces in which the platform runs DVC, and publishing a finished one as the current state.
 
-A workspace holds frozen copies of the code and parameters, and the data and models of the last
-published state as plain copies, so nothing that a stage writes can reach a published file or the
-cache. All workspaces share one cache and one remote below ``VIGIE_HOME``.
-"""
+A workspace holds copies of the code, the parameters and the last published state, so nothing that a stage writes can
+reach a published file or the cache. All workspaces share one cache and one remote below ``VIGIE_HOME``. Publishing
+moves
+everything beside the old state first, then replaces one symbolic link: readers see the old state or the new one."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
 import yaml
 
-from services.core import params
+from services.core import params, use_case_registry
 from services.core.errors import VigieError
-from services.core.home import Home
-from services.core.usecases import registry
+from services.core.io import replacing
+from services.core.paths import VigiePaths
 
-_CONFIG = """\
+_DVC_CONFIG = """\
 [core]
     no_scm = true
     analytics = false
@@ -31,10 +32,10 @@ _CONFIG = """\
 ['remote "local"']
     url = {remote}
 """
-_KEPT_FILES = ("dvc.yaml", ".dvcignore")
+_COPIED_FILES = ("dvc.yaml", ".dvcignore")
 
 
-def make_bare(home: Home, folder: Path) -> None:
+def init_bare_workspace(home: VigiePaths, folder: Path) -> None:
     """An empty DVC workspace on the shared cache; the same as ``dvc init --no-scm`` and its
     configuration, without a second of start-up for each command.
 
@@ -43,19 +44,19 @@ def make_bare(home: Home, folder: Path) -> None:
     for shared in (home.dvc_cache, home.dvc_remote):
         shared.mkdir(parents=True, exist_ok=True)
     (folder / ".dvc" / "config").write_text(
-        _CONFIG.format(folder=folder.resolve(), cache=home.dvc_cache.resolve(), remote=home.dvc_remote.resolve())
+        _DVC_CONFIG.format(folder=folder.resolve(), cache=home.dvc_cache.resolve(), remote=home.dvc_remote.resolve())
     )
 
 
-def make_workspace(home: Home, use_case: str, folder: Path, root: Path) -> None:
+def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) -> None:
     """A workspace for a run of ``use_case``: code, stages and parameters of ``root`` (the checkout) and
     the published state, if there is one.
 
     Raises:
         VigieError: ``root`` has no stages or parameters.
     """
-    make_bare(home, folder)
-    for name in _KEPT_FILES:
+    init_bare_workspace(home, folder)
+    for name in _COPIED_FILES:
         if (root / name).is_file():
             shutil.copy2(root / name, folder / name)
     if not (folder / "dvc.yaml").is_file():
@@ -63,14 +64,14 @@ def make_workspace(home: Home, use_case: str, folder: Path, root: Path) -> None:
     # compiled files come along: they save half a second for each stage, and DVC is told to ignore them
     shutil.copytree(root / "services", folder / "services", ignore=shutil.ignore_patterns(".*"))
     _copy_extra_package(use_case, folder)
-    parameters = params.load(root)
+    parameters = params.load_params(root)
     if use_case in parameters.use_cases:
-        shutil.copy2(root / params.FILE, folder / params.FILE)
+        shutil.copy2(root / params.PARAMS_FILE, folder / params.PARAMS_FILE)
     else:
         write_params(folder, parameters.including(use_case))
     state = home.current(use_case)
     if state.exists():
-        seed(state.resolve(), use_case, folder)
+        seed_from_state(state.resolve(), use_case, folder)
     for impure in ("landing", "outcomes"):  # what stages depend on and none makes
         (folder / "data" / use_case / impure).mkdir(parents=True, exist_ok=True)
 
@@ -78,10 +79,12 @@ def make_workspace(home: Home, use_case: str, folder: Path, root: Path) -> None:
 def write_params(folder: Path, parameters: params.Params) -> None:
     """Replace a workspace's ``params.yaml``, for runs with parameters of their own."""
     content = parameters.model_dump(mode="json")
-    (folder / params.FILE).write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / params.PARAMS_FILE).write_text(
+        yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
 
 
-def seed(state: Path, use_case: str, folder: Path) -> None:
+def seed_from_state(state: Path, use_case: str, folder: Path) -> None:
     """Fill a workspace with a published state: landed files are linked, everything else is copied."""
     for kind in ("data", "models"):
         source = state / kind / use_case
@@ -105,7 +108,7 @@ def link_landing(state: Path, use_case: str, folder: Path) -> None:
 
 def _copy_extra_package(use_case: str, folder: Path) -> None:
     """The package of a use case that ``VIGIE_EXTRA_USE_CASES`` names lives outside ``services``."""
-    name = registry.packages()[use_case]
+    name = use_case_registry.packages()[use_case]
     target = folder.joinpath(*name.split("."))
     if target.exists():
         return
@@ -115,3 +118,46 @@ def _copy_extra_package(use_case: str, folder: Path) -> None:
             f"The package {name} of the use case {use_case} cannot be found.", action="See VIGIE_EXTRA_USE_CASES."
         )
     shutil.copytree(Path(spec.submodule_search_locations[0]), target)
+
+
+_PARTIAL_PREFIX = ".part-"
+MAX_STATES = 2
+"""The current state and the one before, which a reader may still be reading."""
+
+
+def publish_state(home: VigiePaths, use_case: str, workspace: Path, run_id: str) -> Path:
+    """Move ``data/<use case>``, ``models/<use case>`` and ``dvc.lock`` of the workspace into a new state
+    and make it the current one. Returns the state. The caller holds the use case's turn."""
+    part = home.states(use_case) / f"{_PARTIAL_PREFIX}{run_id}"
+    part.mkdir(parents=True)
+    for kind in ("data", "models"):
+        source = workspace / kind / use_case
+        if source.is_dir():
+            (part / kind).mkdir()
+            source.rename(part / kind / use_case)
+    if (workspace / "dvc.lock").is_file():
+        (workspace / "dvc.lock").rename(part / "dvc.lock")
+    state = part.with_name(run_id)
+    part.rename(state)
+    set_current(home, use_case, state)
+    prune_states(home, use_case)
+    return state
+
+
+def set_current(home: VigiePaths, use_case: str, state: Path) -> None:
+    """Let ``current`` mean ``state``. The link is relative, so that a home can be moved as a whole."""
+    link = home.current(use_case)
+    with replacing(link) as beside:
+        beside.symlink_to(os.path.relpath(state, link.parent))
+
+
+def prune_states(home: VigiePaths, use_case: str) -> None:
+    """Remove all but the newest states, and what a killed run left of one. The current one stays."""
+    current = home.current(use_case)
+    newest = current.resolve().name
+    states = sorted(path.name for path in home.states(use_case).iterdir())
+    complete = [name for name in states if not name.startswith(_PARTIAL_PREFIX) and name <= newest]
+    for name in set(states) - {newest, *complete[-MAX_STATES:]}:
+        shutil.rmtree(home.states(use_case) / name)
+    for beside in current.parent.glob(f".{use_case}.*"):
+        beside.unlink()

@@ -13,7 +13,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.usecases.contract import ClassesValue, ProbabilityValue, Quantity, QuantityValue, Target, Value
+from services.core.contract.use_case import (
+    BinaryPrediction,
+    MultiClassPrediction,
+    Regression,
+    RegressionPrediction,
+    Target,
+    TargetPrediction,
+)
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +42,7 @@ class Metric:
     aim: float = 0.0
     """What a metric of which ``near`` is better should be."""
 
-    def value(self, target: Target, label: Floats, value: Value) -> float:
+    def value(self, target: Target, label: Floats, value: TargetPrediction) -> float:
         """The metric over all rows; NaN where it is not defined for them."""
         if self.row_terms is not None and self.of_sums is not None:
             return float(self.of_sums(self.row_terms(target, label, value).sum(axis=0)))
@@ -52,7 +59,7 @@ class Metric:
 # --- quantities: sums of (1, error terms, y, y squared) --------------------------------------------
 
 
-def _quantity_terms(_target: Target, label: Floats, value: QuantityValue) -> Floats:
+def _regression_terms(_target: Target, label: Floats, value: RegressionPrediction) -> Floats:
     error = value.value - label
     covered = (label >= value.lower) & (label <= value.upper)
     width = np.asarray(value.upper) - np.asarray(value.lower)
@@ -75,13 +82,13 @@ def _r2(sums: Floats) -> Floats:
 # --- probabilities ---------------------------------------------------------------------------------
 
 
-def _loss_terms(_target: Target, label: Floats, value: ProbabilityValue) -> Floats:
+def _loss_terms(_target: Target, label: Floats, value: BinaryPrediction) -> Floats:
     p = np.clip(value.probability, 1e-15, 1 - 1e-15)
     log_loss = -(label * np.log(p) + (1 - label) * np.log1p(-p))
     return np.column_stack([np.ones_like(label), (value.probability - label) ** 2, log_loss])
 
 
-def _decision_terms(target: Target, label: Floats, value: ProbabilityValue) -> Floats:
+def _decision_terms(target: Target, label: Floats, value: BinaryPrediction) -> Floats:
     """Sums: true positives, false positives, false negatives, true negatives, cost."""
     said, true = np.asarray(value.decision), label > 0.5
     miss, alarm = ~said & true, said & ~true
@@ -117,7 +124,7 @@ def _cost(s: Floats) -> Floats:
     return _ratio(s[..., 4], s[..., :4].sum(axis=-1))
 
 
-def _calibration_terms(_target: Target, label: Floats, value: ProbabilityValue) -> Floats:
+def _calibration_terms(_target: Target, label: Floats, value: BinaryPrediction) -> Floats:
     """One (p - y) column per bin, then the count. The bins are fixed by all rows' predictions; equal
     predictions share a bin."""
     probability = np.asarray(value.probability)
@@ -132,9 +139,9 @@ def _ece(sums: Floats) -> Floats:
     return _ratio(np.abs(sums[..., :-1]).sum(axis=-1), sums[..., -1])
 
 
-def _roc_auc(label: Floats, value: ProbabilityValue, weights: Floats) -> Floats:
+def _roc_auc(label: Floats, value: BinaryPrediction, weights: Floats) -> Floats:
     """Chance that a positive row ranks above a negative one, ties counting half."""
-    starts, order = _ties(np.asarray(value.probability))
+    starts, order = _tie_groups(np.asarray(value.probability))
     true = (label > 0.5)[order]
     ordered = weights[:, order]
     positive = np.add.reduceat(ordered * true, starts, axis=1)
@@ -143,9 +150,9 @@ def _roc_auc(label: Floats, value: ProbabilityValue, weights: Floats) -> Floats:
     return _ratio((positive * below).sum(axis=1), positive.sum(axis=1) * negative.sum(axis=1))
 
 
-def _pr_auc(label: Floats, value: ProbabilityValue, weights: Floats) -> Floats:
+def _pr_auc(label: Floats, value: BinaryPrediction, weights: Floats) -> Floats:
     """Average precision: precision at each threshold, weighted by the recall it adds."""
-    starts, order = _ties(-np.asarray(value.probability))
+    starts, order = _tie_groups(-np.asarray(value.probability))
     true = (label > 0.5)[order]
     ordered = weights[:, order]
     positive = np.add.reduceat(ordered * true, starts, axis=1)
@@ -154,7 +161,7 @@ def _pr_auc(label: Floats, value: ProbabilityValue, weights: Floats) -> Floats:
     return _ratio((positive * precision).sum(axis=1), positive.sum(axis=1))
 
 
-def _ties(score: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _tie_groups(score: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Where each run of equal scores starts, in the order of the scores."""
     order = np.argsort(score, kind="stable")
     ordered = score[order]
@@ -164,12 +171,12 @@ def _ties(score: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 # --- classes: the confusion matrix, flat, as sums --------------------------------------------------
 
 
-def _class_loss_terms(_target: Target, label: Floats, value: ClassesValue) -> Floats:
+def _class_loss_terms(_target: Target, label: Floats, value: MultiClassPrediction) -> Floats:
     chance = np.asarray(value.probabilities)[np.arange(len(label)), label.astype(np.int64)]
     return np.column_stack([np.ones_like(label), -np.log(np.clip(chance, 1e-15, 1))])
 
 
-def _confusion_terms(_target: Target, label: Floats, value: ClassesValue) -> Floats:
+def _confusion_terms(_target: Target, label: Floats, value: MultiClassPrediction) -> Floats:
     width = len(value.labels)
     said = np.asarray(value.probabilities).argmax(axis=1)
     terms = np.zeros((len(label), width * width))
@@ -210,17 +217,17 @@ def _ratio(top: Any, bottom: Any, otherwise: float = np.nan) -> Any:
     return np.divide(top, bottom, out=out, where=bottom != 0)
 
 
-_ONE_KIND = "all rows have the same outcome"
+_ONE_CLASS = "all rows have the same outcome"
 _NO_POSITIVE = "no row is positive, in truth or in the decision"
 
-_QUANTITY = (
-    Metric("mae", "lower", _quantity_terms, _mean(1)),
-    Metric("rmse", "lower", _quantity_terms, _rmse),
-    Metric("r2", "higher", _quantity_terms, _r2, undefined="all outcomes are equal"),
-    Metric("mean_width", "lower", _quantity_terms, _mean(6)),
+_REGRESSION_METRICS = (
+    Metric("mae", "lower", _regression_terms, _mean(1)),
+    Metric("rmse", "lower", _regression_terms, _rmse),
+    Metric("r2", "higher", _regression_terms, _r2, undefined="all outcomes are equal"),
+    Metric("mean_width", "lower", _regression_terms, _mean(6)),
 )
-_PROBABILITY = (
-    Metric("roc_auc", "higher", of_weights=_roc_auc, undefined=_ONE_KIND),
+_BINARY_METRICS = (
+    Metric("roc_auc", "higher", of_weights=_roc_auc, undefined=_ONE_CLASS),
     Metric("pr_auc", "higher", of_weights=_pr_auc, undefined="no row is positive"),
     Metric("brier", "lower", _loss_terms, _mean(1)),
     Metric("log_loss", "lower", _loss_terms, _mean(2)),
@@ -232,7 +239,7 @@ _PROBABILITY = (
     Metric("accuracy", "higher", _decision_terms, _decision_accuracy),
     Metric("cost", "lower", _decision_terms, _cost),
 )
-_CLASSES = (
+_MULTI_CLASS_METRICS = (
     Metric("accuracy", "higher", _confusion_terms, _class_accuracy),
     Metric("f1_weighted", "higher", _confusion_terms, _class_f1_weighted),
     Metric("f1_macro", "higher", _confusion_terms, _class_f1_macro),
@@ -244,15 +251,15 @@ def metrics_of(target: Target) -> dict[str, Metric]:
     """The metrics that a target of this kind can have, by name. The coverage of a 90 % interval is
     called ``coverage_90`` and is better the nearer it is to 0.90."""
     output = target.output
-    if isinstance(output, Quantity):
-        coverage = Metric(coverage_name(output), "near", _quantity_terms, _mean(5), aim=output.coverage)
-        return {metric.name: metric for metric in (*_QUANTITY, coverage)}
+    if isinstance(output, Regression):
+        coverage = Metric(coverage_name(output), "near", _regression_terms, _mean(5), aim=output.coverage)
+        return {metric.name: metric for metric in (*_REGRESSION_METRICS, coverage)}
     if hasattr(output, "cost_of_miss"):
-        return {metric.name: metric for metric in _PROBABILITY}
-    return {metric.name: metric for metric in _CLASSES}
+        return {metric.name: metric for metric in _BINARY_METRICS}
+    return {metric.name: metric for metric in _MULTI_CLASS_METRICS}
 
 
-def coverage_name(output: Quantity) -> str:
+def coverage_name(output: Regression) -> str:
     return f"coverage_{round(output.coverage * 100)}"
 
 

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from services.core.scoring.answers import Answers, answers, of_baseline, of_predictor
+from services.core.contract.use_case import UseCase
 from services.core.scoring.metrics import Metric, metrics_of
-from services.core.usecases.contract import UseCase
+from services.core.scoring.scored_predictions import (
+    ScoredPredictions,
+    predict_with_baseline,
+    predict_with_model,
+    score_variants,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,31 +30,31 @@ def score(
     where it says so). A metric that these rows do not define is left out and explained below ``omitted``.
 
     ``version`` is what the bundle is called; its hash without."""
-    found = answers(predictor.use_case, examples, context, of_predictor(predictor))
-    return report_of(predictor.use_case, len(examples), found, version=version or predictor.hash[:12])
+    found = score_variants(predictor.use_case, examples, context, predict_with_model(predictor))
+    return build_report(predictor.use_case, len(examples), found, version=version or predictor.hash[:12])
 
 
 def score_baseline(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any]) -> dict[str, Any]:
     """The declared baseline, scored by the same code."""
-    found = answers(use_case, examples, context, of_baseline(use_case))
-    return report_of(use_case, len(examples), found, version="baseline")
+    found = score_variants(use_case, examples, context, predict_with_baseline(use_case))
+    return build_report(use_case, len(examples), found, version="baseline")
 
 
-def report_of(use_case: UseCase, rows: int, found: Sequence[Answers], *, version: str) -> dict[str, Any]:
+def build_report(use_case: UseCase, rows: int, found: Sequence[ScoredPredictions], *, version: str) -> dict[str, Any]:
     """The report of answers that are there already."""
     report: dict[str, Any] = {"use_case": use_case.name, "version": version, "rows": rows, "metrics": {}}
     omitted: dict[str, str] = {}
-    beside = {variant.name: variant for variant in use_case.variants if variant.beside}
+    beside = {variant.name: variant for variant in use_case.variants if variant.report_as}
     chosen = {part.name: part.metrics for part in use_case.parts}
     for item in found:
         variant = beside.get(item.name)
-        wanted = tuple(variant.beside) if variant else chosen.get(item.name) or None
-        values, reasons = measure(item, every=False, wanted=wanted)
+        wanted = tuple(variant.report_as) if variant else chosen.get(item.name) or None
+        values, reasons = compute_metrics(item, every=False, wanted=wanted)
         omitted |= {f"{item.name}.{metric}": reason for metric, reason in reasons.items()}
         if variant is None:
             report["metrics"][item.name] = values
         else:
-            report["metrics"][variant.target] |= {variant.beside[name]: value for name, value in values.items()}
+            report["metrics"][variant.target] |= {variant.report_as[name]: value for name, value in values.items()}
     missing = {t.name for t in use_case.targets} - {item.target.name for item in found}
     omitted |= dict.fromkeys(sorted(missing), "no row has this outcome")
     if omitted:
@@ -57,8 +62,8 @@ def report_of(use_case: UseCase, rows: int, found: Sequence[Answers], *, version
     return report
 
 
-def measure(
-    item: Answers, *, every: bool = True, wanted: Sequence[str] | None = None
+def compute_metrics(
+    item: ScoredPredictions, *, every: bool = True, wanted: Sequence[str] | None = None
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Metric -> value, and metric -> why it is left out. Those that are ``wanted``, all that the target can have, or
     those that it reports."""
@@ -74,7 +79,7 @@ def measure(
     return values, reasons
 
 
-def by_group(item: Answers, metric: Metric, groups: Any) -> tuple[Any, Any]:
+def metric_by_group(item: ScoredPredictions, metric: Metric, groups: Any) -> tuple[Any, Any]:
     """The metric of each group, (g,) with NaN where undefined, and the groups' row counts (g,).
     ``groups`` (n,) numbers the item's rows from 0."""
     count = np.bincount(groups).astype(np.float64)

@@ -1,15 +1,18 @@
-"""Who may call a route stands on the route: ``Depends(requires(Role.OPERATOR))`` lets in whom the application's
-verifier knows with that role or a higher one, and the OpenAPI page says ``x-required-role: operator``.
+"""Authentication and authorization of requests: credential, principal, required role.
 
-Routes for everybody and for the platform's own services say so with ``PUBLIC`` and ``SERVICE`` (``roles``).
-``app.state.verifier`` is the ``Verifier``; ``show_roles(app)`` puts the roles into the OpenAPI document.
-"""
+The route declares who may call it: ``Depends(requires(Role.OPERATOR))`` admits principals that the application's
+authenticator (``app.state.authenticator``) knows with that role or a higher one, and OpenAPI says
+``x-required-role: operator``. Routes for everybody and for the platform's own services declare ``PUBLIC`` and
+``SERVICE``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hmac
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.openapi.models import HTTPBearer
@@ -18,17 +21,106 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.types import Scope
 
-from services.core.access.caller import Caller
-from services.core.access.refusals import Reason, Refusal
-from services.core.access.roles import Role
-from services.core.access.verifier import Verifier
-from services.core.headers import API_KEY_HEADER
-from services.core.web.access_log import CALLER
-from services.core.web.credentials import SAFE_METHODS, SESSION_COOKIE, credential_of, from_this_site
-from services.core.web.faults import RefusedError, refused
-from services.core.web.roles import REQUIRED_ROLE
+from services.core.auth.api_keys import API_KEY_PREFIX
+from services.core.auth.principal import Authenticator, AuthError, AuthErrorCode, Principal, Role
+from services.core.headers import API_KEY_HEADER, CSRF_HEADER, raw
+from services.core.web.errors import HttpError, http_error
+from services.core.web.server import PRINCIPAL_KEY
 
-USE_CASE = "x-use-case"
+REQUIRED_ROLE: Final = "x-required-role"
+PUBLIC: Mapping[str, str] = {REQUIRED_ROLE: "public"}
+"""Anybody may call the route."""
+SERVICE: Mapping[str, str] = {REQUIRED_ROLE: "service"}
+"""The platform's own services may call the route, with their credential."""
+
+
+SESSION_COOKIE: Final = "vigie_session"
+CSRF_COOKIE: Final = "vigie_csrf"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Headers = Iterable[tuple[bytes, bytes]]
+"""As ASGI gives them: names in lower case."""
+
+_SESSION, _CSRF = SESSION_COOKIE.encode(), CSRF_COOKIE.encode()
+_CSRF_HEADER, _API_KEY_HEADER = raw(CSRF_HEADER), raw(API_KEY_HEADER)
+_MALFORMED = ""
+"""Stands for a credential of a kind that is none of ours; every verifier refuses it as malformed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """``text`` is None where the request carries none."""
+
+    text: str | None
+    by_cookie: bool = False
+
+
+_NO_CREDENTIAL = Credential(None)
+
+
+def extract_credential(headers: Headers) -> Credential:
+    """The credential of a request. An ``Authorization`` header wins over ``X-API-Key``, and that over the
+    cookie: a wrong one is refused and never made up for by another."""
+    key = cookie = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, text = value.partition(b" ")
+            return Credential(text.strip().decode("latin-1") if scheme.lower() == b"bearer" else _MALFORMED)
+        if name == _API_KEY_HEADER:
+            key = value.decode("latin-1")
+        elif name == b"cookie" and not cookie:
+            cookie = _parse_cookie(value, _SESSION)
+    if key is not None:
+        return Credential(key if key.startswith(API_KEY_PREFIX) else _MALFORMED)
+    return Credential(cookie.decode("latin-1"), by_cookie=True) if cookie else _NO_CREDENTIAL
+
+
+def extract_session(headers: Headers) -> Credential:
+    """The session cookie alone: for pages behind the edge, which use ``Authorization`` for themselves."""
+    found = _find_cookie(headers, _SESSION)
+    return Credential(found.decode("latin-1"), by_cookie=True) if found else _NO_CREDENTIAL
+
+
+def passes_csrf_check(headers: Headers) -> bool:
+    """Whether a request with a cookie was sent by our own page: it repeats the readable cookie in a header,
+    which another site cannot, and the browser does not say that it comes from elsewhere."""
+    expected, shown = _find_cookie(headers, _CSRF), dict(headers).get(_CSRF_HEADER, b"")
+    return is_same_origin(headers) and bool(expected) and hmac.compare_digest(expected or b"", shown)
+
+
+def is_same_origin(headers: Headers) -> bool:
+    """Whether the browser does not say that a request comes from another site; other clients say nothing."""
+    given = dict(headers)
+    fetched_from = given.get(b"sec-fetch-site")
+    origin = given.get(b"origin")
+    if fetched_from is not None and fetched_from != b"same-origin":
+        return False
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin.decode("latin-1")).netloc == given.get(b"host", b"").decode("latin-1")
+    except ValueError:  # no address at all
+        return False
+
+
+def _find_cookie(headers: Headers, wanted: bytes) -> bytes | None:
+    for name, value in headers:
+        if name == b"cookie":
+            found = _parse_cookie(value, wanted)
+            if found:
+                return found
+    return None
+
+
+def _parse_cookie(header: bytes, wanted: bytes) -> bytes | None:
+    for part in header.split(b";"):
+        name, _, value = part.strip().partition(b"=")
+        if name == wanted:
+            return value
+    return None
+
+
+USE_CASE_EXTENSION = "x-use-case"
 """In the OpenAPI document: the route belongs to this use case, and keys may be for others."""
 RETRY_SECONDS = 5
 
@@ -41,34 +133,34 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 
 class RequiredRole(SecurityBase):
-    """A dependency that gives the ``Caller``, and puts it into the request's scope."""
+    """A dependency that gives the ``Principal``, and puts it into the request's scope."""
 
     def __init__(self, role: Role, use_case: str | None) -> None:
         self.role = role
         self.use_case = use_case
         self._enough = frozenset(other for other in Role if other.covers(role))
-        # How FastAPI tells of a dependency in the OpenAPI document; ``show_roles`` makes our words of it.
+        # How FastAPI tells of a dependency in the OpenAPI document; ``document_roles`` makes our words of it.
         self.scheme_name = f"{_MARK}:{role}:{use_case or ''}"
         self.model = HTTPBearer()
 
-    async def __call__(self, request: Request) -> Caller:
-        return self.admit(request.scope)
+    async def __call__(self, request: Request) -> Principal:
+        return self.authorize(request.scope)
 
-    def admit(self, scope: Scope) -> Caller:
+    def authorize(self, scope: Scope) -> Principal:
         """Who calls, if they may.
 
         Raises:
             RefusedError: 401 without a good credential, 403 with too low a role or for other use cases, 503
                 where nobody can be verified yet.
         """
-        caller = identify(scope)
+        caller = authenticate(scope)
         if caller.role not in self._enough:
-            raise refused(
+            raise http_error(
                 403, "role", f"This needs the role {self.role}; yours is {caller.role}.", allowed=f"role {self.role}"
             )
-        if self.use_case is not None and not caller.may_call(self.use_case):
+        if self.use_case is not None and not caller.can_call(self.use_case):
             own = ", ".join(sorted(caller.use_cases or ())) or "none"
-            raise refused(403, "use_case", "Your key or user is for other use cases.", allowed=own)
+            raise http_error(403, "use_case", "Your key or user is for other use cases.", allowed=own)
         return caller
 
 
@@ -78,43 +170,43 @@ def requires(role: Role, *, use_case: str | None = None) -> RequiredRole:
     return RequiredRole(role, use_case)
 
 
-def identify(scope: Scope) -> Caller:
+def authenticate(scope: Scope) -> Principal:
     """Who calls; ``scope["caller"]`` from here on.
 
     Raises:
         RefusedError: 401, 403 or 503.
     """
-    verifier: Verifier = scope["app"].state.verifier
-    credential = credential_of(scope["headers"])
+    verifier: Authenticator = scope["app"].state.authenticator
+    credential = extract_credential(scope["headers"])
     found = verifier.verify(credential.text)
-    if isinstance(found, Refusal):
-        raise answer_to(found)
-    if credential.by_cookie and scope["method"] not in SAFE_METHODS and not from_this_site(scope["headers"]):
-        raise answer_to(Refusal(Reason.CROSS_SITE))
-    scope[CALLER] = found
+    if isinstance(found, AuthError):
+        raise auth_http_error(found)
+    if credential.by_cookie and scope["method"] not in SAFE_METHODS and not passes_csrf_check(scope["headers"]):
+        raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
+    scope[PRINCIPAL_KEY] = found
     return found
 
 
-def answer_to(refusal: Refusal) -> RefusedError:
+def auth_http_error(refusal: AuthError) -> HttpError:
     """What somebody reads whose credential is refused."""
-    if refusal.reason is Reason.NO_LIST:
+    if refusal.reason is AuthErrorCode.NO_LIST:
         headers = {"Retry-After": str(RETRY_SECONDS)}
-        return refused(503, refusal.reason, refusal.message, headers=headers)
-    if refusal.reason is Reason.CROSS_SITE:
-        return refused(403, refusal.reason, refusal.message)
+        return http_error(503, refusal.reason, refusal.message, headers=headers)
+    if refusal.reason is AuthErrorCode.CROSS_SITE:
+        return http_error(403, refusal.reason, refusal.message)
     challenge = 'Bearer realm="vigie"'
-    if refusal.reason is not Reason.MISSING:
+    if refusal.reason is not AuthErrorCode.MISSING:
         challenge += f', error="invalid_token", error_description="{refusal.message}"'
-    return refused(401, refusal.reason, refusal.message, headers={"WWW-Authenticate": challenge})
+    return http_error(401, refusal.reason, refusal.message, headers={"WWW-Authenticate": challenge})
 
 
-def show_roles(app: FastAPI) -> None:
+def document_roles(app: FastAPI) -> None:
     """Make the OpenAPI document say which role each route requires."""
     original = app.openapi
 
     def with_roles() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _translate(original())
+            _document_security(original())
         assert app.openapi_schema is not None
         return app.openapi_schema
 
@@ -142,7 +234,7 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield method.upper(), path, operation
 
 
-def _translate(document: dict[str, Any]) -> None:
+def _document_security(document: dict[str, Any]) -> None:
     """From FastAPI's security entries to ``x-required-role`` and the three ways to show who one is."""
     schemes = document.get("components", {}).get("securitySchemes", {})
     for name in [name for name in schemes if name.startswith(_MARK)]:
@@ -156,6 +248,6 @@ def _translate(document: dict[str, Any]) -> None:
         operation[REQUIRED_ROLE] = str(max((Role(role) for _, role, _ in parts), key=order.index))
         named = [use_case for _, _, use_case in parts if use_case]
         if named:
-            operation[USE_CASE] = named[0]
+            operation[USE_CASE_EXTENSION] = named[0]
         operation["security"] = [{name: []} for name in _SCHEMES]
         schemes.update({name: dict(scheme) for name, scheme in _SCHEMES.items()})

@@ -1,4 +1,4 @@
-"""``/jobs``: the one interface of the stage services."""
+"""``/jobs``: the HTTP interface of the stage services."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from services.core import use_case_registry
 from services.core.headers import NEW_JOB_HEADER
 from services.core.jobs.job import Job
 from services.core.jobs.options import OPTIONS
-from services.core.jobs.queue import Queue
-from services.core.jobs.states import State
-from services.core.jobs.worker import Worker
-from services.core.steps import ALL_USE_CASES, FOR_ALL, jobs_of
-from services.core.usecases import registry
-from services.core.web.faults import RefusedError, fault, name_of, refused
-from services.core.web.roles import SERVICE
-from services.core.web.service_credential import ServiceCaller
+from services.core.jobs.queue import JobQueue
+from services.core.jobs.tables import JobState
+from services.core.jobs.worker import JobWorker
+from services.core.steps import ALL_USE_CASES, GLOBAL_STEPS, jobs_of_service
+from services.core.web.authentication import SERVICE
+from services.core.web.errors import HttpError, error_detail, http_error, safe_field_name
+from services.core.web.service_auth import ServicePrincipal
 
 POLL_SECONDS = 0.4
-LONGEST_WAIT = 30
+MAX_WAIT_SECONDS = 30
 
 
 class JobRequest(BaseModel):
@@ -46,12 +46,12 @@ class JobError(BaseModel):
     action: str
 
 
-class JobAnswer(BaseModel):
+class JobResponse(BaseModel):
     id: str
     service: str
     use_case: str
     step: str
-    state: State
+    state: JobState
     options: dict[str, Any]
     progress: list[str]
     log_tail: str = Field(description="The end of what the job's processes printed.")
@@ -65,22 +65,22 @@ class JobAnswer(BaseModel):
     attempts: int = Field(description="How often it was started.")
 
     @classmethod
-    def of(cls, job: Job) -> JobAnswer:
+    def of(cls, job: Job) -> JobResponse:
         return cls.model_validate(job, from_attributes=True)
 
 
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
-def job_routes(service: str, queue: Queue, worker: Worker) -> APIRouter:
+def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRouter:
     """The routes for the jobs of one service; all of them ask for the services' credential."""
     router = APIRouter(prefix="/jobs", tags=["jobs"])
-    steps = jobs_of(service)
+    steps = jobs_of_service(service)
     own = dict(SERVICE)
 
     @router.post("", status_code=202, openapi_extra=own, summary="Ask for a job")
-    def submit(asked: JobRequest, caller: ServiceCaller, response: Response) -> JobAnswer:
-        options = _checked(asked, steps)
+    def submit(asked: JobRequest, caller: ServicePrincipal, response: Response) -> JobResponse:
+        options = _validated_options(asked, steps)
         job, new = queue.submit(
             asked.use_case,
             asked.step,
@@ -93,71 +93,71 @@ def job_routes(service: str, queue: Queue, worker: Worker) -> APIRouter:
             worker.wake()
         response.headers["Location"] = f"/jobs/{job.id}"
         response.headers[NEW_JOB_HEADER] = "yes" if new else "no"
-        return JobAnswer.of(job)
+        return JobResponse.of(job)
 
     @router.get("", openapi_extra=own, summary="The newest jobs")
     def newest(
-        _: ServiceCaller,
+        _: ServicePrincipal,
         use_case: Annotated[str | None, Query(max_length=120)] = None,
-        state: State | None = None,
+        state: JobState | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> list[JobAnswer]:
-        return [JobAnswer.of(job) for job in queue.newest(use_case=use_case, state=state, limit=limit)]
+    ) -> list[JobResponse]:
+        return [JobResponse.of(job) for job in queue.newest(use_case=use_case, state=state, limit=limit)]
 
     @router.get("/{id}", openapi_extra=own, summary="A job; with wait, as soon as it has ended")
     async def one(
         request: Request,
-        _: ServiceCaller,
+        _: ServicePrincipal,
         id: JobId,
-        wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for its end.")] = 0.0,
-    ) -> JobAnswer:
+        wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for its end.")] = 0.0,
+    ) -> JobResponse:
         until = time.monotonic() + wait
         while True:
             job = await run_in_threadpool(queue.get, id)
             left = until - time.monotonic()
             if job.state.final or left <= 0 or request.app.state.stopping.is_set():
-                return JobAnswer.of(job)
+                return JobResponse.of(job)
             await asyncio.sleep(min(POLL_SECONDS, left))
 
     @router.delete("/{id}", status_code=202, openapi_extra=own, summary="Cancel a job")
-    def cancel(_: ServiceCaller, id: JobId) -> JobAnswer:
+    def cancel(_: ServicePrincipal, id: JobId) -> JobResponse:
         job = queue.cancel(id)
         worker.wake()
-        return JobAnswer.of(job)
+        return JobResponse.of(job)
 
     @router.post("/{id}/retry", status_code=202, openapi_extra=own, summary="Run a job again that did not succeed")
-    def retry(_: ServiceCaller, id: JobId) -> JobAnswer:
+    def retry(_: ServicePrincipal, id: JobId) -> JobResponse:
         job = queue.retry(id)
         worker.wake()
-        return JobAnswer.of(job)
+        return JobResponse.of(job)
 
     return router
 
 
-def _checked(asked: JobRequest, steps: tuple[str, ...]) -> dict[str, Any]:
+def _validated_options(asked: JobRequest, steps: tuple[str, ...]) -> dict[str, Any]:
     """The options with their defaults.
 
     Raises:
         RefusedError: 422, the service does not know the step, the use case or an option.
     """
     if asked.step not in steps:
-        raise refused(422, "step", "This service has no such step.", field="step", allowed=", ".join(steps))
-    names = (ALL_USE_CASES,) if asked.step in FOR_ALL else registry.names()
+        raise http_error(422, "step", "This service has no such step.", field="step", allowed=", ".join(steps))
+    names = (ALL_USE_CASES,) if asked.step in GLOBAL_STEPS else use_case_registry.names()
     if asked.use_case not in names:
-        raise refused(
+        raise http_error(
             422, "use_case", "There is no such use case for this step.", field="use_case", allowed=", ".join(names)
         )
     try:
         return OPTIONS[asked.step].model_validate(asked.options).model_dump(mode="json")
     except ValidationError as error:
         known = ", ".join(OPTIONS[asked.step].model_fields) or "no options"
-        raise RefusedError(
+        raise HttpError(
             422,
             [
-                fault(
+                error_detail(
                     item["type"],
                     item["msg"].removeprefix("Value error, "),
-                    field=".".join(["options", *(name_of(part) for part in item["loc"])]),
+                    field=".".join(["options", *(safe_field_name(part) for part in item["loc"])]),
                     allowed=known if item["type"] == "extra_forbidden" else "",
                 )
                 for item in error.errors(include_url=False, include_input=False, include_context=False)

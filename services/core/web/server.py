@@ -1,21 +1,93 @@
-"""How every service is served: one uvicorn process, because replicas scale, and answers that leave whole.
+"""Serving: one uvicorn process per service, responses in a single write, request ids and the access log.
 
-uvicorn writes an answer's head and its body to the socket one after the other. A replica that is killed in between
-has begun an answer, which the edge can no longer ask of another replica, and the call is lost. ``WholeAnswers``
-hands both over in one piece: what a request writes in one step of the event loop leaves together.
-"""
+uvicorn writes a response's head and body to the socket one after the other. A replica that is killed in between has
+begun a response, which the edge can no longer request from another replica, and the call is lost.
+``SingleWriteProtocol`` writes both at once: what a request writes in one step of the event loop is sent together."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import sys
+from os import urandom
 from typing import Any
 
+import structlog
 import uvicorn
+from prometheus_fastapi_instrumentator.metrics import Info
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-START_FAILURE = 3
+from services.core.auth.principal import Principal
+from services.core.headers import REQUEST_ID_HEADER, raw
+
+_NAME = raw(REQUEST_ID_HEADER)
+_VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
+
+
+class RequestIdMiddleware:
+    """Puts ``scope["request_id"]`` there and the same id on the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = b""
+        for name, value in scope["headers"]:
+            if name == _NAME:
+                given = value
+                break
+        chosen = given if _VALID_ID.fullmatch(given) else urandom(12).hex().encode()
+        scope["request_id"] = chosen.decode()
+
+        async def with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((_NAME, chosen))
+            await send(message)
+
+        await self._app(scope, receive, with_id)
+
+
+access_log = structlog.get_logger("access")
+
+PRINCIPAL_KEY = "caller"
+"""Whoever finds out who calls puts a ``Principal`` into the request's scope under this name."""
+
+
+class LogContextMiddleware:
+    """Puts the request id on every line that is logged while a request is answered."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
+            await self._app(scope, receive, send)
+
+
+def log_access(info: Info) -> None:
+    """An instrumentation: called after each request that is counted."""
+    scope = info.request.scope
+    caller: Principal | None = scope.get(PRINCIPAL_KEY)
+    access_log.info(
+        "request",
+        method=info.method,
+        route=info.modified_handler,
+        status=info.response.status_code if info.response is not None else 500,
+        milliseconds=round(info.modified_duration * 1_000, 1),
+        request_id=scope["request_id"],
+        **({"caller_kind": caller.kind, "caller_id": caller.id} if caller is not None else {}),
+    )
+
+
+START_FAILURE_CODE = 3
 
 
 def server_config(app: Any, **more: Any) -> uvicorn.Config:
@@ -23,7 +95,7 @@ def server_config(app: Any, **more: Any) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=WholeAnswers,
+        http=SingleWriteProtocol,
         ws="none",
         access_log=False,  # services count and log by themselves, with route, caller and request id
         log_config=None,
@@ -37,17 +109,17 @@ def run_server(server: uvicorn.Server) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
-        sys.exit(START_FAILURE)
+        sys.exit(START_FAILURE_CODE)
 
 
-class WholeAnswers(HttpToolsProtocol):
+class SingleWriteProtocol(HttpToolsProtocol):
     """uvicorn's protocol, with a transport that collects what is written."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Collecting(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(_BufferedTransport(transport, self.loop))  # type: ignore[arg-type]
 
 
-class _Collecting:
+class _BufferedTransport:
     """A transport that keeps what is written until the running step of the event loop has ended.
 
     The wait is one turn of the loop, which is taken before it waits for anything; the second system call of every

@@ -1,4 +1,4 @@
-"""A stage service: jobs by HTTP, and a worker that runs them."""
+"""Application of a stage service: the job routes and a worker that runs the jobs."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.core.access.audit_outbox import AuditOutbox
-from services.core.database.connection import address, make_engine
+from services.core import use_case_registry as declared
+from services.core.audit.outbox import AuditOutbox
+from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError, VigieError
-from services.core.jobs.counters import Counters
-from services.core.jobs.queue import Queue
+from services.core.jobs.metrics import JobMetrics
+from services.core.jobs.queue import JobQueue
 from services.core.jobs.settings import JobSettings
-from services.core.jobs.worker import Worker
-from services.core.logs import configure_logs
-from services.core.steps import jobs_of
-from services.core.usecases import registry as declared
-from services.core.web.application import make_app, serve
-from services.core.web.job_routes import job_routes
-from services.core.web.service_credential import required
+from services.core.jobs.worker import JobWorker
+from services.core.logs import configure_logging
+from services.core.steps import jobs_of_service
+from services.core.web.app_factory import create_service_app, serve
+from services.core.web.job_routes import create_job_router
+from services.core.web.service_auth import require_service_token
 
 DESCRIPTION = """Runs this part of the pipeline as jobs. A job is asked for with `POST /jobs` and followed with
 `GET /jobs/{id}`; it runs in processes of its own, with limits of memory and time, and what it makes is published whole
 or not at all. Only the platform's services may call."""
 
 
-def stage_app(
+def create_stage_app(
     service: str,
     title: str,
     module: str,
     settings: JobSettings,
     *,
     routers: Sequence[APIRouter] = (),
-    figures: Callable[[Counters], None] = lambda _: None,
+    figures: Callable[[JobMetrics], None] = lambda _: None,
 ) -> FastAPI:
     """The stage service ``service``, whose jobs are done by the functions in ``module.JOBS``.
 
@@ -49,14 +49,14 @@ def stage_app(
     Raises:
         VigieError: there is no credential for calls between services.
     """
-    token = required(settings.service_token)
-    engine = make_engine(address(settings.database_url, settings.home))
+    token = require_service_token(settings.service_token)
+    engine = make_engine(database_address(settings.database_url, settings.home))
     metrics = CollectorRegistry()
-    queue = Queue(engine, service)
-    counters = Counters(metrics)
-    counters.expect(declared.names(), jobs_of(service))
+    queue = JobQueue(engine, service)
+    counters = JobMetrics(metrics)
+    counters.expect(declared.names(), jobs_of_service(service))
     figures(counters)
-    worker = Worker(queue, module, settings, counters)
+    worker = JobWorker(queue, module, settings, counters)
     outbox = AuditOutbox.of(settings, service)
     if outbox is not None:
         waiting = Gauge("vigie_audit_entries_waiting", "Audit entries not yet delivered.", registry=metrics)
@@ -86,7 +86,7 @@ def stage_app(
             raise UnavailableError("The worker does not run.", action="Restart the service; its log says why.")
         return {"jobs": {str(state): number for state, number in counts.items()}}
 
-    app = make_app(
+    app = create_service_app(
         service=service,
         title=title,
         description=DESCRIPTION,
@@ -97,32 +97,32 @@ def stage_app(
         service_token=token,
         body_limit_kb=64,
     )
-    app.include_router(job_routes(service, queue, worker))
+    app.include_router(create_job_router(service, queue, worker))
     for router in routers:
         app.include_router(router)
     app.state.queue, app.state.worker = queue, worker
     return app
 
 
-Chosen = TypeVar("Chosen", bound=JobSettings)
+SettingsT = TypeVar("SettingsT", bound=JobSettings)
 
 
-def main(
+def run_stage_service(
     service: str,
     title: str,
     module: str,
-    settings: type[Chosen],
-    place: Callable[[Chosen], tuple[str, int]],
+    settings: type[SettingsT],
+    place: Callable[[SettingsT], tuple[str, int]],
     *,
-    routers: Callable[[Chosen], Sequence[APIRouter]] = lambda _: (),
-    figures: Callable[[Chosen, Counters], None] = lambda _, __: None,
+    routers: Callable[[SettingsT], Sequence[APIRouter]] = lambda _: (),
+    figures: Callable[[SettingsT, JobMetrics], None] = lambda _, __: None,
 ) -> int:
     """Serve the stage service on the host and port that ``place`` finds in its settings; the process's exit
     code. ``routers`` makes what it answers besides its jobs, ``figures`` adds what it counts besides them."""
-    configure_logs(service)
+    configure_logging(service)
     try:
         chosen = settings()
-        app = stage_app(
+        app = create_stage_app(
             service, title, module, chosen, routers=routers(chosen), figures=lambda counters: figures(chosen, counters)
         )
     except VigieError as error:

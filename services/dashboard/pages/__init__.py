@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The page Portal: how every part of the platform is at this moment, the way to its page, and the simulator."""
+"""The page Portal: state of every part of the platform with links, and the simulator's scenarios."""
 
 from __future__ import annotations
 
@@ -9,31 +9,164 @@ from typing import Any
 
 import streamlit as st
 
-from services.core.access.roles import Role
-from services.dashboard.client import Service
-from services.dashboard.confirm import told
-from services.dashboard.pages.portal_simulator import show_simulator
+from services.core import use_case_registry
+from services.core.auth.principal import Role
+from services.dashboard.api.client import ResourceNotFoundError, Service, ServiceUnavailableError
+from services.dashboard.components.data_display import Html, table
+from services.dashboard.components.feedback import (
+    ConfirmedAction,
+    Tone,
+    badge,
+    confirm_button,
+    empty_state,
+    error_boundary,
+    last_result,
+    notice,
+)
 from services.dashboard.session import Session
-from services.dashboard.states import Tone, guarded, notice, tag
 
-EVERY_SECONDS = 15
+SIMULATIONS_PATH = "/admin/simulations"
+SIMULATION_REFRESH_SECONDS = 2
+SHOWN_SIMULATIONS = 6
+ACTIVE_STATES = frozenset({"preparing", "running", "ending"})
+HEAVY_RATE = 50.0
+"""Calls per second from which on it is said that others may wait."""
+_RUN_TONES: dict[str, Tone] = {"finished": "good", "failed": "bad", "stopped": "warn"}
+
+
+def show_simulator(session: Session) -> None:
+    words = session.words
+    try:
+        found = session.client.get(Service.GATEWAY, SIMULATIONS_PATH)
+    except (ServiceUnavailableError, ResourceNotFoundError):
+        empty_state(words("portal.no_simulator"))
+        return
+    st.write(words("portal.simulator_text"))
+    live = any(item["state"] in ACTIVE_STATES for item in found["simulations"])
+    if not live:
+        _start(session, found["scenarios"])
+    st.fragment(_simulations, run_every=SIMULATION_REFRESH_SECONDS if live else None)(session, live)
+
+
+def _start(session: Session, scenarios: Mapping[str, str]) -> None:
+    words = session.words
+    with st.container(border=True):
+        left, middle, right = st.columns([2, 1, 1])
+        scenario = left.selectbox(
+            words("portal.scenario"),
+            list(scenarios),
+            format_func=lambda name: words.known(f"portal.scenario_{name}", scenarios[name]),
+            key="simulator-scenario",
+        )
+        rate = middle.number_input(words("portal.rate"), 0.0, 10_000.0, 0.0, key="simulator-rate")
+        seconds = right.number_input(words("portal.seconds"), 0, 86_400, 0, key="simulator-seconds")
+        titles = {item.name: words.of(item.title) for item in use_case_registry.list_use_cases()}
+        only = st.multiselect(
+            words("portal.only"), list(titles), format_func=titles.__getitem__, key="simulator-use-cases"
+        )
+        body: dict[str, Any] = {"scenario": scenario, "use_cases": only}
+        body |= {"rate": rate} if rate else {}
+        body |= {"seconds": seconds} if seconds else {}
+        named = words.known(f"portal.scenario_{scenario}", str(scenario))
+
+        def do(_: str, __: str) -> str:
+            session.client.post(Service.GATEWAY, SIMULATIONS_PATH, body)
+            return words("portal.started")
+
+        confirm_button(
+            session,
+            ConfirmedAction(
+                key="simulate",
+                button=words("portal.start"),
+                title=words("portal.start_title", scenario=named),
+                consequence=words("portal.start_text"),
+                points=[words("portal.start_heavy")] if rate > HEAVY_RATE or scenario == "rush" else [],
+                do=do,
+                tone="info",
+                icon=":material/play_arrow:",
+            ),
+        )
+
+
+def _simulations(session: Session, was_live: bool) -> None:
+    words = session.words
+    with error_boundary(words, key="simulations"):
+        simulations = session.client.get(Service.GATEWAY, SIMULATIONS_PATH)["simulations"][:SHOWN_SIMULATIONS]
+        st.markdown(f"**{words('portal.played')}**")
+        if not simulations:
+            st.write(words("portal.none_played"))
+            return
+        names = ("scenario", "run_state", "begun", "by", "calls", "rate_now", "p50", "p99", "failures")
+        rows = [_row(session, item) for item in simulations]
+        table(words("portal.played"), [words(f"portal.{name}") for name in names], rows, numbers=(4, 5, 6, 7, 8))
+        running = next((item for item in simulations if item["state"] in ACTIVE_STATES), None)
+        if running is not None:
+            _stop(session, running)
+        elif was_live:
+            st.rerun()
+
+
+def _row(session: Session, item: Mapping[str, Any]) -> list[str]:
+    words, formats = session.words, session.formats
+    state = item["state"]
+    latency = item["latency_ms"]
+
+    def milliseconds(name: str) -> str:
+        value = latency.get(name)
+        return "–" if value is None else formats.quantity(value, "ms", 0)
+
+    return [
+        words.known(f"portal.scenario_{item['scenario']}", item["title"]),
+        Html(badge(_RUN_TONES.get(state, "info"), words.known(f"portal.run_{state}", state))),
+        formats.moment(item["started_at"], "UTC"),
+        item["asked_by"],
+        f"{formats.number(item['calls']['answered'])} / {formats.number(item['calls']['sent'])}",
+        formats.number(item["rate_now"], 1),
+        milliseconds("p50"),
+        milliseconds("p99"),
+        formats.number(item["calls"]["failed"]),
+    ]
+
+
+def _stop(session: Session, item: Mapping[str, Any]) -> None:
+    words = session.words
+
+    def do(_: str, __: str) -> str:
+        session.client.delete(Service.GATEWAY, f"{SIMULATIONS_PATH}/{item['id']}")
+        return words("portal.stopped")
+
+    named = words.known(f"portal.scenario_{item['scenario']}", item["title"])
+    confirm_button(
+        session,
+        ConfirmedAction(
+            key=f"stop-{item['id']}",
+            button=words("portal.stop"),
+            title=words("portal.stop_title", scenario=named),
+            consequence=words("portal.stop_text"),
+            do=do,
+            icon=":material/stop:",
+        ),
+    )
+
+
+REFRESH_SECONDS = 15
 TONES: dict[str, Tone] = {"up": "good", "degraded": "warn", "down": "bad", "absent": "info"}
 
 
 def render(session: Session) -> None:
     words = session.words
     st.title(words("shell.page_portal"))
-    told()
-    st.fragment(_parts, run_every=EVERY_SECONDS)(session)
-    if session.may(Role.OPERATOR):
+    last_result()
+    st.fragment(_parts, run_every=REFRESH_SECONDS)(session)
+    if session.has_role(Role.OPERATOR):
         st.subheader(words("portal.simulator"))
-        with guarded(words, key="simulator"):
+        with error_boundary(words, key="simulator"):
             show_simulator(session)
 
 
 def _parts(session: Session) -> None:
     words = session.words
-    with guarded(words, key="parts"):
+    with error_boundary(words, key="parts"):
         parts: list[dict[str, Any]] = session.client.get(Service.GATEWAY, "/admin/platform")["parts"]
         unwell = [
             _title(session, part).split(":")[0].strip() for part in parts if part["state"] in {"down", "degraded"}
@@ -50,7 +183,7 @@ def _parts(session: Session) -> None:
                 st.subheader(words(heading))
                 st.html(f"<div class='v-row'>{''.join(_card(session, part) for part in chosen)}</div>")
         at = session.formats.clock(datetime.now(UTC))
-        st.caption(words("portal.looked", at=at, seconds=EVERY_SECONDS))
+        st.caption(words("portal.looked", at=at, seconds=REFRESH_SECONDS))
 
 
 def _card(session: Session, part: Mapping[str, Any]) -> str:
@@ -68,7 +201,7 @@ def _card(session: Session, part: Mapping[str, Any]) -> str:
         link = f"<p><a href='{address}' target='_blank' rel='noopener'>{said_link}</a></p>"
     return (
         f"<section class='v-card'><h3>{escape(_title(session, part))}</h3>"
-        f"{tag(TONES[state], words(f'portal.state_{state}'))} <span class='v-quiet'>{escape(', '.join(said))}</span>"
+        f"{badge(TONES[state], words(f'portal.state_{state}'))} <span class='v-quiet'>{escape(', '.join(said))}</span>"
         f"{link}</section>"
     )
 

@@ -3,6 +3,6 @@ Streamlit takes a folder ``pages`` beside it for pages to run."""
 
 from __future__ import annotations
 
-from services.dashboard.shell import run
+from services.dashboard.layout import run_app
 
-run()
+run_app()

@@ -1,1 +1,1 @@
-"""The evaluation stage: how good a bundle is on the test slice, for people and for the gate."""
+"""The evaluation stage: metrics, plots and model card on the test set."""

@@ -1,14 +1,13 @@
-"""The evaluation stage: ``python -m services.training.evaluation USE_CASE`` in a workspace."""
+"""Runs the evaluation stage: ``python -m services.training.evaluation USE_CASE`` in a workspace."""
 
 from __future__ import annotations
 
 import sys
 
 from services.core import params
-from services.core.usecases.contract import UseCase
+from services.core.contract.use_case import UseCase
 from services.training.evaluation.evaluate import evaluate
-from services.training.stage import run_stage
-from services.training.workspace import Workspace, read_inputs
+from services.training.stage.workspace import Workspace, read_inputs, run_training_stage
 
 
 def work(use_case: UseCase, workspace: Workspace) -> str:
@@ -18,11 +17,11 @@ def work(use_case: UseCase, workspace: Workspace) -> str:
         inputs.examples,
         inputs.context,
         bundle=workspace.bundle,
-        params=params.load().of(use_case.name).evaluate,
+        params=params.load_params().of(use_case.name).evaluate,
         folder=workspace.evaluation,
     )
     return f"measured on {report['rows']} test rows"
 
 
 if __name__ == "__main__":
-    sys.exit(run_stage("services.training.evaluation", sys.argv[1:], work))
+    sys.exit(run_training_stage("services.training.evaluation", sys.argv[1:], work))

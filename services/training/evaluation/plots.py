@@ -1,4 +1,4 @@
-"""Plots of a bundle on its test slice, one PNG each."""
+"""Evaluation plots, one PNG each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from services.core.scoring.answers import Answers
-from services.core.usecases.contract import (
-    ClassesValue,
-    ProbabilityValue,
-    Quantity,
-    QuantityValue,
+from services.core.contract.use_case import (
+    BinaryPrediction,
+    MultiClassPrediction,
+    Regression,
+    RegressionPrediction,
     Subgroup,
     Target,
 )
+from services.core.scoring.scored_predictions import ScoredPredictions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,12 +30,12 @@ _BLUE, _RED, _GREY, _LIGHT = "#1f5fa8", "#c0392b", "#6b6b6b", "#d9e4f2"
 _MOST_BARS, _FEWEST_ROWS, _PER_LINE = 33, 20, 3
 
 
-def target_plots(item: Answers, subgroups: Sequence[tuple[Subgroup, Any]], folder: Path) -> None:
+def target_plots(item: ScoredPredictions, subgroups: Sequence[tuple[Subgroup, Any]], folder: Path) -> None:
     """The plots of one target. ``subgroups`` pairs each subgroup with its word per row of the item."""
-    if isinstance(item.value, QuantityValue):
+    if isinstance(item.value, RegressionPrediction):
         _save(_residuals(item, item.value, subgroups), folder / f"{item.name}-residuals.png")
         _save(_coverage(item, item.value, subgroups), folder / f"{item.name}-coverage.png")
-    elif isinstance(item.value, ProbabilityValue):
+    elif isinstance(item.value, BinaryPrediction):
         _save(_calibration(item, item.value), folder / f"{item.name}-calibration.png")
         _save(_precision_recall(item, item.value), folder / f"{item.name}-precision-recall.png")
     else:
@@ -56,9 +56,11 @@ def importance_plot(targets: Sequence[Target], shares: Mapping[str, Mapping[str,
 # --- quantities -----------------------------------------------------------------------------------
 
 
-def _residuals(item: Answers, value: QuantityValue, subgroups: Sequence[tuple[Subgroup, Any]]) -> Figure:
+def _residuals(
+    item: ScoredPredictions, value: RegressionPrediction, subgroups: Sequence[tuple[Subgroup, Any]]
+) -> Figure:
     """How far and in which direction the model misses, by each subgroup."""
-    unit = item.target.output.unit if isinstance(item.target.output, Quantity) else ""
+    unit = item.target.output.unit if isinstance(item.target.output, Regression) else ""
     middle, error = (_median, _median_error) if item.target.metric == "mae" else (_mean, _mean_error)
     residual = item.label - value.value
     shown = [(subgroup, *_grouped(words)) for subgroup, words in subgroups]
@@ -111,9 +113,11 @@ def _median_error(values: Floats) -> float:
     return float(1.57 * (high - low) / len(values) ** 0.5)
 
 
-def _coverage(item: Answers, value: QuantityValue, subgroups: Sequence[tuple[Subgroup, Any]]) -> Figure:
+def _coverage(
+    item: ScoredPredictions, value: RegressionPrediction, subgroups: Sequence[tuple[Subgroup, Any]]
+) -> Figure:
     """Whether the interval keeps its promise, by size of the prediction and by subgroup."""
-    promised = item.target.output.coverage if isinstance(item.target.output, Quantity) else 0.9
+    promised = item.target.output.coverage if isinstance(item.target.output, Regression) else 0.9
     covered = (item.label >= value.lower) & (item.label <= value.upper)
     shown = [(subgroup.title.en.lower(), *_grouped(words)) for subgroup, words in subgroups]
     tenth = np.minimum(np.argsort(np.argsort(value.value, kind="stable")) * 10 // len(covered), 9)
@@ -141,7 +145,7 @@ def _coverage(item: Answers, value: QuantityValue, subgroups: Sequence[tuple[Sub
 # --- probabilities --------------------------------------------------------------------------------
 
 
-def _calibration(item: Answers, value: ProbabilityValue) -> Figure:
+def _calibration(item: ScoredPredictions, value: BinaryPrediction) -> Figure:
     chance = np.asarray(value.probability)
     figure, (left, right) = _figure([13, 13])
     bins = np.searchsorted(np.sort(chance), chance) * 15 // len(chance)
@@ -166,7 +170,7 @@ def _calibration(item: Answers, value: ProbabilityValue) -> Figure:
     return figure
 
 
-def _precision_recall(item: Answers, value: ProbabilityValue) -> Figure:
+def _precision_recall(item: ScoredPredictions, value: BinaryPrediction) -> Figure:
     order = np.argsort(-np.asarray(value.probability), kind="stable")
     hits = np.cumsum(item.label[order] > 0.5)
     positives = max(int(hits[-1]), 1)
@@ -192,7 +196,7 @@ def _precision_recall(item: Answers, value: ProbabilityValue) -> Figure:
 # --- classes --------------------------------------------------------------------------------------
 
 
-def _classes(item: Answers, value: ClassesValue) -> Figure:
+def _classes(item: ScoredPredictions, value: MultiClassPrediction) -> Figure:
     labels, chance = value.labels, np.asarray(value.probabilities)
     truth, said = item.label.astype(np.int64), chance.argmax(axis=1)
     matrix = np.zeros((len(labels), len(labels)))

@@ -1,1 +1,1 @@
-"""The gate: whether a challenger may replace the champion. ``docs/gate.md`` explains it."""
+"""The gate: decides whether a challenger may replace the champion. See ``docs/gate.md``."""

@@ -29,9 +29,9 @@ def orchestration() -> SimpleNamespace:
     """The plugin's modules. Airflow is imported as a library: without database, configuration file and logging."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("_AIRFLOW__AS_LIBRARY", "1")
-        from vigie_orchestration import approval, job_operator, presentation, trigger
+        from vigie_orchestration import approval, dag_factory, job_operator, trigger
 
-        modules: list[ModuleType] = [approval, job_operator, presentation, trigger]
+        modules: list[ModuleType] = [approval, job_operator, dag_factory, trigger]
         return SimpleNamespace(**{module.__name__.rpartition(".")[2]: module for module in modules})
 
 
@@ -107,4 +107,4 @@ def _drive(folder: Path, server: JobServer) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def no_executor_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vigie_orchestration.settling.SETTLE_SECONDS", 0.0)
+    monkeypatch.setattr("vigie_orchestration.trigger_delay.SETTLE_SECONDS", 0.0)

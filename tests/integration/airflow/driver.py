@@ -17,11 +17,11 @@ HEAVY = ("numpy", "pandas", "sklearn", "xgboost", "mlflow", "onnxruntime", "pyar
 
 
 def main(runs: dict[str, list[Any]]) -> dict[str, Any]:
-    from vigie_orchestration import settling
+    from vigie_orchestration import trigger_delay
     from vigie_orchestration.environment import airflow_environment
     from vigie_orchestration.settings import AirflowSettings
 
-    settling.SETTLE_SECONDS = 0.0  # dag.test() has no executor to wait for
+    trigger_delay.SETTLE_SECONDS = 0.0  # dag.test() has no executor to wait for
     os.environ.update(airflow_environment(AirflowSettings()))
     from airflow.dag_processing.dagbag import DagBag
 

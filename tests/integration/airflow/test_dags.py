@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from services.core import use_case_registry
 from services.core.settings import CHECKOUT
 from services.core.steps import STEPS
-from services.core.usecases import registry
 
 RETRAIN = {
     "ingest": ["preprocess"],
@@ -42,7 +42,7 @@ def test_every_dag_imports_and_a_broken_use_case_stands_among_the_import_errors(
 
 
 def test_there_is_one_dag_of_each_kind_for_every_use_case(airflow: dict[str, Any]) -> None:
-    names = {*registry.names(), "toy"}
+    names = {*use_case_registry.names(), "toy"}
     expected = {f"{kind}_{name}" for kind in ("ingest", "retrain", "monitor", "rollback") for name in names}
     assert set(airflow["dags"]) == expected | {"housekeeping"}
 

@@ -11,13 +11,13 @@ from zlib import crc32
 
 import pytest
 
+from services.core import use_case_registry
 from services.core.settings import CHECKOUT
-from services.core.usecases import registry
 
 
 def times(orchestration: SimpleNamespace, hour: int) -> set[int]:
     """Hours of the day at which the use cases' daily runs start."""
-    crons = [orchestration.presentation.daily(name, hour=hour).expression for name in registry.names()]
+    crons = [orchestration.presentation.daily(name, hour=hour).expression for name in use_case_registry.names()]
     assert len({cron.split()[0] for cron in crons}) > 1, "all use cases start together"
     return {int(cron.split()[1]) for cron in crons}
 
@@ -48,7 +48,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
-from vigie_orchestration.presentation import daily
+from vigie_orchestration.dag_factory import daily
 
 stored = json.loads(json.dumps(encode_timetable(daily(sys.argv[1], hour=2))))
 scheduled = decode_timetable(stored)

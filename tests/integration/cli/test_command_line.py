@@ -14,17 +14,17 @@ from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from services.cli import secrets
 from services.cli.__main__ import app
-from services.cli.processes import Processes, wait_until
-from services.cli.programs import Ports, free_port
+from services.cli.local_platform import secrets
+from services.cli.local_platform.service_specs import Ports, free_port
+from services.cli.local_platform.supervisor import Supervisor, wait_until
 from services.core import settings as core_settings
+from services.core import use_case_registry
 from services.core.errors import VigieError
-from services.core.home import Home
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT
-from services.core.usecases import registry
 from services.prediction import settings as prediction_settings
-from tests.unit.cli.test_commands import loaded
+from tests.unit.cli.test_command_table import loaded
 
 # What the module shares takes seconds to make: in one of pytest-xdist's processes, not in each.
 
@@ -50,7 +50,12 @@ class Vigie:
 
 
 def _forget() -> None:
-    for cached in (core_settings.settings, prediction_settings.settings, registry.packages, registry.get):
+    for cached in (
+        core_settings.settings,
+        prediction_settings.settings,
+        use_case_registry.packages,
+        use_case_registry.get,
+    ):
         cached.cache_clear()
 
 
@@ -102,7 +107,7 @@ def test_a_wrong_request_is_answered_with_the_field_and_what_is_allowed(vigie: V
 
 
 def test_evaluate_scores_the_champion_on_a_folder_as_one_json_object(vigie: Vigie, tmp_path: Path) -> None:
-    registry.get("toy").simulator.write(tmp_path, seed=3, rows=300, start="2024-09-01", days=20)
+    use_case_registry.get("toy").simulator.write(tmp_path, seed=3, rows=300, start="2024-09-01", days=20)
     report = json.loads(vigie("evaluate", "toy", "--data", str(tmp_path), "--json").stdout)
     assert (report["use_case"], report["version"], report["rows"]) == ("toy", "1", 300)
     assert set(report["metrics"]) == {"seconds", "late", "size", "seconds_town_unknown"}
@@ -140,11 +145,11 @@ def test_a_folder_without_files_of_the_use_case_is_refused_and_nothing_changes(v
 @pytest.mark.slow
 def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None:
     shown = vigie("up", "--without", "airflow").stdout
-    password = secrets.keep(Home(vigie.home)).values["VIGIE_GATEWAY_ADMIN_PASSWORD"]
+    password = secrets.ensure(VigiePaths(vigie.home)).values["VIGIE_GATEWAY_ADMIN_PASSWORD"]
     assert f"First login (shown once): user admin, password {password}" in shown
     assert str(vigie.home / "secrets.env") in shown
 
-    processes = Processes(Home(vigie.home))
+    processes = Supervisor(VigiePaths(vigie.home))
     at = {state.name: state.address for state in processes.states()}
     login = {"grant_type": "password", "username": "admin", "password": password}
     token = httpx.post(f"{at['gateway']}/auth/token", data=login, timeout=60).json()["access_token"]
@@ -160,7 +165,7 @@ def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None
     assert password not in status.stdout
 
     vigie("down")
-    assert processes.left_over() == []
+    assert processes.orphans() == []
     assert vigie("status").exit_code == 1
 
 

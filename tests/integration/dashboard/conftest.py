@@ -19,7 +19,7 @@ import httpx
 import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 from tests.gateways import PASSWORD
 from tests.integration.dashboard.local_platform import NAMES, Platform, local_platform
 

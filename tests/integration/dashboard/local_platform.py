@@ -20,18 +20,18 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from services.core.access.roles import Role
+from services.core import use_case_registry
+from services.core.auth.principal import Role
+from services.core.contract.use_case import BoostedTrees, Booster, UseCase
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from services.core.params import Train
-from services.core.usecases import registry
-from services.core.usecases.contract import BoostedTrees, Booster, UseCase
-from services.gateway import users
-from services.gateway.gateway import Gateway
-from services.ingestion.tables import read_folder
+from services.core.raw_files.reader import read_folder
+from services.gateway.container import GatewayContainer
+from services.gateway.users import service as users_service
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
-from services.training.train import train
+from services.training.stage.train import train
 from tests.gateways import CHEAP, PASSWORD, SERVICE_TOKEN, make_gateway
 from tests.servers import running
 from tests.toy.bundles import make_toy_bundle
@@ -77,16 +77,16 @@ def small_bundle(name: str, folder: Path) -> Path:
         return bundle
     if name == "toy":
         return make_toy_bundle(bundle, rows=600)
-    use_case = _quicker(registry.get(name))
+    use_case = _quicker(use_case_registry.get(name))
     raw = folder / f"{name}-raw"
     raw.mkdir(parents=True, exist_ok=True)
     use_case.simulator.write(raw, seed=5, rows=2_500, start="2023-01-01", days=400)
     tables = read_folder(name, raw)
     return train(
         use_case,
-        use_case.raw.examples(tables),
-        use_case.raw.reference(tables),
-        use_case.raw.context(tables),
+        use_case.raw.build_examples(tables),
+        use_case.raw.lookup_tables(tables),
+        use_case.raw.training_context(tables),
         params=Train(folds=2, minimum_group=30),
         folder=bundle,
         simulated=True,
@@ -183,10 +183,10 @@ def dashboard_process(environment: dict[str, str], log: Path) -> Iterator[subpro
 
 def make_users(app: FastAPI) -> None:
     """One of each role, all of the first centre; the administrator is of all centres."""
-    gateway: Gateway = app.state.gateway
+    gateway: GatewayContainer = app.state.gateway
     with gateway.transaction() as session:
         for role, name in NAMES.items():
-            users.create(
+            users_service.insert_user(
                 session,
                 name=name,
                 password_hash=CHEAP.hash(PASSWORD),

@@ -21,22 +21,21 @@ from typing import Any
 import httpx
 from sqlalchemy.orm import Session
 
+from services.core import use_case_registry as declared
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
-from services.core.home import Home
-from services.core.monitoring.tables import MonitoringRun
+from services.core.drift_state import MonitoringRunRow
+from services.core.model_registry.client import ModelRegistry
 from services.core.params import Evaluate, Gate, Ingest, Preprocess, Simulate, Train
-from services.core.pipeline.publish import point
-from services.core.registry.client import Registry
+from services.core.paths import VigiePaths
+from services.core.pipeline.workspace import set_current
 from services.core.settings import Settings
-from services.core.usecases import registry as declared
-from services.ingestion.ingest import ingest
-from services.ingestion.simulated import simulate
-from services.preprocessing.preprocess import preprocess
+from services.ingestion.stage.ingest import ingest, simulate_files
+from services.preprocessing.stage.preprocess import preprocess
 from services.training.evaluation.evaluate import evaluate
 from services.training.promotion import gate_and_register
-from services.training.train import train
-from services.training.workspace import Workspace, read_inputs
+from services.training.stage.train import train
+from services.training.stage.workspace import Workspace, read_inputs
 from tests.gateways import PASSWORD, SERVICE_TOKEN
 from tests.integration.dashboard.local_platform import (
     CHECKOUT,
@@ -67,7 +66,7 @@ def operated_platform(home: Path, *, bundles: Path, dashboard: bool = True) -> I
     engine = make_engine(database)
     upgrade(engine)
     fill_registry(home, bundles)
-    write_monitoring(engine, Home(home))
+    write_monitoring(engine, VigiePaths(home))
     engine.dispose()
     with ExitStack() as stack:
         urls = {part: stack.enter_context(_stage(part, home, database)) for part in STAGES}
@@ -80,12 +79,12 @@ def operated_platform(home: Path, *, bundles: Path, dashboard: bool = True) -> I
 def fill_registry(home: Path, kept: Path) -> None:
     """Three versions: the first champion, a second that the gate judged, and the newest of other data."""
     settings = Settings().model_copy(update={"home_path": home, "registry_url": None})
-    registry = Registry(settings, patience=30)
-    place = Home(home)
+    registry = ModelRegistry(settings, patience=30)
+    place = VigiePaths(home)
     for seed in SEEDS:
         state = place.states(USE_CASE) / f"state-{seed}"
         shutil.copytree(_state(seed, kept), state)
-        point(place, USE_CASE, state)
+        set_current(place, USE_CASE, state)
         version, _ = gate_and_register(place, USE_CASE, gate=Gate(bootstrap=200, minimum_rows=50), registry=registry)
         if version.number < SEEDS[-1] - SEEDS[0] + 1:
             registry.promote(USE_CASE, version.number)
@@ -101,7 +100,7 @@ def _state(seed: int, kept: Path) -> Path:
     landing = root / "data" / USE_CASE / "landing"
     landing.mkdir(parents=True)
     days = Simulate(seed=seed, rows=2_000 + 500 * (seed - SEEDS[0]), start="2024-01-01", days=150)
-    for file in simulate(use_case, days, landing):
+    for file in simulate_files(use_case, days, landing):
         _spoil(file.path)
     ingest(USE_CASE, root, Ingest(simulate=days, max_bad_share=0.2))
     preprocess(USE_CASE, root, Preprocess())
@@ -152,7 +151,7 @@ def _stage(part: str, home: Path, database: str) -> Iterator[str]:
         f"VIGIE_{part.upper()}_PORT": str(port),
     }
     with (home / f"{part}.log").open("ab") as out:
-        command = [sys.executable, "-m", f"services.{part}.server"]
+        command = [sys.executable, "-m", f"services.{part}"]
         process = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=out, stderr=out)
         try:
             _wait(lambda: httpx.get(f"{url}/health/ready", timeout=10).status_code == 200, f"{part}; see its log")
@@ -165,7 +164,7 @@ def _stage(part: str, home: Path, database: str) -> Iterator[str]:
 # --- monitoring -------------------------------------------------------------------------------------
 
 
-def write_monitoring(engine: Any, home: Home) -> None:
+def write_monitoring(engine: Any, home: VigiePaths) -> None:
     """A fortnight of results, one a day; the newest has drifted and has a report."""
     now = datetime.now(UTC).replace(microsecond=0)
     with Session(engine) as session, session.begin():
@@ -178,7 +177,7 @@ def write_monitoring(engine: Any, home: Home) -> None:
     report.write_text("<!doctype html><html lang=en><title>r</title><h1>Evidently</h1><p>Drift in 3 of 9 columns</p>")
 
 
-def _run(at: datetime, back: int) -> MonitoringRun:
+def _run(at: datetime, back: int) -> MonitoringRunRow:
     run_id, drifted = f"{back:032x}", back < 3
     share = 0.33 if drifted else 0.0 + (back % 3) * 0.05
     error = 62.0 + (9.0 if drifted else back % 4)
@@ -220,7 +219,7 @@ def _run(at: datetime, back: int) -> MonitoringRun:
         "estimate": {"targets": [_estimate()]},
         "shadow": {},
     }
-    return MonitoringRun(
+    return MonitoringRunRow(
         id=run_id,
         use_case=USE_CASE,
         started_at=at,

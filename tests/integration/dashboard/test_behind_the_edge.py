@@ -16,14 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 from tests.gateways import PASSWORD
 from tests.integration.dashboard.conftest import settled, visit
 from tests.integration.dashboard.local_platform import CHECKOUT, NAMES, Platform, _free_port, local_platform
 
 pytestmark = pytest.mark.browser
 CADDY = os.environ.get("VIGIE_CADDY") or shutil.which("caddy") or ""
-EDGE = CHECKOUT / "services" / "edge"
+EDGE = CHECKOUT / "deploy" / "edge"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 from tests.integration.dashboard.conftest import SignedIn, choose, settled
 from tests.integration.dashboard.local_platform import Platform
 

@@ -9,9 +9,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from services.core.access.roles import Role
-from services.core.usecases import registry
-from services.dashboard.fields import fields_of
+from services.core import use_case_registry
+from services.core.auth.principal import Role
+from services.dashboard.components.use_cases import fields_of
 from tests.integration.dashboard.conftest import PHONE, SignedIn, choose, settled, typed
 from tests.integration.dashboard.local_platform import Platform
 
@@ -34,7 +34,7 @@ def ask(page: Any, language: str = "en") -> None:
 
 def fill_required(page: Any, use_case: str) -> None:
     """What has to be known at least: the first word of categories, yes for flags."""
-    for field in fields_of(registry.get(use_case).request).values():
+    for field in fields_of(use_case_registry.get(use_case).request).values():
         if field.required and field.kind == "category":
             page.get_by_label(f"{field.title.en} *", exact=True).click()
             page.get_by_role("option").first.click()

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from services.core.access.roles import Role
-from services.core.access.tables import RunRow
+from services.core.auth.principal import Role
+from services.core.jobs.tables import RunRow
 from services.core.steps import JOBS
-from services.gateway.gateway import Gateway
+from services.gateway.container import GatewayContainer
 from tests.integration.dashboard.conftest import SignedIn, choose, settled, typed, visit
 from tests.integration.dashboard.local_platform import NAMES, Platform
 from tests.integration.dashboard.operated_platform import OTHER, USE_CASE, operated_platform
@@ -209,7 +209,7 @@ def test_a_waiting_retraining_is_approved_on_the_page(signed_in: SignedIn, platf
 
 def _waiting_run(platform: Platform) -> str:
     """A retraining whose gate has passed version 3."""
-    gateway: Gateway = platform.gateway_app.state.gateway
+    gateway: GatewayContainer = platform.gateway_app.state.gateway
     run_id = uuid.uuid4().hex
     steps: list[dict[str, Any]] = [
         {"step": name, "service": JOBS[name].service, "state": "succeeded", "job_id": uuid.uuid4().hex}

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 from tests.gateways import PASSWORD, SERVICE_TOKEN
 from tests.integration.dashboard.conftest import SignedIn, settled, visit
 from tests.integration.dashboard.local_platform import NAMES, Platform

@@ -11,9 +11,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from services.core.usecases.contract import UseCase
+from services.core.contract.use_case import UseCase
 from tests.gateways import PASSWORD, make_gateway
-from tests.integration.gateway.stage_services import StageServices
+from tests.integration.gateway.runs.stage_services import StageServices
 from tests.servers import running
 from tests.toy.declared import toy_declared
 

@@ -15,18 +15,18 @@ import pytest
 from sqlalchemy import Engine, insert
 
 from services.core.bundle.predictor import Predictor
-from services.core.calls.tables import Outcome, Prediction
-from services.core.home import Home
+from services.core.contract.columns import from_frame
+from services.core.contract.modules import compute_drift_features, drift_features_as_json
+from services.core.model_registry.client import ModelRegistry
 from services.core.params import Evaluate, Monitoring, Train
-from services.core.registry.client import Registry
-from services.core.usecases.columns import from_frame
-from services.core.usecases.product_category import raw, simulator
-from services.core.usecases.product_category.declaration import USE_CASE
-from services.core.usecases.watching import as_rows, derived
-from services.drift.monitor import Monitor, limits_of
-from services.ingestion.tables import read_folder
+from services.core.paths import VigiePaths
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
+from services.core.raw_files.reader import read_folder
+from services.drift.jobs import Monitor, retraining_limits
 from services.training.evaluation.evaluate import evaluate
-from services.training.train import train
+from services.training.stage.train import train
+from services.use_cases.product_category import raw, simulator
+from services.use_cases.product_category.declaration import USE_CASE
 from tests.integration.drift.test_monitor import Desk
 from tests.integration.drift.toy_world import BEGIN, FolderModels
 
@@ -39,7 +39,7 @@ NEW = "9999"
 
 def products(folder: Path, seed: int, rows: int) -> pd.DataFrame:
     simulator.write(folder, seed=seed, rows=rows, start="2024-01-01", days=30)
-    return raw.examples(read_folder(USE_CASE.name, folder))
+    return raw.build_examples(read_folder(USE_CASE.name, folder))
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +88,14 @@ def store(
             | {"received_at": at + timedelta(minutes=9), "labels": {label: codes.get(number, str(row[label]))}}
         )
     with engine.begin() as connection:
-        connection.execute(insert(Prediction), predictions)
-        connection.execute(insert(Outcome), outcomes)
+        connection.execute(insert(PredictionRow), predictions)
+        connection.execute(insert(OutcomeRow), outcomes)
 
 
 def looked_at(home: Path, engine: Engine, models: FolderModels) -> dict[str, Any]:
-    monitor = Monitor(Home(home), engine, cast("Registry", models), PARAMS, Desk(), limits_of(PARAMS))
+    monitor = Monitor(
+        VigiePaths(home), engine, cast("ModelRegistry", models), PARAMS, Desk(), retraining_limits(PARAMS)
+    )
     run = monitor.run(uuid.uuid4().hex, USE_CASE.name, with_report=False)
     found: dict[str, Any] = json.loads(json.dumps(run.summary))
     return found
@@ -136,7 +138,12 @@ def test_what_is_watched_is_held_against_rows_that_the_model_has_not_learned_fro
 ) -> None:
     """Of those that it has learned from it knows every word."""
     model = Predictor(USE_CASE, models.folders[1] / "bundle")
-    store(engine, rows, {}, as_rows(derived(USE_CASE, from_frame(USE_CASE.request, rows), model.fitted)))
+    store(
+        engine,
+        rows,
+        {},
+        drift_features_as_json(compute_drift_features(USE_CASE, from_frame(USE_CASE.request, rows), model.fitted)),
+    )
     columns = {column["name"]: column for column in looked_at(tmp_path, engine, models)["drift"]["columns"]}
     assert columns["watched.unseen_words"]["value"] < 1
     assert not columns["watched.unseen_words"]["drifted"]

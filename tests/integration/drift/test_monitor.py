@@ -13,23 +13,22 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from services.core.access import freeze
-from services.core.home import Home
-from services.core.jobs.counters import Counters
-from services.core.monitoring.findings import changes
-from services.core.monitoring.tables import MonitoringRun
+from services.core.drift_state import MonitoringRunRow, concept_drift_events
+from services.core.jobs.metrics import JobMetrics
+from services.core.model_registry import promotion_freeze
+from services.core.model_registry.client import ModelRegistry
 from services.core.params import Monitoring
-from services.core.registry.client import Registry
-from services.drift import history, report
-from services.drift.figures import show_runs
-from services.drift.monitor import Monitor, limits_of
+from services.core.paths import VigiePaths
+from services.drift import run_store
+from services.drift.api import register_metrics
+from services.drift.jobs import Monitor, retraining_limits
 from tests.integration.drift.toy_world import BEGIN, FolderModels, deliveries, make_model, store
 from tests.toy.bundles import make_examples
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("toy")]
 
 PARAMS = Monitoring(minimum_calls=100, minimum_outcomes=100, segment_rows=30, retraining_outcomes=40)
-Look = Callable[..., MonitoringRun]
+Look = Callable[..., MonitoringRunRow]
 
 
 class Desk:
@@ -75,14 +74,21 @@ def desk() -> Desk:
 
 @pytest.fixture
 def look(engine: Engine, models: FolderModels, desk: Desk, tmp_path: Path) -> Look:
-    def once(*, with_report: bool = False, act: bool = True, params: Monitoring = PARAMS) -> MonitoringRun:
-        monitor = Monitor(Home(tmp_path), engine, cast("Registry", models), params, desk, limits_of(params, daily=5))
+    def once(*, with_report: bool = False, act: bool = True, params: Monitoring = PARAMS) -> MonitoringRunRow:
+        monitor = Monitor(
+            VigiePaths(tmp_path),
+            engine,
+            cast("ModelRegistry", models),
+            params,
+            desk,
+            retraining_limits(params, daily=5),
+        )
         return monitor.run(uuid.uuid4().hex, "toy", with_report=with_report, act=act)
 
     return once
 
 
-def codes(run: MonitoringRun) -> set[str]:
+def codes(run: MonitoringRunRow) -> set[str]:
     return {reason["code"] for reason in run.summary["reasons"]}
 
 
@@ -135,7 +141,7 @@ def test_a_slow_east_is_named_confirmed_and_retrained_once(look: Look, engine: E
     assert second.summary["action"]["run_id"] == "run-1"
     assert "east" in desk.retrained[0]
     with engine.connect() as connection:
-        (change,) = changes(connection, "toy")
+        (change,) = concept_drift_events(connection, "toy")
     assert change["segments"][0]["column"] == "town"
     assert change["segments"][0]["value"] == "east"
     store(engine, deliveries(100, seed=10, since=0.0, slow=400.0, days=13.2).iloc[-20:])
@@ -161,7 +167,7 @@ def test_during_a_freeze_no_retraining_is_asked_for(look: Look, engine: Engine, 
     look()
     store(engine, rows.iloc[1_100:])
     with engine.begin() as connection:
-        freeze.freeze(connection, reason="a storm", by="ada")
+        promotion_freeze.freeze_promotions(connection, reason="a storm", by="ada")
     run = look()
     assert (run.verdict, run.action) == ("drifted", "none")
     assert "a storm" in run.summary["action"]["en"]
@@ -206,7 +212,7 @@ def test_a_poisoned_centre_is_held_back_and_judges_no_model(look: Look, engine: 
     rows["late"] = (rows["seconds"] > 600).astype(float)
     store(engine, rows)
     run = look()
-    (held,) = history.holds_of(engine, "toy")
+    (held,) = run_store.list_quarantines(engine, "toy")
     assert (held.centre, held.code) == ("south", {"shuffled": "unconnected", "short": "shifted"}[kind])
     assert f"outcomes_{held.code}" in codes(run)
     assert not run.breached
@@ -219,10 +225,10 @@ def test_a_centre_whose_outcomes_a_person_believes_is_not_held_again(look: Look,
     rows.loc[(rows["centre"] == "south") & (rows.index >= 700), "seconds"] -= 60.0
     store(engine, rows)
     look()
-    (held,) = history.holds_of(engine, "toy")
-    assert history.lift(engine, held.id, "ada")
+    (held,) = run_store.list_quarantines(engine, "toy")
+    assert run_store.release_quarantine(engine, held.id, "ada")
     look()
-    assert [hold for hold in history.holds_of(engine, "toy") if hold.lifted_at is None] == []
+    assert [hold for hold in run_store.list_quarantines(engine, "toy") if hold.lifted_at is None] == []
 
 
 def test_a_new_champion_that_does_worse_on_the_same_calls_is_rolled_back(
@@ -267,7 +273,7 @@ def test_figures_are_read_from_the_newest_run(look: Look, engine: Engine) -> Non
     store(engine, deliveries(900))
     look()
     metrics = CollectorRegistry()
-    show_runs(Counters(metrics), engine)
+    register_metrics(JobMetrics(metrics), engine)
     said = generate_latest(metrics).decode()
     assert 'vigie_drift_verdict{use_case="toy"} 0.0' in said
     assert 'vigie_live_error{metric="mae",target="seconds",use_case="toy"}' in said
@@ -281,12 +287,12 @@ def test_reports_are_kept_for_the_newest_runs_alone(look: Look, engine: Engine, 
     store(engine, rows)
     params = PARAMS.model_copy(update={"reports_kept": 1})
     first = look(with_report=True, params=params)
-    path = report.path_of(Home(tmp_path), "toy", first.id)
+    path = run_store.report_path(VigiePaths(tmp_path), "toy", first.id)
     assert path.read_text().startswith(("<!DOCTYPE", "\n<!DOCTYPE", "\n    <!DOCTYPE", "<html", "\n"))
     assert path.stat().st_size > 100_000
     second = look(with_report=True, params=params)
     assert not path.exists()
-    assert report.path_of(Home(tmp_path), "toy", second.id).is_file()
-    kept = history.before(engine, "toy", 5)
+    assert run_store.report_path(VigiePaths(tmp_path), "toy", second.id).is_file()
+    kept = run_store.recent_runs(engine, "toy", 5)
     assert [run.report for run in kept] == [True, False]
     assert cast("Any", kept[1]).summary["verdict"] == first.verdict, "the summary stays"

@@ -11,16 +11,18 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from services.core.access.audit_read import AuditFilter, read
+from services.core.audit.query import AuditFilter, query_entries
 from services.core.errors import ConflictError
 from services.core.settings import Settings
-from services.core.web.failures import add_failure_handlers
-from services.core.web.request_ids import RequestIds
-from services.drift.actions import GatewayDesk
-from services.gateway import monitoring_routes, monitoring_timer, runner
-from services.gateway.gateway import Gateway
+from services.core.web.errors import add_exception_handlers
+from services.core.web.server import RequestIdMiddleware
+from services.drift.actions import GatewayClient
+from services.gateway.container import GatewayContainer
+from services.gateway.monitoring import routes as monitoring_routes
+from services.gateway.monitoring import routes as monitoring_timer
+from services.gateway.runs import orchestrator
 from tests.gateways import SERVICE_TOKEN
-from tests.integration.gateway.stage_services import StageServices
+from tests.integration.gateway.runs.stage_services import StageServices
 from tests.servers import running
 
 USE_CASE = "road_accidents"
@@ -31,7 +33,7 @@ Platform = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(orchestrator, "CLAIM_SECONDS", 0.05)
 
 
 def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
@@ -42,9 +44,9 @@ def until(holds: Callable[[], Any], seconds: float = 20.0) -> None:
 
 
 def log(client: TestClient) -> list[tuple[str, str]]:
-    gateway: Gateway = client.app.state.gateway  # type: ignore[attr-defined]
+    gateway: GatewayContainer = client.app.state.gateway  # type: ignore[attr-defined]
     with gateway.engine.connect() as connection:
-        entries = read(connection, AuditFilter(use_case=USE_CASE), 100)
+        entries = query_entries(connection, AuditFilter(use_case=USE_CASE), 100)
     return [(entry["action"], entry["actor_name"]) for entry in reversed(entries)]
 
 
@@ -94,14 +96,14 @@ def test_while_a_retraining_has_not_ended_no_other_is_started(platform: Platform
 
 def test_monitoring_says_why_the_gateway_started_none() -> None:
     gateway = FastAPI()
-    add_failure_handlers(gateway)
+    add_exception_handlers(gateway)
 
     @gateway.post("/internal/retrainings")
     def refuse() -> None:
         raise ConflictError("A retraining of toy has not ended.")
 
-    with running(RequestIds(gateway)) as url:
-        desk = GatewayDesk(Settings(gateway_url=url, service_token=SecretStr(SERVICE_TOKEN)))
+    with running(RequestIdMiddleware(gateway)) as url:
+        desk = GatewayClient(Settings(gateway_url=url, service_token=SecretStr(SERVICE_TOKEN)))
         with pytest.raises(ConflictError, match=r"^A retraining of toy has not ended\.$"):
             desk.retrain("toy", "a" * 32, "drifted")
 
@@ -119,7 +121,7 @@ def test_a_rollback_goes_to_training_once_and_only_for_the_champion(
     class Champion:
         number, aliases = 7, ("champion",)
 
-    monkeypatch.setattr(monitoring_routes, "versions_of", lambda *_: [Champion()])
+    monkeypatch.setattr(monitoring_routes, "list_versions", lambda *_: [Champion()])
     stages.results["rollback"] = ("succeeded", {"version": 6, "rolled_back": 7})
     with platform() as client:
         body = {"use_case": USE_CASE, "version": 7, "reason": "Worse on the same calls."}
@@ -177,7 +179,7 @@ def test_with_airflow_a_signal_updates_the_asset_that_the_dag_follows(platform: 
 def test_without_airflow_the_gateway_has_every_use_case_looked_at_once_in_a_while(
     platform: Platform, stages: StageServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitoring_timer, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(monitoring_timer, "TIMER_SECONDS", 0.05)
     with platform(gateway_monitor_hours=24):
         until(lambda: USE_CASE in {use_case for step, use_case, *_ in stages.submitted if step == "monitor"})
         time.sleep(0.3)

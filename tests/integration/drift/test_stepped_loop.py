@@ -20,22 +20,20 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from services.core import params
-from services.core.calls.kinds import SIMULATED
-from services.core.database.connection import address, make_engine
+from services.core import use_case_registry as declared
+from services.core.database.connection import database_address, make_engine
 from services.core.database.migrate import upgrade
-from services.core.home import Home
-from services.core.monitoring.tables import MonitoringRun
-from services.core.registry.client import Registry
-from services.core.registry.version import Version
+from services.core.drift_state import MonitoringRunRow
+from services.core.model_registry.client import ModelRegistry
+from services.core.model_registry.version import RegisteredVersion
+from services.core.paths import VigiePaths
+from services.core.prediction_log.traffic_type import SIMULATED
 from services.core.settings import CHECKOUT, settings
-from services.core.usecases import registry as declared
-from services.core.usecases.fire_response.simulated_city import city, nearest
-from services.core.usecases.fire_response.simulated_incidents import closed_station
-from services.drift.calls import read_window
-from services.drift.losses import losses
-from services.drift.models import Models
-from services.drift.monitor import Monitor, limits_of
+from services.drift.jobs import Monitor, retraining_limits
+from services.drift.statistics import row_losses
+from services.drift.window import ModelVersions, read_window
 from services.simulator import scenario
+from services.use_cases.fire_response.simulation import build_city, closed_station, nearest_stations
 from tests.closed_loop.stored_month import DAYS, StoredMonth, after_training, month
 
 pytestmark = pytest.mark.slow
@@ -73,7 +71,7 @@ class Pipeline:
 
 @dataclass
 class Played:
-    looks: list[MonitoringRun]
+    looks: list[MonitoringRunRow]
     desk: Pipeline
     served_from: dict[int, int]
     """Version -> first day whose calls it answers."""
@@ -92,7 +90,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VIGIE_HOME", str(home))
         settings.cache_clear()
-        engine = make_engine(address(None, Home(home)))
+        engine = make_engine(database_address(None, VigiePaths(home)))
         upgrade(engine)
         yield month_of(home, engine, desk)
         engine.dispose()
@@ -100,16 +98,16 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
 
 
 def month_of(home: Path, engine: Engine, desk: Pipeline) -> Played:
-    registry, chosen = Registry.open(Home(home)), params.load(CHECKOUT).monitoring
-    closes = scenario.load("station-closed").use_cases[USE_CASE]
+    registry, chosen = ModelRegistry.open(VigiePaths(home)), params.load_params(CHECKOUT).monitoring
+    closes = scenario.load_scenario("station-closed").use_cases[USE_CASE]
     plan = month(USE_CASE, calls_a_day=CALLS_A_DAY, seed=SEED, starts=after_training(home, USE_CASE), played=closes)
     stored = StoredMonth(engine, plan, version=1)
-    looks: list[MonitoringRun] = []
+    looks: list[MonitoringRunRow] = []
     served_from = {1: 1}
     for day in stored.days():
         if day < CLOSES - 5:
             continue
-        monitor = Monitor(Home(home), engine, registry, chosen, desk, limits_of(chosen))
+        monitor = Monitor(VigiePaths(home), engine, registry, chosen, desk, retraining_limits(chosen))
         looks.append(monitor.run(uuid.uuid4().hex, USE_CASE, with_report=False))
         champion = registry.by_alias(USE_CASE, "champion")
         assert champion is not None
@@ -122,19 +120,19 @@ def month_of(home: Path, engine: Engine, desk: Pipeline) -> Played:
     return Played(looks, desk, served_from, errors, calls)
 
 
-def missed(home: Path, engine: Engine, registry: Registry, *, new: int) -> tuple[dict[str, float], int]:
+def missed(home: Path, engine: Engine, registry: ModelRegistry, *, new: int) -> tuple[dict[str, float], int]:
     """Of all the month's calls, by what the versions say to them."""
     use_case = declared.get(USE_CASE)
     with engine.connect() as connection:
         window = read_window(connection, use_case, (SIMULATED,), days=DAYS + 1, maximum=100_000, held=[])
     window = window[window[SECONDS].notna()].reset_index(drop=True)
-    where = city()
-    away = nearest(window["easting"].to_numpy(), window["northing"].to_numpy(), where)
+    where = build_city()
+    away = nearest_stations(window["easting"].to_numpy(), window["northing"].to_numpy(), where)
     area = away.argmin(axis=1) == closed_station(where)
     day = (window["event_time"] - window["event_time"].min()) / pd.Timedelta(days=1)
     closed, by_new = (day >= CLOSES).to_numpy(), (window["call_version"].astype(str) == str(new)).to_numpy()
     with tempfile.TemporaryDirectory() as folder:
-        models = Models(use_case, registry, Home(home), Path(folder))
+        models = ModelVersions(use_case, registry, VigiePaths(home), Path(folder))
         old, later = (_error(models, registry.version(USE_CASE, number), window) for number in (1, new))
     found = {
         "before": old[area & ~closed],
@@ -147,10 +145,10 @@ def missed(home: Path, engine: Engine, registry: Registry, *, new: int) -> tuple
     return {name: float(values.mean()) for name, values in found.items()}, int((area & by_new).sum())
 
 
-def _error(models: Models, version: Version, window: pd.DataFrame) -> NDArray[np.float64]:
+def _error(models: ModelVersions, version: RegisteredVersion, window: pd.DataFrame) -> NDArray[np.float64]:
     predictor = models.predictor(version)
     assert predictor is not None
-    return losses(window[SECONDS].to_numpy(dtype=float), models.predict(predictor, window).values[SECONDS])
+    return row_losses(window[SECONDS].to_numpy(dtype=float), models.predict(predictor, window).values[SECONDS])
 
 
 def test_nothing_is_said_before_the_station_closes(played: Played) -> None:
@@ -162,7 +160,7 @@ def test_the_area_is_named_and_one_retraining_is_asked_for_within_a_week(played:
     drifted = [number for number, look in enumerate(played.looks) if look.verdict == "drifted"]
     assert drifted, [look.verdict for look in played.looks]
     assert CLOSES - 5 + drifted[0] <= CLOSES + 7
-    name = str(city().names[closed_station(city())])
+    name = str(build_city().names[closed_station(build_city())])
     assert name in played.desk.asked[0]
 
 

@@ -15,9 +15,9 @@ import pandas as pd
 from sqlalchemy import Engine, insert
 
 from services.core.bundle.manifest import bundle_hash, read_manifest
-from services.core.calls.tables import Outcome, Prediction
+from services.core.model_registry.version import RegisteredVersion
 from services.core.params import Evaluate
-from services.core.registry.version import Version
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
 from services.training.evaluation.evaluate import evaluate
 from tests.toy.bundles import make_examples, make_toy_bundle
 from tests.toy.declaration import SIZES, USE_CASE
@@ -48,19 +48,19 @@ class FolderModels:
         if alias:
             self.aliases[alias] = number
 
-    def by_alias(self, _use_case: str, alias: str) -> Version | None:
+    def by_alias(self, _use_case: str, alias: str) -> RegisteredVersion | None:
         return self.version(_use_case, self.aliases[alias]) if alias in self.aliases else None
 
-    def version(self, use_case: str, number: int) -> Version:
+    def version(self, use_case: str, number: int) -> RegisteredVersion:
         manifest = read_manifest(self.folders[number] / "bundle")
-        return Version(
+        return RegisteredVersion(
             use_case, number, bundle_hash(manifest), BEGIN.isoformat(), self.simulated, "", "", tags=self.tags[number]
         )
 
-    def download(self, version: Version, folder: Path) -> Path:
+    def download(self, version: RegisteredVersion, folder: Path) -> Path:
         return Path(shutil.copytree(self.folders[version.number] / "bundle", folder))
 
-    def download_evaluation(self, version: Version, folder: Path) -> Path:
+    def download_evaluation(self, version: RegisteredVersion, folder: Path) -> Path:
         return Path(shutil.copytree(self.folders[version.number] / "evaluation", folder))
 
 
@@ -132,5 +132,5 @@ def store(
             }
         )
     with engine.begin() as connection:
-        connection.execute(insert(Prediction), predictions)
-        connection.execute(insert(Outcome), outcomes)
+        connection.execute(insert(PredictionRow), predictions)
+        connection.execute(insert(OutcomeRow), outcomes)

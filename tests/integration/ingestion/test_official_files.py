@@ -10,19 +10,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from services.core.home import Home
 from services.core.params import Ingest, Preprocess
+from services.core.paths import VigiePaths
+from services.core.raw_files.reader import read_folder
 from services.core.settings import CHECKOUT
-from services.ingestion.acquire import acquire
-from services.ingestion.ingest import ingest
-from services.ingestion.tables import read_folder
-from services.preprocessing.preprocess import preprocess
+from services.ingestion.sources.acquire import acquire
+from services.ingestion.stage.ingest import ingest
+from services.preprocessing.stage.preprocess import preprocess
 
 
 def examples(use_case: str, drop: Path, workspace: Path) -> tuple[pd.DataFrame, dict[str, object], dict[str, str]]:
     """Examples, the raw manifest, and what was left alone."""
     landing = workspace / "data" / use_case / "landing"
-    acquired = acquire(use_case, str(drop), landing, home=Home(workspace / "home"), root=CHECKOUT)
+    acquired = acquire(use_case, str(drop), landing, home=VigiePaths(workspace / "home"), root=CHECKOUT)
     ingest(use_case, workspace, Ingest())
     preprocess(use_case, workspace, Preprocess(sample_rows=200))
     data = workspace / "data" / use_case

@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 import yaml
 
-from services.cli import secrets
-from services.cli.processes import Processes
-from services.cli.programs import Ports
-from services.core.home import Home
+from services.cli.local_platform import secrets
+from services.cli.local_platform.service_specs import Ports
+from services.cli.local_platform.supervisor import Supervisor
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT
 from tests.e2e.platform_client import wait_for
 from tests.prometheus_tools import free_port, program, started
@@ -55,7 +55,7 @@ class LocalStack:
 @contextmanager
 def local_stack(folder: Path) -> Iterator[LocalStack]:
     """``./vigie up --without airflow`` in a home of its own, on free ports."""
-    home = Home(folder / "home")
+    home = VigiePaths(folder / "home")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
     environment |= {
         "VIGIE_HOME": str(home.root),
@@ -65,7 +65,7 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
         "PYTHONPATH": str(CHECKOUT),
         **{f"VIGIE_{part.upper()}_PORT": str(free_port()) for part in Ports().wanted()},
     }
-    processes = Processes(home)
+    processes = Supervisor(home)
     try:
         done = subprocess.run(
             [sys.executable, "-m", "services.cli", "up", "--without", "airflow"],

@@ -20,8 +20,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from services.core.access.tables import AuditEntryRow
-from services.core.alerts.store import UNHEARD
+from services.core.alerts import EXPIRES_AFTER
+from services.core.audit.tables import AuditEntryRow
 from services.core.settings import CHECKOUT
 from tests.gateways import PASSWORD, SERVICE_TOKEN, make_gateway
 from tests.prometheus_tools import free_port, program, started
@@ -229,7 +229,7 @@ def test_the_banner_is_repeated_before_the_gateway_takes_an_alert_for_over() -> 
     configuration = yaml.safe_load((FOLDER / "alertmanager.yml").read_text())
     (route,) = (route for route in configuration["route"]["routes"] if route["receiver"] == "platform")
     assert route["repeat_interval"] == "15m"
-    assert timedelta(minutes=15) * 3 < UNHEARD
+    assert timedelta(minutes=15) * 3 < EXPIRES_AFTER
 
 
 def test_alertmanager_takes_the_configuration_as_it_stands(tmp_path: Path) -> None:

@@ -13,11 +13,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
-from services.core.access.tables import AuditEntryRow
-from services.core.alerts.notice import Notice
-from services.core.alerts.store import KEPT, UNHEARD, open_alerts, take
-from services.core.alerts.tables import AlertRow
-from services.gateway.gateway import Gateway
+from services.core.alerts import EXPIRES_AFTER, RETENTION, AlertRow, AlertWebhook, list_open_alerts, upsert
+from services.core.audit.tables import AuditEntryRow
+from services.gateway.container import GatewayContainer
 from tests.gateways import PASSWORD, SERVICE_TOKEN, make_gateway, sqlite_copy
 
 SERVICE = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
@@ -62,7 +60,7 @@ def viewer(app: FastAPI) -> dict[str, str]:
 @pytest.fixture
 def client(app: FastAPI) -> TestClient:
     """No alert is open yet."""
-    gateway: Gateway = app.state.gateway
+    gateway: GatewayContainer = app.state.gateway
     with gateway.transaction() as session:
         session.execute(delete(AlertRow))
     return TestClient(app, base_url="https://vigie.test")
@@ -149,20 +147,20 @@ def test_what_is_no_notice_is_refused_and_changes_nothing(
 
 def _take(engine: Engine, told: dict[str, Any], now: datetime) -> list[str]:
     with Session(engine) as session, session.begin():
-        return [change.action for change in take(session, Notice.model_validate(notice(told)).alerts, now)]
+        return [change.action for change in upsert(session, AlertWebhook.model_validate(notice(told)).alerts, now)]
 
 
 def _open(engine: Engine, now: datetime) -> list[str]:
     with Session(engine) as session:
-        return [row.name for row in open_alerts(session, now)]
+        return [row.name for row in list_open_alerts(session, now)]
 
 
 def test_an_alert_that_alertmanager_has_forgotten_is_not_shown_for_ever(engine: Engine) -> None:
     _take(engine, alert(), NOW)
-    assert _open(engine, NOW + UNHEARD - timedelta(minutes=1)) == ["DataDrifted"]
-    assert _open(engine, NOW + UNHEARD + timedelta(minutes=1)) == []
-    _take(engine, alert(), NOW + 2 * UNHEARD)
-    assert _open(engine, NOW + 2 * UNHEARD) == ["DataDrifted"], "it is spoken of again"
+    assert _open(engine, NOW + EXPIRES_AFTER - timedelta(minutes=1)) == ["DataDrifted"]
+    assert _open(engine, NOW + EXPIRES_AFTER + timedelta(minutes=1)) == []
+    _take(engine, alert(), NOW + 2 * EXPIRES_AFTER)
+    assert _open(engine, NOW + 2 * EXPIRES_AFTER) == ["DataDrifted"], "it is spoken of again"
 
 
 def test_an_alert_that_fires_again_later_is_another_one(engine: Engine) -> None:
@@ -174,6 +172,6 @@ def test_an_alert_that_fires_again_later_is_another_one(engine: Engine) -> None:
 
 def test_old_alerts_are_forgotten(engine: Engine) -> None:
     _take(engine, alert(status="resolved"), NOW)
-    _take(engine, alert("Another"), NOW + KEPT + timedelta(days=1))
+    _take(engine, alert("Another"), NOW + RETENTION + timedelta(days=1))
     with Session(engine) as session:
         assert list(session.scalars(select(AlertRow.name))) == ["Another"]

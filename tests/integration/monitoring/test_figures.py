@@ -13,15 +13,15 @@ from fastapi.testclient import TestClient
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from services.core.access.roles import Role
+from services.core.auth.principal import Role
 from services.core.database.connection import make_engine
-from services.core.home import Home
-from services.core.jobs.counters import Counters
+from services.core.jobs.metrics import JobMetrics
 from services.core.jobs.settings import JobSettings
-from services.core.web.stage_service import stage_app
-from services.drift.figures import show_runs
-from services.ingestion.counters import show_rows
-from services.training.counters import count_decisions
+from services.core.paths import VigiePaths
+from services.core.web.stage_service import create_stage_app
+from services.drift.api import register_metrics
+from services.ingestion.service import register_row_metrics
+from services.training.service import register_decision_metrics
 from tests.access_subjects import SERVICE_TOKEN, SUBJECTS, Subject
 from tests.gateways import sqlite_copy, sqlite_template
 from tests.prometheus_tools import program
@@ -35,13 +35,13 @@ LABELS = {
 """Every one has few values, which the code or a declaration names: none is a person, a call, a centre or an address."""
 
 
-def _stage(service: str, figures: Callable[[Counters, Home, str], None]) -> Callable[[Path], FastAPI]:
+def _stage(service: str, figures: Callable[[JobMetrics, VigiePaths, str], None]) -> Callable[[Path], FastAPI]:
     def made(home: Path) -> FastAPI:
         engine = sqlite_copy(sqlite_template(home), home)
         engine.dispose()
         url = engine.url.render_as_string()
         settings = JobSettings.model_validate({"VIGIE_HOME": home, "service_token": SERVICE_TOKEN, "database_url": url})
-        return stage_app(
+        return create_stage_app(
             service, "X", "nothing.runs", settings, figures=lambda counters: figures(counters, settings.home, url)
         )
 
@@ -50,10 +50,10 @@ def _stage(service: str, figures: Callable[[Counters, Home, str], None]) -> Call
 
 APPS: dict[str, Callable[[Path], FastAPI]] = {
     **{name: (lambda home, make=make: make(home).app) for name, make in SUBJECTS.items()},  # type: ignore[misc]
-    "ingestion": _stage("ingestion", lambda counters, home, _: show_rows(counters, home)),
+    "ingestion": _stage("ingestion", lambda counters, home, _: register_row_metrics(counters, home)),
     "preprocessing": _stage("preprocessing", lambda *_: None),
-    "training": _stage("training", lambda counters, *_: count_decisions(counters)),
-    "drift": _stage("drift", lambda counters, _, url: show_runs(counters, make_engine(url))),
+    "training": _stage("training", lambda counters, *_: register_decision_metrics(counters)),
+    "drift": _stage("drift", lambda counters, _, url: register_metrics(counters, make_engine(url))),
 }
 
 

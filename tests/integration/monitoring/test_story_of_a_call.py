@@ -17,8 +17,8 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from services.core.calls.tables import Prediction
-from services.core.logs import configure_logs
+from services.core.logs import configure_logging
+from services.core.prediction_log.tables import PredictionRow
 from services.core.settings import CHECKOUT
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
@@ -35,7 +35,7 @@ def logged() -> Iterator[io.StringIO]:
     root = logging.getLogger()
     before, level, was = root.handlers[:], root.level, structlog.get_config()
     said = io.StringIO()
-    configure_logs("prediction", level="INFO", log_format="json")
+    configure_logging("prediction", level="INFO", log_format="json")
     handler = root.handlers[0]
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(said)
@@ -79,7 +79,7 @@ def test_a_call_is_found_by_its_request_id_from_answer_to_row(service: FastAPI, 
     (told,) = line["calls"]
     assert told.startswith(f"{ID} toy live baseline version baseline in ")
     with Session(sqlite_engine) as session:
-        assert list(session.scalars(select(Prediction.request_id))) == [ID]
+        assert list(session.scalars(select(PredictionRow.request_id))) == [ID]
 
 
 def test_no_line_says_what_a_call_was_about(service: FastAPI) -> None:

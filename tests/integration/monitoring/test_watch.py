@@ -23,9 +23,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine
 
 from services.core.database.connection import make_engine
-from services.gateway.airflow import Airflow
-from services.gateway.counters import Counters
-from services.gateway.watch import Watch
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.platform.dependency_probe import DependencyProbe
+from services.gateway.runs.airflow_client import AirflowClient
 from tests.gateways import gateway_settings
 from tests.servers import running
 
@@ -40,9 +40,9 @@ def look(tmp_path: Path, engine: Engine, **settings: Any) -> CollectorRegistry:
 async def _look(tmp_path: Path, engine: Engine, settings: Mapping[str, Any]) -> CollectorRegistry:
     registry = CollectorRegistry()
     chosen = gateway_settings(tmp_path, **settings)
-    airflow = Airflow(chosen, Counters(CollectorRegistry())) if chosen.airflow_url else None
+    airflow = AirflowClient(chosen, GatewayMetrics(CollectorRegistry())) if chosen.airflow_url else None
     async with httpx.AsyncClient(timeout=2) as client:
-        await Watch(chosen, engine, airflow, registry).look(client)
+        await DependencyProbe(chosen, engine, airflow, registry).look(client)
     if airflow is not None:
         await airflow.close()
     return registry

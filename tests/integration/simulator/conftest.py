@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from services.cli.programs import free_port
+from services.cli.local_platform.service_specs import free_port
 from services.prediction.app import create_app as prediction_app
 from services.prediction.settings import PredictionSettings
 from services.simulator import simulation
@@ -100,6 +100,6 @@ def _platform(home: Path) -> Iterator[Platform]:
 
 def _wait_for_champion(app: Any) -> None:
     end = time.monotonic() + 90
-    while app.state.desks["toy"].slot.serving.model is None:
+    while app.state.deployments["toy"].slot.serving.model is None:
         assert time.monotonic() < end, "the model did not come into service"
         time.sleep(0.05)

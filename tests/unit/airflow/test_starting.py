@@ -18,8 +18,8 @@ import pytest
 
 from services.core.errors import VigieError
 from services.core.settings import CHECKOUT
-from vigie_orchestration.check import trouble
 from vigie_orchestration.environment import airflow_environment, password_file, passwords
+from vigie_orchestration.healthcheck import health_problem
 from vigie_orchestration.settings import AirflowSettings, OrchestrationSettings
 
 
@@ -132,33 +132,33 @@ def beat(database: sqlite3.Connection, *, ago: timedelta, host: str = "", state:
 
 def test_a_scheduler_with_a_fresh_heartbeat_is_healthy(database: sqlite3.Connection) -> None:
     beat(database, ago=timedelta(seconds=5))
-    assert trouble("scheduler", root=CHECKOUT) is None
+    assert health_problem("scheduler", root=CHECKOUT) is None
 
 
 def test_a_silent_scheduler_is_not(database: sqlite3.Connection) -> None:
     beat(database, ago=timedelta(minutes=5))
-    assert "is silent since" in str(trouble("scheduler", root=CHECKOUT))
+    assert "is silent since" in str(health_problem("scheduler", root=CHECKOUT))
 
 
 def test_another_hosts_heartbeat_does_not_count(database: sqlite3.Connection) -> None:
     beat(database, ago=timedelta(seconds=5), host="another")
-    assert trouble("scheduler", root=CHECKOUT) is not None
+    assert health_problem("scheduler", root=CHECKOUT) is not None
 
 
 def test_another_components_heartbeat_does_not_count(database: sqlite3.Connection) -> None:
     beat(database, ago=timedelta(seconds=5))
-    assert trouble("triggerer", root=CHECKOUT) is not None
+    assert health_problem("triggerer", root=CHECKOUT) is not None
 
 
 def test_a_stopped_scheduler_is_not_healthy(database: sqlite3.Connection) -> None:
     beat(database, ago=timedelta(seconds=5), state="success")
-    assert trouble("scheduler", root=CHECKOUT) is not None
+    assert health_problem("scheduler", root=CHECKOUT) is not None
 
 
 def test_without_a_database_nothing_is_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIGIE_AIRFLOW_HOME", str(tmp_path))
     monkeypatch.delenv("VIGIE_AIRFLOW_DATABASE_URL", raising=False)
-    assert "cannot be asked" in str(trouble("scheduler", root=CHECKOUT))
+    assert "cannot be asked" in str(health_problem("scheduler", root=CHECKOUT))
 
 
 @pytest.mark.parametrize(("state", "healthy"), [("healthy", True), ("unhealthy", False)])
@@ -177,6 +177,6 @@ def test_the_api_server_is_healthy_when_its_database_is(
     answering = Thread(target=server.handle_request)
     answering.start()
     monkeypatch.setenv("VIGIE_AIRFLOW_PORT", str(server.server_address[1]))
-    assert (trouble("api-server", root=CHECKOUT) is None) is healthy
+    assert (health_problem("api-server", root=CHECKOUT) is None) is healthy
     answering.join()
     server.server_close()

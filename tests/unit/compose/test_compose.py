@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.cli.init import SECRETS
+from services.cli.commands.init import SECRETS
 from services.core.settings import CHECKOUT
 from tests.unit.compose.platform import ONE_SHOT, Platform
 

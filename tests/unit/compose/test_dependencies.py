@@ -16,9 +16,10 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from services.cli.test import CHECKS
+from services.cli.commands.test import CHECKS
 from services.core.settings import CHECKOUT
 
+USE_CASES = "services.use_cases"
 PARTS = {
     "serving": ("services.prediction", "services.gateway", "services.core.database"),
     "ml": (
@@ -84,7 +85,7 @@ def test_each_set_declares_what_its_own_parts_import(
     extra: str, project: dict[str, Any], graph: grimp.ImportGraph
 ) -> None:
     excused = {*project["tool"]["deptry"]["per_rule_ignores"]["DEP002"], *WITHOUT_IMPORT}
-    modules = {module for part in ("services.core.usecases", *PARTS[extra]) for module in reached(graph, part)}
+    modules = {module for part in (USE_CASES, *PARTS[extra]) for module in reached(graph, part)}
     names = {name: set(found) for name, found in metadata.packages_distributions().items()}
     used = {canonicalize_name(name) for module in modules for name in names.get(module, ())}
     unused = sorted(name for name in declared(project["project"], extra) if name not in used | excused)

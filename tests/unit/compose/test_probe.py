@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from services.core.probe import trouble
+from services.core.healthcheck import check
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def answering(line: bytes) -> Iterator[int]:
 
 def test_200_is_healthy() -> None:
     with answering(b"HTTP/1.1 200 OK\r\n\r\n") as port:
-        assert trouble(port, "/health/ready") is None
+        assert check(port, "/health/ready") is None
 
 
 @pytest.mark.parametrize(
@@ -38,10 +38,10 @@ def test_200_is_healthy() -> None:
 )
 def test_anything_else_is_not(line: bytes) -> None:
     with answering(line) as port:
-        assert "not 200" in str(trouble(port, "/health/ready"))
+        assert "not 200" in str(check(port, "/health/ready"))
 
 
 def test_silence_is_not() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        assert "does not answer" in str(trouble(unused.getsockname()[1], "/health/ready"))
+        assert "does not answer" in str(check(unused.getsockname()[1], "/health/ready"))

@@ -11,12 +11,12 @@ from pydantic_settings import BaseSettings
 from services.core.settings import CHECKOUT
 from services.drift.settings import DriftSettings
 from services.gateway.settings import GatewaySettings
-from services.ingestion.settings import IngestionSettings
+from services.ingestion.service import IngestionSettings
 from services.prediction.settings import PredictionSettings
-from services.preprocessing.settings import PreprocessingSettings
+from services.preprocessing.service import PreprocessingSettings
 from services.registry.settings import ServerSettings
 from services.simulator.settings import SimulatorSettings
-from services.training.settings import TrainingSettings
+from services.training.service import TrainingSettings
 from tests.unit.compose.platform import Platform
 
 sys.path.append(str(CHECKOUT / "airflow" / "plugins"))

@@ -6,7 +6,7 @@ import re
 
 from services.core.settings import CHECKOUT
 
-SITE = CHECKOUT / "services" / "edge" / "site"
+SITE = CHECKOUT / "deploy" / "edge" / "site"
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:

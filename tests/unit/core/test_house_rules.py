@@ -10,18 +10,18 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from services.core import use_case_registry
 from services.core.settings import CHECKOUT, Settings
-from services.core.usecases import registry
 from services.dashboard.settings import DashboardSettings
 from services.drift.settings import DriftSettings
-from services.gateway.platform_settings import PlatformSettings
+from services.gateway.platform.service import PlatformSettings
 from services.gateway.settings import GatewaySettings
-from services.ingestion.settings import IngestionSettings
+from services.ingestion.service import IngestionSettings
 from services.prediction.settings import PredictionSettings
-from services.preprocessing.settings import PreprocessingSettings
+from services.preprocessing.service import PreprocessingSettings
 from services.registry.settings import ServerSettings
 from services.simulator.settings import SimulatorSettings
-from services.training.settings import TrainingSettings
+from services.training.service import TrainingSettings
 from vigie_orchestration.settings import AirflowSettings, OrchestrationSettings
 
 SETTINGS: tuple[type[BaseSettings], ...] = (
@@ -40,11 +40,11 @@ SETTINGS: tuple[type[BaseSettings], ...] = (
     DriftSettings,
 )
 SERVICES = CHECKOUT / "services"
-NAMES = set(registry.names())
+NAMES = set(use_case_registry.names())
 
 
 def _generic_sources() -> list[Path]:
-    packages = {SERVICES / "core" / "usecases" / name for name in NAMES}
+    packages = {SERVICES / "use_cases" / name for name in NAMES}
     return [path for path in sorted(SERVICES.rglob("*.py")) if not packages & set(path.parents)]
 
 
@@ -87,7 +87,7 @@ def test_an_empty_password_of_the_registry_does_not_open_it(monkeypatch: pytest.
 
 
 def _compose_variables() -> set[str]:
-    files = (CHECKOUT / "docker-compose.yml", CHECKOUT / "services" / "edge" / "domain.yml")
+    files = (CHECKOUT / "docker-compose.yml", CHECKOUT / "deploy" / "edge" / "domain.yml")
     return {name for file in files for name in re.findall(r"\$\{(\w+)", file.read_text())}
 
 

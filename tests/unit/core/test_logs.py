@@ -12,8 +12,8 @@ from services.core.settings import CHECKOUT
 
 PROGRAM = """
 import logging, sys, structlog
-from services.core.logs import configure_logs
-configure_logs("test", log_format=sys.argv[1])
+from services.core.logs import configure_logging
+configure_logging("test", log_format=sys.argv[1])
 def answer(address):
     raise ValueError("the model failed")
 try:

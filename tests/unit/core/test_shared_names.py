@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from services.core import headers
+from services.core.model_registry.version import ALIASES, Tag
 from services.core.orchestration import drift_signal_asset, raw_data_asset
-from services.core.registry.version import ALIASES, Tag
 from services.core.settings import CHECKOUT
 
 HEADERS = {str(value).lower() for name, value in vars(headers).items() if name.isupper()}
@@ -89,7 +89,7 @@ HOMES: dict[Copies, str] = {
     header_copies: "services/core/headers.py",
     asset_copies: "services/core/orchestration.py",
     tag_copies: "",
-    alias_copies: "services/core/registry/version.py",
+    alias_copies: "services/core/model_registry/version.py",
 }
 
 
@@ -126,5 +126,5 @@ def test_a_copy_is_noticed(copies: Copies, code: str) -> None:
 
 
 def test_the_edge_uses_no_header_that_is_not_declared() -> None:
-    configured = re.findall(r"X-Vigie-[\w-]+", (CHECKOUT / "services" / "edge" / "Caddyfile").read_text())
+    configured = re.findall(r"X-Vigie-[\w-]+", (CHECKOUT / "deploy" / "edge" / "Caddyfile").read_text())
     assert {name.lower() for name in configured} <= HEADERS

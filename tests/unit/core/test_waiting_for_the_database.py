@@ -33,7 +33,7 @@ def engine_that(answers: Callable[[int], bool]) -> tuple[Engine, list[int]]:
 
 def test_it_waits_until_the_database_takes_connections() -> None:
     engine, attempts = engine_that(lambda number: number >= 4)
-    migrate.wait_for(engine, seconds=30)
+    migrate.wait_for_database(engine, seconds=30)
     assert attempts == [1, 2, 3, 4]
     engine.dispose()
 
@@ -41,7 +41,7 @@ def test_it_waits_until_the_database_takes_connections() -> None:
 def test_it_gives_up_after_its_time_and_says_why() -> None:
     engine, attempts = engine_that(lambda _: False)
     with pytest.raises(VigieError, match="does not answer: the database system is starting up\n") as raised:
-        migrate.wait_for(engine, seconds=0.02)
+        migrate.wait_for_database(engine, seconds=0.02)
     assert "VIGIE_DATABASE_URL" in str(raised.value.action)
     assert len(attempts) > 1
 
@@ -52,5 +52,5 @@ def test_a_fault_that_no_waiting_mends_is_not_waited_for() -> None:
 
     engine, attempts = engine_that(answers)
     with pytest.raises(ValueError, match="no such driver"):
-        migrate.wait_for(engine, seconds=30)
+        migrate.wait_for_database(engine, seconds=30)
     assert attempts == [1]

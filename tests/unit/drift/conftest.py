@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from services.core.usecases.contract import UseCase
+from services.core.contract.use_case import UseCase
 from tests.gateways import sqlite_copy, sqlite_template
 from tests.toy.declared import toy_declared
 

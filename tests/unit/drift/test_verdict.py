@@ -8,20 +8,19 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from services.core.monitoring.tables import MonitoringRun
+from services.core.drift_state import MonitoringRunRow
 from services.core.params import Monitoring
-from services.drift.breaches import Breach, Findings
-from services.drift.inputs import ColumnDrift
-from services.drift.look import Look
-from services.drift.segments import Segment
-from services.drift.verdict import verdict_of
+from services.drift.column_drift import ColumnDrift
+from services.drift.performance.degradation import Degradation, Degradations
+from services.drift.statistics import Segment
+from services.drift.verdict import MonitoringResult, decide_verdict
 from tests.toy.declaration import USE_CASE
 
 END = datetime(2026, 3, 15, 12, tzinfo=UTC)
 PARAMS = Monitoring()
 
 
-def run(*, days_ago: float = 0.0, version: str = "1", **found: Any) -> MonitoringRun:
+def run(*, days_ago: float = 0.0, version: str = "1", **found: Any) -> MonitoringRunRow:
     moment = END - timedelta(days=days_ago)
     made: dict[str, Any] = {
         "verdict": "stable",
@@ -29,7 +28,7 @@ def run(*, days_ago: float = 0.0, version: str = "1", **found: Any) -> Monitorin
         "inputs_drifted": False,
         "summary": {"reasons": [], "drift": {"columns": []}},
     }
-    return MonitoringRun(window_to=moment, outcomes_until=moment, model_version=version, **(made | found))
+    return MonitoringRunRow(window_to=moment, outcomes_until=moment, model_version=version, **(made | found))
 
 
 def window(*, last_day: int = 100) -> pd.DataFrame:
@@ -43,21 +42,21 @@ def window(*, last_day: int = 100) -> pd.DataFrame:
     return pd.DataFrame({"event_time": pd.to_datetime(sorted(times)), "call_repeats": 1})
 
 
-def rise(*, days_ago: float) -> Look:
+def rise(*, days_ago: float) -> MonitoringResult:
     """The east takes twice as long since so many days."""
     since = (END - timedelta(days=days_ago)).timestamp()
-    breach = Breach("seconds", Segment("town", "east"), 120.0, 60.0, 80, 1e-9, since)
-    return Look(findings=Findings(segments=[breach]), judged=900)
+    breach = Degradation("seconds", Segment("town", "east"), 120.0, 60.0, 80, 1e-9, since)
+    return MonitoringResult(findings=Degradations(segments=[breach]), judged=900)
 
 
-def left_out() -> Look:
+def left_out() -> MonitoringResult:
     drifted = ColumnDrift(
         name="town",
         kind="word",
         measure="missing",
         value=0.5,
         threshold=0.15,
-        chance=0.0,
+        p_value=0.0,
         drifted=True,
         missing_reference=0.0,
         missing_current=0.5,
@@ -65,12 +64,14 @@ def left_out() -> Look:
         code="missing",
         importance=0.1,
     )
-    return Look(columns=[drifted], judged=900)
+    return MonitoringResult(columns=[drifted], judged=900)
 
 
-def verdict(look: Look, *earlier: MonitoringRun, frame: pd.DataFrame | None = None) -> tuple[str, set[str]]:
+def verdict(
+    look: MonitoringResult, *earlier: MonitoringRunRow, frame: pd.DataFrame | None = None
+) -> tuple[str, set[str]]:
     calls = window() if frame is None else frame
-    found, reasons = verdict_of(run(), USE_CASE, calls, look, earlier=earlier, params=PARAMS)
+    found, reasons = decide_verdict(run(), USE_CASE, calls, look, earlier=earlier, params=PARAMS)
     return found, {reason.code for reason in reasons}
 
 
@@ -91,12 +92,12 @@ def test_a_rise_of_a_few_hours_is_watched_even_if_it_was_seen_before() -> None:
     ],
     ids=["a quiet look", "a look at the same calls", "a look at another version"],
 )
-def test_a_rise_that_no_look_at_other_calls_confirms_is_watched(earlier: MonitoringRun) -> None:
+def test_a_rise_that_no_look_at_other_calls_confirms_is_watched(earlier: MonitoringRunRow) -> None:
     assert verdict(rise(days_ago=3), earlier)[0] == "watch"
 
 
 def test_inputs_that_have_drifted_as_a_whole_are_drift_once_confirmed() -> None:
-    look = Look(share=PARAMS.drifted_share, judged=900)
+    look = MonitoringResult(share=PARAMS.drifted_share, judged=900)
     assert verdict(look, run(days_ago=1, inputs_drifted=True))[0] == "drifted"
     assert verdict(look, run(days_ago=1))[0] == "stable"
 
@@ -110,10 +111,10 @@ def test_what_callers_leave_out_is_news_once() -> None:
 
 @pytest.mark.parametrize(("last_day", "expected"), [(100, "stable"), (10, "watch"), (600, "watch")])
 def test_a_day_with_far_more_or_fewer_calls_is_told(last_day: int, expected: str) -> None:
-    assert verdict(Look(judged=900), frame=window(last_day=last_day))[0] == expected
+    assert verdict(MonitoringResult(judged=900), frame=window(last_day=last_day))[0] == expected
 
 
 @pytest.mark.parametrize(("surely", "expected"), [(True, "watch"), (False, "stable")])
 def test_an_estimate_above_its_limit_is_told_where_chance_is_ruled_out(surely: bool, expected: str) -> None:
     entry = {"target": "seconds", "count": 400, "value": 80.0, "reference": 60.0, "surely_above": surely}
-    assert verdict(Look(judged=900, estimates=[entry]))[0] == expected
+    assert verdict(MonitoringResult(judged=900, estimates=[entry]))[0] == expected

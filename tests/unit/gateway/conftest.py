@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from services.core.database.connection import make_engine
-from services.gateway.gateway import Gateway
+from services.gateway.container import GatewayContainer
 from tests.gateways import PASSWORD, make_gateway, sqlite_copy, sqlite_template
 
 
@@ -40,7 +40,7 @@ def prepared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 @pytest.fixture
 def client(prepared: tuple[FastAPI, Path, Path]) -> Iterator[TestClient]:
     app, used, first = prepared
-    gateway: Gateway = app.state.gateway
+    gateway: GatewayContainer = app.state.gateway
     gateway.engine.dispose()
     for path in (used, used.with_name(used.name + "-wal"), used.with_name(used.name + "-shm")):
         path.unlink(missing_ok=True)
@@ -52,8 +52,8 @@ def client(prepared: tuple[FastAPI, Path, Path]) -> Iterator[TestClient]:
 
 
 @pytest.fixture
-def gateway(client: TestClient) -> Gateway:
-    made: Gateway = client.app.state.gateway  # type: ignore[attr-defined]
+def gateway(client: TestClient) -> GatewayContainer:
+    made: GatewayContainer = client.app.state.gateway  # type: ignore[attr-defined]
     return made
 
 

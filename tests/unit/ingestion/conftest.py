@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.core.usecases.contract import UseCase
+from services.core.contract.use_case import UseCase
 from tests.toy.declared import toy_declared
 
 HEADER = ("delivery_id", "called_at", "distance", "kind", "town", "seconds", "size")

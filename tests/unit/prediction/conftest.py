@@ -12,8 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.prediction.app import create_app
-from services.prediction.desks import Desk
+from services.prediction.app import Deployment, create_app
 from services.prediction.settings import PredictionSettings
 from tests.toy.bundles import make_toy_bundle
 from tests.toy.declaration import USE_CASE
@@ -68,8 +67,8 @@ class Service:
     call: dict[str, Any] = field(default_factory=lambda: dict(CALL))
 
     @property
-    def desk(self) -> Desk:
-        desk: Desk = self.app.state.desks["toy"]
+    def desk(self) -> Deployment:
+        desk: Deployment = self.app.state.deployments["toy"]
         return desk
 
     def poll(self) -> None:

@@ -17,10 +17,10 @@ for name in HEAVY:
     sys.modules[name] = None  # importing it now fails
 
 from datetime import UTC, datetime
-from services.core.access.access_list import AccessListDocument, KeyEntry
-from services.core.access.keys import new_key
-from services.core.access.list_file import ListFile
-from services.core.access.roles import Role
+from services.core.auth.snapshot import AuthSnapshotDocument, ApiKeyEntry
+from services.core.auth.api_keys import generate_api_key
+from services.core.auth.snapshot import SnapshotFile
+from services.core.auth.principal import Role
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
 from tests.toy.declaration import USE_CASE
@@ -30,13 +30,13 @@ registry = FolderRegistry()
 registry.promote("toy", 1, Path(sys.argv[2]))
 given = {"VIGIE_HOME": sys.argv[1], "gateway_url": "http://127.0.0.1:9", "service_token": "s" * 32}
 settings = PredictionSettings.model_validate(given)
-key = new_key()
-entry = KeyEntry(id=key.id, sha256=key.sha256, name="k", role=Role.DISPATCHER, centre="north")
-listed = AccessListDocument(issued_at=datetime.now(UTC), jwks={"keys": []}, keys=[entry])
-ListFile(settings.home.access_list).save(listed)
+key = generate_api_key()
+entry = ApiKeyEntry(id=key.id, sha256=key.sha256, name="k", role=Role.DISPATCHER, centre="north")
+listed = AuthSnapshotDocument(issued_at=datetime.now(UTC), jwks={"keys": []}, keys=[entry])
+SnapshotFile(settings.home.access_list).save(listed)
 app = create_app(settings, lambda: registry, use_cases=[USE_CASE])
-app.state.verifier.load_from_disk()
-follower = app.state.desks["toy"].follower
+app.state.authenticator.load_from_disk()
+follower = app.state.deployments["toy"].follower
 app.state.calls.journal.open()  # so that recording is watched too
 follower._prepare = lambda: None  # explanations need XGBoost, answers do not
 follower.poll()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.core.usecases.contract import Text
+from services.core.contract.use_case import Text
 from tests.toy import features
 from tests.toy.declaration import USE_CASE
 
@@ -91,6 +91,6 @@ def test_the_modules_of_a_use_case_are_imported_once(imports: Callable[[], Any])
 def test_another_package_of_the_same_name_brings_its_own_modules() -> None:
     first = replace(USE_CASE, package="tests.toy")
     assert first.features is features
-    second = replace(first, package="services.core.usecases.wine_quality")
+    second = replace(first, package="services.use_cases.wine_quality")
     assert second.features is not features
     assert first == replace(first)

@@ -12,7 +12,7 @@ import pytest
 
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import VigieError
-from services.prediction.store import Store
+from services.prediction.model_sync.bundle_cache import BundleCache
 from tests.hash_passes import counted
 
 
@@ -69,7 +69,7 @@ def test_a_corrupt_download_is_refused_and_not_kept(tmp_path: Path, toy_bundles:
         spoil(folder)
 
     with pytest.raises(VigieError, match="its hash differs"):
-        Store(tmp_path).install(digest, corrupt)
+        BundleCache(tmp_path).install(digest, corrupt)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,12 +77,12 @@ def test_another_bundle_than_the_registered_one_is_refused_and_not_kept(
     tmp_path: Path, toy_bundles: list[Path], digest: str
 ) -> None:
     with pytest.raises(VigieError, match="another one than was registered"):
-        Store(tmp_path).install(digest, copies(toy_bundles[1]))
+        BundleCache(tmp_path).install(digest, copies(toy_bundles[1]))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_corrupt_bundle_on_disk_is_replaced(tmp_path: Path, toy_bundles: list[Path], digest: str) -> None:
-    store = Store(tmp_path)
+    store = BundleCache(tmp_path)
     spoil(store.install(digest, copies(toy_bundles[0])).folder)
     with pytest.raises(VigieError, match="its hash differs"):
         store.verified(digest)
@@ -94,7 +94,7 @@ def test_a_corrupt_bundle_on_disk_is_replaced(tmp_path: Path, toy_bundles: list[
 def test_what_a_faster_process_installed_is_verified_before_it_is_served(
     tmp_path: Path, toy_bundles: list[Path], digest: str, corrupt: bool
 ) -> None:
-    store = Store(tmp_path)
+    store = BundleCache(tmp_path)
 
     def overtaken(folder: Path) -> None:
         copies(toy_bundles[0])(folder)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.core.usecases.contract import UseCase
+from services.core.contract.use_case import UseCase
 from tests.toy.declared import toy_declared
 
 

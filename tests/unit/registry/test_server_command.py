@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 
 from services.core.errors import VigieError
-from services.core.home import Home
-from services.registry.server import ENVIRONMENT, command, credentials, environment, host_of
+from services.core.paths import VigiePaths
+from services.registry.server import (
+    ENVIRONMENT,
+    command,
+    environment,
+    host_header,
+    probe_credentials,
+    users_database_url,
+    write_auth_config,
+)
 from services.registry.settings import ServerSettings
-from services.registry.users import authentication, users_database
 
-HOME = Home(Path("/srv/vigie"))
+HOME = VigiePaths(Path("/srv/vigie"))
 SECRETS: dict[str, Any] = {"admin_password": "a" * 12, "reader_password": "r" * 12, "secret_key": "k" * 32}
 
 
@@ -79,7 +86,7 @@ def test_a_password_turns_authentication_on() -> None:
 
 def test_mlflows_file_of_settings_is_private_and_takes_any_password(tmp_path: Path) -> None:
     settings = chosen(backend="postgresql+psycopg://vigie:p%40ss@db/mlflow", **SECRETS)
-    made = authentication(Home(tmp_path), settings)
+    made = write_auth_config(VigiePaths(tmp_path), settings)
     file = Path(made["MLFLOW_AUTH_CONFIG_PATH"])
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert list(file.parent.iterdir()) == [file]
@@ -91,14 +98,16 @@ def test_mlflows_file_of_settings_is_private_and_takes_any_password(tmp_path: Pa
 
 
 def test_users_are_kept_with_the_models_unless_told_otherwise() -> None:
-    assert users_database(HOME, chosen()) == "sqlite:////srv/vigie/registry/users.db"
-    assert users_database(HOME, chosen(backend="postgresql://db/mlflow")) == "postgresql://db/mlflow"
-    assert users_database(HOME, chosen(backend="postgresql://a/b", auth_backend="sqlite:///u.db")) == "sqlite:///u.db"
+    assert users_database_url(HOME, chosen()) == "sqlite:////srv/vigie/registry/users.db"
+    assert users_database_url(HOME, chosen(backend="postgresql://db/mlflow")) == "postgresql://db/mlflow"
+    assert (
+        users_database_url(HOME, chosen(backend="postgresql://a/b", auth_backend="sqlite:///u.db")) == "sqlite:///u.db"
+    )
 
 
 def test_the_check_asks_as_the_least_of_users_under_the_name_that_clients_use() -> None:
-    assert credentials(chosen()) is None
-    assert credentials(chosen(**SECRETS)) == ("reader", "r" * 12)
-    assert credentials(chosen(**{**SECRETS, "reader_password": None})) == ("admin", "a" * 12)
-    assert host_of("http://user:secret@registry:5500/mlflow") == "registry:5500"
-    assert host_of(None) is None
+    assert probe_credentials(chosen()) is None
+    assert probe_credentials(chosen(**SECRETS)) == ("reader", "r" * 12)
+    assert probe_credentials(chosen(**{**SECRETS, "reader_password": None})) == ("admin", "a" * 12)
+    assert host_header("http://user:secret@registry:5500/mlflow") == "registry:5500"
+    assert host_header(None) is None

@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.core.usecases.contract import UseCase
-from services.simulator.clock import Clock
-from services.simulator.examples import Example, Pool
-from services.simulator.plan import CHANGED, Plan
-from services.simulator.scenario import Played, Scenario
+from services.core.contract.use_case import UseCase
+from services.simulator.datasets import Example, ExamplePool
+from services.simulator.plan import CHANGED_SUFFIX, SimulatedClock, SimulationPlan
+from services.simulator.scenario import Scenario, UseCaseScenario
 from tests.toy.declaration import USE_CASE
 from tests.toy.declared import toy_declared
 
@@ -32,15 +31,15 @@ def scenario(**changes: Any) -> Scenario:
     return Scenario.model_validate(given | changes)
 
 
-def plan(*, seed: int = 3, played: Played | None = None, **changes: Any) -> Plan:
+def plan(*, seed: int = 3, played: UseCaseScenario | None = None, **changes: Any) -> SimulationPlan:
     chosen = scenario(**changes)
-    return Plan(
+    return SimulationPlan(
         id="0123456789abcdef",
         scenario=chosen,
-        use_cases={"toy": played or Played()},
+        use_cases={"toy": played or UseCaseScenario()},
         rate=chosen.rate,
         seconds=chosen.seconds,
-        clock=Clock(START, chosen.speed, ZoneInfo("UTC")),
+        clock=SimulatedClock(START, chosen.speed, ZoneInfo("UTC")),
         seed=seed,
     )
 
@@ -50,10 +49,12 @@ def example(number: int, at: datetime, town: str = "east") -> Example:
     return Example(request, {"seconds": 300.0 + number, "late": number % 2 == 0, "size": "small"}, at.timestamp())
 
 
-def pools() -> dict[str, Pool]:
+def pools() -> dict[str, ExamplePool]:
     """Two weeks with an example every half hour, and a changed world in the west."""
     moments = [START - timedelta(days=1) + timedelta(minutes=30 * number) for number in range(2 * 24 * 14)]
     return {
-        "toy": Pool(USE_CASE, [example(number % 900, at) for number, at in enumerate(moments)]),
-        "toy" + CHANGED: Pool(USE_CASE, [example(number % 900, at, "west") for number, at in enumerate(moments)]),
+        "toy": ExamplePool(USE_CASE, [example(number % 900, at) for number, at in enumerate(moments)]),
+        "toy" + CHANGED_SUFFIX: ExamplePool(
+            USE_CASE, [example(number % 900, at, "west") for number, at in enumerate(moments)]
+        ),
     }

@@ -14,9 +14,9 @@ import pytest
 from services.core.errors import ConflictError, NotFoundError
 from services.core.headers import CALL_KIND_HEADER
 from services.simulator import simulation as module
-from services.simulator.desk import KEPT, Desk
-from services.simulator.plan import Plan
-from services.simulator.sending import Line
+from services.simulator.client import PlatformClient
+from services.simulator.plan import SimulationPlan
+from services.simulator.runner import MAX_FINISHED, SimulationRunner
 from services.simulator.settings import SimulatorSettings
 from services.simulator.simulation import Simulation
 from tests.unit.simulator.conftest import plan, pools
@@ -56,18 +56,22 @@ class Platform:
         return httpx.Response(self.status, json=ANSWER)
 
 
-def make(platform: Platform, chosen: Plan, **settings: Any) -> Simulation:
+def make(platform: Platform, chosen: SimulationPlan, **settings: Any) -> Simulation:
     given = SimulatorSettings.model_validate({"gateway_url": None, **settings})
-    return Simulation(chosen, given, None, line=lambda url, keys: Line(url, keys, httpx.MockTransport(platform)))
+    return Simulation(
+        chosen, given, None, line=lambda url, keys: PlatformClient(url, keys, httpx.MockTransport(platform))
+    )
 
 
 @pytest.fixture(autouse=True)
 def ready_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "pools", lambda _: pools())
+    monkeypatch.setattr(module, "build_pools", lambda _: pools())
     monkeypatch.setattr(module, "DRAIN_SECONDS", 0.5)
 
 
-def played(chosen: Plan, change: Callable[[Platform], None] = lambda _: None, **settings: Any) -> tuple[Platform, Any]:
+def played(
+    chosen: SimulationPlan, change: Callable[[Platform], None] = lambda _: None, **settings: Any
+) -> tuple[Platform, Any]:
     async def main() -> tuple[Platform, Any]:
         platform = Platform()
         change(platform)
@@ -146,7 +150,7 @@ def test_a_stopped_simulation_sends_nothing_more() -> None:
     async def main() -> None:
         platform = Platform()
         platform.stall = 30.0
-        desk = Desk(lambda chosen, _: make(platform, chosen), together=1)
+        desk = SimulationRunner(lambda chosen, _: make(platform, chosen), together=1)
         started = desk.start(plan(rate=200.0, seconds=600.0, steady=True), "ada")
         await platform.called.wait()
         stopped = await asyncio.wait_for(desk.stop(started.plan.id), 5)
@@ -161,7 +165,7 @@ def test_a_stopped_simulation_sends_nothing_more() -> None:
 
 def test_stopping_one_that_is_over_changes_nothing() -> None:
     async def main() -> None:
-        desk = Desk(lambda chosen, _: make(Platform(), chosen), together=1)
+        desk = SimulationRunner(lambda chosen, _: make(Platform(), chosen), together=1)
         started = desk.start(plan(rate=10.0, seconds=0.1), "ada")
         await asyncio.sleep(1.2)
         assert started.over
@@ -181,7 +185,7 @@ def test_no_more_wait_for_an_answer_than_may() -> None:
 
 def test_no_more_run_together_than_may() -> None:
     async def main() -> None:
-        desk = Desk(lambda chosen, _: make(Platform(), chosen), together=1)
+        desk = SimulationRunner(lambda chosen, _: make(Platform(), chosen), together=1)
         desk.start(plan(seconds=60.0), "ada")
         with pytest.raises(ConflictError):
             desk.start(plan(seconds=60.0), "ada")
@@ -192,13 +196,13 @@ def test_no_more_run_together_than_may() -> None:
 
 def test_only_the_last_ones_are_kept() -> None:
     async def main() -> None:
-        desk = Desk(lambda chosen, _: make(Platform(), chosen), together=1)
-        for number in range(KEPT + 3):
+        desk = SimulationRunner(lambda chosen, _: make(Platform(), chosen), together=1)
+        for number in range(MAX_FINISHED + 3):
             chosen = plan(seconds=0.01)
             object.__setattr__(chosen, "id", f"{number:016d}")
             started = desk.start(chosen, "ada")
             await desk.stop(started.plan.id)
-        assert len(desk.listed()) <= KEPT + 1
+        assert len(desk.listed()) <= MAX_FINISHED + 1
         with pytest.raises(NotFoundError):
             desk.get(f"{0:016d}")
 
@@ -209,6 +213,6 @@ def test_what_cannot_be_prepared_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(_: object) -> None:
         raise ConflictError("No world today.")
 
-    monkeypatch.setattr(module, "pools", broken)
+    monkeypatch.setattr(module, "build_pools", broken)
     _, told = played(plan(**FAST))
     assert (told["state"], told["error"]) == ("failed", "No world today.")

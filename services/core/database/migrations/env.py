@@ -6,14 +6,14 @@ from alembic import context
 from sqlalchemy import Engine, text
 
 from services.core.database.base import Base
-from services.core.database.parts import import_tables
+from services.core.database.migrate import import_table_modules
 
 LOCK = 7_206_511
 """PostgreSQL's advisory lock that concurrent upgrades queue for."""
 
 
 def run() -> None:
-    import_tables()
+    import_table_modules()
     engine: Engine = context.config.attributes["engine"]
     with engine.connect() as connection:
         context.configure(

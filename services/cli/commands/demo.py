@@ -1,0 +1,217 @@
+"""``./vigie demo``: trains, gates, serves and calls every use case on a platform of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from services.cli.commands import platform as showing
+from services.cli.commands import simulate
+from services.cli.commands.models import example_payload
+from services.cli.commands.pipeline import run_chains
+from services.cli.console import Source, err, out, step
+from services.cli.local_platform import secrets
+from services.cli.local_platform.service_specs import HOST, Ports, service_specs
+from services.cli.local_platform.startup import start_services
+from services.cli.local_platform.supervisor import ServiceSpec, ServiceState, Supervisor, wait_until
+from services.core import use_case_registry as use_cases
+from services.core.errors import VigieError
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, service_headers
+from services.core.paths import VigiePaths
+from services.core.prediction_log.traffic_type import SIMULATED
+from services.core.settings import settings
+
+CENTRE = "simulated-demo"
+KEY_MINUTES = 10
+DASHBOARD = "dashboard"
+_MINIMAL = ("migrate", "prediction", "gateway", "simulator")
+"""What calls, outcomes and a storm need; the rest of the platform comes with ``--keep``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlatform:
+    """A platform that runs, as its callers see it."""
+
+    home: VigiePaths
+    prediction: str
+    key: str
+
+    def post(self, path: str, payload: dict[str, Any]) -> httpx.Response:
+        headers = {API_KEY_HEADER: self.key, CALL_KIND_HEADER: SIMULATED}
+        return httpx.post(f"{self.prediction}{path}", json=payload, headers=headers, timeout=10)
+
+    def serves(self, promoted: Set[str]) -> bool:
+        """Whether every promoted use case is answered by its champion."""
+        try:
+            answer = httpx.get(f"{self.prediction}/v1/use-cases", headers={API_KEY_HEADER: self.key}, timeout=5)
+        except httpx.HTTPError:
+            return False
+        if answer.status_code != httpx.codes.OK:
+            return False
+        served = {item["name"]: item["source"] for item in answer.json()}
+        return all(served.get(name) == "champion" for name in promoted)
+
+
+@contextmanager
+def run_demo_platform(home: VigiePaths, promoted: Set[str], *, keep: bool) -> Iterator[DemoPlatform]:
+    """The platform of ``home``, serving the champions; stopped at the end unless it is to be kept or something
+    fails before."""
+    processes, made = Supervisor(home), secrets.ensure(home)
+    chosen = settings().model_copy(update={"home_path": home.root, "database_url": None})
+    listed = service_specs(chosen, made, airflow=False)
+    done = False
+    try:
+        with step("the platform starts" if keep else "prediction, gateway and simulator start"):
+            processes.start(listed if keep else _minimal_services(listed))
+            start_services(processes, wait=600, tell=_report_dimmed)
+        address = {state.name: state.address for state in processes.states()}
+        platform = DemoPlatform(home, address["prediction"], _simulator_key(address["gateway"], made))
+        with step(f"prediction at {platform.prediction} serves the champions"):
+            if not wait_until(lambda: platform.serves(promoted), seconds=180):
+                raise VigieError(
+                    "The prediction service did not serve the champions within three minutes.",
+                    action=f"See {processes.log('prediction')}.",
+                )
+        yield platform
+        done = True
+    finally:
+        if not (keep and done):
+            processes.stop()
+
+
+def show_running_platform(home: VigiePaths) -> None:
+    """How one gets into the platform that was left running."""
+    processes = Supervisor(home)
+    showing.show_status(processes)
+    showing.show_first_login(secrets.ensure(home), airflow=False)
+    if address := next((state.address for state in processes.states() if state.name == DASHBOARD), ""):
+        out.print(f"\n[bold]The dashboard:[/] {address}")
+    out.print(f"End it with: VIGIE_HOME={home.root} ./vigie down", markup=False)
+
+
+def _minimal_services(listed: list[ServiceSpec]) -> list[ServiceSpec]:
+    """Without a registry server prediction reads the home's registry itself; nothing is trained behind one's back."""
+    chosen = [program for program in listed if program.name in _MINIMAL]
+    return [
+        replace(
+            program,
+            environment={
+                **{name: value for name, value in program.environment.items() if name != "VIGIE_REGISTRY_URL"},
+                "VIGIE_GATEWAY_FIRST_TRAINING": "false",
+            },
+        )
+        for program in chosen
+    ]
+
+
+def _simulator_key(gateway: str, made: secrets.Secrets) -> str:
+    """A key of a simulated centre, for the calls that the demo shows."""
+    headers = service_headers(made.values["VIGIE_SERVICE_TOKEN"], "cli")
+    answer = httpx.post(
+        f"{gateway}/internal/simulator/keys",
+        json={"centres": [CENTRE], "minutes": KEY_MINUTES},
+        headers=headers,
+        timeout=10,
+    )
+    text: str = answer.raise_for_status().json()["keys"][0]["text"]
+    return text
+
+
+def _report_dimmed(state: ServiceState, seconds: float) -> None:
+    err.print(f"  [dim]{state.name} ({seconds:.1f} s)[/]")
+
+
+STORM = {"scenario": "storm", "rate": 10, "seconds": 20, "speed": 900}
+"""Five simulated hours in twenty seconds, so that centres report what happened while one watches."""
+ANSWERED_SHARE = 0.95
+MAX_BODY_SHOWN = 2_000
+"""Characters of a body that are shown: a picture has many more."""
+
+
+def demo(
+    source: Source = "simulator",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the whole platform running to look at.")] = False,
+) -> None:
+    """Train, gate, serve and call every use case, and let a storm break over them."""
+    started = time.perf_counter()
+    home = VigiePaths(settings().home.root / "demo")
+    Supervisor(home).stop()
+    shutil.rmtree(home.root, ignore_errors=True)
+    data = "simulated data" if source == "simulator" else f"data from {source}"
+    out.print(f"[bold]Vigie demo[/]: from raw files to answered calls, on {data}. Everything below {home.root}.\n")
+    left_running = False
+    try:
+        promoted = set()
+        for result in run_chains(home, use_cases.names(), source):
+            if result["promoted"]:
+                promoted.add(result["use_case"])
+            out.print()
+        with run_demo_platform(home, promoted, keep=keep) as platform:
+            for name in use_cases.names():
+                _show_call(platform, name)
+            _show_invalid_call(platform, use_cases.names()[0])
+            _simulate_storm(home)
+        left_running = keep
+    finally:
+        if not left_running:
+            shutil.rmtree(home.root, ignore_errors=True)
+    seconds = time.perf_counter() - started
+    if left_running:
+        out.print(f"[bold green]Done[/] in {seconds:.0f} s. The platform goes on running:\n")
+        show_running_platform(home)
+        return
+    out.print(f"[bold green]Done[/] in {seconds:.0f} s; nothing is left running.")
+    dashboard = f"http://{HOST}:{Ports().wanted().get(DASHBOARD, 8501)}"
+    out.print(
+        f"The dashboard of all this: ./vigie demo --keep leaves the platform running, with {dashboard} to look at."
+    )
+    out.print("Next: ./vigie run USE_CASE --source DIR trains on your files, ./vigie up serves them.")
+
+
+def _simulate_storm(home: VigiePaths) -> None:
+    """Twenty seconds of very many calls, and what one wants to know of them."""
+    out.print(f"[bold]A storm[/]: {STORM['seconds']} s of calls from simulated control rooms, and what they report.")
+    with simulate.simulator_client(home) as client:
+        told = simulate.run_scenario(client, dict(STORM), watch=True)
+    out.print()
+    calls = told["calls"]
+    # A machine that is busy with other things may let a call wait too long; the table says so.
+    if told["state"] != "finished" or calls["refused"] or calls["answered"] < ANSWERED_SHARE * calls["sent"]:
+        raise VigieError(
+            f"The storm ended as {told['state']}: {told['error'] or calls}",
+            expected="calls that are answered",
+            action=f"See the logs in {home.logs}.",
+        )
+
+
+def _show_call(platform: DemoPlatform, use_case: str) -> None:
+    _post_and_show(platform, f"/v1/{use_case}/predict", example_payload(use_case))
+
+
+def _show_invalid_call(platform: DemoPlatform, use_case: str) -> None:
+    """What a caller reads who sends nonsense."""
+    payload = {**example_payload(use_case), next(iter(example_payload(use_case))): "not what was asked for"}
+    _post_and_show(platform, f"/v1/{use_case}/predict", payload, expected=422)
+
+
+def _post_and_show(platform: DemoPlatform, path: str, payload: dict[str, Any], *, expected: int = 200) -> None:
+    body = json.dumps(payload, ensure_ascii=False)
+    out.print(f"[bold]POST {path}[/]")
+    out.print(f"  {body if len(body) < MAX_BODY_SHOWN else body[:MAX_BODY_SHOWN] + ' …'}", markup=False)
+    begun = time.perf_counter()
+    answer = platform.post(path, payload)
+    milliseconds = (time.perf_counter() - begun) * 1_000
+    out.print(f"[bold]{answer.status_code}[/] [dim]in {milliseconds:.1f} ms with its connection[/]")
+    out.print_json(answer.text, indent=2)
+    out.print()
+    if answer.status_code != expected:
+        err.print(answer.text, markup=False)
+        raise VigieError(f"{path} answered {answer.status_code}.", expected=str(expected))

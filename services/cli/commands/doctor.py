@@ -1,0 +1,182 @@
+"""``./vigie doctor``: checks whether this machine can run Vigie, and says what to do if not."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import psutil
+import typer
+from rich.table import Table
+
+from services.cli.console import out
+from services.core import use_case_registry
+from services.core.settings import CHECKOUT, Settings, settings
+
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    what: str
+    good: bool
+    found: str
+    action: str = ""
+
+
+def doctor() -> None:
+    """Check Python, packages, disk, memory, ports, secrets and Docker, and say what to do."""
+    findings = run_checks(settings())
+    table = Table("check", "found", "what to do", box=None, pad_edge=False)
+    for finding in findings:
+        mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
+        table.add_row(f"{mark} {finding.what}", finding.found, "" if finding.good else finding.action)
+    out.print(table)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(1)
+
+
+def run_checks(chosen: Settings) -> list[CheckResult]:
+    from services.cli.local_platform.service_specs import Ports  # noqa: PLC0415 - supervisor's client is not needed elsewhere here
+
+    home = chosen.home.root
+    return [
+        _check_python(),
+        check_lock(CHECKOUT / "requirements" / "lock.txt"),
+        _check_home(home),
+        _check_disk(home),
+        _check_memory(),
+        check_private_file("secrets", home / "secrets.env"),
+        check_private_file("Compose's secrets", CHECKOUT / ".env"),
+        *(check_port(part, number, home) for part, number in Ports().wanted().items()),
+        check_docker(),
+        *check_use_cases(),
+    ]
+
+
+def _check_python() -> CheckResult:
+    good = sys.version_info[:2] == (3, 11)
+    return CheckResult(
+        "Python", good, f"{platform.python_version()} ({sys.executable})", "install Python 3.11 and run ./vigie again"
+    )
+
+
+def check_lock(path: Path) -> CheckResult:
+    """Is what is installed what the lock names?"""
+    wrong = []
+    for line in path.read_text().splitlines():
+        if "==" not in line or line.startswith(" "):
+            continue
+        requirement, _, marker = line.rstrip(" \\").partition(" ; ")
+        name, _, version = requirement.partition("==")
+        if marker and not _applies(marker):
+            continue
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            installed = "not installed"
+        if installed != version:
+            wrong.append(f"{name} {installed}, locked {version}")
+    found = (
+        "as locked" if not wrong else "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
+    )
+    return CheckResult("packages", not wrong, found, "remove .venv and run ./vigie again")
+
+
+def _applies(marker: str) -> bool:
+    from packaging.markers import Marker  # noqa: PLC0415 - only where a marker is there to read
+
+    return Marker(marker).evaluate()
+
+
+def _check_home(home: Path) -> CheckResult:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        probe = home / ".doctor"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        return CheckResult(
+            "home", False, f"{home}: {error.strerror}", "set VIGIE_HOME to a folder that you may write to"
+        )
+    return CheckResult("home", True, str(home))
+
+
+def _check_disk(home: Path) -> CheckResult:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    return CheckResult(
+        "disk", free >= 4 * _GIB, f"{free / _GIB:.0f} GiB free", "make 4 GiB free, or set VIGIE_HOME to another disk"
+    )
+
+
+def _check_memory() -> CheckResult:
+    available = psutil.virtual_memory().available
+    return CheckResult(
+        "memory",
+        available >= 4 * _GIB,
+        f"{available / _GIB:.1f} GiB available",
+        "end other programs, or use ./vigie up --without airflow: the whole platform takes about 3 GiB while it trains",
+    )
+
+
+def check_private_file(what: str, file: Path) -> CheckResult:
+    """Made at the first start, and nobody else's to read."""
+    if not file.exists():
+        return CheckResult(what, True, "none yet; the first start makes them")
+    good = file.stat().st_mode & 0o077 == 0
+    return CheckResult(what, good, f"{file}{'' if good else ' can be read by others'}", f"run: chmod 600 {file}")
+
+
+def check_docker() -> CheckResult:
+    """Whether Compose could be used; ``./vigie up`` needs no Docker."""
+    try:
+        done = subprocess.run(
+            ["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False, timeout=10
+        )
+        engine = subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=10)
+    except FileNotFoundError:
+        return CheckResult("Docker", True, "not installed; needed for Docker Compose alone, not for ./vigie up")
+    except subprocess.TimeoutExpired:
+        return CheckResult("Docker", False, "does not answer", "restart the Docker engine")
+    version = done.stdout.strip().removeprefix("v")
+    if done.returncode != 0 or version.startswith("1."):
+        return CheckResult("Docker", False, f"Compose {version or 'is missing'}", "install Compose v2")
+    if engine.returncode != 0:
+        return CheckResult("Docker", True, f"Compose {version}; no engine runs, ./vigie up needs none")
+    return CheckResult("Docker", True, f"Compose {version}, engine runs")
+
+
+def check_use_cases() -> list[CheckResult]:
+    """What is there to be used, and what is broken and left out."""
+    good = CheckResult("use cases", True, ", ".join(use_case_registry.names()))
+    return [good, *(_skipped_use_case(skipped) for skipped in use_case_registry.skipped())]
+
+
+def _skipped_use_case(skipped: use_case_registry.SkippedUseCase) -> CheckResult:
+    reason = skipped.reason
+    found = f"left out: {reason.problem} ({skipped.package}, from {skipped.origin})"
+    return CheckResult(f"use case {skipped.name}", False, found, reason.action or f"expected: {reason.expected}")
+
+
+def check_port(service: str, number: int, home: Path) -> CheckResult:
+    """Free, or taken by this home's own platform."""
+    from services.cli.local_platform.supervisor import Supervisor  # noqa: PLC0415 - supervisor's client is not needed elsewhere here
+
+    if Supervisor.of(home).owns(number):
+        return CheckResult(f"port {number}", True, f"{service} of this home is running")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", number))
+        except OSError:
+            return CheckResult(
+                f"port {number}", False, "taken by another program", f"set VIGIE_{service.upper()}_PORT to a free port"
+            )
+    return CheckResult(f"port {number}", True, f"free for {service}")

@@ -1,0 +1,148 @@
+"""``./vigie init``: writes the settings file of Docker Compose, with random secrets."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from services.cli.console import out
+from services.core.errors import VigieError
+from services.core.settings import CHECKOUT
+
+FIRST_USER = "admin"
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def _signing_secret() -> str:
+    return secrets.token_hex(48)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+SECRETS: Mapping[str, Callable[[], str]] = {
+    "VIGIE_SERVICE_TOKEN": _signing_secret,
+    "VIGIE_GATEWAY_KEY_ENCRYPTION": _fernet_key,
+    "VIGIE_GATEWAY_ADMIN_PASSWORD": _password,
+    "VIGIE_CALLS_PSEUDONYM_KEY": _signing_secret,
+    "VIGIE_REGISTRY_ADMIN_PASSWORD": _password,
+    "VIGIE_REGISTRY_WRITER_PASSWORD": _password,
+    "VIGIE_REGISTRY_READER_PASSWORD": _password,
+    "VIGIE_REGISTRY_SECRET_KEY": _signing_secret,
+    "VIGIE_AIRFLOW_PASSWORD": _password,
+    "VIGIE_AIRFLOW_OPERATOR_PASSWORD": _password,
+    "VIGIE_AIRFLOW_JWT_SECRET": _signing_secret,
+    "VIGIE_POSTGRES_PASSWORD": _password,
+    "VIGIE_DATABASE_PASSWORD": _password,
+    "VIGIE_REGISTRY_DATABASE_PASSWORD": _password,
+    "VIGIE_AIRFLOW_DATABASE_PASSWORD": _password,
+    "VIGIE_GRAFANA_PASSWORD": _password,
+}
+"""Every secret of the platform and what makes one. Docker Compose refuses to start without any of them."""
+
+_LINE = re.compile(r"^(?:# )?(?P<name>(?:VIGIE|COMPOSE)_[A-Z_]+)=(?P<value>.*)$")
+
+
+def init(
+    domain: Annotated[str | None, typer.Option(help="Serve HTTPS under this name; port 80 and 443 are opened.")] = None,
+    tls: Annotated[
+        Literal["automatic", "internal"],
+        typer.Option(help="With a domain: public certificates, or the edge's own authority on a local network."),
+    ] = "automatic",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Without a domain: the edge's port on 127.0.0.1.")] = 8000,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Add what an existing .env misses; change nothing.")
+    ] = False,
+    file: Annotated[Path, typer.Option(help="Where to write.", show_default=".env")] = CHECKOUT / ".env",
+) -> None:
+    """Write .env with random secrets, for [b]docker compose up -d --wait[/b]."""
+    if complete:
+        added = complete_file(file)
+        out.print(f"{file}: added {', '.join(added)}." if added else f"{file} has all that is needed.")
+        return
+    chosen = {name: make() for name, make in SECRETS.items()}
+    chosen |= _address_settings(domain, tls, port)
+    write_private(file, fill_example((CHECKOUT / ".env.example").read_text(), chosen))
+    out.print(f"{file} is written, with random secrets that only you may read.\n")
+    out.print("The first login, shown this once:")
+    out.print(f"  user      {FIRST_USER}")
+    out.print(f"  password  {chosen['VIGIE_GATEWAY_ADMIN_PASSWORD']}\n", markup=False)
+    out.print("Start the platform with: docker compose up -d --wait")
+
+
+def _address_settings(domain: str | None, tls: str, port: int) -> dict[str, str]:
+    if domain is None:
+        return {"VIGIE_EDGE_PORT": str(port)} if port != 8000 else {}
+    return {
+        "COMPOSE_FILE": "docker-compose.yml:deploy/edge/domain.yml",
+        "VIGIE_DOMAIN": domain,
+        "VIGIE_TLS": tls,
+        "VIGIE_PUBLIC_URL": f"https://{domain}",
+    }
+
+
+def fill_example(example: str, chosen: Mapping[str, str]) -> str:
+    """The example file with ``chosen`` values. All other settings become comments, so that a default that
+    changes with a later version is not held back; ``COMPOSE_`` ones stay."""
+    left = dict(chosen)
+    lines = []
+    for line in example.splitlines():
+        found = _LINE.match(line)
+        if found and found["name"] in left:
+            lines.append(f"{found['name']}={left.pop(found['name'])}")
+        elif found and not line.startswith("#") and found["name"].startswith("VIGIE_"):
+            lines.append(f"# {line}")
+        else:
+            lines.append(line)
+    return "\n".join([*lines, *(f"{name}={value}" for name, value in left.items())]) + "\n"
+
+
+def write_private(file: Path, text: str) -> None:
+    """Make ``file`` for this user alone, whole or not at all.
+
+    Raises:
+        VigieError: it is there already. Its secrets are those of the volumes, so it is never replaced.
+    """
+    beside = file.with_name(f"{file.name}.{os.getpid()}.new")
+    try:
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            stream.write(text)
+        os.link(beside, file)  # unlike a rename, fails where the file is there
+    except FileExistsError:
+        raise VigieError(
+            f"{file} is there already, and its secrets open what the volumes hold.",
+            expected="no such file",
+            action="Keep it, use --complete to add what it misses, or move it away to start with new volumes.",
+        ) from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def complete_file(file: Path) -> list[str]:
+    """Append the secrets that ``file`` misses, and return their names.
+
+    Raises:
+        VigieError: there is no such file.
+    """
+    if not file.is_file():
+        raise VigieError(f"There is no {file}.", action="Run ./vigie init.")
+    text = file.read_text()
+    there = {found["name"] for line in text.splitlines() if (found := _LINE.match(line)) and line[0] != "#"}
+    missing = [name for name in SECRETS if name not in there]
+    if missing:
+        file.chmod(0o600)
+        with file.open("a") as stream:
+            stream.write("" if text.endswith("\n") else "\n")
+            stream.writelines(f"{name}={SECRETS[name]()}\n" for name in missing)
+    return missing

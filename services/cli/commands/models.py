@@ -1,0 +1,102 @@
+"""``./vigie models`` and ``predict``: registered versions, and one prediction of the champion."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.console import AsJson, UseCaseName, err, out, print_json, print_versions
+from services.core import use_case_registry as use_cases
+from services.core.contract.use_case import example_request
+from services.core.errors import VigieError
+from services.core.paths import VigiePaths
+from services.core.settings import settings
+
+
+def models(
+    use_case: Annotated[str | None, typer.Argument(help="Only this use case.", metavar="[USE_CASE]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the registered versions with their aliases, metrics and the gate's word."""
+    from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415 - MLflow takes seconds
+
+    registry = ModelRegistry.open(settings().home)
+    chosen = use_cases.names() if use_case is None else (use_cases.get(use_case).name,)
+    found = {name: registry.versions(name) for name in chosen}
+    if as_json:
+        print_json({name: [_as_dict(version) for version in versions] for name, versions in found.items()})
+        return
+    for name, versions in found.items():
+        if versions:
+            print_versions(name, versions)
+        else:
+            err.print(f"{name} has no version yet. Make the first with ./vigie run {name}.")
+
+
+def predict(
+    use_case: UseCaseName,
+    request: Annotated[
+        str | None, typer.Argument(help="The request as JSON, or @FILE, or - for standard input.", metavar="[JSON]")
+    ] = None,
+    example: Annotated[bool, typer.Option("--example", help="Ask with the use case's own example.")] = False,
+) -> None:
+    """Answer one request with the champion, without a running service; without a champion the baseline answers."""
+    if (request is None) != example:
+        raise VigieError(
+            "Nothing to predict for, or too much.",
+            expected="either a request or --example",
+            action=f"./vigie predict {use_case} --example shows a request and its answer.",
+        )
+    payload = example_payload(use_case) if example else _read_payload(str(request))
+    if example:
+        err.print(f"[dim]{json.dumps(payload, ensure_ascii=False)}[/]", highlight=False)
+    out.print_json(predict_offline(settings().home, use_case, payload).decode())
+
+
+def example_payload(use_case: str) -> dict[str, Any]:
+    return example_request(use_cases.get(use_case).request)
+
+
+def predict_offline(home: VigiePaths, use_case: str, payload: Any) -> bytes:
+    """What the prediction service would answer, from the same code.
+
+    Raises:
+        VigieError: the request is not valid; every fault is named.
+    """
+    from services.core.web.errors import HttpError  # noqa: PLC0415 - its libraries take a second
+    from services.prediction.model_sync.mlflow_registry import offline_prediction_service  # noqa: PLC0415
+
+    answering = offline_prediction_service(home, use_cases.get(use_case))
+    try:
+        return answering.one(payload, "command-line")
+    except HttpError as error:
+        lines = [
+            f"- {item['field'] or 'the request'}: {item['reason']} {item['allowed']}".rstrip() for item in error.faults
+        ]
+        raise VigieError(
+            "The request is not valid:\n" + "\n".join(lines),
+            action=f"./vigie predict {use_case} --example shows a valid one.",
+        ) from error
+
+
+def _read_payload(text: str) -> Any:
+    if text == "-":
+        text = sys.stdin.read()
+    elif text.startswith("@"):
+        try:
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        except OSError as error:
+            raise VigieError(f"{text[1:]} cannot be read: {error.strerror}") from error
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise VigieError(f"The request is not JSON: {error}", expected="an object with the request's fields") from error
+
+
+def _as_dict(version: Any) -> dict[str, Any]:
+    names = ("number", "aliases", "bundle_hash", "created", "simulated", "metrics", "tags")
+    return {name: getattr(version, name) for name in names}

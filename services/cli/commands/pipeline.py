@@ -1,0 +1,253 @@
+"""From raw files to a serving model: each step alone, and ``run`` for all of them in the one order."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.commands.access import command_line_principal
+from services.cli.console import (
+    AsJson,
+    DataFolder,
+    Fresh,
+    Source,
+    UseCaseName,
+    err,
+    out,
+    print_decision,
+    print_json,
+    print_metrics,
+    step,
+)
+from services.core import use_case_registry as use_cases
+from services.core.errors import VigieError
+from services.core.paths import VigiePaths
+from services.core.pipeline.dvc_runner import terminate_group
+from services.core.settings import CHECKOUT, settings
+from services.core.steps import STAGES, STEPS
+
+PARALLEL_USE_CASES = 2
+"""Use cases whose stages run at once: what two cores carry."""
+
+
+def run(
+    use_case: UseCaseName,
+    source: Source = "auto",
+    fresh: Fresh = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole chain: ingest, preprocess, train, evaluate, gate, promote."""
+    result = run_chain(settings().home, use_case, source, fresh=fresh)
+    if as_json:
+        print_json(result)
+
+
+def run_chain(home: VigiePaths, use_case: str, source: str, *, fresh: bool = False) -> dict[str, Any]:
+    """All steps in the order of ``STEPS``; what the gate decided and measured."""
+    # The registry's library and first tables take seconds of one core, while the first stages leave one idle.
+    registry = threading.Thread(target=lambda: open_registry(home).prepare(), daemon=True)
+    registry.start()
+    run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
+    registry.join()
+    return show_metrics_and_gate(home, use_case)
+
+
+def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
+    """The chain of each use case, in this order. The stages of two run side by side: each leaves one of two cores
+    idle half of the time."""
+    open_registry(home).prepare()
+    children: list[int] = []
+    with ThreadPoolExecutor(PARALLEL_USE_CASES) as pool:
+        stages = {
+            name: pool.submit(
+                _run_stages,
+                home,
+                name,
+                STAGES[-1],
+                source=source,
+                tell=_progress_printer(f"{name}: "),
+                started=children.append,
+            )
+            for name in names
+        }
+        try:
+            for name in names:
+                with step(f"{name}: raw files to {STAGES[-1]}"):
+                    stages[name].result()
+                yield show_metrics_and_gate(home, name)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for child in children:
+                terminate_group(child)
+            raise
+
+
+def show_metrics_and_gate(home: VigiePaths, use_case: str) -> dict[str, Any]:
+    """Show what the evaluation found and put the candidate through the gate."""
+    print_metrics(use_case, home.models(use_case) / "evaluation" / "metrics.json")
+    return gate_and_promote(home, use_case)
+
+
+def ingest(use_case: UseCaseName, source: Source = "auto", fresh: Fresh = False) -> None:
+    """Acquire raw files, validate them and merge them with what is there."""
+    run_stage(settings().home, use_case, "ingest", source=source, fresh=fresh)
+    manifest = json.loads((settings().home.data(use_case) / "raw" / "manifest.json").read_text())
+    out.print_json(data=manifest)
+
+
+def preprocess(use_case: UseCaseName) -> None:
+    """Make examples of the ingested tables."""
+    run_stage(settings().home, use_case, "preprocess")
+    manifest = json.loads((settings().home.data(use_case) / "examples" / "manifest.json").read_text())
+    out.print_json(data=manifest)
+
+
+def train(use_case: UseCaseName) -> None:
+    """Train the models on the examples and write the candidate bundle."""
+    run_stage(settings().home, use_case, "train")
+    out.print(str(settings().home.models(use_case) / "bundle"), markup=False)
+
+
+def evaluate(use_case: UseCaseName, data: DataFolder = None, as_json: AsJson = False) -> None:
+    """Score the candidate on its test slice, or with --data the champion on a folder of raw official files."""
+    home = settings().home
+    if data is None:
+        run_stage(home, use_case, "evaluate")
+        path = home.models(use_case) / "evaluation" / "metrics.json"
+        report = json.loads(path.read_text())
+        if not as_json:
+            print_metrics(use_case, path)
+            return
+    else:
+        report = score_champion(home, use_case, data)
+    if as_json:
+        print_json(report)
+    else:
+        out.print_json(data=report)
+
+
+def promote(
+    use_case: UseCaseName,
+    version: Annotated[
+        int | None, typer.Argument(help="Promote this version by hand, past the gate; without it the gate decides.")
+    ] = None,
+) -> None:
+    """Register the candidate, put it through the gate and promote it if the gate allows it."""
+    home = settings().home
+    if version is None:
+        gate_and_promote(home, use_case)
+        return
+    from services.training import promotion  # noqa: PLC0415 - its libraries take a second
+
+    champion = promotion.promote(home, use_case, version, by=command_line_principal()).champion
+    out.print(f"Version {champion.number} of {use_case} is champion, promoted by hand.")
+
+
+def rollback(use_case: UseCaseName) -> None:
+    """Make the previous champion the champion again; prediction follows within seconds."""
+    from services.training import promotion  # noqa: PLC0415 - its libraries take a second
+
+    champion = promotion.rollback(settings().home, use_case, by=command_line_principal()).champion
+    out.print(f"Version {champion.number} of {use_case} is champion again.")
+
+
+def run_stage(home: VigiePaths, use_case: str, last: str, *, source: str | None = None, fresh: bool = False) -> Path:
+    """Run the DVC stages up to ``last`` in a workspace and publish what they made. With a ``source``
+    new raw files are acquired first."""
+    titles = {item.name: item.title.en for item in STEPS}
+    with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
+        return _run_stages(home, use_case, last, source=source, fresh=fresh, tell=_progress_printer())
+
+
+def _progress_printer(before: str = "") -> Callable[[str], None]:
+    return lambda line: err.print(f"  [dim]{before}{line}[/]")
+
+
+def _run_stages(
+    home: VigiePaths,
+    use_case: str,
+    last: str,
+    *,
+    tell: Callable[[str], None],
+    source: str | None = None,
+    fresh: bool = False,
+    started: Callable[[int], None] | None = None,
+) -> Path:
+    from services.core.pipeline.run import run_stages  # noqa: PLC0415 - heavy, and not every command needs it
+
+    # Outcomes come in with new files and with preprocessing itself; the later stages alone take what is there.
+    outcomes = last != "ingest" and (source is not None or last == "preprocess")
+
+    def prepare(workspace: Path) -> None:
+        if source is not None:
+            _acquire(home, use_case, source, fresh, workspace, tell=tell)
+        if outcomes:
+            from services.core.prediction_log.label_export import export_labels  # noqa: PLC0415
+
+            tell(str(export_labels(use_case, workspace)))
+
+    return run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started)
+
+
+def _acquire(
+    home: VigiePaths, use_case: str, source: str, fresh: bool, workspace: Path, *, tell: Callable[[str], None]
+) -> None:
+    from services.ingestion.sources.acquire import acquire  # noqa: PLC0415
+
+    landing = workspace / "data" / use_case / "landing"
+    acquired = acquire(use_case, source, landing, home=home, root=CHECKOUT, fresh=fresh)
+    kind = "simulated" if acquired.simulated else "real"
+    counts = f"{len(acquired.added)} new, {len(acquired.known)} known, {len(acquired.ignored)} of no use here"
+    tell(f"files from {acquired.source} ({kind}): {counts}")
+    if acquired.dropped:
+        tell(f"[yellow]{len(acquired.dropped)} simulated files made way for real ones[/]")
+
+
+def gate_and_promote(home: VigiePaths, use_case: str) -> dict[str, Any]:
+    from services.training.promotion import gate_and_register, promote_if_allowed  # noqa: PLC0415
+
+    with step(f"{use_case}: registered and compared with the champion"):
+        version, decision = gate_and_register(home, use_case)
+    promoted = promote_if_allowed(home, use_case, version, decision, by=command_line_principal())
+    print_decision(use_case, version, decision)
+    return {"use_case": use_case, "version": version.number, "promoted": promoted, "reasons": list(decision.reasons)}
+
+
+def open_registry(home: VigiePaths) -> Any:
+    from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415
+
+    return ModelRegistry.open(home)
+
+
+def score_champion(home: VigiePaths, use_case: str, folder: Path) -> dict[str, Any]:
+    """Score the champion on a folder of raw official files that it never saw.
+
+    Raises:
+        VigieError: there is no champion, or the folder holds none of the use case's files.
+    """
+    from services.core.bundle.predictor import Predictor  # noqa: PLC0415
+    from services.core.model_registry.version import CHAMPION  # noqa: PLC0415
+    from services.core.raw_files.reader import read_folder  # noqa: PLC0415
+    from services.core.scoring.report import score  # noqa: PLC0415
+
+    declared = use_cases.get(use_case)
+    registry = open_registry(home)
+    champion = registry.by_alias(use_case, CHAMPION)
+    if champion is None:
+        raise VigieError(f"{use_case} has no champion to score.", action=f"Make one with ./vigie run {use_case}.")
+    with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
+        predictor = Predictor(declared, registry.download(champion, Path(beside) / "bundle"))
+        tables = read_folder(use_case, folder)
+        return score(
+            predictor,
+            declared.raw.build_examples(tables),
+            declared.raw.training_context(tables),
+            version=str(champion.number),
+        )

@@ -1,0 +1,155 @@
+"""``./vigie simulate``: runs a scenario of the simulator against the local platform and shows its statistics."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from services.cli.console import AsJson, err, out, print_json
+from services.cli.local_platform import secrets
+from services.cli.local_platform.supervisor import Supervisor
+from services.core import use_case_registry as use_cases
+from services.core.errors import VigieError
+from services.core.headers import service_headers
+from services.core.paths import VigiePaths
+from services.core.settings import settings
+from services.simulator.scenario import list_scenarios
+
+SIMULATOR = "simulator"
+_POLL_SECONDS = 0.5
+_FINAL_STATES = ("finished", "stopped", "failed")
+
+
+def simulate(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="One of " + ", ".join(list_scenarios()) + ".")],
+    *,
+    rate: Annotated[float | None, typer.Option(help="Calls per second, on average.", min=0.001)] = None,
+    seconds: Annotated[float | None, typer.Option("--for", help="Seconds that calls come.", min=0.1)] = None,
+    speed: Annotated[float | None, typer.Option(help="Simulated seconds that pass in one second.", min=0.001)] = None,
+    use_case: Annotated[list[str] | None, typer.Option("--use-case", help="Only this one; may be repeated.")] = None,
+    replay: Annotated[
+        Path | None,
+        typer.Option(help="Play the calls of a folder of official files, in the order of time.", file_okay=False),
+    ] = None,
+    starts: Annotated[str | None, typer.Option(help="When it begins: YYYY-MM-DDTHH:MM or HH:MM, local time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same calls.", min=0)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send simulated calls and outcomes to this home's platform. Ctrl-C stops them."""
+    for name in use_case or ():
+        use_cases.get(name)
+    asked = {
+        "scenario": scenario,
+        "rate": rate,
+        "seconds": seconds,
+        "speed": speed,
+        "use_cases": use_case or [],
+        "starts": starts,
+        "seed": seed,
+        "replay": None if replay is None else str(replay.resolve()),
+    }
+    with simulator_client(settings().home) as client:
+        last = run_scenario(client, asked, watch=not as_json)
+    if as_json:
+        print_json(last)
+    if last["state"] == "failed":
+        raise VigieError(f"The simulation failed: {last['error']}")
+
+
+def simulator_client(home: VigiePaths) -> httpx.Client:
+    """A client of the home's simulator.
+
+    Raises:
+        VigieError: none runs.
+    """
+    states = {state.name: state for state in Supervisor(home).states()} if Supervisor(home).pid() is not None else {}
+    if SIMULATOR not in states or not states[SIMULATOR].running:
+        raise VigieError(f"No simulator runs in {home.root}.", action="Start the platform with ./vigie up.")
+    token = secrets.value(home, "VIGIE_SERVICE_TOKEN")
+    return httpx.Client(
+        base_url=states[SIMULATOR].address, headers=service_headers(token, "cli"), timeout=15.0, trust_env=False
+    )
+
+
+def run_scenario(client: httpx.Client, asked: dict[str, Any], *, watch: bool) -> dict[str, Any]:
+    """Start a simulation and wait for its end, which an interruption brings at once; its last figures.
+
+    Raises:
+        VigieError: the simulator refused.
+    """
+    told = _json_or_error(
+        client.post("/simulations", json={name: value for name, value in asked.items() if value is not None})
+    )
+    path = f"/simulations/{told['id']}"
+    try:
+        with Live(console=err, auto_refresh=False, transient=True) as shown:
+            while told["state"] not in _FINAL_STATES:
+                time.sleep(_POLL_SECONDS)
+                told = _json_or_error(client.get(path))
+                if watch:
+                    shown.update(statistics_table(told), refresh=True)
+    except KeyboardInterrupt:
+        told = _json_or_error(client.delete(path))
+    if watch:
+        out.print(statistics_table(told))
+    return told
+
+
+def statistics_table(told: dict[str, Any]) -> Table:
+    """The figures for people."""
+    calls, latency, outcomes = told["calls"], told["latency_ms"], told["outcomes"]
+    clock = str(told["clock"])[:16].replace("T", " ")
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    shown.add_column(style="dim", min_width=12)
+    shown.add_column()
+    shown.add_row(told["scenario"], f"{told['state']}, {told['elapsed']:.0f} of {told['seconds']:.0f} s; {clock} UTC")
+    rate = f"{told['rate_now']:.1f}/s now" if told["state"] == "running" else f"{_average_rate(told):.1f}/s on average"
+    shown.add_row("calls", f"{calls['sent']} sent ({rate}), {calls['answered']} answered")
+    wrong = f"{calls['refused']} refused, {calls['failed']} failed, {calls['not_sent']} not sent"
+    shown.add_row("errors", wrong + _hostile_counts(told["hostile"]))
+    if latency["p50"] is not None:
+        parts = (f"{name} {latency[name]:.1f}" for name in ("p50", "p95", "p99", "max"))
+        shown.add_row("latency", ", ".join(parts) + " ms, from the moment a call was meant to be sent")
+    shown.add_row("sources", ", ".join(f"{name} {share:.0%}" for name, share in told["sources"].items()) or "-")
+    reported = (outcomes.get(name, 0) for name in ("sent", "late", "corrected", "never"))
+    shown.add_row("outcomes", "{} reported ({} late, {} corrected), {} never".format(*reported))
+    for use_case, targets in told["live_error"].items():
+        parts = (
+            f"{name} {target['metric']} {target['value']:.3g}{' ' + target['unit'] if 'unit' in target else ''}"
+            for name, target in targets.items()
+        )
+        count = max(target["count"] for target in targets.values())
+        shown.add_row("live error", f"{use_case}: {', '.join(parts)} [dim]({count} outcomes)[/]")
+    return shown
+
+
+def _average_rate(told: dict[str, Any]) -> float:
+    sent: int = told["calls"]["sent"]
+    return sent / max(min(told["elapsed"], told["seconds"]), 0.001)
+
+
+def _hostile_counts(hostile: dict[str, int]) -> str:
+    if not hostile:
+        return ""
+    return "; of hostile ones " + ", ".join(f"{number} {word}" for word, number in sorted(hostile.items()))
+
+
+def _json_or_error(answer: httpx.Response) -> dict[str, Any]:
+    """
+    Raises:
+        VigieError: the simulator refused, in its own words.
+    """
+    if answer.is_success:
+        found: dict[str, Any] = answer.json()
+        return found
+    try:
+        first = answer.json()["errors"][0]
+    except (ValueError, LookupError):
+        raise VigieError(f"The simulator answered with status {answer.status_code}.") from None
+    raise VigieError(first["reason"], expected=first.get("allowed", ""), action=first.get("action", ""))

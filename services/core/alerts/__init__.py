@@ -1,1 +1,0 @@
-"""Alerts that Alertmanager told the gateway, kept so that people see them on the dashboard."""

@@ -1,0 +1,1 @@
+"""Audit log: a hash chain of entries in the database, and the outbox of services that have no access to it."""

@@ -1,0 +1,136 @@
+"""Outbox of audit entries: files on disk until the gateway has stored them.
+
+An entry is one file, written atomically, and is deleted after the gateway has confirmed it. An entry that is delivered
+twice is stored once, by its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import structlog
+from pydantic import ValidationError
+
+from services.core.audit.log import AuditEntry
+from services.core.background import PeriodicThread
+from services.core.headers import service_headers
+from services.core.io import atomic_write
+from services.core.paths import VigiePaths
+from services.core.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+BATCH_SIZE = 100
+RETRY_SECONDS = 5.0
+
+
+class AuditOutbox:
+    """``record`` never fails for want of a network or database; a background thread delivers."""
+
+    def __init__(self, folder: Path, url: str, token: str, service: str, *, timeout_seconds: float = 5.0) -> None:
+        self._folder, self._service = folder, service
+        self._url = url.rstrip("/") + "/internal/audit"
+        self._headers = service_headers(token, service)
+        self._timeout = timeout_seconds
+        self._failing = False
+        self._thread = PeriodicThread(
+            "audit-outbox",
+            self._turn,
+            RETRY_SECONDS,  # a job in another process wakes nobody
+            at_least=lambda: RETRY_SECONDS if self._failing else 0.0,
+        )
+
+    @classmethod
+    def of(cls, settings: Settings, service: str) -> AuditOutbox | None:
+        """The outbox of a service; None where no gateway or no service token is set: the service then
+        runs alone and its log lines are all there is."""
+        if settings.gateway_url is None or settings.service_token is None:
+            return None
+        token = settings.service_token.get_secret_value()
+        return cls(outbox_folder(settings.home, service), settings.gateway_url, token, service)
+
+    def record(self, entry: AuditEntry) -> None:
+        """Keep ``entry`` on disk; it is delivered soon.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        enqueue(self._folder, entry)
+        self._thread.wake()
+
+    def waiting(self) -> int:
+        """How many entries are not delivered yet."""
+        return sum(1 for _ in self._folder.glob("*.json"))
+
+    def deliver(self) -> int:
+        """Hand over what waits, oldest first. Returns how many entries the gateway took.
+
+        Raises:
+            httpx.HTTPError: the gateway does not answer, or not with success; the entries stay.
+        """
+        taken, at_once = 0, BATCH_SIZE
+        while batch := sorted(self._folder.glob("*.json"))[:at_once]:
+            entries = {path: entry for path in batch if (entry := self._read(path)) is not None}
+            if not entries:
+                continue
+            body = [entry.model_dump(mode="json") for entry in entries.values()]
+            answer = httpx.post(self._url, json=body, headers=self._headers, timeout=self._timeout)
+            if answer.status_code == 422:  # one of them is not understood there: find it, let the others pass
+                if len(entries) == 1:
+                    self._quarantine(*entries)
+                at_once = 1
+                continue
+            answer.raise_for_status()
+            for path in entries:
+                path.unlink(missing_ok=True)
+            taken += len(entries)
+        return taken
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, seconds: float = 3.0) -> None:
+        """End the thread. What was not delivered is by the next process."""
+        self._thread.stop()
+        self._thread.join(seconds)
+
+    def _turn(self) -> None:
+        try:
+            self.deliver()
+        except (httpx.HTTPError, OSError) as error:
+            if not self._failing:
+                log.warning("audit entries wait for the gateway", reason=type(error).__name__, count=self.waiting())
+            self._failing = True
+            return
+        if self._failing:
+            log.info("audit entries delivered again")
+        self._failing = False
+
+    def _read(self, path: Path) -> AuditEntry | None:
+        """The entry; a file that holds none is put aside under another name, where a person finds it."""
+        try:
+            return AuditEntry.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            self._quarantine(path)
+            return None
+
+    def _quarantine(self, path: Path) -> None:
+        log.error("audit entry is not understood", file=path.name)
+        path.replace(path.with_suffix(".refused"))
+
+
+def outbox_folder(home: VigiePaths, service: str) -> Path:
+    return home.root / "audit" / service
+
+
+def enqueue(folder: Path, entry: AuditEntry) -> None:
+    """Put ``entry`` where the service's outbox delivers it from; for its jobs, which run in other processes.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    # Sorted by name the files stand in the order in which things happened.
+    path = folder / f"{entry.time.timestamp():017.6f}-{entry.id}.json"
+    atomic_write(path, entry.model_dump_json(), durable=True)

@@ -1,0 +1,189 @@
+"""Auth snapshot: public keys, hashes of API keys and revocations, with which a service verifies callers offline.
+
+The gateway issues it; services fetch it (``snapshot_poller``) and store it on disk, so that they can verify callers
+right after a restart while the gateway is down. No secret can be derived from it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from services.core.auth.api_keys import API_KEY_PREFIX, hash_api_key, parse_key_id
+from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
+from services.core.auth.tokens import LEEWAY_SECONDS, AccessClaims, PublicKeys
+from services.core.errors import VigieError
+from services.core.io import atomic_write
+
+MAX_CACHED_CREDENTIALS = 10_000
+"""Verified credentials that are held in memory; the oldest is forgotten for a new one."""
+
+_NEVER = float("inf")
+
+
+class ApiKeyEntry(BaseModel):
+    """One API key in force."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str = Field(min_length=1, max_length=64)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    name: str
+    role: Role
+    centre: str = Field(min_length=1)
+    centres: frozenset[str] | Literal["*"] = frozenset()
+    use_cases: frozenset[str] | None = None
+    expires_at: AwareDatetime | None = None
+
+    def caller(self) -> Principal:
+        centres = None if isinstance(self.centres, str) else self.centres
+        return Principal("key", self.id, self.name, self.role, self.centre, centres, self.use_cases)
+
+
+class Revocation(BaseModel):
+    """Tokens that are refused although they have not run out: one by its ``jti``, or all of a user or key
+    (``sub``), issued up to ``before`` where that is given, so that a new sign-in works at once."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    jti: str | None = None
+    sub: str | None = None
+    before: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    """When the last of these tokens has run out, and the entry leaves the list."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Revocation:
+        if self.jti is None and self.sub is None:
+            raise ValueError("A revocation names a jti or a sub.")
+        return self
+
+
+class JsonWebKeySet(BaseModel):
+    """A JSON Web Key Set (RFC 7517)."""
+
+    keys: list[dict[str, Any]]
+
+
+class AuthSnapshotDocument(BaseModel):
+    """The list as it travels and as it lies on disk."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    issued_at: AwareDatetime
+    jwks: JsonWebKeySet
+    keys: list[ApiKeyEntry]
+    revoked: list[Revocation] = []
+
+    def has_same_content(self, other: AuthSnapshotDocument) -> bool:
+        return (self.jwks, self.keys, self.revoked) == (other.jwks, other.keys, other.revoked)
+
+
+class AuthSnapshot:
+    """One state of the list, ready to verify with. It never changes; a newer one takes its place, and with
+    it what is remembered goes."""
+
+    def __init__(self, document: AuthSnapshotDocument, *, remembered: int = MAX_CACHED_CREDENTIALS) -> None:
+        self.document = document
+        self._public = PublicKeys(document.jwks.keys)
+        self._keys = {
+            entry.sha256: (entry.caller(), _timestamp_or(entry.expires_at, _NEVER)) for entry in document.keys
+        }
+        self._key_ids = {entry.id for entry in document.keys}
+        self._jtis = {entry.jti for entry in document.revoked if entry.jti is not None}
+        self._subs: dict[str, float] = {}
+        for entry in document.revoked:
+            if entry.sub is not None:
+                before = _timestamp_or(entry.before, _NEVER)
+                self._subs[entry.sub] = max(before, self._subs.get(entry.sub, before))
+        self._most = remembered
+        self._remembered: dict[str, tuple[Principal, float]] = {}
+        self._remembering = threading.Lock()
+
+    def verify(self, credential: str, now: float) -> Principal | AuthError:
+        """Who shows this token or key at ``now`` (Unix seconds)."""
+        known = self._remembered.get(credential)
+        if known is not None and now < known[1]:
+            return known[0]
+        found = self._key(credential, now) if credential.startswith(API_KEY_PREFIX) else self._token(credential, now)
+        if isinstance(found, AuthError):
+            return found
+        with self._remembering:
+            while len(self._remembered) >= self._most:
+                del self._remembered[next(iter(self._remembered))]
+            self._remembered[credential] = found
+        return found[0]
+
+    def _key(self, text: str, now: float) -> tuple[Principal, float] | AuthError:
+        if parse_key_id(text) is None:
+            return AuthError(AuthErrorCode.MALFORMED)
+        found = self._keys.get(hash_api_key(text))
+        if found is None:
+            return AuthError(AuthErrorCode.UNKNOWN)
+        return found if now < found[1] else AuthError(AuthErrorCode.EXPIRED)
+
+    def _token(self, text: str, now: float) -> tuple[Principal, float] | AuthError:
+        claims = self._public.verify(text, now)
+        if isinstance(claims, AuthError):
+            return claims
+        if self.is_revoked(claims):
+            return AuthError(AuthErrorCode.REVOKED)
+        return claims.caller(), claims.exp + LEEWAY_SECONDS
+
+    def is_revoked(self, claims: AccessClaims) -> bool:
+        """Whether a token that says this was taken back before its end."""
+        if claims.kind == "key" and claims.sub not in self._key_ids:
+            return True  # a token that was issued for a key ends with the key
+        return claims.jti in self._jtis or claims.iat <= self._subs.get(claims.sub, -1.0)
+
+
+def _timestamp_or(moment: datetime | None, otherwise: float) -> float:
+    return otherwise if moment is None else moment.timestamp()
+
+
+class SnapshotFile:
+    """Nobody but the service's own user reads or writes the file: who can write it decides who may call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def load(self) -> AuthSnapshotDocument | None:
+        """The list that was kept last; None where there is none.
+
+        Raises:
+            VigieError: there is one, and it cannot be trusted or read.
+        """
+        try:
+            with self.path.open("rb") as stream:
+                self._require_private(os.fstat(stream.fileno()))
+                return AuthSnapshotDocument.model_validate_json(stream.read())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise VigieError(f"The access list {self.path} cannot be read: {error.strerror}.") from None
+        except ValidationError:
+            raise VigieError(
+                f"The access list {self.path} is damaged.", action="Delete it; the gateway gives a new one."
+            ) from None
+
+    def save(self, document: AuthSnapshotDocument) -> None:
+        """Replace the file: whoever reads it sees the old list or the new one.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        atomic_write(self.path, document.model_dump_json(), mode=0o600, durable=True)
+
+    def _require_private(self, found: os.stat_result) -> None:
+        others_write = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+        if others_write or found.st_uid not in {os.geteuid(), 0}:
+            raise VigieError(
+                f"The access list {self.path} is not used: others than this service may write it.",
+                expected="a file of the service's own user with mode 0600",
+                action="Find out who changed it, and delete it; the gateway gives a new one.",
+            )

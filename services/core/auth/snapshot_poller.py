@@ -1,0 +1,249 @@
+"""Polls the gateway for the auth snapshot in a background thread and verifies with the last good one.
+
+It also counts the uses of API keys in memory and reports them to the gateway."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Protocol
+
+import httpx
+import structlog
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, TypeAdapter
+
+from services.core.auth.principal import AuthError, AuthErrorCode, Principal
+from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, SnapshotFile
+from services.core.background import PeriodicThread
+from services.core.errors import VigieError
+from services.core.headers import service_headers
+
+
+class ApiKeyUsage(BaseModel):
+    """Uses of one key since the last report."""
+
+    id: str = Field(min_length=1, max_length=64)
+    last_used_at: AwareDatetime
+    uses: int = Field(ge=1)
+
+
+class ApiKeyUsageCounter:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._uses: dict[str, tuple[int, float]] = {}
+
+    def count(self, key: str, now: float, uses: int = 1) -> None:
+        """``now`` is in Unix seconds."""
+        with self._lock:
+            before, last = self._uses.get(key, (0, 0.0))
+            self._uses[key] = (before + uses, max(last, now))
+
+    def take(self) -> list[ApiKeyUsage]:
+        """What was counted since the last time."""
+        with self._lock:
+            taken, self._uses = self._uses, {}
+        return [
+            ApiKeyUsage(id=key, last_used_at=datetime.fromtimestamp(last, UTC), uses=uses)
+            for key, (uses, last) in taken.items()
+        ]
+
+    def restore(self, uses: Iterable[ApiKeyUsage]) -> None:
+        """The report did not arrive: it goes with the next one."""
+        for use in uses:
+            self.count(use.id, use.last_used_at.timestamp(), use.uses)
+
+
+CONNECT_SECONDS, RESPONSE_SECONDS = 2.0, 5.0
+SNAPSHOT_PATH, KEY_USAGE_PATH = "/internal/access-list", "/internal/key-usage"
+
+_USES = TypeAdapter(Sequence[ApiKeyUsage])
+
+
+class SnapshotSource(Protocol):
+    def access_list(self) -> AuthSnapshotDocument: ...
+
+    def report(self, uses: Sequence[ApiKeyUsage]) -> None: ...
+
+
+class GatewayAuthClient:
+    """For one background thread. ``service`` is who asks, for the gateway's logs. Redirects are not followed:
+    the credential goes to nobody else."""
+
+    def __init__(self, url: str, token: SecretStr, service: str) -> None:
+        self._url = url
+        self._token = token
+        self._service = service
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self._url,
+            headers=service_headers(self._token.get_secret_value(), self._service),
+            timeout=httpx.Timeout(RESPONSE_SECONDS, connect=CONNECT_SECONDS),
+            trust_env=False,  # inside the platform's own network there is no proxy
+        )
+
+    def access_list(self) -> AuthSnapshotDocument:
+        """
+        Raises:
+            httpx.HTTPError: the gateway did not answer as it should.
+            ValidationError: what came is no access list.
+        """
+        answer = self._client.get(SNAPSHOT_PATH).raise_for_status()
+        return AuthSnapshotDocument.model_validate_json(answer.content)
+
+    def report(self, uses: Sequence[ApiKeyUsage]) -> None:
+        """
+        Raises:
+            httpx.HTTPError: the gateway did not take it.
+        """
+        body = _USES.dump_json(uses)
+        self._client.post(KEY_USAGE_PATH, content=body, headers={"Content-Type": "application/json"}).raise_for_status()
+
+
+log = structlog.get_logger(__name__)
+
+STALE_SECONDS = 60.0
+"""A list that is older is told of: a revoked key may still be working."""
+REWRITE_SECONDS = 60.0
+"""How often an unchanged list is written to disk again, so that its age is right after a restart."""
+INITIAL_POLL_SECONDS = 1.0
+"""How often the gateway is asked as long as there is no list at all, and at most when a key is not known."""
+
+_NO_CREDENTIAL, _NO_SNAPSHOT = AuthError(AuthErrorCode.MISSING), AuthError(AuthErrorCode.NO_LIST)
+
+
+class AuthSnapshotPoller:
+    """A ``Authenticator``. ``start`` takes the list on disk at once and then asks the gateway every ``seconds``;
+    ``poll`` is one such look. The last good list stays in force, however old: calls come first."""
+
+    def __init__(
+        self,
+        file: SnapshotFile,
+        source: SnapshotSource,
+        *,
+        seconds: float,
+        clock: Callable[[], float] = time.time,
+        on_refused: Callable[[AuthErrorCode], None] = lambda _: None,
+    ) -> None:
+        self._file = file
+        self._source = source
+        self._seconds = seconds
+        self._clock = clock
+        self._on_refused = on_refused
+        self._list: AuthSnapshot | None = None
+        self._issued = 0.0
+        self._written = 0.0
+        self._silent = False
+        self._usage = ApiKeyUsageCounter()
+        self._thread = PeriodicThread(
+            "access-list", self.poll, self._pause, at_least=min(INITIAL_POLL_SECONDS, seconds)
+        )
+
+    def verify(self, credential: str | None) -> Principal | AuthError:
+        found = self._verified(credential)
+        if isinstance(found, AuthError):
+            self._on_refused(found.reason)
+            if found.reason is AuthErrorCode.UNKNOWN:
+                self._thread.wake()  # it may be younger than our list
+        return found
+
+    def _verified(self, credential: str | None) -> Principal | AuthError:
+        if credential is None:
+            return _NO_CREDENTIAL
+        current = self._list
+        if current is None:
+            return _NO_SNAPSHOT
+        now = self._clock()
+        found = current.verify(credential, now)
+        if isinstance(found, Principal) and found.kind == "key":
+            self._usage.count(found.id, now)
+        return found
+
+    def age(self) -> float | None:
+        """Seconds since the gateway issued the list in force; None where there is none."""
+        return None if self._list is None else max(0.0, self._clock() - self._issued)
+
+    @property
+    def stale(self) -> bool:
+        age = self.age()
+        return age is None or age > STALE_SECONDS
+
+    def start(self) -> None:
+        self.load_from_disk()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end; a request that hangs is not waited for."""
+        self._thread.stop()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def load_from_disk(self) -> None:
+        try:
+            document = self._file.load()
+            if document is not None:
+                self._take(document)
+                self._written = self._issued
+                log.info("access list from disk", issued_at=document.issued_at.isoformat(), keys=len(document.keys))
+        except (VigieError, ValueError) as error:
+            log.error("access list on disk not used", error=str(error)[:500])
+
+    def poll(self) -> None:
+        """One look at the gateway. Never raises: what went wrong is logged, and the last good list stays."""
+        try:
+            document = self._source.access_list()
+            before = self._list
+            changed = before is None or not before.document.has_same_content(document)
+            self._take(document)
+        except Exception as error:  # noqa: BLE001 - any trouble with the gateway means: go on with what there is
+            if not self._silent:
+                log.warning("access list not renewed", error=_describe(error), age_seconds=self.age())
+            self._silent = True
+            return
+        if self._silent:
+            log.info("access list is renewed again")
+        self._silent = False
+        self._keep(document, changed=changed)
+        self._report()
+
+    def _take(self, document: AuthSnapshotDocument) -> None:
+        """Put the list in force. One that says the same leaves what is remembered alone."""
+        if self._list is None or not self._list.document.has_same_content(document):
+            self._list = AuthSnapshot(document)
+        self._issued = document.issued_at.timestamp()
+
+    def _keep(self, document: AuthSnapshotDocument, *, changed: bool) -> None:
+        if not changed and self._issued - self._written < REWRITE_SECONDS:
+            return
+        try:
+            self._file.save(document)
+        except OSError as error:
+            log.error("access list not kept on disk", error=_describe(error))
+        else:
+            self._written = self._issued
+
+    def _report(self) -> None:
+        uses = self._usage.take()
+        if not uses:
+            return
+        try:
+            self._source.report(uses)
+        except Exception as error:  # noqa: BLE001 - how often a key was used can wait
+            self._usage.restore(uses)
+            log.warning("key usage not reported", error=_describe(error))
+
+    def _pause(self) -> float:
+        if self._list is None:
+            return min(INITIAL_POLL_SECONDS, self._seconds)
+        # Replicas that were started together do not ask together.
+        return self._seconds * random.uniform(0.8, 1.2)  # noqa: S311
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:500]

@@ -1,0 +1,240 @@
+"""Archives of a platform's files and snapshots of its SQLite databases.
+
+In a container: ``python -m services.core.backup.archive COMMAND DIR``, where COMMAND is ``pack-spools``,
+``pack-files`` (to
+standard output), ``unpack`` (from standard input), ``clear`` or ``count``."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sqlite3
+import sys
+import tarfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote, unquote, urlsplit
+
+from services.core.errors import VigieError
+from services.core.paths import VigiePaths
+
+_BUSY_SECONDS = 30.0
+# Where MLflow keeps addresses of artifacts.
+_ARTIFACT_URI_COLUMNS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+    ("logged_models", "artifact_location"),
+)
+
+
+def snapshot_database(source: Path, target: Path) -> None:
+    """Copy a database as it is at one moment; writers go on."""
+    uri = f"file:{quote(str(source))}?mode=ro"
+    with (
+        closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as live,
+        closing(sqlite3.connect(target)) as copy,
+    ):
+        live.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def schema_revisions(database: Path) -> list[str]:
+    """The newest migrations of the platform's database."""
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")]
+
+
+def registered_bundles(registry: Path, home: str) -> Iterator[tuple[str, str]]:
+    """Each registered version and its bundle's folder below the home; versions whose files lie elsewhere are
+    left out."""
+    artifacts = f"{home}/registry/artifacts/"
+    with closing(sqlite3.connect(registry)) as connection:
+        rows = connection.execute("SELECT name, version, source FROM model_versions ORDER BY name, version").fetchall()
+    for name, version, source in rows:
+        parts = urlsplit(source or "")
+        path = unquote(parts.path)
+        if parts.scheme == "mlflow-artifacts":
+            yield f"{name} version {version}", f"registry/artifacts/{path.lstrip('/')}"
+        elif path.startswith(artifacts):
+            yield f"{name} version {version}", path.removeprefix(f"{home}/")
+
+
+def rewrite_artifact_uris(registry: Path, old: str, new: str) -> None:
+    """Let MLflow's database find its artifacts below another home."""
+    before, after = (f"{Path(home).as_uri()}/" for home in (old, new))
+    with closing(sqlite3.connect(registry)) as connection, connection:
+        for table, column in _ARTIFACT_URI_COLUMNS:
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608
+                (after, len(before) + 1, len(before), before),
+            )
+
+
+WAL_FOLDERS = ("audit", "serving/journal")
+"""On their way into the database: see the package."""
+EXCLUDED = (
+    *("run", "logs", "scratch", "locks", "demo", ".restoring"),
+    "downloads",  # fetched again
+    "serving",  # bundles that the registry has, and the access list that the gateway has
+    *(
+        "database",
+        "airflow",
+        "registry/authentication.ini",
+    ),  # databases are copied by themselves; the rest is made at start
+    *(f"registry/{name}.db{end}" for name in ("mlflow", "users") for end in ("", "-wal", "-shm", "-journal")),
+    "registry/mlflow.lock",
+)
+_READ_AT_ONCE_BYTES = 64 * 2**20
+"""Files up to this size are read before they are written, so that one that grows meanwhile is copied as it was."""
+_MAX_ATTEMPTS = 10
+
+
+def archive_wal(root: Path, stream: IO[bytes]) -> None:
+    """Write what is on its way into the database. A file that goes meanwhile has been delivered."""
+    with tarfile.open(fileobj=stream, mode="w|") as archive:
+        for spool in WAL_FOLDERS:
+            _add_tree(archive, root / spool, spool, ())
+
+
+def archive_files(root: Path, stream: IO[bytes]) -> None:
+    """Write everything else that cannot be made again. Each use case's published state is one that was current,
+    whole, however many are published meanwhile."""
+    with pin_states(VigiePaths(root)) as pinned, tarfile.open(fileobj=stream, mode="w|") as archive:
+        for use_case, (run, folder) in pinned.items():
+            _add_tree(archive, folder, f"states/{use_case}/{run}", ())
+            link = tarfile.TarInfo(f"current/{use_case}")
+            link.type, link.linkname = tarfile.SYMTYPE, f"../states/{use_case}/{run}"
+            archive.addfile(link)
+        _add_tree(archive, root, "", (*EXCLUDED, "states", "current", *WAL_FOLDERS))
+
+
+@contextmanager
+def pin_states(home: VigiePaths) -> Iterator[dict[str, tuple[str, Path]]]:
+    """Use case -> its current state's name and a folder of hard links to its files, which stay when the state
+    itself is pruned."""
+    folder = home.scratch / f"backup-{uuid.uuid4().hex[:12]}"
+    try:
+        yield {link.name: _pin(link, folder) for link in sorted((home.root / "current").glob("[!.]*"))}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pin(link: Path, folder: Path) -> tuple[str, Path]:
+    for attempt in range(_MAX_ATTEMPTS):
+        state, pinned = link.resolve(), folder / f"{link.name}-{attempt}"
+        try:
+            shutil.copytree(state, pinned, copy_function=os.link, symlinks=True)
+        except (FileNotFoundError, shutil.Error):
+            if attempt == _MAX_ATTEMPTS - 1:
+                raise
+        else:
+            return state.name, pinned
+    raise AssertionError
+
+
+def _add_tree(archive: tarfile.TarFile, folder: Path, name: str, left_out: tuple[str, ...]) -> None:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        below = f"{name}/{entry.name}" if name else entry.name
+        if below in left_out:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            _add_tree(archive, Path(entry.path), below, left_out)
+        else:
+            _add_file(archive, Path(entry.path), below)
+
+
+def _add_file(archive: tarfile.TarFile, file: Path, name: str) -> None:
+    """Add a file, unless it has gone: a temporary one, or a spool's that was delivered."""
+    try:
+        if file.is_symlink() or not file.is_file():
+            if file.is_symlink():
+                archive.addfile(archive.gettarinfo(file, name))
+            return
+        with file.open("rb") as stream:
+            member = archive.gettarinfo(arcname=name, fileobj=stream)
+            member.type, member.linkname, member.size = tarfile.REGTYPE, "", os.fstat(stream.fileno()).st_size
+            if member.size > _READ_AT_ONCE_BYTES:
+                archive.addfile(member, stream)
+                return
+            content = stream.read(member.size)
+    except FileNotFoundError:
+        return
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
+def unpack(root: Path, stream: IO[bytes]) -> None:
+    """Write an archive's files below ``root``, for their owner as they were and for nobody else to write.
+
+    Python's own filter for this came with 3.11.4; images and machines have older ones.
+
+    Raises:
+        VigieError: the archive wants to write elsewhere, or holds what no backup does.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            _refuse_outside(root, member)
+            path = root / member.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if member.issym():
+                path.symlink_to(member.linkname)
+                continue
+            content = archive.extractfile(member)
+            assert content is not None
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with content, os.fdopen(opened, "wb") as file:
+                shutil.copyfileobj(content, file)
+            path.chmod(member.mode & 0o755)
+            os.utime(path, (member.mtime, member.mtime))
+
+
+def _refuse_outside(root: Path, member: tarfile.TarInfo) -> None:
+    name, link = Path(member.name), Path(member.linkname)
+    target = os.path.normpath(name.parent / link) if member.issym() else os.path.normpath(name)
+    outside = target.startswith(("/", "..")) or link.is_absolute() or ".." in name.parts
+    through_a_link = any((root / parent).is_symlink() for parent in name.parents)
+    if outside or through_a_link or not (member.isreg() or member.issym()):
+        raise VigieError(f"The archive holds {member.name!r}, which no backup does.", action="Use another backup.")
+
+
+def clear_folder(root: Path) -> None:
+    for path in root.iterdir() if root.is_dir() else ():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def count_files(root: Path) -> int:
+    """How many files there are."""
+    return sum(len(files) for _, _, files in os.walk(root))
+
+
+def main(arguments: list[str]) -> int:
+    match arguments:
+        case ["pack-spools", folder]:
+            archive_wal(Path(folder), sys.stdout.buffer)
+        case ["pack-files", folder]:
+            archive_files(Path(folder), sys.stdout.buffer)
+        case ["unpack", folder]:
+            unpack(Path(folder), sys.stdin.buffer)
+        case ["clear", folder]:
+            clear_folder(Path(folder))
+        case ["count", folder]:
+            sys.stdout.write(f"{count_files(Path(folder))}\n")
+        case _:
+            sys.stderr.write("usage: trees pack-spools|pack-files|unpack|clear|count DIR\n")
+            return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

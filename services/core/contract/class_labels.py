@@ -1,0 +1,24 @@
+"""Class labels learned from data, in place of declared ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from services.core.contract.use_case import MultiClass, UseCase
+
+
+def with_class_labels(use_case: UseCase, labels: Mapping[str, tuple[str, ...]]) -> UseCase:
+    """The use case whose targets have these classes, where they are learned; itself where none are."""
+    if not labels:
+        return use_case
+    targets = tuple(
+        replace(target, output=MultiClass(labels[target.name])) if target.name in labels else target
+        for target in use_case.targets
+    )
+    return replace(use_case, targets=targets)
+
+
+def learned_class_targets(use_case: UseCase) -> tuple[str, ...]:
+    """The targets whose classes are learned."""
+    return tuple(t.name for t in use_case.targets if isinstance(t.output, MultiClass) and t.output.learned)

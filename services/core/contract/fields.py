@@ -1,0 +1,106 @@
+"""Describes request and response fields for API pages and forms, and attaches time zones. Pydantic and the standard
+library alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from services.core.contract.use_case import Text
+
+
+def request_field(
+    default: Any = ...,
+    *,
+    title: Text,
+    help: Text,
+    examples: list[Any],
+    unit: str | None = None,
+    free_text: bool = False,
+    **bounds: Any,
+) -> Any:
+    """A pydantic field with its title and help in both languages, its unit, bounds and examples.
+
+    English goes where OpenAPI expects it; French and the unit travel as ``x-`` extensions. ``free_text`` is for
+    sentences: a value that was never seen before is no news there."""
+    extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
+    if unit is not None:
+        extra["x-unit"] = unit
+    if free_text:
+        extra["x-free-text"] = True
+    return Field(
+        default,
+        title=title.en,
+        description=help.en,
+        examples=examples,
+        json_schema_extra=extra,
+        **bounds,
+    )
+
+
+def response_field(title: Text, help: Text, *, unit: str | None = None) -> Any:
+    """The same for a field of an answer."""
+    extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
+    if unit is not None:
+        extra["x-unit"] = unit
+    return Field(title=title.en, description=help.en, json_schema_extra=extra)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """Marks a text field as a picture: ``Annotated[str, Image()]``. Callers send a JPEG, PNG or WebP file in base64,
+    or upload it; the models see it as a white square of ``side`` pixels with the picture scaled into its middle.
+
+    ``max_bytes`` bounds the file, and ``max_pixels`` the picture that it unpacks to."""
+
+    side: int = 112
+    max_bytes: int = 4_000_000
+    max_pixels: int = 16_000_000
+
+    @property
+    def longest(self) -> int:
+        """Characters of the largest file in base64, with line breaks and the head of a ``data:`` address."""
+        return self.max_bytes * 4 // 3 + self.max_bytes // 48 + 200
+
+    @property
+    def allowed(self) -> str:
+        """What may be sent, for people."""
+        size = f"{self.max_bytes / 1e6:g} MB and {self.max_pixels / 1e6:g} megapixels"
+        return f"a JPEG, PNG or WebP picture in base64 of at most {size}"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        return core_schema.str_schema(max_length=self.longest, strict=True)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {
+            "type": "string",
+            "contentEncoding": "base64",
+            "contentMediaType": "image/*",
+            "maxLength": self.longest,
+            "x-image": {
+                "formats": ["image/jpeg", "image/png", "image/webp"],
+                "max_bytes": self.max_bytes,
+                "max_pixels": self.max_pixels,
+            },
+        }
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def in_zone(moment: datetime, zone: str) -> datetime:
+    """The moment with a zone: a naive one means the use case's own zone. Of an hour that happens
+    twice the first is meant; a time inside the hour that never happens is moved on by the gap."""
+    if moment.tzinfo is not None:
+        return moment
+    return moment.replace(tzinfo=_zone(zone)).astimezone(UTC)

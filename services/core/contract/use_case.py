@@ -1,0 +1,286 @@
+"""The use-case contract: the declaration (``UseCase``, ``Target``, ...) from which ingestion, training, gate, serving,
+drift and forms follow.
+
+Only pydantic and the standard library are imported here, because Airflow and the dashboard load declarations too. A use
+case is one package with the modules ``declaration``, ``features``, ``raw``, ``simulator`` and, optionally, ``context``
+(see ``modules``). All but the first are imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+
+from pydantic import BaseModel
+
+from services.core.contract.learners import BoostedTrees, Booster, LateFusion, Learner, ModalityModel, Split
+from services.core.contract.outputs import (
+    BinaryClassification,
+    BinaryPrediction,
+    MultiClass,
+    MultiClassPrediction,
+    Output,
+    Regression,
+    RegressionPrediction,
+    TargetPrediction,
+)
+from services.core.contract.tables import OfficialFile, ParsedTable, Table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from services.core.contract.modules import ContextModule, FeatureModule, RawModule, SimulatorModule
+    from services.core.settings import Settings
+
+    Columns = Mapping[str, NDArray[Any]]
+    """Request field -> one value per row. Numbers, flags, times and dates are float64 (times in seconds
+    since 1970 UTC, dates as their midnight, missing is NaN); categories and text are object arrays of str
+    (missing is ""); pictures are object arrays of uint8 arrays (side, side, 3) (missing is None)."""
+
+    Arrays = dict[str, NDArray[Any]]
+    """Named arrays that can be stored without pickle: numbers, booleans and unicode strings."""
+else:
+    Columns, Arrays = Mapping, dict
+
+
+BUILT_IN = "services.use_cases"
+"""The package of the platform's own use cases: found by name, never imported by the core."""
+
+__all__ = [
+    "BUILT_IN",
+    "Arrays",
+    "BinaryClassification",
+    "BinaryPrediction",
+    "BoostedTrees",
+    "Booster",
+    "Columns",
+    "ContextSource",
+    "EvaluationSlice",
+    "Features",
+    "Guardrail",
+    "InputScenario",
+    "LateFusion",
+    "Learner",
+    "ModalityModel",
+    "MultiClass",
+    "MultiClassPrediction",
+    "OfficialFile",
+    "Output",
+    "ParsedTable",
+    "Regression",
+    "RegressionPrediction",
+    "Split",
+    "Subgroup",
+    "Table",
+    "Target",
+    "TargetPrediction",
+    "Text",
+    "UseCase",
+    "example_request",
+]
+
+
+class Text(NamedTuple):
+    """A sentence or label for people, in both languages of the platform."""
+
+    en: str
+    fr: str
+
+
+# --- how a target is learned --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A metric that a challenger must not worsen by more than ``limit`` (absolute)."""
+
+    metric: str
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to predict. Its rows are the examples whose ``label`` column is not missing. ``matrix`` is what
+    its boosters see; the experts of a ``LateFusion`` name their own, and it stays blank."""
+
+    name: str
+    title: Text
+    label: str
+    output: Output
+    matrix: str
+    learner: Learner
+    metric: str
+    guardrails: tuple[Guardrail, ...] = ()
+    weight: str | None = None
+    split: Split | None = None
+    reported: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InputScenario:
+    """The same rows as a caller with less knowledge would send them, scored under ``name`` and,
+    with a ``training_weight`` above zero, added to the training rows with that weight.
+
+    ``without`` names the request fields that such a caller does not send. For whatever else is different, ``apply``
+    gets columns and context and returns both, changed copies. ``beside`` (metric -> its name there)
+    reports metrics among the target's own, in place of an entry for the variant."""
+
+    name: str
+    target: str
+    apply: Callable[[dict[str, Any], Mapping[str, Any]], tuple[dict[str, Any], Mapping[str, Any]]] | None = None
+    training_weight: float = 0.0
+    report_as: Mapping[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationSlice:
+    """The rows of a target, or of a variant, whose ``column`` (of the examples) holds ``value``, scored under
+    ``name`` as well. ``metrics`` are those that are reported, without any the target's."""
+
+    name: str
+    target: str
+    column: str
+    value: str
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Subgroup:
+    """Metrics are also reported and guarded per value of this column of the examples."""
+
+    column: str
+    title: Text
+
+
+# --- what the modules of a use case offer -------------------------------------------------------
+
+
+class Features(NamedTuple):
+    """What the feature function returns for n rows."""
+
+    matrices: dict[str, Any]
+    """Matrix name -> float32 array (n, p), C-contiguous, missing as NaN, or ``SparseRows``."""
+    extras: dict[str, Any]
+    """What the answer needs besides the models' outputs, one value per row: arrays (n,)."""
+
+
+class ContextSource(Protocol):
+    """Keeps the context of the moment. It refreshes itself in the background between ``start`` and
+    ``stop``; the other two are called for each prediction and answer from memory, at once."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def snapshot(self) -> Mapping[str, Any]: ...
+
+    def warning(self) -> str | None:
+        """A sentence for the answer's warnings where what is known is missing or stale, else None."""
+
+
+# --- the use case -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """Where calls lie, for maps: the request's fields of a position, and lines to draw in their unit. Nothing is
+    fetched to draw a map, so the lines are few and rough."""
+
+    x: str
+    """Field that grows to the east,"""
+    y: str
+    """and to the north."""
+    lines: tuple[tuple[tuple[float, float], ...], ...]
+    """Each (x, y), ...; the first ones that end where they begin are the area."""
+    points: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Named places that are known beforehand, (x, y); a model may know more (``places`` in ``features``)."""
+    named: str | None = None
+    """The field that holds the name of such a place; then x and y may be no fields of the request."""
+    degrees: bool = False
+    """Whether x and y are longitude and latitude."""
+    area: str | None = None
+    """The field by which tables for people are laid out."""
+
+
+@dataclass(frozen=True, slots=True)
+class UseCase:
+    """One declaration, from which ingestion, training, the gate, serving, drift, forms and DAGs follow."""
+
+    name: str
+    title: Text
+    description: Text
+    request: type[BaseModel]
+    answer: type[BaseModel]
+    targets: tuple[Target, ...]
+    tables: tuple[Table, ...]
+    official: tuple[OfficialFile, ...]
+    group: str
+    split: Split
+    compose: Callable[[Mapping[str, TargetPrediction], Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    """(values of one row by target, facts of one row, the request's fields) -> the answer's fields:
+    the business rules. Runs on the request path."""
+    baseline: Callable[[Mapping[str, Any]], tuple[dict[str, TargetPrediction], dict[str, Any]]]
+    """A request's fields -> values and facts without any model: what is answered when there is no
+    bundle at all and what the first model has to beat. Must never fail on a valid request."""
+    zone: str | None = None
+    time_field: str | None = None
+    """The request's field that says when it happened: a moment, or a day. Without one it is when the call came."""
+    variants: tuple[InputScenario, ...] = ()
+    parts: tuple[EvaluationSlice, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
+    pii_fields: Mapping[str, float | None] = field(default_factory=dict)
+    """Fields that say where or whom, kept as pseudonyms on request: text -> None, a number -> its rounding step."""
+    watched: Mapping[str, Text] = field(default_factory=dict)
+    """Columns for drift that the feature module's ``watched`` derives from requests, where the fields themselves
+    are nothing to compare: text and pictures."""
+    cross_fitted: bool = True
+    """Whether training rows are encoded out of fold. Not needed where ``fit`` looks at no label."""
+    incident_is_group: bool = False
+    """Whether centres call an incident as ``group`` does: then its official record takes an outcome's place."""
+    place: MapSpec | None = None
+    package: str = ""
+    _modules: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Modules of the package that were imported already. Per object and not per path, because another package of the
+    same name may take this one's place."""
+
+    def target(self, name: str) -> Target:
+        for target in self.targets:
+            if target.name == name:
+                return target
+        raise KeyError(f"{self.name} has no target {name!r}; it has {[t.name for t in self.targets]}")
+
+    @property
+    def features(self) -> FeatureModule:
+        return cast("FeatureModule", self._module("features"))
+
+    @property
+    def raw(self) -> RawModule:
+        return cast("RawModule", self._module("raw"))
+
+    @property
+    def simulator(self) -> SimulatorModule:
+        return cast("SimulatorModule", self._module("simulator"))
+
+    def context_source(self, settings: Settings) -> ContextSource | None:
+        """A new source of what comes from outside at call time, if there is one."""
+        if importlib.util.find_spec(self._path("context")) is None:
+            return None
+        return cast("ContextModule", self._module("context")).source(settings)
+
+    def _module(self, name: str) -> Any:
+        """Imported on first use; later uses, of which each prediction is one, look it up."""
+        module = self._modules.get(name)
+        if module is None:
+            module = self._modules[name] = importlib.import_module(self._path(name))
+        return module
+
+    def _path(self, name: str) -> str:
+        return f"{self.package or f'{BUILT_IN}.{self.name}'}.{name}"
+
+
+def example_request(model: type[BaseModel]) -> dict[str, Any]:
+    """The first example of each request field: a request as a caller would send it, and as the documentation shows."""
+    return {name: info.examples[0] for name, info in model.model_fields.items() if info.examples}

@@ -1,0 +1,129 @@
+"""State of drift monitoring that other services read: monitoring runs, concept-drift events and quarantined labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Boolean, Connection, Index, Integer, String, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.core.database.base import Base, Json
+
+ID, WORD, NAME = 32, 16, 64
+
+
+class MonitoringRunRow(Base):
+    """One look at a use case's calls. ``summary`` is what people and programs read of it; the columns beside it
+    are those that decisions are made by."""
+
+    __tablename__ = "monitoring_runs"
+    __table_args__ = (Index("ix_monitoring_runs_of_use_case", "use_case", "finished_at", "id"),)
+
+    id: Mapped[str] = mapped_column(String(ID), primary_key=True)
+    use_case: Mapped[str] = mapped_column(String(NAME))
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime]
+    window_to: Mapped[datetime | None]
+    """The newest call's own time: what cooldown and duration are counted by."""
+    outcomes_until: Mapped[datetime | None]
+    """When the newest outcome that was looked at had arrived: later ones are no training rows yet."""
+    model_version: Mapped[str] = mapped_column(String(NAME))
+    verdict: Mapped[str] = mapped_column(String(WORD))
+    breached: Mapped[bool] = mapped_column(Boolean)
+    """Whether the live error, or that of a segment, is beyond its limit."""
+    inputs_drifted: Mapped[bool] = mapped_column(Boolean)
+    action: Mapped[str] = mapped_column(String(WORD))
+    report: Mapped[bool] = mapped_column(Boolean)
+    """Whether there is an HTML report still."""
+    summary: Mapped[dict[str, Any]] = mapped_column(Json)
+
+
+class ConceptDriftEventRow(Base):
+    """From ``since`` on, calls of ``segments`` behave otherwise than before; an empty list means all of them.
+    Each segment is ``{"column", "value", "box"}``: the rows whose column holds the value or, where examples have no
+    such column, whose place lies in the box (field -> [low, high])."""
+
+    __tablename__ = "monitoring_changes"
+    __table_args__ = (Index("ix_monitoring_changes_of_use_case", "use_case", "opened_at"),)
+
+    id: Mapped[str] = mapped_column(String(ID), primary_key=True)
+    use_case: Mapped[str] = mapped_column(String(NAME))
+    since: Mapped[datetime]
+    segments: Mapped[list[dict[str, Any]]] = mapped_column(Json)
+    opened_at: Mapped[datetime]
+    run_id: Mapped[str] = mapped_column(String(ID))
+
+
+class LabelQuarantineRow(Base):
+    """Outcomes of a centre that arrived from ``since`` on (until ``until``, where that is known) are no training
+    rows and judge no model, until a person lifts the hold."""
+
+    __tablename__ = "monitoring_holds"
+    __table_args__ = (Index("ix_monitoring_holds_of_use_case", "use_case", "centre", "since"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    use_case: Mapped[str] = mapped_column(String(NAME))
+    centre: Mapped[str] = mapped_column(String(NAME))
+    since: Mapped[datetime]
+    until: Mapped[datetime | None]
+    code: Mapped[str] = mapped_column(String(NAME))
+    reason: Mapped[dict[str, Any]] = mapped_column(Json)
+    """``en`` and ``fr``."""
+    created_at: Mapped[datetime]
+    run_id: Mapped[str] = mapped_column(String(ID))
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None] = mapped_column(String(120))
+
+
+LabelFilter = Callable[[Mapping[str, Any]], bool]
+DRIFT_LOOKBACK = timedelta(days=400)
+"""A change that was found so long ago lies behind all data that a training should still learn from."""
+
+
+def usable_label_filter(connection: Connection, use_case: str) -> LabelFilter:
+    """Whether a report (a row of ``outcomes``) may become a training row: its centre is not held back and, where this
+    use case is monitored at all, monitoring has looked at it."""
+    looked = connection.execute(
+        select(func.max(MonitoringRunRow.outcomes_until)).where(MonitoringRunRow.use_case == use_case)
+    ).scalar_one()
+    held = quarantined_labels(connection, use_case)
+
+    def usable(report: Mapping[str, Any]) -> bool:
+        if looked is not None and report["received_at"] > looked:
+            return False
+        return not is_quarantined(held, report["centre"], report["received_at"])
+
+    return usable
+
+
+def quarantined_labels(connection: Connection, use_case: str) -> list[dict[str, Any]]:
+    """The holds that are in force."""
+    query = select(LabelQuarantineRow.__table__).where(
+        LabelQuarantineRow.use_case == use_case, LabelQuarantineRow.lifted_at.is_(None)
+    )
+    return [dict(row) for row in connection.execute(query.order_by(LabelQuarantineRow.id)).mappings()]
+
+
+def is_quarantined(held: list[dict[str, Any]], centre: str, received_at: datetime) -> bool:
+    return any(
+        hold["centre"] == centre
+        and hold["since"] <= received_at
+        and (hold["until"] is None or received_at < hold["until"])
+        for hold in held
+    )
+
+
+def concept_drift_events(connection: Connection, use_case: str) -> list[dict[str, Any]]:
+    """The changes of the world that training minds, oldest first: ``since`` (ISO 8601) and ``segments``."""
+    newest = connection.execute(
+        select(func.max(ConceptDriftEventRow.opened_at)).where(ConceptDriftEventRow.use_case == use_case)
+    ).scalar_one()
+    if newest is None:
+        return []
+    query = select(ConceptDriftEventRow.since, ConceptDriftEventRow.segments).where(
+        ConceptDriftEventRow.use_case == use_case, ConceptDriftEventRow.opened_at > newest - DRIFT_LOOKBACK
+    )
+    found = connection.execute(query.order_by(ConceptDriftEventRow.since, ConceptDriftEventRow.id))
+    return [{"since": row.since.isoformat(), "segments": list(row.segments)} for row in found]

@@ -1,0 +1,1 @@
+"""Client of the model registry (MLflow), the runs logged there, and the promotion freeze."""

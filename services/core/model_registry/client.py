@@ -1,0 +1,307 @@
+"""Model registry client: versions of bundles and three aliases, over MLflow.
+
+``champion`` is served, ``challenger`` is the newest version that is not, ``previous`` was served before the champion.
+An alias is a pointer that can be moved back."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from services.core.bundle.manifest import bundle_hash, read_manifest, verify_bundle
+from services.core.errors import VigieError
+from services.core.model_registry import embedded
+from services.core.model_registry.mlflow_connection import (
+    connect,
+    embedded_uri,
+    is_denied,
+    is_not_found,
+    redact,
+    translate_errors,
+)
+from services.core.model_registry.run_logger import BUNDLE, EVALUATION, log_run
+from services.core.model_registry.version import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Tag, from_mlflow
+from services.core.paths import VigiePaths
+from services.core.settings import Settings
+from services.core.settings import settings as process_settings
+
+LOCK_FILE = "dvc.lock"
+
+
+class ModelRegistry:
+    """One registry: the MLflow server that ``registry_url`` names, else the SQLite file below the home.
+
+    Every method raises VigieError where the registry cannot be reached or refuses."""
+
+    def __init__(self, settings: Settings, *, patience: float = 3.0) -> None:
+        """``patience``: seconds to wait for a server's answer."""
+        self.home: VigiePaths = settings.home
+        self.uri = settings.registry_url or embedded_uri(self.home)
+        self.embedded = settings.registry_url is None
+        self._patience = patience
+        self._connected: Any = None
+
+    @classmethod
+    def open(cls, home: VigiePaths, *, patience: float = 30.0) -> ModelRegistry:
+        """The registry of this home, or the one that the process's settings name."""
+        return cls(process_settings().model_copy(update={"home_path": home.root}), patience=patience)
+
+    def prepare(self) -> None:
+        """Connect now; the first time that makes the embedded database. Importing MLflow takes seconds, so
+        a command that will need the registry may call this in a thread of its own early on."""
+        with translate_errors(self.uri):
+            self._client.search_registered_models(max_results=1)
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def versions(self, use_case: str) -> list[RegisteredVersion]:
+        """All versions, newest first, with their aliases."""
+        if self.embedded:
+            return embedded.versions(self.home.registry_database, use_case)
+        with translate_errors(self.uri):
+            found = self._client.search_model_versions(f"name = '{use_case}'")
+            aliases = self._aliases(use_case)
+        by_number: dict[int, list[str]] = {}
+        for alias, number in sorted(aliases.items()):
+            by_number.setdefault(number, []).append(alias)
+        versions = [from_mlflow(item) for item in found]
+        named = [replace(version, aliases=tuple(by_number.get(version.number, ()))) for version in versions]
+        return sorted(named, key=lambda version: -version.number)
+
+    def by_alias(self, use_case: str, alias: str) -> RegisteredVersion | None:
+        """The version that an alias points at; None where the model or the alias does not exist."""
+        if self.embedded:
+            return next((version for version in self.versions(use_case) if alias in version.aliases), None)
+        found = self._ask(use_case, lambda: self._client.get_model_version_by_alias(use_case, alias))
+        return from_mlflow(found) if found else None
+
+    def version(self, use_case: str, number: int) -> RegisteredVersion:
+        """
+        Raises:
+            VigieError: there is no such version.
+        """
+        if self.embedded:
+            found = next((version for version in self.versions(use_case) if version.number == number), None)
+        else:
+            answer = self._ask(use_case, lambda: self._client.get_model_version(use_case, str(number)))
+            found = from_mlflow(answer) if answer else None
+        if found is None:
+            raise VigieError(
+                f"{use_case} has no version {number}.", action=f"./vigie models {use_case} lists its versions."
+            )
+        return found
+
+    def by_hash(self, use_case: str, digest: str) -> RegisteredVersion | None:
+        """The version that holds the bundle with this hash."""
+        holders = [version for version in self.versions(use_case) if version.bundle_hash == digest]
+        return min(holders, key=lambda version: version.number, default=None)
+
+    def download(self, version: RegisteredVersion, folder: Path) -> Path:
+        """Fill ``folder`` with the version's bundle. Its files appear there only after every hash has
+        been checked. Returns ``folder``.
+
+        Raises:
+            VigieError: the bundle is incomplete, changed or another one.
+        """
+        with self._fetched(version, BUNDLE) as fetched:
+            verify_bundle(fetched, version.bundle_hash)
+            shutil.copytree(fetched, folder, dirs_exist_ok=True)
+        return folder
+
+    def download_unverified(self, version: RegisteredVersion, folder: Path) -> None:
+        """Fill ``folder`` with the version's bundle, for a caller that verifies by itself what it keeps."""
+        with self._fetched(version, BUNDLE) as fetched:
+            shutil.copytree(fetched, folder, dirs_exist_ok=True)
+
+    def download_evaluation(self, version: RegisteredVersion, folder: Path) -> Path:
+        """Fill ``folder`` with the version's metrics, model card, plots and frozen test rows."""
+        with self._fetched(version, EVALUATION) as fetched:
+            shutil.copytree(fetched, folder, dirs_exist_ok=True)
+        return folder
+
+    def lock_file(self, version: RegisteredVersion) -> str:
+        """The ``dvc.lock`` of the run that made the version: the exact data it was made from."""
+        with self._fetched(version, LOCK_FILE) as fetched:
+            return fetched.read_text(encoding="utf-8")
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def log_run_and_register(self, use_case: str, state: Path) -> RegisteredVersion:
+        """Record what a run made and register its bundle as the challenger. The same bundle again
+        returns the version that holds it.
+
+        ``state`` has ``models/<use case>/bundle``, ``models/<use case>/evaluation`` and ``dvc.lock``.
+        The version is created last, so a run that was interrupted leaves none behind."""
+        models = state / "models" / use_case
+        manifest = read_manifest(models / BUNDLE)
+        with self._lock(use_case):
+            known = self.by_hash(use_case, bundle_hash(manifest))
+            if known is None:
+                with translate_errors(self.uri):
+                    known = self._register(use_case, manifest, models, state / LOCK_FILE)
+            champion = self.by_alias(use_case, CHAMPION)
+            if champion is None or champion.number != known.number:
+                with translate_errors(self.uri):
+                    self._client.set_registered_model_alias(use_case, CHALLENGER, str(known.number))
+        return self.version(use_case, known.number)
+
+    def set_tags(self, version: RegisteredVersion, tags: Mapping[str, str]) -> None:
+        with translate_errors(self.uri):
+            for key, value in tags.items():
+                self._client.set_model_version_tag(version.use_case, str(version.number), key, value[:4_900])
+
+    def log_json(self, version: RegisteredVersion, name: str, content: Mapping[str, Any]) -> None:
+        """Keep a JSON file with the version's run."""
+        with translate_errors(self.uri):
+            self._client.log_dict(version.run_id, dict(content), name)
+
+    def promote(
+        self, use_case: str, number: int, *, compared_with: int | Literal["any"] | None = "any"
+    ) -> RegisteredVersion:
+        """Make a version the champion and the champion before it ``previous``. ``compared_champion`` is the
+        champion that the gate saw (None: there was none); another one since then is an error.
+
+        Order of writes: the version notes which champion it follows, ``previous`` moves to that one,
+        ``champion`` moves, ``challenger`` goes. There is a champion at every moment; interrupted
+        before the third write the old one still serves, and promoting again completes it."""
+        with self._lock(use_case):
+            chosen, champion = self.version(use_case, number), self.by_alias(use_case, CHAMPION)
+            holder = None if champion is None else champion.number
+            if compared_with != "any" and holder not in {compared_with, number}:
+                raise VigieError(
+                    f"The champion of {use_case} is version {holder} now; the gate compared with {compared_with}.",
+                    action=f"Let the gate decide again: ./vigie promote {use_case}",
+                )
+            with translate_errors(self.uri):
+                if champion is not None and champion.number != number:
+                    self.set_tags(chosen, {Tag.FOLLOWS: str(champion.number)})
+                    self._client.set_registered_model_alias(use_case, PREVIOUS, str(champion.number))
+                self._client.set_registered_model_alias(use_case, CHAMPION, str(number))
+                self.set_tags(chosen, {Tag.PROMOTED: _now(), Tag.ROLLED_BACK: ""})
+                if self._aliases(use_case).get(CHALLENGER) == number:
+                    self._client.delete_registered_model_alias(use_case, CHALLENGER)
+            return self.version(use_case, number)
+
+    def rollback(self, use_case: str) -> RegisteredVersion:
+        """Make ``previous`` the champion again, and ``previous`` the one that served before it, unless
+        that one was rolled back itself.
+
+        ``champion`` moves first: whatever interrupts, the old model serves again. An alias
+        ``previous`` that was left pointing at the champion is passed over.
+
+        Raises:
+            VigieError: there is no previous version.
+        """
+        with self._lock(use_case):
+            champion = self.by_alias(use_case, CHAMPION)
+            previous = self.by_alias(use_case, PREVIOUS)
+            if champion is not None and previous is not None and previous.number == champion.number:
+                previous = self._predecessor(champion)
+            if champion is None or previous is None:
+                raise VigieError(
+                    f"{use_case} has no previous version to go back to.",
+                    action=f"Choose one from ./vigie models {use_case} and take it: ./vigie promote {use_case} NUMBER",
+                )
+            with translate_errors(self.uri):
+                self._client.set_registered_model_alias(use_case, CHAMPION, str(previous.number))
+                self.set_tags(champion, {Tag.ROLLED_BACK: _now()})
+                before = self._predecessor(previous)
+                if before is not None and not before.tags.get(Tag.ROLLED_BACK):
+                    self._client.set_registered_model_alias(use_case, PREVIOUS, str(before.number))
+                else:
+                    self._client.delete_registered_model_alias(use_case, PREVIOUS)
+            return self.version(use_case, previous.number)
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    @property
+    def _client(self) -> Any:
+        if self._connected is None:
+            self._connected = connect(self.uri, self.home, self._patience)
+        return self._connected
+
+    def _ask(self, use_case: str, question: Callable[[], Any]) -> Any:
+        """MLflow's answer; None where what is asked for does not exist."""
+        with translate_errors(self.uri):
+            from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+            try:
+                return question()
+            except MlflowException as error:
+                if is_not_found(error) or self._unknown(use_case, error):
+                    return None
+                raise
+
+    def _unknown(self, use_case: str, error: Exception) -> bool:
+        """Whether a user was refused because there is no such model."""
+        return is_denied(error) and not self._client.search_registered_models(filter_string=f"name = '{use_case}'")
+
+    def _aliases(self, use_case: str) -> dict[str, int]:
+        model = self._ask(use_case, lambda: self._client.get_registered_model(use_case))
+        return {alias: int(number) for alias, number in model.aliases.items()} if model else {}
+
+    def _predecessor(self, version: RegisteredVersion) -> RegisteredVersion | None:
+        """The version that was champion before this one was promoted."""
+        number = version.tags.get(Tag.FOLLOWS, "")
+        return self.version(version.use_case, int(number)) if number else None
+
+    def _register(self, use_case: str, manifest: Any, models: Path, lock: Path) -> RegisteredVersion:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        client = self._client
+        # Embedded, a use case's files lie below the home, where a server on the same machine and this client both
+        # read them; a remote server keeps them itself.
+        location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
+        made = log_run(client, use_case, manifest, models, lock, location=location)
+        try:
+            client.create_registered_model(use_case)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        return from_mlflow(client.create_model_version(use_case, source=made.source, run_id=made.id, tags=made.tags))
+
+    @contextmanager
+    def _fetched(self, version: RegisteredVersion, name: str) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
+            try:
+                path = self._copied(version, name, Path(beside))
+            except OSError as error:
+                raise VigieError(
+                    f"The registry does not give {name} of {version.use_case} version {version.number}: "
+                    f"{redact(error, self.uri)}",
+                    action="Roll back, or see that the registry's artifacts are where they were.",
+                ) from None
+            yield path
+
+    def _copied(self, version: RegisteredVersion, name: str, folder: Path) -> Path:
+        """Raises OSError where the registry does not give it."""
+        found = embedded.copied(self.home.registry_database, version.run_id, name, folder) if self.embedded else None
+        if found is not None:
+            return found
+        client = self._client
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            return Path(client.download_artifacts(version.run_id, name, folder))
+        except MlflowException as error:
+            raise OSError(str(error)) from None
+
+    @contextmanager
+    def _lock(self, use_case: str) -> Iterator[None]:
+        """One change of a use case's versions and aliases at a time on this machine."""
+        lock = self.home.root / "locks" / f"registry-{use_case}.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            yield
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,72 @@
+"""Promotion freeze: while it is set, no model is promoted. Rollbacks stay allowed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, String, delete, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.core.database.base import NAME, Base
+
+
+class PlatformSettingRow(Base):
+    """What an operator switches while the platform runs, such as the freeze of promotions."""
+
+    __tablename__ = "platform_settings"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    value: Mapped[dict[str, Any]]
+    changed: Mapped[datetime]
+    changed_by: Mapped[str] = mapped_column(String(NAME))
+
+
+SETTING_NAME = "promotions_frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionFreeze:
+    reason: str
+    by: str
+    since: datetime
+
+
+def active_freeze(engine: Engine) -> PromotionFreeze | None:
+    """Who froze promotions, when and why; None where they may go on. Whoever promotes has to ask this
+    right before, and may not promote where the database cannot be asked.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
+    """
+    with engine.connect() as connection:
+        return active_freeze_in(connection)
+
+
+def active_freeze_in(connection: Connection) -> PromotionFreeze | None:
+    """``frozen`` within a transaction."""
+    row = connection.execute(
+        select(PlatformSettingRow.value, PlatformSettingRow.changed, PlatformSettingRow.changed_by).where(
+            PlatformSettingRow.name == SETTING_NAME
+        )
+    ).one_or_none()
+    return None if row is None else PromotionFreeze(str(row.value.get("reason", "")), row.changed_by, row.changed)
+
+
+def freeze_promotions(connection: Connection, *, reason: str, by: str) -> PromotionFreeze:
+    """Freeze promotions. Freezing again keeps the first time and takes the new reason."""
+    before = active_freeze_in(connection)
+    made = PromotionFreeze(reason, by, before.since if before else datetime.now(UTC))
+    unfreeze_promotions(connection)
+    connection.execute(
+        insert(PlatformSettingRow).values(
+            name=SETTING_NAME, value={"reason": reason}, changed=made.since, changed_by=by
+        )
+    )
+    return made
+
+
+def unfreeze_promotions(connection: Connection) -> bool:
+    """Let promotions go on. False where they were not frozen."""
+    return connection.execute(delete(PlatformSettingRow).where(PlatformSettingRow.name == SETTING_NAME)).rowcount > 0

@@ -1,0 +1,92 @@
+"""Paths below ``VIGIE_HOME``.
+
+``states/<use case>/<run>/`` holds what a run published: ``data/<use case>/``, ``models/<use case>/`` and
+``dvc.lock``. ``current/<use case>`` is a symbolic link to the newest state. It is the only pointer that moves, so
+readers see a complete state or none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class VigiePaths:
+    root: Path
+
+    def current(self, use_case: str) -> Path:
+        return self.root / "current" / use_case
+
+    def data(self, use_case: str) -> Path:
+        """The published ``data/<use case>`` (raw/, examples/, quarantine/, landing/)."""
+        return self.current(use_case) / "data" / use_case
+
+    def models(self, use_case: str) -> Path:
+        """The published ``models/<use case>`` (bundle/, evaluation/): candidates, never served."""
+        return self.current(use_case) / "models" / use_case
+
+    def states(self, use_case: str) -> Path:
+        return self.root / "states" / use_case
+
+    def lock(self, use_case: str) -> Path:
+        return self.root / "locks" / f"{use_case}.lock"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "scratch"
+
+    @property
+    def dvc_cache(self) -> Path:
+        return self.root / "dvc" / "cache"
+
+    @property
+    def dvc_remote(self) -> Path:
+        return self.root / "dvc" / "remote"
+
+    @property
+    def database(self) -> Path:
+        """The embedded platform's own database; another one is set by ``VIGIE_DATABASE_URL``."""
+        return self.root / "database" / "vigie.db"
+
+    @property
+    def registry_database(self) -> Path:
+        return self.root / "registry" / "mlflow.db"
+
+    @property
+    def registry_artifacts(self) -> Path:
+        return self.root / "registry" / "artifacts"
+
+    def serving(self, use_case: str) -> Path:
+        """Where prediction keeps bundles it has verified: the last good one survives an outage."""
+        return self.root / "serving" / use_case
+
+    @property
+    def baseline(self) -> Path:
+        """Tables for people for the day when nothing answers, written at each promotion."""
+        return self.root / "baseline"
+
+    @property
+    def access_list(self) -> Path:
+        """Who may call, as the gateway said it last."""
+        return self.root / "serving" / "access-list.json"
+
+    @property
+    def journal(self) -> Path:
+        """Where prediction writes answers before they leave; replicas share it, each in a folder of its own."""
+        return self.root / "serving" / "journal"
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / "downloads"
+
+    def drop(self, use_case: str) -> Path:
+        """Where people put raw files; ``auto`` takes them when the official source is out of reach."""
+        return self.root / "drop" / use_case
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def processes(self) -> Path:
+        return self.root / "run"

@@ -1,0 +1,217 @@
+"""Exports reported labels as training rows to ``data/<use case>/outcomes``, where preprocessing reads them.
+
+This is the impure step before the pure ones: it queries the database once and writes ``outcomes.parquet``. The same
+labels give the same bytes, so nothing is retrained because of it. Centres, callers and request ids are not exported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import Connection, and_, select
+
+from services.core import use_case_registry
+from services.core.contract.class_labels import learned_class_targets
+from services.core.contract.columns import column_types
+from services.core.contract.fields import in_zone
+from services.core.contract.use_case import MultiClass, Target, UseCase
+from services.core.drift_state import concept_drift_events, usable_label_filter
+from services.core.prediction_log.queries import latest_labels, reports_for
+from services.core.prediction_log.records import DIGEST_PREFIX, PSEUDONYM_PREFIX
+from services.core.prediction_log.store import (
+    DatabaseNotInitialisedError,
+    DatabaseUnavailableError,
+    PredictionLogDatabase,
+)
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
+from services.core.prediction_log.traffic_type import EXERCISE, LIVE
+from services.core.settings import Settings, settings
+
+LABELS_FILE = "outcomes.parquet"
+MANIFEST_FILE = "manifest.json"
+CONCEPT_DRIFT_FILE = "changes.json"
+"""What monitoring found to have changed in the world, for preprocessing; only beside outcomes."""
+_CHUNK = 500
+_P, _O = PredictionRow, OutcomeRow
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What came of an export. ``away`` says why the database was not asked; the rows of the last published
+    state are used again then."""
+
+    rows: int
+    simulated: int
+    refused: int
+    """Calls that the use case's request model would not take any more."""
+    away: str = ""
+
+    def __str__(self) -> str:
+        if self.away:
+            return f"outcomes as they were: {self.away}"
+        return f"{self.rows} outcomes to learn from ({self.simulated} simulated, {self.refused} left out)"
+
+
+def export_labels(use_case: str, workspace: Path, *, chosen: Settings | None = None) -> ExportResult:
+    """Write the training rows of ``use_case`` into ``workspace/data/<use case>/outcomes``."""
+    declared = use_case_registry.get(use_case)
+    folder = workspace / "data" / use_case / "outcomes"
+    database = PredictionLogDatabase(chosen or settings())
+    try:
+        with database.reading(seconds=300) as connection:
+            rows, refused = load_training_rows(connection, declared)
+            found = concept_drift_events(connection, use_case)
+    except DatabaseNotInitialisedError as error:
+        return ExportResult(0, 0, 0, str(error))
+    except DatabaseUnavailableError as error:
+        log.warning("outcomes are not read", use_case=use_case, reason=str(error))
+        return ExportResult(0, 0, 0, str(error))
+    finally:
+        database.dispose()
+    write_training_rows(folder, declared, rows)
+    if rows and found:
+        (folder / CONCEPT_DRIFT_FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    simulated = sum(row["call_simulated"] for row in rows)
+    log.info("outcomes exported", use_case=use_case, rows=len(rows), simulated=simulated, refused=refused)
+    return ExportResult(len(rows), simulated, refused)
+
+
+def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[str, Any]], int]:
+    """One row per call with a label, sorted by prediction id, and how many calls could not be used. Outcomes that
+    monitoring holds back, or has not looked at yet, are none."""
+    latest = _latest_per_incident(connection, use_case.name)
+    usable = usable_label_filter(connection, use_case.name)
+    found: list[dict[str, Any]] = []
+    refused = 0
+    for predictions in _labelled_predictions(connection, use_case.name):
+        reports = reports_for(connection, predictions)
+        for prediction in predictions:
+            key = (prediction["centre"], prediction["kind"], prediction["incident_id"])
+            mine = [
+                report
+                for report in reports.get(prediction["id"], ())
+                if (report["incident_id"] is None or latest.get(key) == prediction["id"]) and usable(report)
+            ]
+            # Where a call has real reports, made-up ones do not count. A simulated call has none.
+            real = [report for report in mine if not report["simulated"] and prediction["kind"] == LIVE]
+            labels = to_label_columns(use_case, latest_labels(real or mine))
+            if not labels:
+                continue
+            request = to_request_columns(use_case, prediction["request"])
+            if request is None:
+                refused += 1
+                continue
+            found.append({**request, **labels, **_call_columns(use_case, prediction, simulated=not real)})
+    return sorted(found, key=lambda row: row["call_id"]), refused
+
+
+def write_training_rows(folder: Path, use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> None:
+    """``rows`` as a file and its manifest; an empty folder where there are none."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    if not rows:
+        return
+    frame = pd.DataFrame({name: to_series(use_case, name, [row.get(name) for row in rows]) for name in rows[0]})
+    frame = frame.reindex(columns=sorted(frame))
+    frame.to_parquet(folder / LABELS_FILE, index=False, compression="zstd")
+    digest = hashlib.sha256((folder / LABELS_FILE).read_bytes()).hexdigest()
+    manifest = {"use_case": use_case.name, "rows": len(rows), "sha256": {LABELS_FILE: digest}}
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _labelled_predictions(connection: Connection, use_case: str) -> Iterator[list[dict[str, Any]]]:
+    """The predictions that something was reported about, some at a time."""
+    joins = (
+        _O.prediction_id == _P.id,
+        and_(_O.request_id == _P.request_id, _O.row_index.is_not_distinct_from(_P.row_index)),
+        _O.incident_id == _P.incident_id,
+    )
+    ids: set[str] = set()
+    for join in joins:
+        query = select(_P.id).join(_O, and_(_O.use_case == _P.use_case, _O.centre == _P.centre, join))
+        ids.update(connection.execute(query.where(_P.use_case == use_case, _P.kind != EXERCISE)).scalars())
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), _CHUNK):
+        query_rows = select(_P.__table__).where(_P.id.in_(ordered[start : start + _CHUNK]))
+        yield [dict(row) for row in connection.execute(query_rows).mappings()]
+
+
+def _latest_per_incident(connection: Connection, use_case: str) -> dict[tuple[str, str, str | None], str]:
+    """(centre, kind, incident) -> the prediction that counts, for incidents that something was reported about."""
+    join = and_(_O.use_case == _P.use_case, _O.centre == _P.centre, _O.incident_id == _P.incident_id)
+    query = select(_P.centre, _P.kind, _P.incident_id, _P.id).join(_O, join).where(_P.use_case == use_case)
+    return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query.order_by(_P.received_at, _P.id))}
+
+
+def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The fields as the models see them, or None where today's request model refuses the request. What was
+    pseudonymised is missing: a pseudonym means nothing to a model, nor does what stands for a picture."""
+    plain = {
+        k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith((PSEUDONYM_PREFIX, DIGEST_PREFIX)))
+    }
+    try:
+        fields: dict[str, Any] = use_case.request.model_validate(plain).__dict__
+    except ValidationError:
+        return None
+    for name, kind in column_types(use_case.request).items():
+        if kind == "time" and fields[name] is not None:
+            fields[name] = in_zone(fields[name], use_case.zone or "UTC")
+    return {name: fields[name] for name in use_case.request.model_fields}
+
+
+def to_label_columns(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, Any]:
+    """Label column -> number (or name of a learned class) as examples hold it; every column is there, or none."""
+    targets: dict[str, Target] = {target.label: target for target in use_case.targets}
+    found = {label: _label_value(target, reported.get(label)) for label, target in targets.items()}
+    return found if any(isinstance(label, str) or not np.isnan(label) for label in found.values()) else {}
+
+
+def _label_value(target: Target, value: Any) -> float | str:
+    if value is None:
+        return float("nan")
+    if isinstance(target.output, MultiClass):
+        if target.output.learned:
+            return str(value)
+        # A class that the use case has given up is no label any more.
+        return float(target.output.labels.index(value)) if value in target.output.labels else float("nan")
+    return float(value)
+
+
+def _call_columns(use_case: UseCase, prediction: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
+    incident = prediction["incident_id"]
+    group = prediction["id"]
+    if incident is not None:
+        group = hashlib.sha256(f"{prediction['centre']}|{incident}".encode()).hexdigest()[:24]
+    return {
+        "call_id": prediction["id"],
+        "call_group": f"call-{group}",
+        "call_incident": incident if use_case.incident_is_group and incident is not None else "",
+        "call_received_at": prediction["received_at"],
+        "call_simulated": simulated,
+    }
+
+
+def to_series(use_case: UseCase, name: str, values: Sequence[Any]) -> pd.Series:
+    if name in {use_case.target(target).label for target in learned_class_targets(use_case)}:
+        return pd.Series([value if isinstance(value, str) else None for value in values], dtype="str")
+    kind = column_types(use_case.request).get(name, "own" if name.startswith("call_") else "number")
+    if kind == "image":
+        return pd.Series([None] * len(values), dtype=object)
+    if name == "call_received_at" or kind in {"time", "date"}:
+        return pd.Series(pd.to_datetime(pd.Series(values), utc=True)).astype("datetime64[us, UTC]")
+    if name == "call_simulated":
+        return pd.Series(values, dtype="bool")
+    if kind in {"own", "category", "text"}:
+        return pd.Series(["" if v is None else str(getattr(v, "value", v)) for v in values], dtype="str")
+    return pd.Series([np.nan if value is None else float(value) for value in values], dtype="float64")

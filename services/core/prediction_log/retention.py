@@ -1,0 +1,116 @@
+"""Retention: deletes calls that are older than the settings allow, and erases single incidents on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
+
+from services.core import use_case_registry
+from services.core.errors import UnavailableError, VigieError
+from services.core.prediction_log.settings import PredictionLogSettings
+from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
+
+log = structlog.get_logger(__name__)
+
+_P, _O = PredictionRow, OutcomeRow
+_TIMEOUT_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedCount:
+    predictions: int
+    outcomes: int
+
+    def __str__(self) -> str:
+        return f"{self.predictions} predictions and {self.outcomes} outcomes"
+
+
+def enforce_retention(chosen: PredictionLogSettings, *, dry_run: bool = False) -> dict[str, ErasedCount]:
+    """Remove what is older than the settings allow; use case -> what went (with ``dry_run``: would go).
+    Housekeeping calls it.
+
+    Raises:
+        UnavailableError: the database is away; what was not removed stays for the next time.
+    """
+    removed: dict[str, ErasedCount] = {}
+    for use_case in use_case_registry.names():
+        days = chosen.retention_days(use_case)
+        if days:
+            removed[use_case] = erase_before(
+                chosen, use_case, datetime.now(UTC) - timedelta(days=days), dry_run=dry_run
+            )
+    return removed
+
+
+def erase_before(
+    chosen: PredictionLogSettings, use_case: str, moment: datetime, *, dry_run: bool = False
+) -> ErasedCount:
+    """Remove predictions and outcomes that came before ``moment`` (with a zone).
+
+    Raises:
+        UnavailableError: the database is away.
+    """
+    predictions = and_(_P.use_case == use_case, _P.received_at < moment)
+    outcomes = and_(_O.use_case == use_case, _O.received_at < moment)
+    return _erase(chosen, use_case, predictions, outcomes, dry_run=dry_run)
+
+
+def erase_incident(
+    chosen: PredictionLogSettings, use_case: str, centre: str, incident: str, *, dry_run: bool = False
+) -> ErasedCount:
+    """Remove the predictions of a centre's incident and all that was reported about them.
+
+    Raises:
+        VigieError: the centre or the incident is not named.
+        UnavailableError: the database is away.
+    """
+    if not centre or not incident:
+        raise VigieError("An incident is erased by its centre and its id.", expected="both of them")
+    mine = and_(_P.use_case == use_case, _P.centre == centre, _P.incident_id == incident)
+    outcomes = and_(
+        _O.use_case == use_case,
+        _O.centre == centre,
+        or_(
+            _O.incident_id == incident,
+            _O.prediction_id.in_(select(_P.id).where(mine)),
+            _O.request_id.in_(select(_P.request_id).where(mine)),
+        ),
+    )
+    return _erase(chosen, use_case, mine, outcomes, dry_run=dry_run)
+
+
+def _erase(
+    chosen: PredictionLogSettings,
+    use_case: str,
+    predictions: ColumnElement[bool],
+    outcomes: ColumnElement[bool],
+    *,
+    dry_run: bool,
+) -> ErasedCount:
+    database = PredictionLogDatabase(chosen)
+    try:
+        with database.reading(seconds=_TIMEOUT_SECONDS) as connection:
+            # Outcomes first: which of them go can depend on the predictions.
+            counts = [_count(connection, _O, outcomes), _count(connection, _P, predictions)]
+            if not dry_run:
+                connection.execute(delete(_O).where(outcomes))
+                connection.execute(delete(_P).where(predictions))
+    except DatabaseUnavailableError as error:
+        raise UnavailableError(
+            f"Calls cannot be erased: {error}.", action="See that the database runs, and try again."
+        ) from error
+    finally:
+        database.dispose()
+    erased = ErasedCount(counts[1], counts[0])
+    log.info(
+        "calls erased", use_case=use_case, predictions=erased.predictions, outcomes=erased.outcomes, dry_run=dry_run
+    )
+    return erased
+
+
+def _count(connection: Connection, table: type[PredictionRow] | type[OutcomeRow], which: ColumnElement[bool]) -> int:
+    return int(connection.execute(select(func.count()).select_from(table).where(which)).scalar_one())

@@ -1,0 +1,96 @@
+"""Context source for prediction: the context that the last pipeline run published, held in memory and refreshed in the
+background.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.core.background import PeriodicThread
+from services.core.contract.use_case import Arrays
+from services.core.io import atomic_write
+from services.core.paths import VigiePaths
+
+SelectArrays = Callable[[Mapping[str, NDArray[Any]]], Arrays]
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class PublishedContextSource:
+    """A context source. ``start`` reads what is there and then looks every ``every`` seconds whether a newer state
+    was published in the home ``published``; the copy is kept in ``home``. ``snapshot`` is one attribute read.
+    ``keep`` takes what calls need of the whole, and ``missing`` is said where there is nothing."""
+
+    def __init__(
+        self,
+        use_case: str,
+        published: VigiePaths,
+        home: VigiePaths,
+        *,
+        keep: SelectArrays,
+        missing: str,
+        every: float = 5.0,
+    ) -> None:
+        self._published = published.data(use_case) / "examples" / "context.npz"
+        self._copy = home.root / "context" / f"{use_case}.npz"
+        self._keep = keep
+        self._missing = missing
+        self._seen: tuple[str, int, int] | None = None
+        self._arrays: Mapping[str, Any] = {}
+        self._thread = PeriodicThread(f"context-{use_case}", self.refresh, every, at_once=False)
+        self._log = structlog.get_logger().bind(use_case=use_case)
+
+    def start(self) -> None:
+        if not self.refresh() and not self._arrays:
+            self._arrays = self._read(self._copy) or {}
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._thread.stop()
+        self._thread.join()
+
+    def snapshot(self) -> Mapping[str, Any]:
+        return self._arrays
+
+    def warning(self) -> str | None:
+        return None if self._arrays else self._missing
+
+    def refresh(self) -> bool:
+        """Take what is published if it is another than before. Whether it is new; what is held stays otherwise."""
+        try:
+            path = self._published.resolve(strict=True)
+            status = path.stat()
+        except OSError:
+            return False
+        stamp = (str(path), status.st_mtime_ns, status.st_size)
+        if stamp == self._seen:
+            return False
+        whole = self._read(path)
+        if whole is None:
+            return False
+        self._arrays = self._keep(whole)
+        self._seen = stamp
+        self._write_copy()
+        return True
+
+    def _read(self, path: Path) -> dict[str, NDArray[Any]] | None:
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+        except FileNotFoundError:
+            return None
+        except _UNREADABLE as error:
+            self._log.warning("context not read", file=path.name, reason=type(error).__name__)
+            return None
+
+    def _write_copy(self) -> None:
+        try:
+            atomic_write(self._copy, lambda stream: np.savez(stream, allow_pickle=False, **dict(self._arrays)))
+        except OSError as error:
+            self._log.warning("context not kept", reason=type(error).__name__)

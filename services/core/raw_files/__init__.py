@@ -1,0 +1,1 @@
+"""Reads raw official files (CSV, Excel, images, archives) into validated, merged tables."""

@@ -1,0 +1,175 @@
+"""Lists the text files and workbooks of a file or folder, also inside zip and gzip. Nothing is unpacked onto the
+disk.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+from services.core.errors import VigieError
+
+_FIRST = 1 << 12
+_HEAD = 1 << 18
+_NESTED = 3
+_TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
+_WORKBOOK_PARTS = "xl/workbook.xml"
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError, RuntimeError)
+
+Kind = Literal["text", "workbook", "other"]
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
+SkipPredicate = Callable[[str], bool]
+"""Whether a file of this name is none of the documents."""
+
+
+def _skip_nothing(_name: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """``name`` is for people: the path below the folder, archives included."""
+
+    name: str
+    kind: Kind
+    head: bytes
+    """The first lines of a text, whole ones where possible."""
+    _open: Opener
+
+    @property
+    def should_be_readable(self) -> bool:
+        return Path(self.name).suffix.lower() in _TEXT_SUFFIXES
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        return self._open()
+
+    def read(self) -> bytes:
+        """
+        Raises:
+            VigieError: the archive around it is damaged here.
+        """
+        try:
+            with self._open() as stream:
+                return stream.read()
+        except _DAMAGE as error:
+            raise _damaged_file(self.name, error) from error
+
+
+def list_documents(path: Path, skip: SkipPredicate = _skip_nothing) -> Iterator[Document]:
+    """All documents of a folder and its subfolders in the order of their paths, or those of one file; without
+    looking at those whose name ``skip`` knows.
+
+    Raises:
+        VigieError: an archive or workbook cannot be opened.
+    """
+    if path.is_file():
+        yield from _inside(path.name, lambda: path.open("rb"), 0, skip)
+        return
+    for file in sorted(path.rglob("*")):
+        relative = file.relative_to(path)
+        if file.is_file() and not any(part.startswith((".", "~$")) for part in relative.parts):
+            yield from _inside(relative.as_posix(), lambda file=file: file.open("rb"), 0, skip)  # type: ignore[misc]
+
+
+def _inside(
+    name: str, opener: Opener, depth: int, skip: SkipPredicate, head: bytes | None = None
+) -> Iterator[Document]:
+    if skip(name):
+        return
+    try:
+        if head is None:
+            with opener() as stream:
+                head = _head(stream)
+    except _DAMAGE as error:
+        raise _damaged_file(name, error) from error
+    if head.startswith(b"\x1f\x8b") and depth < _NESTED:
+        yield from _inside(name.removesuffix(".gz"), _unzipped(opener), depth + 1, skip)
+    elif head.startswith(b"PK") or Path(name).suffix.lower() in {".zip", ".xlsx"}:
+        yield from _archive(name, opener, depth, skip)
+    else:
+        yield Document(name, _kind(name, head), _whole_lines(head), opener)
+
+
+def _archive(name: str, opener: Opener, depth: int, skip: SkipPredicate) -> Iterator[Document]:
+    with ExitStack() as stack:
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(ensure_seekable(stack.enter_context(opener()))))
+        except _DAMAGE as error:
+            raise _damaged_file(name, error) from error
+        members = sorted(member.filename for member in archive.infolist() if not member.is_dir())
+        if _WORKBOOK_PARTS in members:
+            yield Document(name, "workbook", b"", opener)
+        elif depth < _NESTED:
+            for member in members:
+                if not Path(member).name.startswith((".", "~$")) and not skip(member):
+                    yield from _in_archive(archive, name, member, opener, depth=depth, skip=skip)
+
+
+def _in_archive(
+    archive: zipfile.ZipFile, name: str, member: str, opener: Opener, *, depth: int, skip: SkipPredicate
+) -> Iterator[Document]:
+    """Looks at the member in the archive that is open: opening it anew for each of thousands takes minutes."""
+    try:
+        with archive.open(member) as inner:
+            head = _head(cast("BinaryIO", inner))
+    except _DAMAGE as error:
+        raise _damaged_file(f"{name}/{member}", error) from error
+    yield from _inside(f"{name}/{member}", _member(opener, member), depth + 1, skip, head)
+
+
+def _head(stream: BinaryIO) -> bytes:
+    """The start of a file: little of what is not text."""
+    first = stream.read(_FIRST)
+    textual = _kind("", first) == "text"
+    return first + stream.read(_HEAD - len(first)) if textual else first
+
+
+def _member(opener: Opener, member: str) -> Opener:
+    @contextmanager
+    def open_member() -> Iterator[BinaryIO]:
+        with opener() as stream, zipfile.ZipFile(ensure_seekable(stream)) as archive, archive.open(member) as inner:
+            yield cast("BinaryIO", inner)
+
+    return open_member
+
+
+def _unzipped(opener: Opener) -> Opener:
+    @contextmanager
+    def open_unzipped() -> Iterator[BinaryIO]:
+        with opener() as stream, gzip.GzipFile(fileobj=stream) as inner:
+            yield cast("BinaryIO", inner)
+
+    return open_unzipped
+
+
+def ensure_seekable(stream: BinaryIO) -> BinaryIO:
+    return stream if stream.seekable() else io.BytesIO(stream.read())
+
+
+def _kind(name: str, head: bytes) -> Kind:
+    utf16 = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    textual = utf16 or b"\0" not in head
+    return "text" if textual or Path(name).suffix.lower() in _TEXT_SUFFIXES else "other"
+
+
+def _whole_lines(head: bytes) -> bytes:
+    """Without the last line that was cut, so that no character is cut either."""
+    if len(head) < _HEAD:
+        return head
+    end = head.rfind(b"\n") + 1
+    return head[:end] if end and not head.startswith((b"\xff\xfe", b"\xfe\xff")) else head[: len(head) & ~3]
+
+
+def _damaged_file(name: str, error: Exception) -> VigieError:
+    return VigieError(
+        f"{name} is damaged, cut off or locked with a password: {error}",
+        expected="a complete zip, gzip or xlsx file",
+        action="Fetch or export it again.",
+    )

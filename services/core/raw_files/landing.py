@@ -1,0 +1,81 @@
+"""The landing zone: raw files as they arrived, numbered, never written to again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+Origin = Literal["official", "folder", "simulated"]
+
+_NAME = re.compile(r"(?P<number>\d{4,})-(?P<origin>official|folder|simulated)-(?P<digest>[0-9a-f]{16})-(?P<name>.+)")
+_UNNUMBERED = 10**9
+_SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class LandedFile:
+    path: Path
+    number: int
+    origin: Origin
+    digest: str
+    name: str
+    """As its publisher called it."""
+
+
+def list_files(folder: Path) -> list[LandedFile]:
+    """All files in the order of their arrival, hidden ones left out."""
+    files = [_parse(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+    return sorted(files, key=lambda file: (file.number, file.name))
+
+
+def effective_files(files: list[LandedFile]) -> list[LandedFile]:
+    """Real files and simulated ones are never mixed: where there is a real one, only they count."""
+    real = [file for file in files if file.origin != "simulated"]
+    return real or files
+
+
+def add_file(folder: Path, origin: Origin, name: str, content: BinaryIO) -> LandedFile | None:
+    """Land a file, or return None when the same content is there already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / ".arriving"
+    digest = hashlib.sha256()
+    with part.open("wb") as stream:
+        while block := content.read(1 << 20):
+            digest.update(block)
+            stream.write(block)
+    short = digest.hexdigest()[:16]
+    there = list_files(folder)
+    if any(file.digest == short for file in there):
+        part.unlink()
+        return None
+    number = max((file.number for file in there if file.number < _UNNUMBERED), default=0) + 1
+    path = folder / f"{number:04d}-{origin}-{short}-{safe_file_name(name)}"
+    part.rename(path)
+    return _parse(path)
+
+
+def is_simulated(name: str) -> bool:
+    """Whether a file's own name says that a simulator wrote it; all of ours do."""
+    return _SIMULATED in Path(name).name.lower()
+
+
+def _parse(path: Path) -> LandedFile:
+    found = _NAME.fullmatch(path.name)
+    if found is None:
+        origin: Origin = "simulated" if is_simulated(path.name) else "folder"
+        return LandedFile(path, _UNNUMBERED, origin, "", path.name)
+    return LandedFile(path, int(found["number"]), _origin(found["origin"]), found["digest"], found["name"])
+
+
+def _origin(word: str) -> Origin:
+    if word == "official":
+        return "official"
+    return "simulated" if word == "simulated" else "folder"
+
+
+def safe_file_name(name: str) -> str:
+    """The last part of a path, safe as a file name on any system."""
+    return re.sub(r"[^\w.()-]+", "_", Path(name.replace("\\", "/")).name)[-120:] or "file"

@@ -1,0 +1,164 @@
+"""Weather providers: an hourly CSV file, Open-Meteo (no key) and Visual Crossing, and the one that the settings
+choose.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.core.errors import VigieError
+from services.core.settings import Settings
+from services.core.weather.hourly import HourlyWeather, NoWeatherProvider, WeatherError, WeatherProvider, sort_hours
+
+CSV_COLUMNS = ("time", "temp", "prcp", "wspd")
+
+
+class CsvWeatherProvider:
+    """Reads the file anew each time it is asked, so that whoever writes it needs to tell nobody."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def hours(self) -> HourlyWeather:
+        try:
+            with self._path.open(encoding="utf-8", newline="") as stream:
+                reader = csv.DictReader(stream)
+                missing = [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]
+                if missing:
+                    raise WeatherError(f"{self._path.name} lacks the columns {', '.join(missing)}.")
+                rows = [
+                    (_parse_time(row["time"]), *(_parse_number(row[name]) for name in CSV_COLUMNS[1:]))
+                    for row in reader
+                ]
+        except (OSError, ValueError, csv.Error) as error:
+            raise WeatherError(f"{self._path.name} cannot be read: {error}") from error
+        return sort_hours(*zip(*rows, strict=True)) if rows else sort_hours([], [], [], [])
+
+
+def _parse_time(text: str) -> float:
+    moment = datetime.fromisoformat(text.strip())
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _parse_number(text: str | None) -> float:
+    return float(text) if text and text.strip() else float("nan")
+
+
+OPEN_METEO_URL = "https://api.open-meteo.com"
+VISUAL_CROSSING_URL = "https://weather.visualcrossing.com"
+_MAX_RESPONSE_BYTES = 4_000_000
+
+
+class OpenMeteoProvider:
+    """The forecast interface: yesterday, today and tomorrow, hour by hour."""
+
+    def __init__(self, latitude: float, longitude: float, *, url: str = OPEN_METEO_URL, timeout: float = 10.0) -> None:
+        self._url = f"{url.rstrip('/')}/v1/forecast"
+        self._timeout = timeout
+        self._query: dict[str, str | float | int] = {
+            "latitude": latitude,
+            "longitude": longitude,
+            "hourly": "temperature_2m,precipitation,wind_speed_10m",
+            "past_days": 1,
+            "forecast_days": 2,
+            "timeformat": "unixtime",
+            "timezone": "GMT",
+        }
+
+    def hours(self) -> HourlyWeather:
+        return _fetch("Open-Meteo", self._url, self._query, self._timeout, _parse_open_meteo)
+
+
+class VisualCrossingProvider:
+    """The timeline interface: yesterday and today, hour by hour, in metric units."""
+
+    def __init__(
+        self, latitude: float, longitude: float, key: str, *, url: str = VISUAL_CROSSING_URL, timeout: float = 10.0
+    ) -> None:
+        place = f"{latitude},{longitude}"
+        self._url = f"{url.rstrip('/')}/VisualCrossingWebServices/rest/services/timeline/{place}/yesterday/today"
+        self._timeout = timeout
+        self._query: dict[str, str | float | int] = {
+            "unitGroup": "metric",
+            "include": "hours",
+            "elements": "datetimeEpoch,temp,precip,windspeed",
+            "contentType": "json",
+            "key": key,
+        }
+
+    def hours(self) -> HourlyWeather:
+        return _fetch("Visual Crossing", self._url, self._query, self._timeout, _parse_visual_crossing)
+
+
+def _fetch(
+    name: str,
+    url: str,
+    query: Mapping[str, str | float | int],
+    timeout: float,
+    read: Callable[[Any], HourlyWeather],
+) -> HourlyWeather:
+    """The key travels in the query, so an error names the service and never the address."""
+    try:
+        with httpx.Client(timeout=timeout) as client, client.stream("GET", url, params=dict(query)) as answer:
+            if answer.status_code != 200:
+                raise WeatherError(f"{name} answered with status {answer.status_code}.")
+            body = bytearray()
+            for part in answer.iter_bytes():
+                body += part
+                if len(body) > _MAX_RESPONSE_BYTES:
+                    raise WeatherError(f"{name} answered with more than {_MAX_RESPONSE_BYTES} bytes.")
+        return read(httpx.Response(200, content=bytes(body)).json())
+    except httpx.HTTPError as error:
+        raise WeatherError(f"{name} cannot be reached: {type(error).__name__}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeatherError(f"{name} answered with something else than weather: {type(error).__name__}.") from None
+
+
+def _parse_open_meteo(body: Any) -> HourlyWeather:
+    hourly = body["hourly"]
+    return sort_hours(
+        hourly["time"],
+        _to_floats(hourly["temperature_2m"]),
+        _to_floats(hourly["precipitation"]),
+        _to_floats(hourly["wind_speed_10m"]),
+    )
+
+
+def _parse_visual_crossing(body: Any) -> HourlyWeather:
+    rows = [hour for day in body["days"] for hour in day["hours"]]
+    return sort_hours(
+        [hour["datetimeEpoch"] for hour in rows],
+        *(_to_floats([hour.get(name) for hour in rows]) for name in ("temp", "precip", "windspeed")),
+    )
+
+
+def _to_floats(values: list[Any]) -> list[float]:
+    return [float("nan") if value is None else float(value) for value in values]
+
+
+def create_provider(chosen: Settings, latitude: float, longitude: float) -> WeatherProvider:
+    """The weather at a place in degrees.
+
+    Raises:
+        VigieError: the provider needs a file or a key that is not set.
+    """
+    url = str(chosen.weather_url) if chosen.weather_url else None
+    if chosen.weather_provider == "csv":
+        if chosen.weather_file is None:
+            raise VigieError(
+                "The weather is to come from a CSV file, but none is named.", action="Set VIGIE_WEATHER_FILE."
+            )
+        return CsvWeatherProvider(chosen.weather_file)
+    if chosen.weather_provider == "open-meteo":
+        return OpenMeteoProvider(latitude, longitude, url=url or OPEN_METEO_URL)
+    if chosen.weather_provider == "visual-crossing":
+        if not chosen.weather_key:
+            raise VigieError("Visual Crossing needs a key, but none is set.", action="Set VIGIE_WEATHER_KEY.")
+        return VisualCrossingProvider(latitude, longitude, chosen.weather_key, url=url or VISUAL_CROSSING_URL)
+    return NoWeatherProvider()

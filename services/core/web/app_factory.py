@@ -1,0 +1,176 @@
+"""Creates the FastAPI applications of all services alike: body limit, request ids, error responses, access log, health,
+metrics and documentation. ``create_service_app`` builds one, ``serve`` runs it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import FrameType
+from typing import Any, Literal
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from prometheus_fastapi_instrumentator import Instrumentator
+from prometheus_fastapi_instrumentator import metrics as instrumentations
+from pydantic import BaseModel, ConfigDict, SecretStr
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.core.process_metrics import register_process_metrics, register_skipped_gauge
+from services.core.settings import settings
+from services.core.web.api_docs import mount_docs
+from services.core.web.authentication import PUBLIC, document_roles
+from services.core.web.errors import ErrorBody, add_exception_handlers, error_detail, error_response
+from services.core.web.server import LogContextMiddleware, RequestIdMiddleware, log_access, run_server, server_config
+
+
+class BodyLimitMiddleware:
+    """Refuses requests whose body is longer than ``limit`` bytes with 413."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        stated = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        if stated is not None:
+            # The server itself holds a body to the length that it states.
+            fits = stated.isdigit() and len(stated) <= 18 and int(stated) <= self._limit
+        else:
+            fits, receive = await self._read(receive)
+        if fits:
+            await self._app(scope, receive, send)
+            return
+        allowed = f"at most {self._limit} bytes"
+        faults = [error_detail("body_too_large", "The body is too large.", allowed=allowed)]
+        await error_response(413, faults, scope["request_id"])(scope, receive, send)
+
+    async def _read(self, receive: Receive) -> tuple[bool, Receive]:
+        """Whether a body of unknown length is within the limit, and what gives it out again."""
+        kept: list[Message] = []
+        size, more = 0, True
+        while more and size <= self._limit:
+            kept.append(message := await receive())
+            size += len(message.get("body", b""))
+            more = message["type"] == "http.request" and message.get("more_body", False)
+        messages = iter(kept)
+
+        async def again() -> Message:
+            return next(messages, None) or await receive()
+
+        return size <= self._limit, again
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+ReadinessCheck = Callable[[], Mapping[str, Any] | None]
+LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+GRACE_SECONDS = 10
+"""Requests under way get so long when the service is told to stop."""
+
+
+class Liveness(BaseModel):
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    status: Literal["ready"] = "ready"
+
+
+def create_service_app(
+    *,
+    service: str,
+    title: str,
+    docs: str,
+    description: str = "",
+    version: str = "1",
+    lifespan: Lifespan | None = None,
+    ready: ReadinessCheck | None = None,
+    metrics: CollectorRegistry | None = None,
+    service_token: SecretStr | None = None,
+    body_limit_kb: int = 1_024,
+    latency_buckets: tuple[float, ...] = LATENCY_BUCKETS,
+) -> FastAPI:
+    """A service's application, without its own routes.
+
+    Args:
+        service: its name in logs.
+        docs: path of the manual, for example ``/auth/docs``; the OpenAPI document lies beside it.
+        ready: tells more for ``/health/ready``, and raises a ``VigieError`` where the service cannot do its
+            work; called in a thread, and often, so it should be quick.
+        metrics: where the service counts; a registry of its own by default. ``app.state.metrics`` has it.
+        service_token: what ``ServicePrincipal`` routes ask for; without one they let nobody in.
+        body_limit_kb: largest body of a request.
+    """
+    registry = metrics or CollectorRegistry()
+    register_process_metrics(registry, settings().home.root)
+    app = FastAPI(
+        title=title,
+        version=version,
+        description=description,
+        docs_url=None,  # the framework's pages ask a foreign server for their scripts
+        redoc_url=None,
+        openapi_url=docs.rpartition("/")[0] + "/openapi.json",
+        lifespan=lifespan,
+        responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
+    )
+    app.state.service = service
+    app.state.metrics = registry
+    app.state.service_token = service_token
+    app.state.stopping = threading.Event()
+    mount_docs(app, docs)
+    _add_health(app, ready, register_skipped_gauge(registry))
+    Instrumentator(registry=registry, excluded_handlers=["^/metrics$", "^/health"]).add(
+        instrumentations.default(
+            latency_highr_buckets=latency_buckets, latency_lowr_buckets=latency_buckets, registry=registry
+        ),
+        log_access,
+    ).instrument(app).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimitMiddleware, limit=body_limit_kb * 1_024)
+    app.add_middleware(LogContextMiddleware)
+    app.add_middleware(RequestIdMiddleware)
+    add_exception_handlers(app)
+    document_roles(app)
+    return app
+
+
+def _add_health(app: FastAPI, ready: ReadinessCheck | None, skipped: Sequence[str]) -> None:
+    @app.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether the process runs")
+    async def live() -> Liveness:
+        return Liveness()
+
+    @app.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether it can do its work")
+    def readiness() -> Readiness:
+        told = ready() or {} if ready is not None else {}
+        return Readiness(**{**told, "skipped_use_cases": skipped} if skipped else told)
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve until a signal ends the process. Who calls is taken from the edge's headers where the call comes from
+    ``VIGIE_TRUSTED_PROXIES``."""
+    structlog.get_logger().info("listening", host=host, port=port)
+    config = server_config(
+        app,
+        host=host,
+        port=port,
+        proxy_headers=True,
+        forwarded_allow_ips=settings().trusted_proxies,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    run_server(_StoppingServer(config))
+
+
+class _StoppingServer(uvicorn.Server):
+    """Says so when it is told to stop, so that requests which wait for something end."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        app = self.config.app
+        assert isinstance(app, FastAPI)
+        app.state.stopping.set()
+        super().handle_exit(sig, frame)

@@ -1,0 +1,224 @@
+"""HTTP client of the gateway and of prediction with the access token of the person at the page, and of the gateway's
+session endpoints with the service credential. Failures are raised by type (``ApiError``), so that every page words
+them alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+import httpx
+import streamlit as st
+
+from services.core.headers import service_headers
+from services.dashboard.settings import DashboardSettings, settings
+
+TIMEOUT = httpx.Timeout(15.0, connect=2.0)
+LONG_TIMEOUT = httpx.Timeout(130.0, connect=2.0)
+"""For batches and reports."""
+
+
+class Service(StrEnum):
+    GATEWAY = "gateway"
+    PREDICTION = "prediction"
+
+
+class ApiError(Exception):
+    """Something that a page says instead of its content."""
+
+
+class ServiceUnavailableError(ApiError):
+    """A service does not answer, or says that it cannot at the moment (503)."""
+
+    def __init__(self, service: str, reason: str = "") -> None:
+        super().__init__(f"{service} does not answer")
+        self.service, self.reason = service, reason
+
+
+class SessionExpiredError(ApiError):
+    """The sign-in has ended."""
+
+
+class PermissionDeniedError(ApiError):
+    """The role is too low, or was changed."""
+
+
+class ResourceNotFoundError(ApiError):
+    """404: the thing, or the route in this version of the platform, is not there."""
+
+
+@dataclass
+class RequestRejectedError(ApiError):
+    """Any other refusal: what was wrong, by field."""
+
+    status: int
+    faults: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        return "; ".join(fault.get("reason", "") for fault in self.faults)
+
+    def of(self, field: str) -> str:
+        """What was said about a field."""
+        return " ".join(fault["reason"] for fault in self.faults if fault.get("field") == field)
+
+
+@lru_cache(maxsize=1)
+def _pool() -> httpx.Client:
+    """One pool of connections for all sessions; it keeps no cookies and follows nothing."""
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
+    client = httpx.Client(timeout=TIMEOUT, limits=limits, trust_env=False)
+    client.cookies.jar.clear()
+    return client
+
+
+class Client:
+    """``token`` gives a token that is good now; it raises ``SessionExpiredError`` where there is none."""
+
+    def __init__(self, token: Callable[[], str], chosen: DashboardSettings | None = None) -> None:
+        self._token = token
+        self._settings = chosen or settings()
+
+    def get(self, service: Service, path: str, **parameters: Any) -> Any:
+        """The answer's JSON. Parameters that are None are left out."""
+        return self.ask("GET", service, path, parameters=parameters).json()
+
+    def post(self, service: Service, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
+        return _json(self.ask("POST", service, path, body=body, headers=headers))
+
+    def put(self, service: Service, path: str, body: Any = None) -> Any:
+        return _json(self.ask("PUT", service, path, body=body))
+
+    def patch(self, service: Service, path: str, body: Any = None) -> Any:
+        return _json(self.ask("PATCH", service, path, body=body))
+
+    def delete(self, service: Service, path: str) -> Any:
+        return _json(self.ask("DELETE", service, path))
+
+    def ask(
+        self,
+        method: str,
+        service: Service,
+        path: str,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: httpx.Timeout = TIMEOUT,
+    ) -> httpx.Response:
+        """Any request; for what is no JSON, such as reports and CSV.
+
+        Raises:
+            Trouble: what a page says then.
+        """
+        given = {name: _parameter(value) for name, value in (parameters or {}).items() if value is not None}
+        sent = {"Authorization": f"Bearer {self._token()}", **(headers or {})}
+        return request(
+            method, service, self._base(service) + path, body=body, headers=sent, parameters=given, timeout=timeout
+        )
+
+    def _base(self, service: Service) -> str:
+        return self._settings.gateway if service is Service.GATEWAY else self._settings.prediction_url
+
+
+def request(
+    method: str,
+    service: str,
+    address: str,
+    *,
+    body: Any,
+    headers: Mapping[str, str],
+    parameters: Mapping[str, str] | None = None,
+    timeout: httpx.Timeout = TIMEOUT,
+) -> httpx.Response:
+    """
+    Raises:
+        Trouble: it did not go well.
+    """
+    content = {} if body is None else {"json": body}
+    try:
+        answer = _pool().request(
+            method, address, params=dict(parameters or {}), headers=dict(headers), timeout=timeout, **content
+        )
+    except httpx.HTTPError as error:
+        raise ServiceUnavailableError(service, type(error).__name__) from error
+    if answer.is_success:
+        return answer
+    faults = _error_details(answer)
+    if answer.status_code == 401:
+        raise SessionExpiredError
+    if answer.status_code == 403:
+        raise PermissionDeniedError(faults[0]["reason"])
+    if answer.status_code == 404:
+        raise ResourceNotFoundError(faults[0]["reason"])
+    if answer.status_code in {502, 503, 504}:
+        raise ServiceUnavailableError(service, faults[0]["reason"])
+    raise RequestRejectedError(answer.status_code, faults)
+
+
+def _error_details(answer: httpx.Response) -> list[dict[str, Any]]:
+    try:
+        found = answer.json()["errors"]
+    except (ValueError, KeyError, TypeError):
+        found = []
+    return found if isinstance(found, list) and found else [{"field": "", "reason": f"HTTP {answer.status_code}"}]
+
+
+def _json(answer: httpx.Response) -> Any:
+    return answer.json() if answer.content else None
+
+
+def _parameter(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+_SESSION_TIMEOUT = httpx.Timeout(8.0, connect=1.5)
+
+
+def entry_code(username: str, password: str) -> str:
+    """
+    Raises:
+        SessionOverError: name or password is not right.
+        RefusedError: 429, too many tries; its reason says how long to wait.
+        AwayError: the gateway does not answer.
+    """
+    body = {"username": username, "password": password, "address": _client_address()}
+    code: str = _post_internal("/internal/entries", body)["code"]
+    return code
+
+
+def fresh_token(token: str) -> dict[str, Any]:
+    """
+    Raises:
+        SessionOverError: the sign-in has ended.
+        AwayError: the gateway does not answer.
+    """
+    found: dict[str, Any] = _post_internal("/internal/session-tokens", {"token": token})
+    return found
+
+
+def end_session(token: str) -> None:
+    """
+    Raises:
+        AwayError: the gateway does not answer.
+    """
+    _post_internal("/internal/session-ends", {"token": token, "address": _client_address()})
+
+
+def _post_internal(path: str, body: dict[str, str]) -> Any:
+    chosen = settings()
+    assert chosen.service_token is not None, "the dashboard does not start without one"
+    headers = service_headers(chosen.service_token.get_secret_value(), "dashboard")
+    answer = request("POST", "gateway", chosen.gateway + path, body=body, headers=headers, timeout=_SESSION_TIMEOUT)
+    return answer.json() if answer.content else None
+
+
+def _client_address() -> str:
+    """The browser's address, as the edge tells it."""
+    forwarded = st.context.headers.get("X-Forwarded-For", "")
+    return (forwarded.rpartition(",")[2].strip() or st.context.ip_address or "")[:80]

@@ -1,0 +1,53 @@
+"""Client of the prediction endpoints: one call with its explanation, or many; marked as an exercise where exercise
+mode is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from services.core.headers import CALL_KIND_HEADER
+from services.dashboard.api.client import LONG_TIMEOUT, ApiError, Service
+from services.dashboard.session import Session
+
+BATCH_SIZE = 250
+"""Calls of one request, so that progress is seen."""
+
+
+def predict(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = session.client.post(
+        Service.PREDICTION, f"/v1/{use_case}/predict", dict(payload), headers=traffic_type_header(session)
+    )
+    return found
+
+
+def explain(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
+    """None where there is no explanation: the answer stands without it."""
+    try:
+        found: dict[str, Any] = session.client.post(
+            Service.PREDICTION, f"/v1/{use_case}/explain", dict(payload), headers=traffic_type_header(session)
+        )
+    except ApiError:
+        return None
+    return found
+
+
+def predict_batches(
+    session: Session, use_case: str, rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(index of the first row, the service's answer) for parts of ``rows``."""
+    for start in range(0, len(rows), BATCH_SIZE):
+        answer = session.client.ask(
+            "POST",
+            Service.PREDICTION,
+            f"/v1/{use_case}/predict/batch",
+            body={"rows": [dict(row) for row in rows[start : start + BATCH_SIZE]]},
+            headers=traffic_type_header(session),
+            timeout=LONG_TIMEOUT,
+        )
+        yield start, answer.json()
+
+
+def traffic_type_header(session: Session) -> dict[str, str]:
+    return {CALL_KIND_HEADER: "exercise"} if session.exercise else {}

@@ -1,0 +1,136 @@
+"""Texts of the page Drift and quality."""
+
+from __future__ import annotations
+
+from services.core.contract.use_case import Text
+
+DRIFT: dict[str, Text] = {
+    "loading": Text("Fetching the newest result…", "Chargement du dernier résultat…"),
+    "none": Text("Nobody has looked at the calls yet.", "Personne n'a encore examiné les appels."),
+    "none_text": Text(
+        "The platform looks by itself every night; an operator can start a look now.",
+        "La plateforme examine d'elle-même chaque nuit ; un exploitant peut lancer un examen maintenant.",
+    ),
+    "away": Text("Monitoring does not answer", "La surveillance ne répond pas"),
+    "away_text": Text(
+        "Calls are answered as before. Try again in a moment; if it lasts, tell the operators.",
+        "Les appels reçoivent toujours une réponse. Réessayez dans un instant ; s'il le faut, prévenez un exploitant.",
+    ),
+    "verdict_stable": Text("Stable: nothing to do", "Stable : rien à faire"),
+    "verdict_watch": Text("To be watched", "À surveiller"),
+    "verdict_drifted": Text("Drifted: the calls are not what the model knows", "Dérive : les appels changent"),
+    "verdict_too_few": Text("Too few calls to say anything", "Trop peu d'appels pour se prononcer"),
+    "looked": Text(
+        "Looked on {at} UTC at {calls} calls, {outcomes} of them with a known outcome, answered by {version}.",
+        "Examiné le {at} UTC : {calls} appels, dont {outcomes} au résultat connu, réponses : {version}.",
+    ),
+    "no_model": Text("no model", "aucun modèle"),
+    "version": Text("version {number}", "version {number}"),
+    "window": Text("Calls from {first} to {last} UTC.", "Appels du {first} au {last} UTC."),
+    "since": Text("(since {at})", "(depuis le {at})"),
+    "action": Text("What the platform does about it", "Ce que fait la plateforme"),
+    "section": Text("What to look at", "À examiner"),
+    "quality": Text("Live quality", "Qualité en service"),
+    "columns": Text("Drift of columns", "Dérive des colonnes"),
+    "history": Text("History", "Historique"),
+    "report": Text("Full report", "Rapport complet"),
+    "holds": Text("Held outcomes", "Résultats retenus"),
+    "share": Text("Columns that have drifted", "Colonnes qui ont dérivé"),
+    "share_text": Text("{share} of the columns have drifted.", "{share} des colonnes ont dérivé."),
+    "column": Text("Column", "Colonne"),
+    "measure": Text("Measure", "Mesure"),
+    "value": Text("Value", "Valeur"),
+    "threshold": Text("Limit", "Limite"),
+    "missing": Text("Missing: then, now", "Manquant : avant, maintenant"),
+    "judged": Text("Judged", "Jugement"),
+    "drifted": Text("drifted", "dérive"),
+    "steady": Text("steady", "stable"),
+    "no_columns": Text("No column could be compared.", "Aucune colonne n'a pu être comparée."),
+    "kind_prediction": Text("{title} (answer)", "{title} (réponse)"),
+    "measure_psi": Text("population stability", "stabilité de population"),
+    "measure_wasserstein": Text("distance of distributions", "distance des distributions"),
+    "measure_jensenshannon": Text("distance of shares", "distance des parts"),
+    "no_quality": Text(
+        "No outcome is known yet: live quality shows when centres report what happened.",
+        "Aucun résultat n'est encore connu : la qualité apparaît quand les centres signalent ce qui s'est passé.",
+    ),
+    "slice": Text("Cut by", "Découper par"),
+    "slice_all": Text("all calls", "tous les appels"),
+    "slice_version": Text("Version", "Version"),
+    "slice_centre": Text("centre", "centre"),
+    "slice_area": Text("area", "secteur"),
+    "slice_hour": Text("hour of day", "heure de la journée"),
+    "target": Text("Target", "Cible"),
+    "metric": Text("Metric", "Mesure"),
+    "group": Text("Group", "Groupe"),
+    "now": Text("Now", "Maintenant"),
+    "interval": Text("95 % interval", "Intervalle à 95 %"),
+    "reference": Text("On test rows", "Au test"),
+    "calls": Text("Calls", "Appels"),
+    "breached": Text("worse than allowed", "au-delà de l'admis"),
+    "within": Text("as expected", "comme attendu"),
+    "estimate": Text("Where the outcome is not known yet", "Là où le résultat n'est pas encore connu"),
+    "estimate_text": Text(
+        "{target}: the {metric} is likely {value} on {count} calls without outcome (an estimate from what the answers "
+        "say about themselves).",
+        "{target} : {metric} probable de {value} sur {count} appels sans résultat (estimation d'après les réponses "
+        "elles-mêmes).",
+    ),
+    "estimate_checked": Text(
+        "Checked on {count} calls with outcome: estimated {estimate}, true {truth}.",
+        "Vérifié sur {count} appels au résultat connu : estimé {estimate}, réel {truth}.",
+    ),
+    "shadow": Text("The waiting version on the same calls", "La version en attente sur les mêmes appels"),
+    "shadow_line": Text(
+        "{target}: {metric} {new} against {old} of the champion, on {count} calls.",
+        "{target} : {metric} {new} contre {old} pour la championne, sur {count} appels.",
+    ),
+    "no_history": Text("There is one result only so far.", "Il n'y a qu'un seul résultat pour l'instant."),
+    "history_share": Text("Share of columns that drifted", "Part des colonnes qui ont dérivé"),
+    "history_error": Text("Live error with its interval", "Erreur en service et son intervalle"),
+    "at": Text("Looked (UTC)", "Examiné (UTC)"),
+    "verdict": Text("Verdict", "Verdict"),
+    "reasons": Text("Reasons", "Motifs"),
+    "word_stable": Text("stable", "stable"),
+    "word_watch": Text("watch", "à surveiller"),
+    "word_drifted": Text("drifted", "dérive"),
+    "word_too_few": Text("too few", "trop peu"),
+    "no_report": Text("This result has no full report.", "Ce résultat n'a pas de rapport complet."),
+    "no_report_text": Text(
+        "Only the newest reports are kept; a new look makes one.",
+        "Seuls les plus récents sont conservés ; un nouvel examen en produit un.",
+    ),
+    "report_text": Text(
+        "Made by Evidently, several megabytes, in English.", "Fait par Evidently, plusieurs mégaoctets, en anglais."
+    ),
+    "show_report": Text("Show the report", "Afficher le rapport"),
+    "hide_report": Text("Hide the report", "Masquer le rapport"),
+    "save_report": Text("Save the report", "Enregistrer le rapport"),
+    "report_title": Text("Evidently's report", "Rapport d'Evidently"),
+    "run": Text("Look now", "Examiner maintenant"),
+    "run_title": Text("Look at the calls of “{title}” now?", "Examiner maintenant les appels de « {title} » ?"),
+    "run_text": Text(
+        "It takes up to some minutes. If the quality is worse than allowed, the platform acts as it is set: it may "
+        "start a retraining, or roll back a version that has just been promoted.",
+        "Cela prend jusqu'à quelques minutes. Si la qualité est au-delà de l'admis, la plateforme agit selon ses "
+        "réglages : elle peut lancer un réentraînement ou retirer une version tout juste promue.",
+    ),
+    "running": Text(
+        "The look has begun. Its result appears here when you refresh the page.",
+        "L'examen a commencé. Son résultat apparaît ici quand vous actualisez la page.",
+    ),
+    "refresh": Text("Refresh", "Actualiser"),
+    "hold_line": Text("{centre}, since {since} UTC: {reason}", "{centre}, depuis le {since} UTC : {reason}"),
+    "hold_text": Text(
+        "Outcomes that look wrong are kept out of quality and training until a person says that they are right.",
+        "Les résultats douteux restent hors de la qualité et de l'apprentissage tant que personne ne les confirme.",
+    ),
+    "lifted": Text("believed by {by} on {at}", "confirmé par {by} le {at}"),
+    "lift": Text("They are right", "Ils sont justes"),
+    "lift_title": Text("Believe these outcomes?", "Croire ces résultats ?"),
+    "lift_text": Text(
+        "They count for quality and for the next retraining from now on.",
+        "Ils comptent dès maintenant pour la qualité et le prochain réentraînement.",
+    ),
+    "believed": Text("They count from now on.", "Ils comptent désormais."),
+}

@@ -1,0 +1,247 @@
+"""Layout around the pages: sign-in form, navigation, side bar with language and exercise mode, alert banner, and the
+dialog that changes one's own password.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import partial
+from html import escape
+from pathlib import Path
+from urllib.parse import urlencode
+
+import streamlit as st
+import structlog
+
+from services.dashboard import session as sessions
+from services.dashboard.api.client import (
+    ApiError,
+    PermissionDeniedError,
+    RequestRejectedError,
+    Service,
+    ServiceUnavailableError,
+    SessionExpiredError,
+    entry_code,
+)
+from services.dashboard.components import feedback, frontend
+from services.dashboard.components.feedback import notice, show_error
+from services.dashboard.i18n import LANGUAGES, Translator
+from services.dashboard.pages import PAGES, PageEntry, for_role
+from services.dashboard.session import Session, forget_sign_in
+from services.dashboard.settings import settings
+
+
+def sign_in_form(words: Translator, page: str, *, ended: bool) -> None:
+    """``page`` is where to go on to, as a path. ``ended``: there was a sign-in."""
+    _, middle, _ = st.columns([1, 2, 1])
+    with middle:
+        st.title(words("shell.product"))
+        st.markdown(words("shell.tagline"))
+        if ended:
+            notice("warn", words("shell.session_over"), words("shell.session_over_text"))
+        with st.form("sign-in", border=True):
+            name = st.text_input(words("shell.user"), autocomplete="username", max_chars=200)
+            password = st.text_input(
+                words("shell.password"), type="password", autocomplete="current-password", max_chars=1_024
+            )
+            sent = st.form_submit_button(words("shell.sign_in_button"), type="primary", width="stretch")
+        if sent:
+            submit_sign_in(words, name, password, page)
+
+
+def submit_sign_in(words: Translator, name: str, password: str, page: str) -> None:
+    """Check the password and send the browser through the gateway's door."""
+    if not name.strip() or not password:
+        notice("warn", words("shell.both_needed"))
+        return
+    try:
+        code = entry_code(name, password)
+    except SessionExpiredError:
+        notice("bad", words("shell.wrong_password"))
+    except RequestRejectedError as error:
+        notice("bad", words("shell.too_many" if error.status == 429 else "shell.wrong_password"))
+    except ServiceUnavailableError as error:
+        show_error(words, error, key="sign-in")
+    else:
+        door = settings().sign_in_address(st.context.url or "")
+        address = f"{door}/auth/enter?{urlencode({'code': code, 'next': page})}"
+        notice("good", words("shell.signing_in"))
+        st.html(f"<a href='{escape(address, quote=True)}' target='_self'>{escape(words('shell.go_on'))}</a>")
+        frontend.redirect(address)
+
+
+def redirect_after_sign_out() -> None:
+    """After the sign-in was ended at the gateway: it takes the cookies away and comes back."""
+    door = settings().sign_in_address(st.context.url or "")
+    frontend.redirect(f"{door}/auth/session/continue?next=%2F")
+
+
+def password_dialog(session: Session) -> None:
+    words = session.words
+
+    @st.dialog(words("shell.change_password"))
+    def dialog() -> None:
+        if session.user.must_change_password:
+            st.markdown(words("shell.must_change"))
+        with st.form("password", border=False):
+            given = st.text_input(words("shell.current_password"), type="password", autocomplete="current-password")
+            new = st.text_input(words("shell.new_password"), type="password", autocomplete="new-password")
+            again = st.text_input(words("shell.repeat_password"), type="password", autocomplete="new-password")
+            sent = st.form_submit_button(words("shell.change_password"), type="primary")
+        if not sent:
+            return
+        if new != again:
+            notice("warn", words("shell.not_the_same"))
+            return
+        try:
+            session.client.post(Service.GATEWAY, "/auth/password", {"current": given, "new": new})
+        except PermissionDeniedError:
+            notice("bad", words("shell.wrong_password"))
+        except RequestRejectedError as error:
+            notice("bad", words("shell.refused"), str(error))
+        except ApiError as error:
+            show_error(words, error, key="password")
+        else:
+            # Every sign-in of the person has ended with the old password, this one too.
+            forget_sign_in()
+            submit_sign_in(words, session.user.name, new, "/")
+
+    dialog()
+
+
+log = structlog.get_logger(__name__)
+
+
+def run_app() -> None:
+    words = Translator(sessions.language())
+    st.set_page_config(
+        page_title=words("shell.product"),
+        page_icon=str(Path(__file__).parent / "icon.png"),
+        layout="wide",
+        initial_sidebar_state=270,
+        menu_items={"Get help": None, "Report a bug": None, "About": None},
+    )
+    frontend.apply_style()
+    try:
+        session = sessions.current_session()
+    except SessionExpiredError:
+        _sign_in_page(words, ended=True)
+    except ServiceUnavailableError as error:
+        _hidden_navigation(words)
+        st.title(words("shell.product"))
+        show_error(words, error, key="start")
+    else:
+        if session is None:
+            _sign_in_page(words, ended=False)
+        else:
+            _signed_in(session)
+    frontend.store_preferences(words.language, sessions.exercise())
+
+
+def _signed_in(session: Session) -> None:
+    words = session.words
+    entries = for_role(session.user.role)
+    pages = {entry.module: _page(entry, words, partial(_render, entry, session)) for entry in entries}
+
+    def home() -> None:
+        wanted = st.query_params.get("next", "")
+        found = next((entry for entry in entries if f"/{entry.path}" == wanted), entries[0])
+        st.switch_page(pages[found.module])
+
+    # The start page is a page of its own that goes on at once: so every page keeps its own address.
+    start = st.Page(home, title=words("shell.product"), url_path="start", default=True, visibility="hidden")
+    sections: dict[str, list[st.Page]] = {"": [start]}
+    for entry in entries:
+        sections.setdefault(words(entry.section), []).append(pages[entry.module])
+    chosen = st.navigation(sections, expanded=True)
+    _sidebar(session)
+    if session.exercise:
+        notice("exercise", words("shell.exercise_on"), words("shell.exercise_on_text"))
+    try:
+        feedback.alert_banner(session)
+    except ApiError as error:
+        show_error(words, error, key="banner")
+        return
+    chosen.run()
+
+
+def _page(entry: PageEntry, words: Translator, draw: Callable[[], None]) -> st.Page:
+    return st.Page(draw, title=words(entry.title), icon=entry.icon, url_path=entry.path)
+
+
+def _render(entry: PageEntry, session: Session) -> None:
+    """A page never ends in a stack trace: what went wrong is said and logged."""
+    module = importlib.import_module(f"services.dashboard.pages.{entry.module}")
+    try:
+        module.render(session)
+    except ApiError as error:
+        show_error(session.words, error, key=entry.module)
+    except Exception:  # whatever it is, the person is told and the log has it
+        log.exception("a page failed", page=entry.module)
+        show_error(session.words, ApiError(), key=entry.module)
+
+
+def _sidebar(session: Session) -> None:
+    words, user = session.words, session.user
+    with st.sidebar:
+        _language(words)
+        if sessions.can_exercise(user):
+            on = st.toggle(words("shell.exercise"), value=session.exercise, help=words("shell.exercise_help"))
+            if on != session.exercise:
+                sessions.set_exercise(on)
+                st.rerun()
+        centre = words("terms.all_centres") if user.centres is None else user.centre
+        st.caption(
+            words("shell.signed_in_as", name=user.name, role=words(f"terms.{user.role}"), centre=centre).replace(
+                "_", "\\_"
+            )
+        )
+        if user.must_change_password:
+            st.caption(words("shell.must_change"))
+        if st.button(words("shell.change_password"), width="stretch", icon=":material/key:"):
+            password_dialog(session)
+        if st.button(words("shell.sign_out"), width="stretch", icon=":material/logout:"):
+            try:
+                sessions.sign_out()
+            except ApiError as error:
+                show_error(words, error, key="sign-out")
+            else:
+                redirect_after_sign_out()
+                st.stop()
+
+
+def _language(words: Translator) -> None:
+    codes = list(LANGUAGES)
+    chosen = st.segmented_control(
+        words("shell.language"),
+        codes,
+        default=words.language,
+        format_func=LANGUAGES.__getitem__,
+        key=f"language-{words.language}",
+        required=True,
+    )
+    if chosen is not None and chosen != words.language:
+        sessions.set_language(chosen)
+        st.rerun()
+
+
+def _sign_in_page(words: Translator, *, ended: bool) -> None:
+    chosen = _hidden_navigation(words)
+    wanted = st.query_params.get("next", "")
+    _, right = st.columns([5, 2])
+    with right:
+        _language(words)
+    page = wanted if wanted.startswith("/") else f"/{chosen.url_path}"
+    sign_in_form(words, "/" if page == "/start" else page, ended=ended)
+
+
+def _hidden_navigation(words: Translator) -> st.Page:
+    """All addresses are known, so that the one that was asked for is kept; nothing of them is drawn."""
+    nothing = st.Page(_empty_page, title=words("shell.sign_in"), url_path="start", default=True)
+    others = [_page(entry, words, _empty_page) for entry in PAGES]
+    return st.navigation([nothing, *others], position="hidden")
+
+
+def _empty_page() -> None:
+    """Stands for a page that is not drawn."""

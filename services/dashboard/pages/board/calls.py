@@ -1,0 +1,200 @@
+"""Logged calls on the board: fetching, request, answer and outcome in a line each, position on the map, and the form
+that records an outcome or an override.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from services.core.contract.use_case import BinaryClassification, MapSpec, MultiClass, Regression, Target, UseCase
+from services.core.headers import CALL_KIND_HEADER
+from services.core.prediction_log.traffic_type import EXERCISE
+from services.dashboard.api.answer_reader import parse_answer
+from services.dashboard.api.client import ApiError, Service
+from services.dashboard.components.feedback import notice, show_error
+from services.dashboard.components.maps import map_extent
+from services.dashboard.components.use_cases import fields_of
+from services.dashboard.session import Session
+
+PERIODS: dict[str, timedelta | None] = {
+    "hour": timedelta(hours=1),
+    "shift": timedelta(hours=12),
+    "day": timedelta(days=1),
+    "week": timedelta(days=7),
+    "ever": None,
+}
+AREAS = ("nw", "n", "ne", "w", "c", "e", "sw", "s", "se")
+Call = Mapping[str, Any]
+
+
+def recent_calls(session: Session, use_case: UseCase, limit: int, **filters: Any) -> list[dict[str, Any]]:
+    """The newest calls that this person may see. ``since`` and ``until`` are moments."""
+    named = {"from": filters.pop("since", None), "to": filters.pop("until", None)}
+    moments = {name: moment.isoformat() for name, moment in named.items() if moment is not None}
+    found = session.client.get(
+        Service.PREDICTION, f"/v1/{use_case.name}/predictions", limit=limit, **moments, **filters
+    )
+    calls: list[dict[str, Any]] = found["predictions"]
+    return calls
+
+
+def period_start(period: str) -> datetime | None:
+    length = PERIODS[period]
+    return None if length is None else datetime.now(UTC) - length
+
+
+def timezone_of(use_case: UseCase) -> str:
+    """The use case's own time zone, else the browser's."""
+    return use_case.zone or st.context.timezone or "UTC"
+
+
+def request_text(session: Session, use_case: UseCase, call: Call) -> str:
+    """The call's words that say most: up to four of its categories and short texts."""
+    found = []
+    for name, field in fields_of(use_case.request).items():
+        value = call["request"].get(name)
+        if field.kind in {"category", "text"} and value and len(str(value)) <= 60 and not field.free_text:
+            found.append(str(value))
+        elif field.free_text and value:
+            found.append(str(value)[:60])
+    return " · ".join(found[:4]) or session.words("terms.not_given")
+
+
+def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
+    """Each target in a few characters."""
+    formats, parts = session.formats, []
+    found = parse_answer(use_case, call["answer"])
+    for quantity in found.quantities:
+        unit = quantity.output.unit
+        low, high = (
+            formats.number(value, 0 if unit in {"s", "m"} else 1) for value in (quantity.lower, quantity.upper)
+        )
+        parts.append(f"{formats.quantity(quantity.value, unit)} ({low}–{high})")
+    parts += [
+        f"{session.words.of(probability.target.title)}: {formats.percent(probability.probability)}"
+        for probability in found.probabilities
+    ]
+    for classes in found.classes:
+        name = classes.names.get(classes.most_likely) or classes.most_likely
+        parts.append(f"{session.words.of(classes.target.title)}: {name}")
+    return " · ".join(parts)
+
+
+def outcome_text(session: Session, use_case: UseCase, call: Call) -> str:
+    """What was reported, in words; empty where nothing was."""
+    reported = call["outcome"] or {}
+    parts = []
+    for label, target in reportable_targets(use_case).items():
+        if label in reported:
+            title = session.words.of(target.title)
+            parts.append(f"{title}: {label_text(session, target, reported[label])}")
+    return " · ".join(parts)
+
+
+def label_text(session: Session, target: Target, value: Any) -> str:
+    if isinstance(target.output, Regression):
+        return session.formats.quantity(value, target.output.unit)
+    if isinstance(target.output, BinaryClassification):
+        return session.words("terms.yes" if value else "terms.no")
+    assert isinstance(target.output, MultiClass)
+    return str(value)
+
+
+def reportable_targets(use_case: UseCase) -> dict[str, Target]:
+    """What can be reported: each label with the first target that it belongs to."""
+    found: dict[str, Target] = {}
+    for target in use_case.targets:
+        found.setdefault(target.label, target)
+    return found
+
+
+def risk_text(session: Session, call: Call) -> str:
+    key = {True: "risk_yes", False: "risk_no", None: "risk_none"}[call["risk"]]
+    return session.words(f"board.{key}")
+
+
+def position(use_case: UseCase, call: Call, places: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
+    """Where the call lies on the use case's map."""
+    place, request = use_case.place, call["request"]
+    if place is None:
+        return None
+    x, y = request.get(place.x), request.get(place.y)
+    if isinstance(x, int | float) and isinstance(y, int | float):
+        return float(x), float(y)
+    return places.get(str(request.get(place.named or "")))
+
+
+def area_of(place: MapSpec, at: tuple[float, float]) -> str:
+    """Which ninth of the map, as on a compass."""
+    (west, east), (south, north) = map_extent(place)
+    column = min(2, max(0, int(3 * (at[0] - west) / (east - west))))
+    row = min(2, max(0, int(3 * (north - at[1]) / (north - south))))
+    return AREAS[3 * row + column]
+
+
+def outcome_form(session: Session, use_case: UseCase, call: Call) -> bool:
+    """The form; True once something was recorded."""
+    words, key = session.words, f"outcome-{call['id']}"
+    reported = call["outcome"] or {}
+    with st.form(key, border=True):
+        st.markdown(f"**{words('board.what_happened')}** · {words('board.what_happened_text')}")
+        columns = st.columns(max(2, len(reportable_targets(use_case))))
+        given = {}
+        for (label, target), column in zip(reportable_targets(use_case).items(), columns, strict=False):
+            with column:
+                given[label] = _label_widget(session, target, reported.get(label), f"{key}-{label}")
+        reason = st.text_input(
+            words("board.override"), value=call["override"] or "", key=f"{key}-override", max_chars=500,
+            help=words("board.override_help"),
+        )  # fmt: skip
+        saved = st.form_submit_button(words("board.save"), type="primary")
+    if not saved:
+        return False
+    # What was reported and is empty now is taken back; what was never reported is left out.
+    changed = {
+        label: value
+        for label, value in given.items()
+        if value != reported.get(label) and (value is not None or label in reported)
+    }
+    body: dict[str, Any] = {"prediction_id": call["id"], "labels": changed}
+    if reason.strip() and reason.strip() != (call["override"] or ""):
+        body["override"] = reason.strip()
+    if not changed and "override" not in body:
+        notice("warn", words("board.nothing_given"))
+        return False
+    headers = {CALL_KIND_HEADER: EXERCISE} if call["kind"] == EXERCISE or session.exercise else {}
+    try:
+        session.client.post(Service.PREDICTION, f"/v1/{use_case.name}/outcomes", body, headers=headers)
+    except ApiError as error:
+        show_error(words, error, key=key)
+        return False
+    return True
+
+
+def _label_widget(session: Session, target: Target, value: Any, key: str) -> Any:
+    words, output = session.words, target.output
+    title = words.of(target.title)
+    if isinstance(output, Regression):
+        number = st.number_input(f"{title} ({output.unit})", value=value, min_value=output.minimum, key=key)
+        return None if number is None else float(number)
+    if isinstance(output, BinaryClassification):
+        answers = {"yes": True, "no": False}
+        start = None if value is None else "yes" if value else "no"
+        chosen = st.segmented_control(
+            title, list(answers), default=start, format_func=lambda a: words(f"terms.{a}"), key=key
+        )
+        return answers.get(chosen) if chosen else None
+    assert isinstance(output, MultiClass)
+    options = list(output.labels)
+    return st.selectbox(
+        title,
+        options,
+        index=options.index(value) if value in options else None,
+        key=key,
+        placeholder=words("call.choose"),
+        accept_new_options=output.learned,
+    )

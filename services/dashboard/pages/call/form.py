@@ -1,0 +1,181 @@
+"""The request form, from the declaration: one widget for each kind of field, with its validation error below it."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from services.core.contract.use_case import UseCase
+from services.dashboard.components.use_cases import Field, fields_of
+from services.dashboard.session import Session
+
+COLUMNS = 2
+OPTIONAL_SHOWN = 12
+"""So many optional fields are shown at once; the others stand in a part that is opened."""
+
+
+def widget_key(use_case: UseCase, field: str, form: str = "call") -> str:
+    return f"{form}-{use_case.name}-{field}"
+
+
+def request_form(
+    session: Session,
+    use_case: UseCase,
+    known: Mapping[str, Mapping[str, Any]],
+    faults: Mapping[str, str],
+    *,
+    leave_out: Sequence[str] = (),
+) -> dict[str, Any]:
+    """All fields but ``leave_out``. ``known`` is what the model learned from, for suggestions; ``faults`` are those of
+    the run before, by field.
+
+    Returns:
+        Field -> what was filled in, as JSON has it; None where it is empty.
+    """
+    fields = [field for field in fields_of(use_case.request).values() if field.name not in leave_out]
+    first = [field for field in fields if field.required or field.default is not None]
+    optional = [field for field in fields if field not in first]
+    shown = [field for field in fields if field in first or field in optional[:OPTIONAL_SHOWN]]
+    rest = [field for field in fields if field not in shown]
+    found = field_grid(session, use_case, shown, known, faults)
+    if rest:
+        with st.expander(session.words("call.more", count=len(rest)), expanded=any(f.name in faults for f in rest)):
+            found |= field_grid(session, use_case, rest, known, faults)
+    return {name: found[name] for name in (field.name for field in fields)}
+
+
+def field_grid(
+    session: Session,
+    use_case: UseCase,
+    fields: Sequence[Field],
+    known: Mapping[str, Mapping[str, Any]],
+    faults: Mapping[str, str],
+) -> dict[str, Any]:
+    """These fields, two in a line, each with its fault."""
+    found: dict[str, Any] = {}
+    for line in _lines(fields):
+        columns = st.columns(len(line)) if len(line) == 1 else st.columns(COLUMNS)
+        for field, column in zip(line, columns, strict=False):
+            if field is None:
+                continue
+            with column:
+                found[field.name] = field_widget(
+                    session, field, widget_key(use_case, field.name), known.get(field.name, {}), zone=use_case.zone
+                )
+                if field.name in faults:
+                    st.html(f"<div class='v-fault' role='alert'>{escape(faults[field.name])}</div>")
+    return found
+
+
+def _lines(fields: Sequence[Field]) -> list[list[Field | None]]:
+    """The fields in lines; a time and a picture take a line of their own."""
+    lines: list[list[Field | None]] = []
+    for field in fields:
+        if field.kind in {"time", "image"} or field.free_text:
+            lines.append([field])
+        elif lines and len(lines[-1]) == COLUMNS and lines[-1][-1] is None:
+            lines[-1][-1] = field
+        else:
+            lines.append([field, None])
+    return lines
+
+
+def field_widget(  # noqa: PLR0911 - one branch for each kind of field
+    session: Session, field: Field, key: str, known: Mapping[str, Any], *, zone: str | None, empty: bool = False
+) -> Any:
+    """One field's widget and what it holds, as JSON has it. ``empty``: without the sensible default."""
+    words = session.words
+    label = field.label(words) + (" *" if field.required else "")
+    help = words.of(field.help)  # noqa: A001
+    match field.kind:
+        case "time":
+            return _moment(session, field, key, label, help=help, zone=zone)
+        case "date":
+            day = st.date_input(
+                label, value="today" if field.required else None, key=key, help=help, format=_day_format(session)
+            )
+            return day.isoformat() if isinstance(day, dt.date) else None
+        case "flag":
+            answers = {"yes": True, "no": False}
+            start = None if empty or field.default is None else "yes" if field.default else "no"
+            chosen = st.segmented_control(
+                label, list(answers), default=start, format_func=lambda a: words(f"terms.{a}"), key=key, help=help
+            )
+            return answers.get(chosen) if chosen else None
+        case "category":
+            options = list(field.words)
+            at = options.index(field.default) if field.default in options and not empty else None
+            return st.selectbox(
+                label, options, index=at, key=key, help=help, placeholder=words("call.choose"),
+                format_func=_option_text,
+            )  # fmt: skip
+        case "number":
+            value = None if empty or field.default is None else field.default
+            number = st.number_input(
+                label,
+                value=int(value) if value is not None and field.whole else value,
+                step=1 if field.whole else None,
+                format=None if field.whole else "%.6g",
+                key=key,
+                help=help,
+                placeholder=field.bounds(session.formats),
+            )
+            return None if number is None else int(number) if float(number).is_integer() else float(number)
+        case "image":
+            return _image(session, field, key, label, help)
+        case _:
+            suggestions = known.get("words") or []
+            if suggestions and not field.free_text:
+                return st.selectbox(
+                    label, suggestions, index=None, key=key, help=help, accept_new_options=True,
+                    placeholder=words("call.choose_or_type"),
+                )  # fmt: skip
+            if (field.longest or 0) > 500 or field.free_text:
+                return st.text_area(label, key=key, help=help, height=100, max_chars=field.longest) or None
+            return st.text_input(label, key=key, help=help, max_chars=field.longest) or None
+
+
+def _moment(session: Session, field: Field, key: str, label: str, *, help: str, zone: str | None) -> str | None:
+    """Date and time of day side by side; now by default."""
+    now = dt.datetime.now(ZoneInfo(zone or "UTC")).replace(second=0, microsecond=0)
+    memory = f"{key}-now"
+    start = st.session_state.setdefault(memory, now) if field.required else None
+    left, right = st.columns([3, 2])
+    with left:
+        day = st.date_input(
+            label, value=start.date() if start else None, key=f"{key}-day", help=help, format=_day_format(session)
+        )
+    with right:
+        clock = st.time_input(
+            session.words("call.clock"), value=start.time() if start else None, key=f"{key}-clock", step=60
+        )
+    if not isinstance(day, dt.date) or clock is None:
+        return None
+    return dt.datetime.combine(day, clock).isoformat()
+
+
+def _image(session: Session, field: Field, key: str, label: str, help: str) -> str | None:
+    assert field.image is not None
+    file = st.file_uploader(label, type=["jpg", "jpeg", "png", "webp"], key=key, help=help)
+    if file is None:
+        return None
+    content = file.getvalue()
+    if len(content) > field.image.max_bytes:
+        st.html(f"<div class='v-fault' role='alert'>{session.words('call.image_large')}</div>")
+        return None
+    st.image(content, width=160, caption=session.words("call.image_preview"))
+    return base64.b64encode(content).decode()
+
+
+def _day_format(session: Session) -> Any:
+    return "DD/MM/YYYY" if session.language == "fr" else "YYYY-MM-DD"
+
+
+def _option_text(word: Any) -> str:
+    return str(word)

@@ -1,0 +1,240 @@
+"""Finds centres whose reported outcomes are suspect: labels that no longer correlate with the predictions, or that are
+all shifted by a constant.
+
+A real change looks otherwise: it comes with the place or the kind of call, and a slower road costs a long way more
+than a short one. Reports are compared with the held-out test rows, with the centre's own reports before, and with
+those of other centres."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from services.core.contract.use_case import MultiClass, Regression, TargetPrediction, Text, UseCase
+from services.drift.messages import french_number
+from services.drift.statistics import point_prediction
+from services.drift.window import HoldoutReference
+
+Floats = NDArray[np.float64]
+MIN_REPORTS = 60
+"""Reports of one centre below which nothing is said about them."""
+MIN_Z_SCORE = 6.0
+"""Standard errors: many centres are looked at, every day."""
+LOST_CORRELATION = 0.4
+"""Share of the usual connection between answers and outcomes below which it counts as lost."""
+MIN_USUAL_CORRELATION = 0.25
+"""A target whose frozen rows have less of it says nothing here."""
+MIN_SHIFT = 0.4
+"""Shift of the residuals' median, in their own interquartile range, that is looked into."""
+CONSTANT_SHIFT_RATIO = (0.5, 2.0)
+"""A constant shift is as large on short calls as on long ones: the ratio of both lies between these."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSample:
+    """One target's answers and outcomes of live calls, in the order in which the outcomes arrived, and of the frozen
+    test rows. ``answer`` is one number per row."""
+
+    target: str
+    unit: str
+    """Of quantities; "" for probabilities and classes."""
+    centre: NDArray[Any]
+    received: Floats
+    answer: Floats
+    label: Floats
+    frozen_answer: Floats
+    frozen_label: Floats
+    quantity: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SuspectLabels:
+    """From the report that arrived at ``since`` on, a centre's outcomes are not believed."""
+
+    centre: str
+    code: str
+    since: float
+    """Seconds since 1970, of arrival."""
+    value: float
+    reason: Text
+
+
+def find_suspect_labels(reports: list[LabelSample]) -> list[SuspectLabels]:
+    """At most one for each centre: the plainest."""
+    found: dict[str, SuspectLabels] = {}
+    for item in reports:
+        for centre in sorted(set(item.centre.tolist())):
+            rows = np.flatnonzero(item.centre == centre)
+            if centre in found or len(rows) < MIN_REPORTS:
+                continue
+            doubt = _uncorrelated(item, centre, rows) or (_shifted(item, centre, rows) if item.quantity else None)
+            if doubt is not None:
+                found[centre] = doubt
+    return list(found.values())
+
+
+def _uncorrelated(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> SuspectLabels | None:
+    usual = _rank_correlation(item.frozen_answer, item.frozen_label)
+    if not usual > MIN_USUAL_CORRELATION:
+        return None
+    answer, label = _standardised_ranks(item.answer[rows]), _standardised_ranks(item.label[rows])
+    product = answer * label
+    start = _mean_drop(product)
+    tail = rows[start:]
+    if len(tail) < MIN_REPORTS:
+        return None
+    now = _rank_correlation(item.answer[tail], item.label[tail])
+    # Even at the upper end of what chance allows, it is far from the usual one.
+    if not now + 3 / np.sqrt(len(tail)) < (1 + LOST_CORRELATION) / 2 * usual or now > LOST_CORRELATION * usual:
+        return None
+    since = float(item.received[tail[0]])
+    return SuspectLabels(
+        centre,
+        "unconnected",
+        since,
+        now,
+        Text(
+            f"Outcomes of {centre} no longer go with the calls: the rank correlation of {item.target} with what was "
+            f"answered is {now:.2f}, usually {usual:.2f}. They look mixed up, and are not learned from.",
+            f"Les retours de {centre} ne correspondent plus aux appels : la corrélation de rang de {item.target} avec "
+            f"les réponses est de {french_number(f'{now:.2f}')}, d'ordinaire {french_number(f'{usual:.2f}')}. Ils "
+            "semblent mélangés et ne servent plus à l'apprentissage.",
+        ),
+    )
+
+
+def _shifted(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> SuspectLabels | None:
+    frozen = item.frozen_label - item.frozen_answer
+    spread = float(np.subtract(*np.percentile(frozen, [75, 25])))
+    usual = float(np.median(frozen))
+    residual = item.label[rows] - item.answer[rows]
+    start = _level_change(residual, spread)
+    tail = residual[start:]
+    if len(tail) < MIN_REPORTS or spread <= 0:
+        return None
+    before = float(np.median(residual[:start])) if start >= MIN_REPORTS else usual
+    shift = float(np.median(tail)) - before
+    error = 1.2533 * spread / 1.349 / np.sqrt(len(tail))
+    if abs(shift) < max(MIN_SHIFT * spread, MIN_Z_SCORE * error):
+        return None
+    others = np.flatnonzero(item.centre != centre)
+    others = others[item.received[others] >= item.received[rows[start]]]
+    if len(others) >= MIN_REPORTS:
+        theirs = float(np.median(item.label[others] - item.answer[others])) - usual
+        if abs(theirs) > abs(shift) / 3 and theirs * shift > 0:
+            return None  # it is the same everywhere: the world has changed, not this centre's clock
+    answered = item.answer[rows[start:]]
+    short = answered <= np.median(answered)
+    near, far = float(np.median(tail[short])) - before, float(np.median(tail[~short])) - before
+    if near * far <= 0 or not CONSTANT_SHIFT_RATIO[0] <= far / near <= CONSTANT_SHIFT_RATIO[1]:
+        return None  # it grows with the way: slower roads, a station farther off
+    if not _whole_distribution_moved(tail, before, shift, spread):
+        return None
+    return SuspectLabels(
+        centre,
+        "shifted",
+        float(item.received[rows[start]]),
+        shift,
+        Text(
+            f"All outcomes of {centre} are off by the same amount: {item.target} is {abs(shift):.0f} {item.unit} "
+            f"{'longer' if shift > 0 else 'shorter'} than what was answered, on short and long calls alike, and other "
+            "centres' are not. It looks like a clock or a definition, and they are not learned from.",
+            f"Tous les retours de {centre} sont décalés d'autant : {item.target} est "
+            f"{'plus long' if shift > 0 else 'plus court'} de {abs(shift):.0f} {item.unit} que la réponse, sur les "
+            "appels courts comme sur les longs, et pas dans les autres centres. Cela ressemble à une horloge ou à une "
+            "définition ; ils ne servent plus à l'apprentissage.",
+        ),
+    )
+
+
+def _whole_distribution_moved(tail: Floats, before: float, shift: float, spread: float) -> bool:
+    """Whether the whole distribution moved, and not some of the calls: its quartiles moved alike."""
+    low, high = np.percentile(tail, [25, 75])
+    width = float(high - low)
+    middle = float(low + high) / 2 - before
+    return width < 1.5 * spread and 0.5 < middle / shift < 1.5
+
+
+def _rank_correlation(answer: Floats, label: Floats) -> float:
+    """Rank correlation; 0 where either is constant."""
+    if len(answer) < 3 or np.ptp(answer) == 0 or np.ptp(label) == 0:
+        return 0.0
+    return float(stats.spearmanr(answer, label).statistic)
+
+
+def _standardised_ranks(values: Floats) -> Floats:
+    ranks = stats.rankdata(values)
+    return np.asarray((ranks - ranks.mean()) / max(float(ranks.std()), 1e-12))
+
+
+def _mean_drop(values: Floats) -> int:
+    """Where the mean falls for good; 0 where it is one level."""
+    return _change_point(-values)
+
+
+def _level_change(values: Floats, spread: float) -> int:
+    """Where the level moves for good, up or down; 0 where it is one level."""
+    capped = np.clip(values, np.median(values) - 2 * spread, np.median(values) + 2 * spread)
+    up, down = _change_point(capped), _change_point(-capped)
+    return up if _z_score(capped, up) >= _z_score(-capped, down) else down
+
+
+def _change_point(values: Floats) -> int:
+    """The start of the tail whose mean is most surely above that of what comes before."""
+    count = len(values)
+    if count < 2 * MIN_REPORTS:
+        return 0
+    places = np.arange(MIN_REPORTS, count - MIN_REPORTS + 1)
+    sums = np.cumsum(values)
+    before, after = sums[places - 1] / places, (sums[-1] - sums[places - 1]) / (count - places)
+    error = float(values.std()) * np.sqrt(1 / places + 1 / (count - places))
+    strengths = np.divide(after - before, error, out=np.zeros(len(places)), where=error > 0)
+    best = int(strengths.argmax())
+    return int(places[best]) if strengths[best] > MIN_Z_SCORE else 0
+
+
+def _z_score(values: Floats, place: int) -> float:
+    if place <= 0 or place >= len(values):
+        return 0.0
+    before, after = values[:place], values[place:]
+    error = values.std() * np.sqrt(1 / len(before) + 1 / len(after))
+    return float((after.mean() - before.mean()) / error) if error > 0 else 0.0
+
+
+def find_suspect_sources(
+    use_case: UseCase, window: pd.DataFrame, values: Mapping[str, TargetPrediction], frozen: HoldoutReference
+) -> list[SuspectLabels]:
+    """Centres whose outcomes do not go with the answers. ``values`` are the champion's for the window."""
+    made = []
+    for target in use_case.targets:
+        output = target.output
+        if isinstance(output, MultiClass):
+            continue  # the order of classes means nothing
+        label = window[target.label].to_numpy(dtype=np.float64)
+        rows = np.flatnonzero(~np.isnan(label))
+        rows = rows[np.argsort(window["call_reported_at"].to_numpy(dtype="datetime64[us]")[rows], kind="stable")]
+        before = frozen.frame[target.label].to_numpy(dtype=np.float64)
+        known = np.flatnonzero(~np.isnan(before))
+        if not len(rows) or not len(known):
+            continue
+        received = window["call_reported_at"].to_numpy(dtype="datetime64[us]").astype(np.int64)[rows] / 1e6
+        made.append(
+            LabelSample(
+                target=target.name,
+                unit=output.unit if isinstance(output, Regression) else "",
+                centre=window["call_centre"].to_numpy(dtype=object)[rows],
+                received=received,
+                answer=point_prediction(values[target.name])[rows],
+                label=label[rows],
+                frozen_answer=point_prediction(frozen.values[target.name])[known],
+                frozen_label=before[known],
+                quantity=isinstance(output, Regression),
+            )
+        )
+    return find_suspect_labels(made)

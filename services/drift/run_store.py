@@ -1,0 +1,218 @@
+"""Storage of monitoring runs, concept-drift events and label quarantines in the database, and of Evidently's reports
+on disk.
+"""
+
+from __future__ import annotations
+
+import uuid
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import structlog
+from sqlalchemy import Engine, func, select, update
+from sqlalchemy.orm import Session
+
+from services.core.drift_state import ConceptDriftEventRow, LabelQuarantineRow, MonitoringRunRow
+from services.core.io import atomic_write
+from services.core.paths import VigiePaths
+
+if TYPE_CHECKING:
+    from services.drift.label_quality import SuspectLabels
+
+
+RETRAINING, ROLLBACK, NONE = "retraining", "rollback", "none"
+
+
+def recent_runs(engine: Engine, use_case: str, number: int) -> list[MonitoringRunRow]:
+    """The newest runs, newest first."""
+    query = select(MonitoringRunRow).where(MonitoringRunRow.use_case == use_case)
+    with Session(engine, expire_on_commit=False) as session:
+        return list(
+            session.scalars(query.order_by(MonitoringRunRow.finished_at.desc(), MonitoringRunRow.id).limit(number))
+        )
+
+
+def get_run(engine: Engine, run_id: str) -> MonitoringRunRow | None:
+    with Session(engine, expire_on_commit=False) as session:
+        return session.get(MonitoringRunRow, run_id)
+
+
+def save_run(engine: Engine, run: MonitoringRunRow, kept_reports: int) -> list[str]:
+    """Store the run; the ids of runs whose report is too old to be kept now."""
+    with Session(engine) as session, session.begin():
+        session.merge(run)
+        session.flush()
+        query = select(MonitoringRunRow.id).where(MonitoringRunRow.use_case == run.use_case, MonitoringRunRow.report)
+        old = list(session.scalars(query.order_by(MonitoringRunRow.finished_at.desc()).offset(kept_reports)))
+        session.execute(update(MonitoringRunRow).where(MonitoringRunRow.id.in_(old)).values(report=False))
+        return old
+
+
+def last_retraining(engine: Engine, use_case: str) -> MonitoringRunRow | None:
+    query = select(MonitoringRunRow).where(MonitoringRunRow.use_case == use_case, MonitoringRunRow.action == RETRAINING)
+    with Session(engine, expire_on_commit=False) as session:
+        return session.scalars(query.order_by(MonitoringRunRow.finished_at.desc()).limit(1)).first()
+
+
+def retrainings_today(engine: Engine, use_case: str) -> int:
+    """Within the last 24 hours of the machine's own time."""
+    since = datetime.now(UTC) - timedelta(hours=24)
+    query = select(func.count()).where(
+        MonitoringRunRow.use_case == use_case,
+        MonitoringRunRow.action == RETRAINING,
+        MonitoringRunRow.finished_at > since,
+    )
+    with Session(engine) as session:
+        return session.scalar(query) or 0
+
+
+def count_actions(engine: Engine, action: str) -> dict[str, int]:
+    """Use case -> how often monitoring did this."""
+    query = select(MonitoringRunRow.use_case, func.count()).where(MonitoringRunRow.action == action)
+    with Session(engine) as session:
+        return {str(name): int(count) for name, count in session.execute(query.group_by(MonitoringRunRow.use_case))}
+
+
+def record_concept_drift(
+    engine: Engine, use_case: str, since: datetime, segments: Sequence[dict[str, Any]], run_id: str
+) -> None:
+    """Remember a change of the world. One of the same segments that was found before is the same change: its first
+    moment is kept, as later runs see less of what came before."""
+    wanted = sorted((segment["column"], segment["value"]) for segment in segments)
+    with Session(engine) as session, session.begin():
+        known = session.scalars(select(ConceptDriftEventRow).where(ConceptDriftEventRow.use_case == use_case)).all()
+        recent = datetime.now(UTC) - timedelta(days=60)
+        for change in known:
+            mine = sorted((segment["column"], segment["value"]) for segment in change.segments)
+            if mine == wanted and change.opened_at > recent:
+                return
+        session.add(
+            ConceptDriftEventRow(
+                id=uuid.uuid4().hex,
+                use_case=use_case,
+                since=since,
+                segments=[dict(segment) for segment in segments],
+                opened_at=datetime.now(UTC),
+                run_id=run_id,
+            )
+        )
+
+
+def quarantine_labels(engine: Engine, use_case: str, doubts: Sequence[SuspectLabels], run_id: str) -> None:
+    with Session(engine) as session, session.begin():
+        for doubt in doubts:
+            session.add(
+                LabelQuarantineRow(
+                    use_case=use_case,
+                    centre=doubt.centre,
+                    since=datetime.fromtimestamp(doubt.since, UTC),
+                    until=None,
+                    code=doubt.code,
+                    reason={"en": doubt.reason.en, "fr": doubt.reason.fr},
+                    created_at=datetime.now(UTC),
+                    run_id=run_id,
+                )
+            )
+
+
+def release_quarantine(engine: Engine, hold_id: int, by: str) -> bool:
+    """A person believes the outcomes after all. False where there is no such hold in force."""
+    now = datetime.now(UTC)
+    with Session(engine) as session, session.begin():
+        query = update(LabelQuarantineRow).where(
+            LabelQuarantineRow.id == hold_id, LabelQuarantineRow.lifted_at.is_(None)
+        )
+        return session.scalar(query.values(lifted_at=now, lifted_by=by).returning(LabelQuarantineRow.id)) is not None
+
+
+def close_quarantine(engine: Engine, hold_id: int) -> bool:
+    """What arrives from now on is believed again; what came until now stays held. False where there is no such hold."""
+    query = update(LabelQuarantineRow).where(
+        LabelQuarantineRow.id == hold_id, LabelQuarantineRow.lifted_at.is_(None), LabelQuarantineRow.until.is_(None)
+    )
+    with Session(engine) as session, session.begin():
+        return session.scalar(query.values(until=datetime.now(UTC)).returning(LabelQuarantineRow.id)) is not None
+
+
+def open_quarantines(engine: Engine) -> dict[str, int]:
+    """Use case -> holds that go on."""
+    going_on = LabelQuarantineRow.lifted_at.is_(None), LabelQuarantineRow.until.is_(None)
+    query = select(LabelQuarantineRow.use_case, func.count()).where(*going_on)
+    with Session(engine) as session:
+        return {str(name): int(count) for name, count in session.execute(query.group_by(LabelQuarantineRow.use_case))}
+
+
+def list_quarantines(engine: Engine, use_case: str) -> list[LabelQuarantineRow]:
+    """All holds, newest first."""
+    query = (
+        select(LabelQuarantineRow)
+        .where(LabelQuarantineRow.use_case == use_case)
+        .order_by(LabelQuarantineRow.id.desc())
+        .limit(200)
+    )
+    with Session(engine, expire_on_commit=False) as session:
+        return list(session.scalars(query))
+
+
+log = structlog.get_logger(__name__)
+_MAX_ROWS = 5_000
+_MIN_VALUES = 30
+
+
+def report_path(home: VigiePaths, use_case: str, run_id: str) -> Path:
+    return home.root / "monitoring" / "reports" / use_case / f"{run_id}.html"
+
+
+def remove_reports(home: VigiePaths, use_case: str, run_ids: list[str]) -> None:
+    for run_id in run_ids:
+        report_path(home, use_case, run_id).unlink(missing_ok=True)
+
+
+def write_report(home: VigiePaths, use_case: str, run_id: str, reference: pd.DataFrame, current: pd.DataFrame) -> bool:
+    """Write the report. False where nothing can be compared: Evidently fails on empty windows and
+    on columns without any value, so those are left out before."""
+    reference, current = _sample_rows(reference), _sample_rows(current)
+    numbers, words = _comparable(reference, current)
+    if not numbers and not words:
+        return False
+    with warnings.catch_warnings():  # it uses names that its libraries are about to give up
+        warnings.simplefilter("ignore")
+        html = _html(reference, current, numbers, words)
+    atomic_write(report_path(home, use_case, run_id), html)
+    return True
+
+
+def _html(reference: pd.DataFrame, current: pd.DataFrame, numbers: list[str], words: list[str]) -> str:
+    from evidently import DataDefinition, Dataset, Report  # noqa: PLC0415 - takes five seconds
+    from evidently.presets import DataDriftPreset, DataSummaryPreset  # noqa: PLC0415
+
+    definition = DataDefinition(numerical_columns=numbers, categorical_columns=words)
+    sides = [
+        Dataset.from_pandas(frame[[*numbers, *words]].astype(dict.fromkeys(words, "str")), data_definition=definition)
+        for frame in (current, reference)
+    ]
+    drift = DataDriftPreset(num_method="wasserstein", cat_method="jensenshannon")
+    snapshot = Report([drift, DataSummaryPreset()]).run(*sides)
+    html: str = snapshot.get_html_str(as_iframe=False)
+    return html
+
+
+def _sample_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame if len(frame) <= _MAX_ROWS else frame.sample(_MAX_ROWS, random_state=7).reset_index(drop=True)
+
+
+def _comparable(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Columns that have enough values on both sides: numbers and words."""
+    numbers: list[str] = []
+    words: list[str] = []
+    for name in reference.columns:
+        is_number = pd.api.types.is_float_dtype(reference[name])
+        sides = [frame[name].notna() & (frame[name].astype(str) != "") for frame in (reference, current)]
+        if min(side.sum() for side in sides) < _MIN_VALUES:
+            continue
+        (numbers if is_number else words).append(str(name))
+    return numbers, words

@@ -1,0 +1,261 @@
+"""Statistics of monitoring: distances between samples with p-values, loss of each row, and the segments that calls are
+grouped by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from services.core.contract.columns import column_types, free_text_fields
+from services.core.contract.use_case import (
+    BinaryClassification,
+    BinaryPrediction,
+    MultiClass,
+    Regression,
+    RegressionPrediction,
+    Target,
+    TargetPrediction,
+    UseCase,
+)
+
+Floats = NDArray[np.float64]
+MAX_CATEGORIES = 200
+"""Words beyond the most frequent ones of the reference count as one."""
+OTHER_CATEGORY = "\0other"
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """``value`` is 0 for equal samples; ``chance`` is the probability of one as large between equal populations."""
+
+    measure: str
+    value: float
+    p_value: float
+
+
+def numeric_distance(reference: Floats, current: Floats, weights: Floats) -> Distance:
+    """Wasserstein distance of the weighted reference to the current values, in standard deviations of the reference.
+    The chance is that of the Kolmogorov-Smirnov distance at the weights' effective size. Neither has a NaN."""
+    spread = _weighted_deviation(reference, weights)
+    if spread == 0:  # a constant: it moved, or it did not
+        moved = float(np.mean(current != reference[0]))
+        return Distance("wasserstein", moved, 0.0 if moved > 0.01 else 1.0)
+    value = float(stats.wasserstein_distance(reference, current, u_weights=weights) / spread)
+    return Distance("wasserstein", value, _kolmogorov_p_value(reference, current, weights))
+
+
+def categorical_distance(reference: NDArray[Any], current: NDArray[Any], weights: Floats) -> Distance:
+    """Jensen-Shannon distance (base 2, 0 to 1) of the words' shares; the chance is a chi-squared test's."""
+    shares, counts = category_shares(reference, current, weights)
+    middle = (shares + counts / counts.sum()) / 2
+    own = counts / counts.sum()
+    divergence = 0.5 * (_relative_entropy(shares, middle) + _relative_entropy(own, middle))
+    return Distance(
+        "jensenshannon", float(np.sqrt(max(divergence, 0.0))), _chi_squared_p_value(shares, counts, weights)
+    )
+
+
+def category_shares(reference: NDArray[Any], current: NDArray[Any], weights: Floats) -> tuple[Floats, Floats]:
+    """Weighted shares in the reference and counts in the current sample, over the words of either."""
+    ours: dict[str, float] = {}
+    for word, weight in zip(reference.tolist(), weights.tolist(), strict=True):
+        ours[word] = ours.get(word, 0.0) + weight
+    frequent = set(sorted(ours, key=lambda word: -ours[word])[:MAX_CATEGORIES])
+    theirs: dict[str, float] = {}
+    for word in current.tolist():
+        key = word if word in frequent else OTHER_CATEGORY
+        theirs[key] = theirs.get(key, 0.0) + 1
+    total = sum(ours.values())
+    folded: dict[str, float] = {}
+    for word, weight in ours.items():
+        key = word if word in frequent else OTHER_CATEGORY
+        folded[key] = folded.get(key, 0.0) + weight / total
+    names = sorted(set(folded) | set(theirs))
+    return (
+        np.array([folded.get(name, 0.0) for name in names]),
+        np.array([theirs.get(name, 0.0) for name in names]),
+    )
+
+
+def share_difference_p_value(reference: float, current: float, size: float, count: int) -> float:
+    """Chance of two shares as different as these, of samples of these sizes, between equal populations."""
+    pooled = (reference * size + current * count) / (size + count)
+    error = np.sqrt(max(pooled * (1 - pooled), 1e-12) * (1 / size + 1 / count))
+    return float(2 * stats.norm.sf(abs(current - reference) / error))
+
+
+def effective_sample_size(weights: Floats) -> float:
+    """How many equally weighted rows say as much (Kish)."""
+    return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
+
+
+def holm(chances: Floats) -> Floats:
+    """P-values corrected for their number by Holm's method (n,)."""
+    corrected: Floats = multipletests(chances, method="holm")[1]
+    return corrected
+
+
+def _weighted_deviation(values: Floats, weights: Floats) -> float:
+    mean = np.average(values, weights=weights)
+    return float(np.sqrt(np.average((values - mean) ** 2, weights=weights)))
+
+
+def _kolmogorov_p_value(reference: Floats, current: Floats, weights: Floats) -> float:
+    order = np.argsort(reference, kind="stable")
+    points = np.unique(np.concatenate([reference, current]))
+    below = np.concatenate([[0.0], np.cumsum(weights[order])]) / weights.sum()
+    ours = below[np.searchsorted(reference[order], points, side="right")]
+    theirs = np.searchsorted(np.sort(current), points, side="right") / len(current)
+    size = effective_sample_size(weights) * len(current) / (effective_sample_size(weights) + len(current))
+    return float(stats.kstwobign.sf(np.abs(ours - theirs).max() * np.sqrt(size)))
+
+
+def _relative_entropy(shares: Floats, middle: Floats) -> float:
+    here = shares > 0
+    return float((shares[here] * np.log2(shares[here] / middle[here])).sum())
+
+
+def _chi_squared_p_value(shares: Floats, counts: Floats, weights: Floats) -> float:
+    size, count = effective_sample_size(weights), counts.sum()
+    table = np.stack([shares * size, counts])
+    expected = table.sum(axis=0) * np.array([[size], [count]]) / (size + count)
+    rare = expected.min(axis=0) < 5
+    if rare.any():  # words that chi-squared does not hold for are taken together
+        table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
+        expected = np.column_stack([expected[:, ~rare], expected[:, rare].sum(axis=1)])
+    if table.shape[1] < 2:
+        return 1.0
+    return float(stats.chi2.sf(((table - expected) ** 2 / np.maximum(expected, 1e-9)).sum(), table.shape[1] - 1))
+
+
+def loss_name(target: Target) -> str:
+    """The metric that is the mean of ``losses``."""
+    return {Regression: "mae", BinaryClassification: "brier", MultiClass: "log_loss"}[type(target.output)]
+
+
+def row_losses(label: Floats, value: TargetPrediction) -> Floats:
+    """Absolute error, squared error of the probability, or minus the logarithm of the true class's probability (n,).
+    NaN where there is no label."""
+    if isinstance(value, RegressionPrediction):
+        return np.abs(np.asarray(value.value) - label)
+    if isinstance(value, BinaryPrediction):
+        return (np.asarray(value.probability) - label) ** 2
+    known = ~np.isnan(label)
+    found = np.full(len(label), np.nan)
+    chance = np.asarray(value.probabilities)[np.flatnonzero(known), label[known].astype(np.int64)]
+    found[known] = -np.log(np.clip(chance, 1e-15, 1))
+    return found
+
+
+def estimated_loss(value: TargetPrediction) -> Floats:
+    """What the answers themselves expect to lose (n,), from calibrated probabilities and predicted intervals. For
+    quantities it is half the interval's width: right up to a factor, which the frozen test rows give."""
+    if isinstance(value, RegressionPrediction):
+        return (np.asarray(value.upper) - np.asarray(value.lower)) / 2
+    if isinstance(value, BinaryPrediction):
+        chance = np.asarray(value.probability)
+        return np.asarray(chance * (1 - chance))
+    chances = np.clip(np.asarray(value.probabilities), 1e-15, 1)
+    return np.asarray(-(chances * np.log(chances)).sum(axis=1))
+
+
+def point_prediction(value: TargetPrediction) -> NDArray[Any]:
+    """The answer as a number per row: value, probability, or the likeliest class."""
+    if isinstance(value, RegressionPrediction):
+        return np.asarray(value.value)
+    if isinstance(value, BinaryPrediction):
+        return np.asarray(value.probability)
+    return np.asarray(value.probabilities).argmax(axis=1)
+
+
+CENTRE, HOUR = "centre", "hour"
+UNSEEN, KNOWN = "never seen before", "known"
+"""Values of a column whose words are too many to be groups: whether the model knows the word."""
+MAX_VALUES = 150
+"""A column with more values names single calls, not groups."""
+_UNINFORMATIVE = frozenset({"", KNOWN, "unknown", "elsewhere", "nan", "None"})
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    column: str
+    value: str
+
+    @property
+    def is_place_or_kind(self) -> bool:
+        return self.column not in {CENTRE, HOUR}
+
+    def described(self) -> str:
+        return self.value if self.column == CENTRE else f"{self.column} {self.value}"
+
+
+def segment_columns(
+    use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, Any], reference: pd.DataFrame
+) -> dict[str, NDArray[Any]]:
+    """Column -> each row's word (n,): the declared subgroups, fields that hold words, facts that the models found in
+    words (such as the station that a call was given to), the centre, and the hour of day in four parts. Of a field with
+    too many words it is whether ``reference``, the bundle's sample, has the word."""
+    of, free = column_types(use_case.request), free_text_fields(use_case.request)
+    names = [group.column for group in use_case.subgroups if group.column in frame]
+    names += [name for name, kind in of.items() if kind in {"category", "text", "flag"} and name not in {*names, *free}]
+    found = {name: _as_text(frame[name]) for name in names if name in frame}
+    for name, values in facts.items():
+        array = np.asarray(values)
+        if array.dtype.kind in {"U", "O", "S"} and array.shape == (len(frame),):
+            found.setdefault(name, np.array([str(value) for value in array.tolist()], dtype=object))
+    if "call_centre" in frame:
+        found[CENTRE] = _as_text(frame["call_centre"])
+    if "event_time" in frame and use_case.time_field is not None and of.get(use_case.time_field) == "time":
+        hour = frame["event_time"].dt.tz_convert(use_case.zone or "UTC").dt.hour.to_numpy() // 6 * 6
+        found[HOUR] = np.array([f"{value:02d}-{value + 6:02d}" for value in hour.tolist()], dtype=object)
+    for name, words in found.items():
+        if name in reference and len(set(reference[name].astype(object).tolist())) > MAX_VALUES:
+            vocabulary = set(_as_text(reference[name]).tolist())
+            found[name] = np.array(
+                [KNOWN if word in vocabulary or not word else UNSEEN for word in words], dtype=object
+            )
+    return {name: words for name, words in found.items() if 1 < len(set(words.tolist())) <= MAX_VALUES}
+
+
+def add_derived_columns(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
+    """Calls with the columns that follow from their fields, as their outcomes would have them in training."""
+    complete = getattr(use_case.raw, "build_label_examples", None)
+    if complete is None or frame.empty:
+        return frame
+    made: pd.DataFrame = complete(frame.reset_index(drop=True))
+    kept = [group.column for group in use_case.subgroups if group.column in made and group.column not in frame]
+    return frame.assign(**{name: made[name].to_numpy() for name in kept})
+
+
+def is_informative(word: str) -> bool:
+    """Whether a value says anything about the calls that have it."""
+    return word not in _UNINFORMATIVE
+
+
+def bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Where the rows lie: field -> [low, high], of the fields that the use case declares as places."""
+    found = {}
+    for name, step in use_case.pii_fields.items():
+        if step is None or name not in frame or not pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        values = frame.loc[rows, name].dropna()
+        if len(values) >= max(10, rows.sum() / 2):
+            found[name] = [float(values.quantile(0.02)), float(values.quantile(0.98))]
+    return found
+
+
+def _as_text(series: pd.Series) -> NDArray[Any]:
+    def word(value: Any) -> str:
+        if value is None or value == "" or (isinstance(value, float) and np.isnan(value)):
+            return ""
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return np.array([word(value) for value in series.astype(object).tolist()], dtype=object)

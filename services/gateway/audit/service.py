@@ -1,0 +1,70 @@
+"""Writes the gateway's audit entries in the transaction that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from sqlalchemy.orm import Session
+
+from services.core.audit.log import AuditChain, AuditEntry, AuditOutcome, DetailValue
+from services.core.auth.principal import Principal, Role
+from services.gateway.metrics import GatewayMetrics
+
+SERVICE_NAME = "gateway"
+SYSTEM_PRINCIPAL = Principal("service", SERVICE_NAME, SERVICE_NAME, Role.ADMIN, "", None)
+"""The gateway itself, where nobody asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOrigin:
+    """Where a request came from."""
+
+    address: str = ""
+    request_id: str = ""
+
+
+def request_origin_of(request: Request) -> RequestOrigin:
+    address = request.client.host if request.client is not None else ""
+    return RequestOrigin(address, request.scope.get("request_id", ""))
+
+
+class AuditLog:
+    def __init__(self, chain: AuditChain, counters: GatewayMetrics) -> None:
+        self.chain = chain
+        self._counters = counters
+
+    def add(
+        self,
+        session: Session,
+        origin: RequestOrigin,
+        action: str,
+        *,
+        by: Principal | None,
+        use_case: str = "",
+        target: str = "",
+        outcome: AuditOutcome = "ok",
+        **details: DetailValue,
+    ) -> None:
+        """One entry, as the last thing in a transaction: other writers wait until it ends. ``by`` is None
+        where nobody is known to have done it."""
+        entry = AuditEntry(
+            service=SERVICE_NAME,
+            action=action,
+            use_case=use_case,
+            target=target[:200],
+            address=origin.address,
+            request_id=origin.request_id,
+            outcome=outcome,
+            details=details,
+        )
+        self.take(session, [entry if by is None else entry.by(by)])
+
+    def take(self, session: Session, entries: Sequence[AuditEntry]) -> int:
+        """Entries of this or another service; those that are there already are passed over."""
+        session.flush()
+        added = self.chain.append(session.connection(), entries)
+        for service in {entry.service for entry in entries}:
+            self._counters.audit_entries.labels(service).inc(sum(entry.service == service for entry in entries))
+        return added

@@ -1,0 +1,92 @@
+"""Request and response models of authentication."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from services.core.auth.principal import Principal, Role
+from services.gateway.deps import StrictModel
+
+Password = Annotated[str, StringConstraints(max_length=1_024)]
+
+
+class TokenRequest(BaseModel):
+    """RFC 6749. Rights follow from the role, so that ``scope`` says nothing."""
+
+    grant_type: Annotated[
+        str,
+        Field(
+            max_length=60,
+            json_schema_extra={"enum": ["password", "client_credentials", "refresh_token"]},
+        ),
+    ]
+    username: Annotated[str | None, Field(max_length=200)] = None
+    password: Annotated[str | None, Field(max_length=1_024)] = None
+    client_id: Annotated[str | None, Field(max_length=200)] = None
+    client_secret: Annotated[str | None, Field(max_length=200)] = None
+    refresh_token: Annotated[str | None, Field(max_length=200)] = None
+    scope: Annotated[str | None, Field(max_length=200)] = None
+
+
+class TokenResponse(BaseModel):
+    """RFC 6749, section 5.1."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a word of the RFC
+    expires_in: int = Field(description="Seconds.")
+    refresh_token: str | None = Field(default=None, description="Use it once; the answer brings the next.")
+
+
+class LoginRequest(StrictModel):
+    """A person's name and password, as the dashboard was given them."""
+
+    username: Annotated[str, Field(max_length=200)]
+    password: Password
+    address: Annotated[str, Field(max_length=80)] = ""
+
+
+class EntryCode(BaseModel):
+    code: str = Field(description="For the browser: /auth/enter?code=…, once.")
+    expires_in: int = Field(description="Seconds.")
+
+
+class SessionTokenRequest(StrictModel):
+    token: Annotated[str, Field(max_length=8_192)]
+    address: Annotated[str, Field(max_length=80)] = ""
+
+
+class CurrentUser(BaseModel):
+    id: str
+    name: str
+    kind: Literal["user", "key", "service"]
+    role: Role
+    centre: str
+    centres: list[str] | Literal["*"] = Field(description="Further centres whose calls are visible; * for all.")
+    use_cases: list[str] | None = Field(description="Use cases that may be called; null for all.")
+    must_change_password: bool = False
+
+    @classmethod
+    def of(cls, caller: Principal, *, must_change_password: bool = False) -> CurrentUser:
+        return cls(
+            id=caller.id,
+            name=caller.name,
+            kind=caller.kind,
+            role=caller.role,
+            centre=caller.centre,
+            centres="*" if caller.centres is None else sorted(caller.centres),
+            use_cases=None if caller.use_cases is None else sorted(caller.use_cases),
+            must_change_password=must_change_password,
+        )
+
+
+class SessionTokenResponse(BaseModel):
+    access_token: str
+    expires_in: int = Field(description="Seconds.")
+    user: CurrentUser
+
+
+class Credentials(StrictModel):
+    username: Annotated[str, StringConstraints(max_length=200)]
+    password: Password

@@ -1,0 +1,279 @@
+"""Login state in the database: failed attempts and refresh tokens.
+
+Lockouts grow with failures; a refresh token works once, and its reuse ends the session."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from services.core.auth.api_keys import hash_api_key
+from services.core.auth.tables import LoginAttemptRow, RefreshTokenRow, UserRow
+
+FIRST_LOCKOUT, MAX_LOCKOUT = timedelta(seconds=30), timedelta(minutes=15)
+FAILURE_RETENTION = timedelta(hours=24)
+"""A user's failed sign-ins count so long after the last one."""
+ADDRESS_WINDOW = timedelta(minutes=5)
+"""Over which an address's are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginLimits:
+    per_user: int
+    per_address: int
+
+
+def user_subject(name: str) -> str:
+    """Whether or not there is such a user; hashed, because people type passwords into the wrong field."""
+    return "user:" + hashlib.sha256(name.encode()).hexdigest()
+
+
+def address_subject(address: str) -> str:
+    """An IPv4 address, or the /64 network that one IPv6 customer has."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "address:unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return f"address:{ipaddress.ip_network((parsed, 64), strict=False).network_address}/64"
+    return f"address:{parsed}"
+
+
+def begin_attempt(session: Session, name: str | None, address: str, limits: LoginLimits, now: datetime) -> float:
+    """Count an attempt of a user (None: of a key, whose secret nobody guesses) from an address. Returns 0
+    if it may go on, else the seconds to wait; attempts during a pause are not counted, so that a pause
+    ends. ``succeeded`` takes the attempt back."""
+    where = _attempt_row(session, address_subject(address), now)
+    if now - where.since >= ADDRESS_WINDOW:
+        where.failures, where.since, where.locked_until = 0, now, None
+    if where.failures >= limits.per_address:
+        return max(1.0, (where.since + ADDRESS_WINDOW - now).total_seconds())
+    if name is not None:
+        who = _attempt_row(session, user_subject(name), now)
+        if who.locked_until is not None and who.locked_until > now:
+            return max(1.0, (who.locked_until - now).total_seconds())
+        if now - who.last >= FAILURE_RETENTION:
+            who.failures, who.since = 0, now
+        who.failures += 1
+        who.last = now
+        pause = _lockout_duration(who.failures, limits.per_user)
+        who.locked_until = now + pause if pause else None
+    where.failures += 1
+    where.last = now
+    if where.failures >= limits.per_address:
+        where.locked_until = where.since + ADDRESS_WINDOW
+    return 0.0
+
+
+def record_success(session: Session, name: str | None, address: str, now: datetime) -> None:
+    """Forget a user's failures; the address keeps those of other users."""
+    where = _attempt_row(session, address_subject(address), now)
+    where.failures, where.locked_until = max(0, where.failures - 1), None
+    if name is not None:
+        clear_lockout(session, name)
+
+
+def active_lockouts(session: Session, name: str, address: str, now: datetime) -> list[str]:
+    """Which of the two, ``user`` and ``address``, have to wait now."""
+    found = []
+    for kind, subject in (("user", user_subject(name)), ("address", address_subject(address))):
+        row = session.get(LoginAttemptRow, subject)
+        if row is not None and row.locked_until is not None and row.locked_until > now:
+            found.append(kind)
+    return found
+
+
+def clear_lockout(session: Session, name: str) -> None:
+    """End a user's pause: an administrator set a new password."""
+    session.execute(delete(LoginAttemptRow).where(LoginAttemptRow.subject == user_subject(name)))
+
+
+def delete_expired_attempts(session: Session, now: datetime) -> None:
+    session.execute(delete(LoginAttemptRow).where(LoginAttemptRow.last < now - FAILURE_RETENTION))
+
+
+def _lockout_duration(failures: int, allowed: int) -> timedelta:
+    if failures < allowed:
+        return timedelta(0)
+    return min(MAX_LOCKOUT, FIRST_LOCKOUT * 2 ** min(20, failures - allowed))
+
+
+def _attempt_row(session: Session, subject: str, now: datetime) -> LoginAttemptRow:
+    """The subject's row, made if need be, and locked: one attempt after the other."""
+    values = {"subject": subject, "failures": 0, "since": now, "last": now}
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(postgresql.insert(LoginAttemptRow).values(values).on_conflict_do_nothing())
+    else:
+        session.execute(sqlite.insert(LoginAttemptRow).values(values).on_conflict_do_nothing())
+    return session.get_one(LoginAttemptRow, subject, with_for_update=True, populate_existing=True)
+
+
+REFRESH_TOKEN_PREFIX = "vgr_"  # noqa: S105 - the mark of a kind of token
+ENTRY_CODE_PREFIX = "vge_"
+"""The first token of a sign-in that a browser is to enter by: it goes through an address, so it lives for"""
+ENTRY_CODE_SECONDS = 30
+"""so long, and nothing but ``/auth/enter`` takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLifetimes:
+    """How long a sign-in lasts: unused, and at most."""
+
+    idle: timedelta
+    absolute: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFamily:
+    """The refresh tokens of one sign-in."""
+
+    id: str
+    user_id: str
+    signed_in: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StartedSession:
+    token: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenewedSession:
+    user: UserRow
+    token: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFailed:
+    """``reused_by`` is the user whose token was shown a second time; the sign-in has ended. ``just_now``: it
+    was used within the grace, by another page of the same browser, and nothing has ended."""
+
+    reused_by: UserRow | None = None
+    just_now: bool = False
+
+
+def start_session(
+    session: Session, user: UserRow, lives: TokenLifetimes, now: datetime, *, entry: bool = False
+) -> StartedSession:
+    """The first refresh token of a sign-in, or the code by which a browser enters it."""
+    family = TokenFamily(uuid.uuid4().hex, user.id, now)
+    if entry:
+        shortly = TokenLifetimes(timedelta(seconds=ENTRY_CODE_SECONDS), lives.absolute)
+        return StartedSession(_insert_refresh_token(session, family, shortly, now, ENTRY_CODE_PREFIX), family.id)
+    return StartedSession(_insert_refresh_token(session, family, lives, now), family.id)
+
+
+def rotate_refresh_token(
+    session: Session,
+    text: str,
+    lives: TokenLifetimes,
+    now: datetime,
+    grace: timedelta = timedelta(0),
+    *,
+    prefix: str = REFRESH_TOKEN_PREFIX,
+) -> RenewedSession | RenewalFailed:
+    """The next refresh token for this one. What it finds is written in the caller's transaction, which
+    has to be committed in either case. ``grace``: two pages of one browser share a cookie and may renew at
+    the same moment; the second gets nothing then, and nothing ends. ``prefix``: the kind of token that counts here."""
+    row = session.get(RefreshTokenRow, hash_api_key(text), with_for_update=True)
+    if row is None or not text.startswith(prefix):
+        return RenewalFailed()
+    user = session.get_one(UserRow, row.user_id)
+    if row.used_at is not None:
+        # Whoever waited for the row may have looked at the clock before the other used it.
+        since = max(now - row.used_at, timedelta(0))
+        if row.revoked_at is None and since < grace:
+            return RenewalFailed(just_now=True)
+        if row.revoked_at is None:
+            end_token_family(session, row.family, now)
+            return RenewalFailed(reused_by=user)
+        return RenewalFailed()
+    if row.revoked_at is not None or row.expires_at <= now or not user.active:
+        return RenewalFailed()
+    row.used_at = now
+    return RenewedSession(
+        user, _insert_refresh_token(session, TokenFamily(row.family, user.id, row.signed_in), lives, now), row.family
+    )
+
+
+def touch_session(session: Session, family: str, lives: TokenLifetimes, now: datetime) -> UserRow | None:
+    """Whose sign-in this is, if it lasts; it was used now, and so lasts on."""
+    row = session.scalar(
+        select(RefreshTokenRow)
+        .where(
+            RefreshTokenRow.family == family,
+            RefreshTokenRow.used_at.is_(None),
+            RefreshTokenRow.revoked_at.is_(None),
+            RefreshTokenRow.expires_at > now,
+        )
+        .with_for_update()
+    )
+    if row is None:
+        return None
+    user = session.get_one(UserRow, row.user_id)
+    if not user.active:
+        return None
+    row.expires_at = _expiry(row.signed_in, lives, now)
+    return user
+
+
+def end_session(session: Session, text: str, now: datetime) -> UserRow | None:
+    """End the sign-in that this token belongs to; whose it was."""
+    row = session.get(RefreshTokenRow, hash_api_key(text))
+    if row is None:
+        return None
+    end_token_family(session, row.family, now)
+    return session.get_one(UserRow, row.user_id)
+
+
+def end_token_family(session: Session, family: str, now: datetime) -> None:
+    session.execute(
+        update(RefreshTokenRow)
+        .where(RefreshTokenRow.family == family, RefreshTokenRow.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def end_all_sessions(session: Session, user: UserRow, now: datetime) -> None:
+    """End all sign-ins of a user."""
+    session.execute(
+        update(RefreshTokenRow)
+        .where(RefreshTokenRow.user_id == user.id, RefreshTokenRow.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+
+
+def delete_expired_refresh_tokens(session: Session, now: datetime) -> None:
+    session.execute(delete(RefreshTokenRow).where(RefreshTokenRow.expires_at < now))
+
+
+def _expiry(signed_in: datetime, lives: TokenLifetimes, now: datetime) -> datetime:
+    return min(now + lives.idle, signed_in + lives.absolute)
+
+
+def _insert_refresh_token(
+    session: Session, family: TokenFamily, lives: TokenLifetimes, now: datetime, prefix: str = REFRESH_TOKEN_PREFIX
+) -> str:
+    text = prefix + secrets.token_urlsafe(32)
+    session.add(
+        RefreshTokenRow(
+            sha256=hash_api_key(text),
+            family=family.id,
+            user_id=family.user_id,
+            signed_in=family.signed_in,
+            created=now,
+            expires_at=_expiry(family.signed_in, lives, now),
+        )
+    )
+    session.flush()
+    return text

@@ -1,0 +1,180 @@
+"""Builds the gateway's components, prepares the database and runs maintenance.
+
+Maintenance rotates signing keys and deletes what has expired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from argon2 import PasswordHasher
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from services.core.audit.log import AuditChain
+from services.core.auth.principal import Role
+from services.core.auth.tables import CentreRow
+from services.core.errors import VigieError
+from services.core.model_registry import promotion_freeze
+from services.gateway.audit.service import AuditLog, RequestOrigin
+from services.gateway.auth import db_authenticator, session_store
+from services.gateway.auth.db_authenticator import DbAuthenticator, SigningKeyStore, create_fernet
+from services.gateway.auth.login import LoginService, PasswordService, check_password_policy
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.settings import GatewaySettings
+from services.gateway.users import service as users_service
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayContainer:
+    settings: GatewaySettings
+    engine: Engine
+    counters: GatewayMetrics
+    signing: SigningKeyStore
+    passwords: PasswordService
+    access: DbAuthenticator
+    trail: AuditLog
+    sign_in: LoginService
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session whose changes are written together, or not at all where it ends with an error."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+
+def create_audit_chain(settings: GatewaySettings) -> AuditChain:
+    """The audit log's chain under this platform's key.
+
+    Raises:
+        VigieError: there is no key.
+    """
+    secret = settings.gateway_key_encryption
+    create_fernet(secret.get_secret_value() if secret is not None else None)
+    assert secret is not None
+    return AuditChain(secret.get_secret_value().encode())
+
+
+def build_container(
+    settings: GatewaySettings, engine: Engine, *, hasher: PasswordHasher | None = None
+) -> GatewayContainer:
+    """
+    Args:
+        hasher: cheaper parameters, for tests.
+
+    Raises:
+        VigieError: there is no key to encrypt with.
+    """
+    chain = create_audit_chain(settings)
+    assert settings.gateway_key_encryption is not None
+    counters = GatewayMetrics(CollectorRegistry())
+    signing = SigningKeyStore(engine, create_fernet(settings.gateway_key_encryption.get_secret_value()))
+    passwords = PasswordService(settings.gateway_password_threads, hasher)
+    access, trail = DbAuthenticator(engine, signing), AuditLog(chain, counters)
+    sign_in = LoginService(
+        settings=settings,
+        engine=engine,
+        signing=signing,
+        passwords=passwords,
+        access=access,
+        trail=trail,
+        counters=counters,
+    )
+    return GatewayContainer(settings, engine, counters, signing, passwords, access, trail, sign_in)
+
+
+def prepare_database(gateway: GatewayContainer) -> None:
+    """What the database needs before anybody can sign in: a signing key, the first centre and, if there
+    are no users and a password is set, the first administrator. Safe to do again, and in replicas at once."""
+    settings = gateway.settings
+    gateway.signing.rotate_if_due(settings.gateway_signing_days * 86_400)
+    password = settings.gateway_admin_password
+    with gateway.transaction() as session:
+        gateway.signing.lock_rotation(session)
+        if session.get(CentreRow, settings.gateway_first_centre) is None:
+            users_service.insert_centre(session, settings.gateway_first_centre, settings.gateway_first_centre)
+        if users_service.has_users(session):
+            return
+        if password is None:
+            log.warning("no users and VIGIE_GATEWAY_ADMIN_PASSWORD is not set: nobody can sign in")
+            return
+        text = password.get_secret_value()
+        check_password_policy(text, users_service.FIRST_ADMIN)
+        users_service.insert_user(
+            session,
+            name=users_service.FIRST_ADMIN,
+            password_hash=gateway.passwords.hash(text),
+            role=Role.ADMIN,
+            centre=settings.gateway_first_centre,
+            all_centres=True,
+            must_change_password=True,
+        )
+        gateway.trail.add(
+            session, RequestOrigin(), "user.created", by=None, target=f"user {users_service.FIRST_ADMIN}", first=True
+        )
+        log.info("first administrator made", name=users_service.FIRST_ADMIN)
+
+
+PREPARE_RETRY_SECONDS = 1.0
+MAINTENANCE_SECONDS = 60.0
+
+
+class MaintenanceTask:
+    """``prepared`` turns true when the first look at the database succeeded: the gateway starts while the
+    database is away, and is not ready until it is there."""
+
+    def __init__(self, gateway: GatewayContainer) -> None:
+        self._gateway = gateway
+        self._prepared = asyncio.Event()
+
+    @property
+    def prepared(self) -> bool:
+        return self._prepared.is_set()
+
+    async def wait_until_prepared(self) -> None:
+        await self._prepared.wait()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._prepare()
+        while True:
+            await asyncio.sleep(MAINTENANCE_SECONDS)
+            try:
+                await asyncio.to_thread(self.run_once)
+            except (SQLAlchemyError, VigieError) as error:
+                log.warning("the gateway's upkeep failed", error=type(error).__name__)
+
+    def run_once(self) -> None:
+        """One round: a signing key if it is due, and away with what has run out."""
+        gateway, now = self._gateway, datetime.now(UTC)
+        if gateway.signing.rotate_if_due(gateway.settings.gateway_signing_days * 86_400):
+            log.info("new signing key")
+        with gateway.transaction() as session:
+            session_store.delete_expired_refresh_tokens(session, now)
+            db_authenticator.delete_expired_revocations(session, now)
+            session_store.delete_expired_attempts(session, now)
+            gateway.counters.frozen.set(promotion_freeze.active_freeze_in(session.connection()) is not None)
+
+    async def _prepare(self) -> None:
+        said = False
+        while not self.prepared:
+            try:
+                await asyncio.to_thread(prepare_database, self._gateway)
+                await asyncio.to_thread(self._gateway.access.renew)
+            except (SQLAlchemyError, VigieError) as error:
+                if not said:
+                    reason = str(error) if isinstance(error, VigieError) else type(error).__name__
+                    log.error("the gateway cannot start its work", reason=reason)
+                said = True
+                await asyncio.sleep(PREPARE_RETRY_SECONDS)
+                continue
+            self._gateway.access.start()
+            self._prepared.set()

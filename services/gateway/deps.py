@@ -1,0 +1,99 @@
+"""Shared dependencies of the routes: required roles, permission checks and safe redirect targets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from pydantic import BaseModel, ConfigDict
+
+from services.core.auth.principal import Principal, Role
+from services.core.web.authentication import requires
+from services.core.web.errors import http_error
+from services.gateway.settings import GatewaySettings
+
+
+class StrictModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+Viewer = Annotated[Principal, Depends(requires(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(requires(Role.OPERATOR))]
+Admin = Annotated[Principal, Depends(requires(Role.ADMIN))]
+
+
+def require_all_centres(caller: Principal) -> None:
+    """
+    Raises:
+        RefusedError: 403, the caller is for some centres only.
+    """
+    if caller.centres is not None:
+        raise http_error(403, "centre", "This concerns all centres, and you are for some.", allowed="centres *")
+
+
+def require_centres(caller: Principal, centres: Collection[str]) -> None:
+    """
+    Raises:
+        RefusedError: 403, one of ``centres`` is not the caller's.
+    """
+    if not all(caller.can_see_centre(centre) for centre in centres):
+        raise http_error(
+            403, "centre", "This concerns a centre that is not yours.", allowed=describe_visible_centres(caller)
+        )
+
+
+def require_not_above_own(caller: Principal, role: Role, centres: Collection[str], all_centres: bool) -> None:
+    """Nobody gives, or changes somebody who has, more than they have themselves.
+
+    Raises:
+        RefusedError: 403.
+    """
+    if all_centres:
+        require_all_centres(caller)
+    require_centres(caller, centres)
+    if not caller.role.covers(role):
+        raise http_error(403, "role", f"This needs the role {role}; yours is {caller.role}.", allowed=f"role {role}")
+
+
+def require_use_case(caller: Principal, use_case: str) -> None:
+    """
+    Raises:
+        RefusedError: 403, the caller's key is for other use cases.
+    """
+    if not caller.can_call(use_case):
+        own = ", ".join(sorted(caller.use_cases or ()))
+        raise http_error(403, "use_case", "Your key is for other use cases.", allowed=own)
+
+
+def visible_centres(caller: Principal) -> frozenset[str] | None:
+    """The centres whose things the caller sees; None for all."""
+    return None if caller.centres is None else caller.centres | {caller.centre}
+
+
+def describe_visible_centres(caller: Principal) -> str:
+    seen = visible_centres(caller)
+    return "any centre" if seen is None else ", ".join(sorted(seen))
+
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+
+
+def safe_redirect_path(text: str) -> str:
+    """``text`` if it is a path of this site, else ``/``: a sign-in page sends nobody elsewhere."""
+    parts = urlsplit(text)
+    harmless = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if harmless and not parts.scheme and not parts.netloc else "/"
+
+
+def page_url(request: Request, settings: GatewaySettings, path: str) -> str:
+    """The dashboard's page at ``path``, which ``safe_redirect_path`` has seen: below the one address of the edge, or on
+    the dashboard's own port. There the browser keeps the name by which it knows this machine: cookies belong to it."""
+    if settings.dashboard_url is None:
+        return path
+    base = urlsplit(settings.dashboard_url)
+    host, asked = base.netloc.rpartition(":")[0], request.headers.get("host", "").rpartition(":")[0]
+    if host in _LOOPBACK and asked in _LOOPBACK:
+        base = base._replace(netloc=f"{asked}:{base.port}")
+    return f"{base.scheme}://{base.netloc}{path}"

@@ -1,0 +1,202 @@
+"""``/admin/models``: versions, model cards and plots, promotion and rollback.
+
+The last two are jobs of the training service."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from services.core import use_case_registry as declared
+from services.core.audit.log import AuditOutcome
+from services.core.auth.principal import Principal
+from services.core.errors import ConflictError
+from services.core.model_registry import promotion_freeze
+from services.core.model_registry.version import CHAMPION, RegisteredVersion
+from services.gateway.audit.service import RequestOrigin, request_origin_of
+from services.gateway.container import GatewayContainer
+from services.gateway.deps import Admin, Viewer, require_use_case
+from services.gateway.models.schemas import (
+    ModelActionResult,
+    ModelVersionDetails,
+    ModelVersionList,
+    PromotionRequest,
+    RollbackRequest,
+)
+from services.gateway.models.service import (
+    describe_version,
+    get_version,
+    list_versions,
+    read_model_card,
+    read_plot,
+    version_details,
+)
+from services.gateway.runs.orchestrator import RunOrchestrator
+from services.gateway.service_client import FINAL_STATES, JobClient
+
+JOB_WAIT_SECONDS = 25.0
+"""So long the answer waits for the end; the job goes on by itself."""
+AUDIT_VERBS = {"promote": "promoted", "rollback": "rolled_back"}
+
+
+class ModelActions:
+    def __init__(self, gateway: GatewayContainer, stages: JobClient) -> None:
+        self._gateway, self._stages = gateway, stages
+
+    async def promote(
+        self, caller: Principal, origin: RequestOrigin, use_case: str, version: int, *, reason: str, key: str | None
+    ) -> ModelActionResult:
+        """
+        Raises:
+            ConflictError: promotions are frozen.
+        """
+        target = f"version {version}"
+        frozen = await run_in_threadpool(promotion_freeze.active_freeze, self._gateway.engine)
+        if frozen is not None:
+            await self._tell(caller, origin, "model.promoted", use_case, target, "refused", {"frozen": True})
+            raise ConflictError(
+                f"Promotions are frozen by {frozen.by}: {frozen.reason}", action="DELETE /admin/freeze lifts it."
+            )
+        return await self._act(caller, origin, use_case, "promote", {"version": version}, target, reason, key)
+
+    async def roll_back(
+        self, caller: Principal, origin: RequestOrigin, use_case: str, *, reason: str, key: str | None
+    ) -> ModelActionResult:
+        """Also while promotions are frozen."""
+        target = "the previous champion"
+        return await self._act(caller, origin, use_case, "rollback", {}, target, reason, key)
+
+    async def _act(  # noqa: PLR0917
+        self,
+        caller: Principal,
+        origin: RequestOrigin,
+        use_case: str,
+        step: str,
+        options: Mapping[str, Any],
+        target: str,
+        reason: str,
+        key: str | None,
+    ) -> ModelActionResult:
+        # Written before: an action whose end is not heard of is in the log all the same.
+        await self._tell(caller, origin, f"model.{step}_asked", use_case, target, "ok", {"reason": reason})
+        action = f"model.{AUDIT_VERBS[step]}"
+        try:
+            job = await self._stages.submit(
+                use_case, step, options, f"{step}:{caller.id}:{key or uuid.uuid4().hex}", caller.name
+            )
+            if job["state"] not in FINAL_STATES:
+                job = await self._stages.job(step, job["id"], JOB_WAIT_SECONDS)
+        except Exception as error:
+            more = {"error": type(error).__name__}
+            await self._tell(caller, origin, action, use_case, target, "failed", more)
+            raise
+        if job["state"] in FINAL_STATES:
+            outcome: AuditOutcome = "ok" if job["state"] == "succeeded" else "failed"
+            version = (job.get("result") or {}).get("version")
+            named = target if version is None else f"version {version}"
+            await self._tell(caller, origin, action, use_case, named, outcome, {"job": str(job["id"])})
+        return ModelActionResult(
+            use_case=use_case, id=job["id"], state=job["state"], result=job.get("result"), error=job.get("error")
+        )
+
+    async def _tell(  # noqa: PLR0917
+        self,
+        caller: Principal,
+        origin: RequestOrigin,
+        action: str,
+        use_case: str,
+        target: str,
+        outcome: AuditOutcome,
+        details: Mapping[str, str | bool],
+    ) -> None:
+        def write() -> None:
+            with self._gateway.transaction() as session:
+                self._gateway.trail.add(
+                    session, origin, action, by=caller, use_case=use_case, target=target, outcome=outcome, **details
+                )
+
+        await run_in_threadpool(write)
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=8, max_length=120, pattern=r"^[A-Za-z0-9._:+/~-]+$", description="The same key acts once."),
+]
+
+
+def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
+    router = APIRouter(tags=["models"])
+    actions = ModelActions(gateway, runner.stages)
+
+    @router.get("/admin/models/{use_case}", summary="A use case's versions, aliases and metrics")
+    def models(use_case: str, caller: Viewer) -> ModelVersionList:
+        require_use_case(caller, declared.get(use_case).name)
+        versions = list_versions(gateway.settings, use_case)
+        return ModelVersionList(
+            use_case=use_case,
+            champion=next((version.number for version in versions if CHAMPION in version.aliases), None),
+            frozen=promotion_freeze.active_freeze(gateway.engine) is not None,
+            versions=[describe_version(version) for version in versions],
+        )
+
+    @router.post("/admin/models/{use_case}/promote", summary="Make a version the champion by hand")
+    async def promote(
+        request: Request, use_case: str, given: PromotionRequest, caller: Admin, idempotency_key: IdempotencyKey = None
+    ) -> ModelActionResult:
+        """Past the gate, which is why it takes an administrator. 409 while promotions are frozen."""
+        require_use_case(caller, declared.get(use_case).name)
+        return await actions.promote(
+            caller, request_origin_of(request), use_case, given.version, reason=given.reason, key=idempotency_key
+        )
+
+    @router.post("/admin/models/{use_case}/rollback", summary="Make the previous champion serve again")
+    async def roll_back(
+        request: Request, use_case: str, given: RollbackRequest, caller: Admin, idempotency_key: IdempotencyKey = None
+    ) -> ModelActionResult:
+        """By the training service directly, without Airflow; also while promotions are frozen. Send an
+        `Idempotency-Key`, so that a request that is repeated does not go back twice."""
+        require_use_case(caller, declared.get(use_case).name)
+        return await actions.roll_back(
+            caller, request_origin_of(request), use_case, reason=given.reason, key=idempotency_key
+        )
+
+    return router
+
+
+VersionNumber = Annotated[int, Path(ge=1, le=2**31)]
+_CACHE_HEADERS = {"Cache-Control": "private, max-age=86400"}
+"""A version's files never change."""
+
+
+def model_details_router(gateway: GatewayContainer) -> APIRouter:
+    router = APIRouter(tags=["models"])
+
+    def chosen(use_case: str, number: int, caller: Viewer) -> RegisteredVersion:
+        require_use_case(caller, declared.get(use_case).name)
+        return get_version(gateway.settings, use_case, number)
+
+    @router.get("/admin/models/{use_case}/versions/{number}", summary="A version in full")
+    def one(use_case: str, number: VersionNumber, caller: Viewer) -> ModelVersionDetails:
+        """Metrics, the gate's decision, subgroups, parameters, data and the names of its plots."""
+        return version_details(gateway.settings, chosen(use_case, number, caller))
+
+    @router.get("/admin/models/{use_case}/versions/{number}/card", summary="A version's model card")
+    def card(use_case: str, number: VersionNumber, caller: Viewer) -> Response:
+        """Markdown."""
+        text = read_model_card(gateway.settings, chosen(use_case, number, caller))
+        return Response(text, media_type="text/markdown; charset=utf-8", headers=_CACHE_HEADERS)
+
+    @router.get("/admin/models/{use_case}/versions/{number}/plots/{name}", summary="One of a version's plots")
+    def plot(use_case: str, number: VersionNumber, name: str, caller: Viewer) -> Response:
+        """PNG."""
+        return Response(
+            read_plot(gateway.settings, chosen(use_case, number, caller), name),
+            media_type="image/png",
+            headers=_CACHE_HEADERS,
+        )
+
+    return router

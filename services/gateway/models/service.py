@@ -1,0 +1,249 @@
+"""Reads versions and their artifacts from the registry.
+
+From the embedded registry's disk, else by MLflow's REST API, without MLflow's client."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import httpx
+from pydantic import ValidationError
+
+from services.core.bundle.manifest import BundleManifest
+from services.core.errors import NotFoundError, UnavailableError
+from services.core.model_registry.client import LOCK_FILE, ModelRegistry
+from services.core.model_registry.run_logger import EVALUATION, run_params
+from services.core.model_registry.version import RegisteredVersion, from_mlflow
+from services.core.settings import Settings
+from services.gateway.models.schemas import ModelVersionDetails
+
+LIST_TIMEOUT_SECONDS = 5.0
+_REGISTRY_HINT = "See that it runs, and VIGIE_REGISTRY_URL and MLFLOW_TRACKING_USERNAME with its password."
+
+
+def list_versions(settings: Settings, use_case: str) -> list[RegisteredVersion]:
+    """All versions, newest first, with their aliases.
+
+    Raises:
+        UnavailableError: the registry does not answer, or not as it should.
+    """
+    if settings.registry_url is None:
+        return ModelRegistry(settings).versions(use_case)
+    user = (os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+    try:
+        with httpx.Client(
+            base_url=settings.registry_url.rstrip("/") + "/api/2.0/mlflow",
+            auth=user if user[0] else None,
+            timeout=LIST_TIMEOUT_SECONDS,
+            trust_env=False,
+        ) as client:
+            model = client.get("/registered-models/get", params={"name": use_case})
+            if model.status_code == 404:
+                return []
+            aliases = model.raise_for_status().json()["registered_model"].get("aliases", [])
+            found = _search_versions(client, use_case)
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+        raise UnavailableError(
+            f"The model registry does not answer as it should ({status}).", action=_REGISTRY_HINT
+        ) from None
+    named: dict[str, list[str]] = {}
+    for alias in aliases:
+        named.setdefault(str(alias["version"]), []).append(str(alias["alias"]))
+    versions = [_to_version(item, sorted(named.get(str(item["version"]), []))) for item in found]
+    return sorted(versions, key=lambda version: -version.number)
+
+
+def describe_version(version: RegisteredVersion) -> dict[str, Any]:
+    names = ("number", "aliases", "created", "simulated", "bundle_hash", "run_id", "metrics", "tags")
+    return {name: getattr(version, name) for name in names}
+
+
+def _search_versions(client: httpx.Client, use_case: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    params = {"filter": f"name = '{use_case}'", "max_results": "1000"}
+    while True:
+        page = client.get("/model-versions/search", params=params).raise_for_status().json()
+        found += page.get("model_versions", [])
+        if not page.get("next_page_token"):
+            return found
+        params["page_token"] = page["next_page_token"]
+
+
+def _to_version(item: dict[str, Any], aliases: list[str]) -> RegisteredVersion:
+    return from_mlflow(
+        SimpleNamespace(
+            name=item["name"],
+            version=item["version"],
+            run_id=item.get("run_id"),
+            source=item.get("source"),
+            tags={tag["key"]: tag["value"] for tag in item.get("tags", [])},
+            aliases=aliases,
+        )
+    )
+
+
+ARTIFACT_TIMEOUT_SECONDS = 10.0
+MAX_ARTIFACT_MB = 16
+
+
+class RunArtifacts:
+    """The artifacts of one version's run. Every method raises UnavailableError where the registry does not answer."""
+
+    def __init__(self, settings: Settings, version: RegisteredVersion) -> None:
+        self._url, self._version = settings.registry_url, version
+        self._root = settings.home.registry_artifacts.resolve()
+
+    def content(self, path: str) -> bytes:
+        """
+        Raises:
+            NotFoundError: the version has no such file, or one beyond ``LARGEST_MB``.
+        """
+        found = self._from_disk(path) if self._url is None else self._from_server(path)
+        if found is None or len(found) > MAX_ARTIFACT_MB * 1_000_000:
+            name = f"{self._version.use_case} version {self._version.number}"
+            raise NotFoundError(f"The registry has no {path} of {name}.", action="Versions of the platform have it.")
+        return found
+
+    def json(self, path: str) -> dict[str, Any] | None:
+        """The content of a JSON object; None where there is none."""
+        try:
+            found = json.loads(self.content(path))
+        except (NotFoundError, ValueError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def names(self, folder: str) -> list[str]:
+        """The files right below ``folder``, sorted; none where it is not there."""
+        if self._url is None:
+            place = self._place(folder)
+            return sorted(path.name for path in place.iterdir()) if place is not None and place.is_dir() else []
+        answer = self._asked("api/2.0/mlflow/artifacts/list", {"run_id": self._version.run_id, "path": folder})
+        if answer.status_code != httpx.codes.OK:
+            return []
+        files = answer.json().get("files", [])
+        return sorted(str(item["path"]).rpartition("/")[2] for item in files if not item.get("is_dir"))
+
+    # --- inside -------------------------------------------------------------------------------------
+
+    def _place(self, path: str) -> Path | None:
+        """A path of the version's run on disk; None where it leads out of the registry's folder."""
+        run = Path(unquote(urlparse(self._version.source).path)).parent
+        place = (run / path).resolve()
+        return place if place.is_relative_to(self._root) else None
+
+    def _from_disk(self, path: str) -> bytes | None:
+        place = self._place(path)
+        return place.read_bytes() if place is not None and place.is_file() else None
+
+    def _from_server(self, path: str) -> bytes | None:
+        answer = self._asked("get-artifact", {"run_uuid": self._version.run_id, "path": path})
+        return answer.content if answer.status_code == httpx.codes.OK else None
+
+    def _asked(self, path: str, params: dict[str, str]) -> httpx.Response:
+        assert self._url is not None
+        user = (os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+        try:
+            answer = httpx.get(
+                f"{self._url.rstrip('/')}/{path}",
+                params=params,
+                auth=user if user[0] else None,
+                timeout=ARTIFACT_TIMEOUT_SECONDS,
+                trust_env=False,
+            )
+        except httpx.HTTPError as error:
+            reason = type(error).__name__
+            raise UnavailableError(f"The model registry does not answer ({reason}).", action=_REGISTRY_HINT) from None
+        if answer.status_code in {401, 403} or answer.status_code in {502, 503, 504}:
+            raise UnavailableError(
+                f"The model registry does not answer as it should ({answer.status_code}).", action=_REGISTRY_HINT
+            )
+        return answer
+
+
+PLOT_NAME = re.compile(r"[A-Za-z0-9_]+(-[a-z]+)*\.png")
+_DATA_PARAMETER = re.compile(r"data\.|versions\.")
+
+
+def get_version(settings: Settings, use_case: str, number: int) -> RegisteredVersion:
+    """
+    Raises:
+        NotFoundError: there is no such version.
+        UnavailableError: the registry does not answer.
+    """
+    for version in list_versions(settings, use_case):
+        if version.number == number:
+            return version
+    raise NotFoundError(f"{use_case} has no version {number}.", action=f"GET /admin/models/{use_case} lists them.")
+
+
+def version_details(settings: Settings, version: RegisteredVersion) -> ModelVersionDetails:
+    """Metrics, the gate's decision, parameters and data. What a version lacks is empty: it may have been registered
+    by hand, or by an older release.
+
+    Raises:
+        UnavailableError: the registry does not answer.
+    """
+    files = RunArtifacts(settings, version)
+    report = files.json(f"{EVALUATION}/metrics.json") or {}
+    manifest = _read_manifest(files)
+    made_with = {} if manifest is None else _read_parameters(files, manifest)
+    return ModelVersionDetails(
+        use_case=version.use_case,
+        version=describe_version(version),
+        rows=report.get("rows"),
+        metrics=report.get("metrics") or version.metrics,
+        baseline=report.get("baseline") or {},
+        importance=report.get("importance") or {},
+        omitted=report.get("omitted") or {},
+        subgroups=files.json(f"{EVALUATION}/subgroups.json") or {},
+        gate=files.json("gate.json"),
+        parameters={name: value for name, value in made_with.items() if not _DATA_PARAMETER.match(name)},
+        data={} if manifest is None else dict(manifest.data),
+        versions={} if manifest is None else dict(manifest.versions),
+        plots=[name for name in files.names(f"{EVALUATION}/plots") if PLOT_NAME.fullmatch(name)],
+    )
+
+
+def read_model_card(settings: Settings, version: RegisteredVersion) -> str:
+    """The model card, as Markdown.
+
+    Raises:
+        NotFoundError: it has none.
+    """
+    return RunArtifacts(settings, version).content(f"{EVALUATION}/model_card.md").decode("utf-8")
+
+
+def read_plot(settings: Settings, version: RegisteredVersion, name: str) -> bytes:
+    """A plot, as PNG.
+
+    Raises:
+        NotFoundError: there is none of this name.
+    """
+    if not PLOT_NAME.fullmatch(name):
+        raise NotFoundError("There is no such plot.", action="The version's entry lists its plots.")
+    return RunArtifacts(settings, version).content(f"{EVALUATION}/plots/{name}")
+
+
+def _read_manifest(files: RunArtifacts) -> BundleManifest | None:
+    try:
+        return BundleManifest.model_validate(files.json("bundle/bundle.json"))
+    except ValidationError:
+        return None
+
+
+def _read_parameters(files: RunArtifacts, manifest: BundleManifest) -> dict[str, Any]:
+    """As they stand in the version's run: those of the stages, by the lock file of the run."""
+    with tempfile.TemporaryDirectory(prefix="vigie-lock-") as folder:
+        lock = Path(folder) / LOCK_FILE
+        with suppress(NotFoundError):  # made without DVC
+            lock.write_bytes(files.content(LOCK_FILE))
+        return dict(run_params(manifest, lock))

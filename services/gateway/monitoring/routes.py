@@ -1,0 +1,237 @@
+"""``/admin/monitoring``, and the retrainings and rollbacks that drift asks for.
+
+Without Airflow also the timer that starts monitoring."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+
+from services.core import use_case_registry as declared
+from services.core.auth.principal import Principal, Role
+from services.core.errors import ConflictError, VigieError
+from services.core.model_registry import promotion_freeze
+from services.core.model_registry.version import CHAMPION
+from services.core.orchestration import NO_SOURCE, drift_signal_asset
+from services.core.web.authentication import SERVICE
+from services.core.web.errors import HttpError
+from services.core.web.service_auth import authenticate_service
+from services.gateway.audit.service import RequestOrigin, request_origin_of
+from services.gateway.container import GatewayContainer
+from services.gateway.deps import Operator, Viewer, require_all_centres, require_use_case
+from services.gateway.models.routes import ModelActions
+from services.gateway.models.service import list_versions
+from services.gateway.runs.orchestrator import RunOrchestrator
+from services.gateway.runs.routes import IdempotencyKey
+from services.gateway.runs.service import RunService
+from services.gateway.service_client import JobClient
+
+TIMER_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+class MonitoringTimer:
+    def __init__(self, stages: JobClient, hours: float) -> None:
+        self._stages, self._seconds = stages, hours * 3_600
+
+    async def run(self) -> None:
+        """Until cancelled. A slot of time has one job for each use case, however many gateways ask for it."""
+        done: dict[str, int] = {}
+        while True:
+            slot = int(time.time() // self._seconds)
+            for use_case in declared.names():
+                if done.get(use_case) == slot:
+                    continue
+                try:
+                    await self._stages.submit(use_case, "monitor", {}, f"monitor-timer:{use_case}:{slot}", "")
+                except (VigieError, HttpError) as error:
+                    log.info("monitoring waits", use_case=use_case, reason=str(error).splitlines()[0][:200])
+                    continue
+                done[use_case] = slot
+            await asyncio.sleep(TIMER_SECONDS)
+
+
+DRIFT_SERVICE = "drift"
+DRIFT_PRINCIPAL = Principal("service", DRIFT_SERVICE, DRIFT_SERVICE, Role.ADMIN, "", None)
+"""Monitoring itself, where nobody asked."""
+
+RunId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+UseCaseName = Annotated[str, Path(max_length=64, pattern="^[a-z][a-z0-9_]*$")]
+LimitQuery = Annotated[int, Query(ge=1, le=200)]
+
+
+class _StrictRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class MonitoringRequest(_StrictRequest):
+    report: bool = Field(default=True, description="Make the HTML report too; it takes some seconds.")
+    act: bool = Field(default=True, description="Start a retraining or a rollback where that is called for.")
+
+
+class RetrainingRequest(_StrictRequest):
+    use_case: str = Field(max_length=64)
+    monitoring_run: str = Field(pattern="^[0-9a-f]{32}$", description="The same run starts one retraining.")
+    reason: str = Field(max_length=4_000)
+
+
+class AutomaticRollbackRequest(_StrictRequest):
+    use_case: str = Field(max_length=64)
+    version: int = Field(ge=1, description="The champion that is to go; another one is left alone.")
+    reason: str = Field(max_length=4_000)
+
+
+class RunStarted(BaseModel):
+    id: str
+    backend: str
+
+
+def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
+    router = APIRouter(tags=["monitoring"])
+    stages = runner.stages
+
+    @router.get("/admin/monitoring/runs/{run_id}", summary="One look at the calls, in full")
+    async def one(run_id: RunId, caller: Viewer) -> dict[str, Any]:
+        found = await stages.tell(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
+        require_use_case(caller, found["use_case"])
+        return found
+
+    @router.get("/admin/monitoring/runs/{run_id}/report", summary="Evidently's report of it (HTML)")
+    async def report(run_id: RunId, caller: Viewer) -> Response:
+        """404: it has none, or it is no longer kept."""
+        found = await stages.tell(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
+        require_use_case(caller, found["use_case"])
+        html = await stages.page(DRIFT_SERVICE, f"/monitoring/runs/{run_id}/report")
+        # The report is a page with scripts of its own: it may do nothing here but show itself.
+        policy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+        policy += "img-src data:; font-src data:"
+        return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    @router.get("/admin/monitoring/{use_case}", summary="The newest look at a use case's calls")
+    async def latest(use_case: UseCaseName, caller: Viewer) -> dict[str, Any]:
+        """With the centres whose outcomes are held back. 404: nobody has looked yet."""
+        require_use_case(caller, declared.get(use_case).name)
+        return await stages.tell(DRIFT_SERVICE, f"/monitoring/{use_case}")
+
+    @router.get("/admin/monitoring/{use_case}/runs", summary="The newest looks, in short")
+    async def listed(use_case: UseCaseName, caller: Viewer, limit: LimitQuery = 50) -> dict[str, Any]:
+        require_use_case(caller, declared.get(use_case).name)
+        return await stages.tell(DRIFT_SERVICE, f"/monitoring/{use_case}/runs?limit={limit}")
+
+    @router.post("/admin/monitoring/{use_case}/runs", summary="Look at the calls now", status_code=202)
+    async def look(
+        request: Request,
+        use_case: UseCaseName,
+        caller: Operator,
+        given: MonitoringRequest | None = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> dict[str, Any]:
+        """The job; its id is that of the run to come. A retraining that follows is audited as monitoring's own."""
+        require_use_case(caller, declared.get(use_case).name)
+        key = f"monitor:{caller.id}:{idempotency_key or uuid.uuid4().hex}"
+        options = (given or MonitoringRequest()).model_dump()
+        job = await stages.submit(use_case, "monitor", options, key, caller.name)
+        await run_in_threadpool(
+            _audit, gateway, "monitoring.started", caller, request_origin_of(request), use_case, job["id"]
+        )
+        return job
+
+    @router.post("/admin/monitoring/holds/{hold_id}/lift", summary="Believe a centre's held outcomes after all")
+    async def lift(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
+        """They become training rows with the next retraining, and the centre is not held again for thirty days."""
+        require_all_centres(caller)
+        found = await stages.order(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/lift", caller.name)
+        await run_in_threadpool(
+            _audit, gateway, "monitoring.hold_lifted", caller, request_origin_of(request), "", f"hold {hold_id}"
+        )
+        return found
+
+    @router.post("/admin/monitoring/holds/{hold_id}/end", summary="Believe a centre again from now on")
+    async def end(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
+        """For when the cause is mended: what came until now stays out of training."""
+        require_all_centres(caller)
+        found = await stages.order(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/end", caller.name)
+        await run_in_threadpool(
+            _audit, gateway, "monitoring.hold_ended", caller, request_origin_of(request), "", f"hold {hold_id}"
+        )
+        return found
+
+    router.include_router(_internal_router(gateway, runner))
+    return router
+
+
+def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
+    router = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
+    desk, actions = RunService(gateway, runner), ModelActions(gateway, runner.stages)
+
+    @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")
+    async def retrain(request: Request, given: RetrainingRequest) -> RunStarted:
+        """In Airflow an asset event, which starts `retrain_<use case>`; else a run of the gateway's own. 409 while
+        promotions are frozen, or another retraining of the use case has not ended."""
+        name = declared.get(given.use_case).name
+        frozen = await run_in_threadpool(promotion_freeze.active_freeze, gateway.engine)
+        if frozen is not None:
+            raise ConflictError(f"Promotions are frozen by {frozen.by}: {frozen.reason}")
+        other = await desk.unfinished(DRIFT_PRINCIPAL, "retrain", name, given.monitoring_run)
+        if other is not None:
+            # What it learns may already be the answer, and the gate would compare with a champion about to go.
+            raise ConflictError(
+                f"A retraining of {name} that began at {other.created:%Y-%m-%d %H:%M} UTC has not ended."
+            )
+        origin = request_origin_of(request)
+        if runner.airflow is not None:
+            extra = {"monitoring_run": given.monitoring_run, "reason": given.reason[:1_000]}
+            event = await runner.airflow.emit(drift_signal_asset(name), extra)
+            told = f"asset {drift_signal_asset(name)}"
+            await run_in_threadpool(
+                _audit, gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, told, given.reason
+            )
+            return RunStarted(id=f"asset-event-{event}", backend="airflow")
+        await run_in_threadpool(
+            _audit, gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, given.monitoring_run, given.reason
+        )
+        options = {"source": NO_SOURCE, "force": False, "require_approval": gateway.settings.require_approval}
+        run, _ = await desk.start(
+            DRIFT_PRINCIPAL, origin, "retrain", use_case=name, options=options, key=given.monitoring_run
+        )
+        return RunStarted(id=run.id, backend=run.backend)
+
+    @router.post("/internal/rollbacks", openapi_extra=dict(SERVICE), summary="A new champion that does worse goes")
+    async def roll_back(request: Request, given: AutomaticRollbackRequest) -> RunStarted:
+        """Once for each version. 409: it is not the champion (any more)."""
+        name = declared.get(given.use_case).name
+        versions = await run_in_threadpool(list_versions, gateway.settings, name)
+        champion = next((version.number for version in versions if CHAMPION in version.aliases), None)
+        if champion != given.version:
+            raise ConflictError(f"The champion of {name} is version {champion}, not {given.version}.")
+        done = await actions.roll_back(
+            DRIFT_PRINCIPAL,
+            request_origin_of(request),
+            name,
+            reason=given.reason[:1_000],
+            key=f"automatic:{name}:{given.version}",
+        )
+        return RunStarted(id=str(done.id), backend="stages")
+
+    return router
+
+
+def _audit(  # noqa: PLR0917
+    gateway: GatewayContainer,
+    action: str,
+    by: Principal,
+    origin: RequestOrigin,
+    use_case: str,
+    target: str,
+    reason: str = "",
+) -> None:
+    with gateway.transaction() as session:
+        gateway.trail.add(session, origin, action, by=by, use_case=use_case, target=target, reason=reason[:500])

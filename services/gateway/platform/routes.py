@@ -1,0 +1,188 @@
+"""``/admin/platform``, ``/admin/retention`` and ``/admin/simulations``; API keys of simulated centres."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from services.core.auth.principal import Principal, Role
+from services.core.errors import NotFoundError, UnavailableError, VigieError
+from services.core.headers import service_headers
+from services.core.web.authentication import SERVICE
+from services.core.web.service_auth import ServicePrincipal
+from services.gateway.api_keys import service as api_keys_service
+from services.gateway.audit.service import request_origin_of
+from services.gateway.container import GatewayContainer
+from services.gateway.deps import Admin, Operator, Viewer
+from services.gateway.platform.schemas import PlatformStatus, RetentionPolicy
+from services.gateway.platform.service import PlatformSettings, platform_components, probe_all
+from services.gateway.service_client import JobClient, ServiceClient
+from services.gateway.settings import GatewaySettings
+from services.gateway.users import service as users_service
+
+
+def platform_router(settings: GatewaySettings, stages: JobClient) -> APIRouter:
+    router = APIRouter(tags=["the platform"])
+    places = PlatformSettings.model_validate({"VIGIE_HOME": settings.home_path})
+
+    @router.get("/admin/platform", summary="The platform's parts: how they are, and their pages")
+    async def platform(caller: Viewer) -> PlatformStatus:
+        """Those whose pages one may see. Asked at this moment; a part that does not answer in time is down."""
+        parts = tuple(part for part in platform_components(settings, places) if caller.role.covers(part.role))
+        return PlatformStatus(parts=await probe_all(parts, places.platform_health_seconds))
+
+    @router.get("/admin/retention", summary="How long calls and jobs are kept")
+    async def retention(caller: Admin) -> RetentionPolicy:  # noqa: ARG001 - the role is what counts
+        """As the service says that removes them. 503: it does not answer."""
+        return RetentionPolicy.model_validate(await stages.tell("ingestion", "/retention"))
+
+    return router
+
+
+KEY_ROLE = Role.DISPATCHER
+MAX_KEY_MINUTES = 25 * 60
+
+SimulatedCentre = Annotated[str, Field(pattern=r"^simulated-[a-z0-9-]{1,40}$")]
+
+
+class SimulationRequest(BaseModel):
+    """What is left out is as the scenario says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scenario: str = Field(max_length=60, examples=["storm"])
+    rate: float | None = Field(default=None, gt=0, le=100_000, description="Calls per second, on average.")
+    seconds: float | None = Field(default=None, gt=0, le=86_400, description="How long calls come.")
+    speed: float | None = Field(default=None, gt=0, le=1_000_000, description="Simulated seconds in one second.")
+    use_cases: list[str] = Field(default=[], max_length=50, description="Only these; empty: as the scenario says.")
+
+
+class SimulatorKeysRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    centres: list[SimulatedCentre] = Field(min_length=1, max_length=20)
+    minutes: int = Field(ge=1, le=MAX_KEY_MINUTES)
+
+
+class KeyRevocationRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=20)
+
+
+def simulation_router(gateway: GatewayContainer, desk: SimulatorClient) -> APIRouter:
+    router = APIRouter(tags=["simulations"])
+
+    @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
+    async def start(request: Request, given: SimulationRequest, caller: Operator) -> dict[str, Any]:
+        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator is away."""
+        found = await desk.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
+        desk.note(request, caller, "simulation.started", found)
+        return found
+
+    @router.get("/admin/simulations", summary="Scenarios, and what was played, newest first")
+    async def listed(caller: Operator) -> dict[str, Any]:
+        return await desk.ask("GET", "", caller)
+
+    @router.get("/admin/simulations/{simulation_id}", summary="One simulation with its live figures")
+    async def one(simulation_id: str, caller: Operator) -> dict[str, Any]:
+        return await desk.ask("GET", f"/{_check_simulation_id(simulation_id)}", caller)
+
+    @router.delete("/admin/simulations/{simulation_id}", summary="Stop a simulation")
+    async def stop(request: Request, simulation_id: str, caller: Operator) -> dict[str, Any]:
+        found = await desk.ask("DELETE", f"/{_check_simulation_id(simulation_id)}", caller)
+        desk.note(request, caller, "simulation.stopped", found)
+        return found
+
+    internal = APIRouter(tags=["between services"])
+
+    @internal.post("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="Keys of simulated centres")
+    def make_keys(request: Request, given: SimulatorKeysRequest, caller: ServicePrincipal) -> dict[str, Any]:
+        """Short-lived, and for centres whose name says what they are. Centres that are not there are made."""
+        now = datetime.now(UTC)
+        with gateway.transaction() as session:
+            made = []
+            for centre in dict.fromkeys(given.centres):
+                users_service.ensure_centre(session, centre, centre.replace("-", " ").capitalize())
+                made.append(
+                    api_keys_service.insert_api_key(
+                        session,
+                        name=f"simulator {centre}",
+                        role=KEY_ROLE,
+                        centre=centre,
+                        use_cases=None,
+                        expires_at=now + timedelta(minutes=given.minutes),
+                        created_by="simulator",
+                        now=now,
+                    )
+                )
+            target = "keys " + " ".join(key.row.id for key in made)
+            gateway.trail.add(session, request_origin_of(request), "simulator.keys_created", by=caller, target=target)
+        gateway.access.renew()
+        return {"keys": [{"centre": key.row.centre, "id": key.row.id, "text": key.text} for key in made]}
+
+    @internal.delete("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="End them", status_code=204)
+    def end_keys(request: Request, given: KeyRevocationRequest, caller: ServicePrincipal) -> Response:
+        now = datetime.now(UTC)
+        with gateway.transaction() as session:
+            for key_id in given.ids:
+                row = api_keys_service.get_api_key(session, key_id)
+                if not row.centre.startswith("simulated-"):
+                    raise VigieError(f"The key {key_id} is not one of the simulator's.")
+                api_keys_service.revoke_api_key(session, key_id, now)
+            target = "keys " + " ".join(given.ids)
+            gateway.trail.add(session, request_origin_of(request), "simulator.keys_revoked", by=caller, target=target)
+        gateway.access.renew()
+        return Response(status_code=204)
+
+    router.include_router(internal)
+    return router
+
+
+class SimulatorClient:
+    """The simulator, as the gateway asks it."""
+
+    def __init__(self, gateway: GatewayContainer, token: SecretStr) -> None:
+        url = gateway.settings.simulator_url
+        self._gateway = gateway
+        self._token = token
+        self._backend = None if url is None else ServiceClient("simulator", url, gateway.counters)
+
+    async def ask(self, method: str, path: str, caller: Principal, **more: Any) -> dict[str, Any]:
+        """
+        Raises:
+            UnavailableError: there is no simulator, or it does not answer.
+        """
+        if self._backend is None:
+            raise UnavailableError("This platform has no simulator.", action="Set VIGIE_SIMULATOR_URL.")
+        headers = service_headers(self._token.get_secret_value(), "gateway", caller.name)
+        answer = await self._backend.ask(method, f"/simulations{path}", headers=headers, **more)
+        return dict(self._backend.content(answer))
+
+    async def close(self) -> None:
+        if self._backend is not None:
+            await self._backend.close()
+
+    def note(self, request: Request, caller: Principal, action: str, found: dict[str, Any]) -> None:
+        with self._gateway.transaction() as session:
+            self._gateway.trail.add(
+                session,
+                request_origin_of(request),
+                action,
+                by=caller,
+                target=f"simulation {found['id']}",
+                scenario=str(found["scenario"]),
+            )
+
+
+def _check_simulation_id(simulation_id: str) -> str:
+    """
+    Raises:
+        NotFoundError: no simulation is called so.
+    """
+    if not simulation_id.isalnum() or len(simulation_id) > 40:
+        raise NotFoundError("There is no such simulation.", action="GET /admin/simulations lists them.")
+    return simulation_id

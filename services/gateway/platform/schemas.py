@@ -1,0 +1,27 @@
+"""Response models of the platform's health."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+
+class ComponentStatus(BaseModel):
+    name: str
+    state: Literal["up", "degraded", "down", "absent"] = Field(description="absent: this platform has none.")
+    address: str | None = Field(description="Its page, for browsers: a path below the edge, or an address.")
+    milliseconds: float | None = None
+    reason: str = ""
+
+
+class PlatformStatus(BaseModel):
+    parts: list[ComponentStatus]
+
+
+class RetentionPolicy(BaseModel):
+    """How long things are kept, as the service says that removes them."""
+
+    days: dict[str, int] = Field(description="Use case -> days that its calls are kept; 0 is for ever.")
+    pseudonymised: list[str] = Field(description="Use cases whose places and words are pseudonymised.")
+    jobs_days: int | None = None

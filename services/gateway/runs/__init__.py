@@ -1,0 +1,1 @@
+"""Ingestions, retrainings and jobs."""

@@ -1,0 +1,188 @@
+"""``/admin/ingestions``, ``/admin/retrainings``, ``/admin/jobs`` and ``/admin/data``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from services.core import use_case_registry as declared
+from services.core.auth.principal import Principal
+from services.core.errors import NotFoundError, UnavailableError
+from services.core.steps import GLOBAL_STEPS
+from services.gateway.audit.service import RequestOrigin, request_origin_of
+from services.gateway.container import GatewayContainer
+from services.gateway.deps import Operator, Viewer, require_all_centres, require_use_case
+from services.gateway.runs.orchestrator import RunOrchestrator
+from services.gateway.runs.schemas import (
+    DataState,
+    JobList,
+    Run,
+    RunList,
+    StartIngestionRequest,
+    StartRetrainingRequest,
+)
+from services.gateway.runs.service import RunService
+from services.gateway.service_client import JobClient
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=8, max_length=200, description="The same key again answers with the same run."),
+]
+UseCaseQuery = Annotated[str | None, Query(max_length=120)]
+LimitQuery = Annotated[int, Query(ge=1, le=200)]
+
+
+def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
+    router = APIRouter(tags=["ingesting and retraining"])
+    desk = RunService(gateway, runner)
+
+    @router.post("/admin/ingestions", summary="Fetch and validate new files", status_code=202)
+    async def ingest(
+        request: Request,
+        response: Response,
+        given: StartIngestionRequest,
+        caller: Operator,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Run:
+        """In Airflow where there is one, else by the stage services themselves. 503: the backend does not
+        answer, and nothing was started."""
+        options = {"source": given.source, "fresh": given.fresh}
+        run, new = await desk.start(
+            caller, request_origin_of(request), "ingest", use_case=given.use_case, options=options, key=idempotency_key
+        )
+        response.status_code = 202 if new else 200
+        return run
+
+    @router.post("/admin/retrainings", summary="Train, judge and promote if it is better", status_code=202)
+    async def retrain(
+        request: Request,
+        response: Response,
+        given: StartRetrainingRequest,
+        caller: Operator,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Run:
+        """All steps in order; the gate decides. With `require_approval` the run waits after the gate."""
+        options = given.model_dump(exclude={"use_case"}, exclude_none=True)
+        run, new = await desk.start(
+            caller, request_origin_of(request), "retrain", use_case=given.use_case, options=options, key=idempotency_key
+        )
+        response.status_code = 202 if new else 200
+        return run
+
+    @router.get("/admin/ingestions", summary="Ingestions, newest first")
+    async def ingestions(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
+        return await desk.listed("ingest", use_case, limit)
+
+    @router.get("/admin/retrainings", summary="Retrainings, newest first")
+    async def retrainings(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
+        """Those that were started here, and Airflow's own."""
+        return await desk.listed("retrain", use_case, limit)
+
+    @router.get("/admin/retrainings/{run_id}", summary="One retraining")
+    @router.get("/admin/ingestions/{run_id}", summary="One ingestion")
+    async def one(run_id: str, _: Operator) -> Run:
+        return await desk.one(run_id)
+
+    @router.post("/admin/retrainings/{run_id}/approve", summary="Let a waiting run promote its model")
+    async def approve(request: Request, run_id: str, caller: Operator) -> Run:
+        return await desk.answer(caller, request_origin_of(request), run_id, approve=True)
+
+    @router.post("/admin/retrainings/{run_id}/reject", summary="End a waiting run without a promotion")
+    async def reject(request: Request, run_id: str, caller: Operator) -> Run:
+        return await desk.answer(caller, request_origin_of(request), run_id, approve=False)
+
+    @router.get("/admin/jobs", summary="The newest jobs of the stage services")
+    async def jobs(
+        _: Operator,
+        use_case: UseCaseQuery = None,
+        state: Annotated[str | None, Query(max_length=40)] = None,
+        limit: LimitQuery = 50,
+    ) -> JobList:
+        found, silent = await runner.stages.newest(use_case, state, limit)
+        return JobList(jobs=found, silent=silent)
+
+    return router
+
+
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+AUDIT_VERBS: dict[str, str] = {"cancel": "cancelled", "retry": "retried"}
+
+
+def jobs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
+    router = APIRouter(tags=["ingesting and retraining"])
+
+    @router.get("/admin/jobs/{job_id}", summary="One job, with its progress and the end of its log")
+    async def one(job_id: JobId, caller: Operator) -> dict[str, Any]:
+        job = await runner.stages.find(job_id)
+        _require_job_access(caller, job)
+        return job
+
+    @router.post("/admin/jobs/{job_id}/cancel", summary="Cancel a job", status_code=202)
+    async def cancel(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
+        """One that waits ends at once, one that runs within seconds; nothing of it is published. A run that it
+        belongs to ends with it."""
+        return await act("cancel", request, job_id, caller)
+
+    @router.post("/admin/jobs/{job_id}/retry", summary="Run a job again that did not succeed", status_code=202)
+    async def retry(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
+        """This step alone: a run that ended with it does not go on by itself. 409: it has succeeded."""
+        return await act("retry", request, job_id, caller)
+
+    async def act(word: Literal["cancel", "retry"], request: Request, job_id: str, caller: Principal) -> dict[str, Any]:
+        job = await runner.stages.find(job_id)
+        _require_job_access(caller, job)
+        # Written before: an action whose answer is lost is in the log all the same.
+        await run_in_threadpool(tell, AUDIT_VERBS[word], request_origin_of(request), job, caller)
+        change = runner.stages.cancel if word == "cancel" else runner.stages.retry
+        return await change(str(job["step"]), job_id, caller.name)
+
+    def tell(word: str, origin: RequestOrigin, job: dict[str, Any], caller: Principal) -> None:
+        with gateway.transaction() as session:
+            target = f"job {job['id']} ({job['step']})"
+            gateway.trail.add(session, origin, f"job.{word}", by=caller, use_case=job["use_case"], target=target)
+
+    return router
+
+
+def _require_job_access(caller: Principal, job: dict[str, Any]) -> None:
+    """
+    Raises:
+        RefusedError: 403, the job is for another use case than the caller's, or for all and the caller is not.
+    """
+    if job["step"] in GLOBAL_STEPS:
+        require_all_centres(caller)
+    else:
+        require_use_case(caller, str(job["use_case"]))
+
+
+def data_router(stages: JobClient) -> APIRouter:
+    router = APIRouter(tags=["data"])
+
+    @router.get("/admin/data/{use_case}", summary="Sources, tables, quarantine and examples of a use case")
+    async def state(use_case: str, caller: Operator) -> DataState:
+        """With the first refused rows of each reason, as they stand in the files."""
+        require_use_case(caller, declared.get(use_case).name)
+        silent: dict[str, str] = {}
+
+        async def told(service: str, path: str) -> dict[str, Any] | None:
+            try:
+                return await stages.tell(service, path)
+            except NotFoundError:
+                return None
+            except UnavailableError as error:
+                silent[service] = error.problem
+                return None
+
+        raw = await told("ingestion", f"/sources/{use_case}")
+        examples = await told("preprocessing", f"/examples/{use_case}")
+        return DataState(use_case=use_case, raw=raw, examples=examples, silent=silent)
+
+    @router.get("/admin/data/{use_case}/profile", summary="A picture of a use case's training data")
+    async def profile(use_case: str, caller: Viewer) -> dict[str, Any]:
+        """Counts and figures of groups, made by preprocessing; no rows. 404: there are no examples yet."""
+        require_use_case(caller, declared.get(use_case).name)
+        return await stages.tell("preprocessing", f"/examples/{use_case}/profile")
+
+    return router

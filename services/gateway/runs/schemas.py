@@ -1,0 +1,67 @@
+"""Request and response models of runs, jobs, models, data and platform. (Dissolve by hand: see notes, splits.)"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from services.core.orchestration import NO_SOURCE
+from services.gateway.deps import StrictModel
+
+
+class StartIngestionRequest(StrictModel):
+    use_case: Annotated[str, StringConstraints(max_length=120)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        default="auto", description="official, simulator, a folder, or auto: the first of them that is there."
+    )
+    fresh: bool = Field(default=False, description="Forget the files that landed before.")
+
+
+class StartRetrainingRequest(StrictModel):
+    use_case: Annotated[str, StringConstraints(max_length=120)]
+    source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        default=NO_SOURCE, description=f"{NO_SOURCE}: the data that is there; else fetch first, as an ingestion does."
+    )
+    force: bool = Field(default=False, description="Judge the model again although it was judged before.")
+    require_approval: bool | None = Field(
+        default=None, description="Wait for a person between gate and promotion; left out, the platform's own choice."
+    )
+
+
+class Run(BaseModel):
+    """An ingestion or retraining."""
+
+    id: str = Field(description="Of the gateway's run, else Airflow's.")
+    kind: Literal["ingest", "retrain"]
+    use_case: str
+    backend: Literal["airflow", "stages"]
+    state: str = Field(description="queued, running, awaiting_approval, succeeded, failed, rejected")
+    requested_by: str
+    created: datetime
+    finished: datetime | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    steps: list[dict[str, Any]] = Field(default_factory=list, description="With each step's job, where there is one.")
+    error: dict[str, Any] | None = None
+    dag_id: str | None = None
+    dag_run_id: str | None = None
+
+
+class RunList(BaseModel):
+    runs: list[Run]
+    silent: dict[str, str] = Field(description="Backends that do not answer, and why: their runs are not here.")
+
+
+class JobList(BaseModel):
+    jobs: list[dict[str, Any]]
+    silent: dict[str, str] = Field(description="Services that do not answer, and why: their jobs are not here.")
+
+
+class DataState(BaseModel):
+    """What a use case's last runs published."""
+
+    use_case: str
+    raw: dict[str, Any] | None = Field(description="Files, tables and quarantine; null before the first ingestion.")
+    examples: dict[str, Any] | None = Field(description="Rows and span; null before the first preprocessing.")
+    silent: dict[str, str] = Field(description="Services that do not answer, and why.")

@@ -1,0 +1,145 @@
+"""Users and centres in the database. Nobody grants more than they have."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from services.core.auth.principal import Principal, Role
+from services.core.auth.tables import CentreRow, UserCentreRow, UserRow
+from services.core.errors import ConflictError, NotFoundError, VigieError
+
+FIRST_ADMIN = "admin"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}")
+_CENTRE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def normalize_name(name: str) -> str:
+    """Upper and lower case are one user."""
+    return name.strip().lower()
+
+
+def find_user(session: Session, name: str) -> UserRow | None:
+    if not _NAME.fullmatch(normalize_name(name)):
+        return None  # nobody is called so, and not every database takes every text
+    return session.scalar(select(UserRow).where(UserRow.name == normalize_name(name)))
+
+
+def has_users(session: Session) -> bool:
+    return session.scalar(select(func.count()).select_from(UserRow)) != 0
+
+
+def user_centres(session: Session, user: UserRow) -> frozenset[str] | None:
+    """The centres beside their own that a user sees; None for all."""
+    if user.all_centres:
+        return None
+    return frozenset(session.scalars(select(UserCentreRow.centre).where(UserCentreRow.user_id == user.id)))
+
+
+def user_principal(session: Session, user: UserRow) -> Principal:
+    return Principal("user", user.id, user.name, Role(user.role), user.centre, user_centres(session, user))
+
+
+def insert_user(
+    session: Session,
+    *,
+    name: str,
+    password_hash: str,
+    role: Role,
+    centre: str,
+    centres: Collection[str] = (),
+    all_centres: bool = False,
+    must_change_password: bool = False,
+) -> UserRow:
+    """
+    Raises:
+        VigieError: the name is taken or not a name, or a centre does not exist.
+    """
+    name = normalize_name(name)
+    if not _NAME.fullmatch(name):
+        raise VigieError(
+            "This is no user name.",
+            expected="2 to 64 of a-z, 0-9 and . _ @ -, a letter or digit first",
+        )
+    if find_user(session, name) is not None:
+        raise ConflictError(f"There is a user {name} already.")
+    require_centre(session, centre)
+    now = datetime.now(UTC)
+    user = UserRow(
+        id=uuid.uuid4().hex,
+        name=name,
+        password_hash=password_hash,
+        role=str(role),
+        centre=centre,
+        all_centres=all_centres,
+        must_change_password=must_change_password,
+        active=True,
+        created=now,
+        password_changed=now,
+    )
+    session.add(user)
+    session.flush()
+    set_centres(session, user, centres)
+    return user
+
+
+def set_centres(session: Session, user: UserRow, centres: Collection[str]) -> None:
+    """
+    Raises:
+        NotFoundError: a centre does not exist.
+    """
+    for centre in centres:
+        require_centre(session, centre)
+    session.execute(delete(UserCentreRow).where(UserCentreRow.user_id == user.id))
+    session.add_all(UserCentreRow(user_id=user.id, centre=centre) for centre in sorted(set(centres) - {user.centre}))
+    session.flush()
+
+
+def require_centre(session: Session, name: str) -> CentreRow:
+    """
+    Raises:
+        NotFoundError: there is no such centre.
+    """
+    found = session.get(CentreRow, name)
+    if found is None:
+        raise NotFoundError(f"There is no centre {name!r}.", action="GET /admin/centres lists them.")
+    return found
+
+
+def insert_centre(session: Session, name: str, title: str) -> CentreRow:
+    """
+    Raises:
+        VigieError: the name is taken or not a name.
+    """
+    if not _CENTRE.fullmatch(name):
+        raise VigieError("This is no name of a centre.", expected="1 to 63 small letters, digits and -")
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    values = {"name": name, "title": title or name, "created": datetime.now(UTC)}
+    # Two may make it at the same moment: the database says who was first.
+    made = session.scalar(insert(CentreRow).values(values).on_conflict_do_nothing().returning(CentreRow))
+    if made is None:
+        raise ConflictError(f"There is a centre {name} already.")
+    return made
+
+
+def ensure_centre(session: Session, name: str, title: str) -> None:
+    """Make the centre where it is not there yet."""
+    with suppress(ConflictError):
+        insert_centre(session, name, title)
+
+
+def is_last_full_admin(session: Session, user: UserRow) -> bool:
+    """Whether nobody else could give rights any more without this user."""
+    if not (user.active and user.all_centres and user.role == Role.ADMIN):
+        return False
+    others = select(func.count()).where(
+        UserRow.role == str(Role.ADMIN), UserRow.all_centres, UserRow.active, UserRow.id != user.id
+    )
+    return session.scalar(others) == 0

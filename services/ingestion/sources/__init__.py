@@ -1,0 +1,1 @@
+"""Sources of raw files: official downloads, folders, the simulator."""

@@ -1,0 +1,117 @@
+"""Interface of a source, its result, and the writer to the landing zone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import structlog
+
+from services.core.contract.use_case import Table
+from services.core.io import replacing_folder
+from services.core.raw_files import landing
+from services.core.raw_files.documents import Document
+from services.core.raw_files.images import ImageFile, is_image_of, land_image_archive, list_image_files
+from services.core.raw_files.landing import LandedFile, Origin
+from services.core.raw_files.table_detection import NO_KNOWN_SHEET, rejection_reason, workbook_texts
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """What a source brought, by the files' names."""
+
+    added: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    """Files whose content had landed before."""
+    ignored: dict[str, str] = field(default_factory=dict)
+    """Files that belong to no table, and why."""
+
+
+class Source(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    def available(self) -> bool:
+        """Whether there is anything to fetch; quick, and never an error."""
+        ...
+
+    def fetch(self, folder: Path) -> FetchResult:
+        """Add what is new to the landing folder.
+
+        Raises:
+            VigieError: something is there and cannot be had.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class LandingWriter:
+    """Lands documents in ``folder`` and notes what became of each. ``cache`` keeps the texts of
+    workbooks, by content, because reading one again takes minutes."""
+
+    folder: Path
+    cache: Path
+    tables: Sequence[Table]
+    added: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
+
+    def wanted(self, document: Document) -> bool:
+        """Whether it may hold a table; notes why not.
+
+        Raises:
+            VigieError: it should hold one and is damaged.
+        """
+        why = rejection_reason(document, self.tables)
+        if not why and document.kind == "workbook" and not self._texts(document):
+            why = NO_KNOWN_SHEET
+        if why:
+            self.ignored[document.name] = why
+        return not why
+
+    def is_image(self, name: str) -> bool:
+        return is_image_of(name, self.tables)
+
+    def images(self, path: Path) -> Iterator[ImageFile]:
+        return list_image_files(path, self.tables)
+
+    def land_images(self, path: Path, origin: Origin) -> None:
+        """Land the image files below ``path`` that are new, as one archive."""
+        wanted = (file for file in self.images(path) if origin == "simulated" or not file.simulated)
+        landed, known = land_image_archive(self.folder, origin, wanted)
+        if landed is not None:
+            self.added.append(landed.name)
+        if known:
+            self.known.append(f"{known} image files")
+
+    def land(self, document: Document, origin: Origin, name: str) -> list[LandedFile]:
+        """Land a wanted document under ``name``; returns what is new."""
+        new: list[LandedFile] = []
+        if document.kind == "workbook":
+            stem = PurePosixPath(name).stem
+            for path in self._texts(document):
+                with path.open("rb") as stream:
+                    new += self._noted(landing.add_file(self.folder, origin, f"{stem}-{path.name}", stream), name)
+        else:
+            with document.open() as stream:
+                new += self._noted(landing.add_file(self.folder, origin, name, stream), name)
+        return new
+
+    def _noted(self, landed: LandedFile | None, name: str) -> list[LandedFile]:
+        (self.known if landed is None else self.added).append(name)
+        return [] if landed is None else [landed]
+
+    def _texts(self, document: Document) -> list[Path]:
+        marks = repr([table.header_signature for table in self.tables]).encode()
+        data = document.read()
+        folder = self.cache / hashlib.sha256(data + marks).hexdigest()[:32]
+        if not folder.is_dir():
+            structlog.get_logger().info("reading a workbook", file=document.name, megabytes=round(len(data) / 1e6, 1))
+            with replacing_folder(folder) as part:
+                for number, (title, content) in enumerate(workbook_texts(document, self.tables), start=1):
+                    file = part / f"{number:02d}-{landing.safe_file_name(title)}.csv"
+                    file.write_text(content, encoding="utf-8", newline="")
+        return sorted(folder.iterdir())

@@ -1,0 +1,84 @@
+"""The ingest stage: ``landing/`` -> ``raw/`` and ``quarantine/`` below ``data/<use case>``. Deterministic."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import structlog
+
+from services.core import use_case_registry
+from services.core.contract.use_case import UseCase
+from services.core.io import file_sha256, replacing_folder
+from services.core.params import Ingest, Simulate
+from services.core.raw_files import landing
+from services.core.raw_files.landing import LandedFile
+from services.core.raw_files.reader import IngestResult, first_ignored, read_files
+
+MANIFEST = "manifest.json"
+QUARANTINE = "rows.csv"
+_QUARANTINE_COLUMNS = ["file", "table", "line", "reason", "row"]
+
+
+def ingest(use_case: str, root: Path, parameters: Ingest) -> None:
+    """Make ``raw`` and ``quarantine`` of what has landed. In a fresh checkout, where nothing has, the
+    simulator stands in, so that ``dvc repro`` works there offline.
+
+    Raises:
+        VigieError: see ``read_files``; nothing was changed then.
+    """
+    data = root / "data" / use_case
+    files = landing.list_files(data / "landing") if (data / "landing").is_dir() else []
+    if files:
+        _write_outputs(data, use_case_registry.get(use_case), landing.effective_files(files), parameters)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        _write_outputs(
+            data,
+            use_case_registry.get(use_case),
+            simulate_files(use_case_registry.get(use_case), parameters.simulate, Path(folder)),
+            parameters,
+        )
+
+
+def _write_outputs(data: Path, use_case: UseCase, files: list[LandedFile], parameters: Ingest) -> None:
+    ingested = read_files(use_case, [(f.name, f.path) for f in files], max_bad_share=parameters.max_bad_share)
+    with replacing_folder(data / "raw") as raw, replacing_folder(data / "quarantine") as quarantine:
+        for name, table in ingested.tables.items():
+            table.to_parquet(raw / f"{name}.parquet", index=False, compression="zstd")
+        refused = pd.concat([pd.DataFrame(columns=_QUARANTINE_COLUMNS), *(f for f in ingested.quarantine if len(f))])
+        refused[_QUARANTINE_COLUMNS].to_csv(quarantine / QUARANTINE, index=False)
+        content = _manifest(use_case, files, ingested, raw)
+        (raw / MANIFEST).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    log = structlog.get_logger()
+    if ingested.ignored:
+        log.info("files left alone", number=len(ingested.ignored), first=first_ignored(ingested.ignored))
+    log.info("ingested", use_case=use_case.name, simulated=content["simulated"], tables=content["tables"])
+
+
+def _manifest(use_case: UseCase, files: list[LandedFile], ingested: IngestResult, raw: Path) -> dict[str, object]:
+    return {
+        "use_case": use_case.name,
+        "simulated": any(file.origin == "simulated" for file in files),
+        "origins": sorted({file.origin for file in files}),
+        "files": [{"name": f.name, "origin": f.origin, "sha256": file_sha256(f.path)} for f in files],
+        "sheets": [asdict(report) for report in ingested.reports],
+        "tables": {
+            name: {"rows": len(table), "sha256": file_sha256(raw / f"{name}.parquet")}
+            for name, table in ingested.tables.items()
+        },
+        "quarantined": sum(report.quarantined for report in ingested.reports),
+    }
+
+
+def simulate_files(use_case: UseCase, parameters: Simulate, folder: Path) -> list[LandedFile]:
+    """Let the use case's simulator write into an empty landing folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        written = use_case.simulator.write(Path(scratch), **parameters.model_dump())
+        for path in written:
+            with path.open("rb") as stream:
+                landing.add_file(folder, "simulated", path.name, stream)
+    return landing.list_files(folder)

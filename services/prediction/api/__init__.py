@@ -1,0 +1,1 @@
+"""HTTP routes, request validation and response models of the prediction service."""

@@ -1,0 +1,318 @@
+"""``GET /v1/{use_case}/predictions``: recorded predictions with outcomes, as JSON or CSV.
+
+Within the caller's permissions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import types
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from uuid import UUID
+
+import anyio
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from services.core.auth.principal import Principal, Role
+from services.core.contract.fields import in_zone
+from services.core.contract.use_case import UseCase
+from services.core.prediction_log.queries import Cursor, PredictionFilters, cursor_after, list_predictions
+from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
+from services.core.prediction_log.traffic_type import TrafficType
+from services.core.web.authentication import requires
+from services.core.web.errors import ErrorBody, http_error
+from services.prediction.api.predict_routes import JsonBytesResponse
+from services.prediction.api.schemas import InputWarning, PredictionSource, schema_prefix
+from services.prediction.settings import PredictionSettings
+
+_CALL_COLUMNS = (
+    "id",
+    "received_at",
+    "centre",
+    "caller_kind",
+    "caller_id",
+    "request_id",
+    "row_index",
+    "incident_id",
+    "model_version",
+    "source",
+    "kind",
+    "simulated",
+    "latency_us",
+    "risk",
+)
+_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What makes a spreadsheet take a text for a formula."""
+
+
+class CsvExport:
+    """The columns of one use case: what is known of the call, ``request.…``, ``answer.…``, ``outcome.…``, and why the
+    centre decided otherwise."""
+
+    def __init__(self, use_case: UseCase) -> None:
+        self._request = list(use_case.request.model_fields)
+        self._answer = list(_leaf_paths(use_case.answer))
+        self._labels = list(dict.fromkeys(target.label for target in use_case.targets))
+        self._answer_names = [".".join(path) for path in self._answer]
+
+    def head(self) -> bytes:
+        names = [*_CALL_COLUMNS]
+        names += [f"request.{name}" for name in self._request]
+        names += [f"answer.{name}" for name in self._answer_names]
+        names += [f"outcome.{name}" for name in self._labels]
+        names.append("override")
+        return _encode_csv([names])
+
+    def rows(self, predictions: Iterable[Mapping[str, Any]]) -> bytes:
+        return _encode_csv([[_format_cell(value) for value in self._values(row)] for row in predictions])
+
+    def _values(self, row: Mapping[str, Any]) -> Iterable[Any]:
+        yield from (row[name] for name in _CALL_COLUMNS)
+        yield from (row["request"].get(name) for name in self._request)
+        yield from (_value_at(row["answer"], path) for path in self._answer)
+        outcome = row["outcome"] or {}
+        yield from (outcome.get(name) for name in self._labels)
+        yield row.get("override")
+
+
+def _encode_csv(rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _format_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return "'" + value if value.startswith(_FORMULA_PREFIXES) else value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        return repr(value)
+    return to_json(value).decode()
+
+
+def _value_at(value: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _leaf_paths(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterable[tuple[str, ...]]:
+    for name, info in model.model_fields.items():
+        inner = _nested_model(info.annotation)
+        if inner is None:
+            yield (*above, name)
+        else:
+            yield from _leaf_paths(inner, (*above, name))
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    """The model of a field that holds one, also where it may be missing."""
+    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    for option in options:
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+T = TypeVar("T")
+
+CSV_CHUNK_ROWS = 1_000
+"""Rows of an export that are held at a time."""
+_RETRY_SECONDS = 10
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class PredictionItem(BaseModel):
+    """One prediction."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    id: UUID
+    received_at: datetime
+    centre: str
+    caller_kind: str
+    caller_id: str
+    request_id: str
+    row_index: int | None = Field(description="Position in the batch; null for a single call.")
+    incident_id: str | None
+    latency_us: int = Field(description="From the request's arrival to the answer, microseconds.")
+    model_version: str
+    source: PredictionSource
+    kind: TrafficType = Field(description="A live call, an exercise, or a simulator's.")
+    simulated: bool = Field(description="True where the model learned from simulated data.")
+    risk: bool | None = Field(description="Whether any decision says yes; null where the use case decides nothing.")
+    pseudonymised: bool
+    request: dict[str, Any] = Field(description="As it was sent.")
+    answer: dict[str, Any]
+    decisions: dict[str, bool]
+    warnings: list[InputWarning]
+    watched: dict[str, Any] | None = Field(description="Derived columns that drift looks at, where there are any.")
+    outcome: dict[str, Any] | None = Field(description="What was reported about the call, the latest of each label.")
+    override: str | None = Field(description="Why the centre decided otherwise than proposed, where it did.")
+
+
+class PredictionPage(BaseModel):
+    use_case: str
+    predictions: list[PredictionItem] = Field(description="Newest first.")
+    next: str | None = Field(description="Send it as cursor for the page after this one; null on the last.")
+
+
+class ListQuery(BaseModel):
+    """The filters, as they stand in the address."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    centre: str | None = Field(default=None, max_length=64, description="One of the centres that you may see.")
+    caller: str | None = Field(default=None, max_length=128, description="Id of the user or key that called.")
+    since: datetime | None = Field(default=None, alias="from", description="Received at or after this moment.")
+    until: datetime | None = Field(default=None, alias="to", description="Received before this moment.")
+    risk: bool | None = Field(default=None, description="Only calls on which a decision says yes (or none does).")
+    incident_id: str | None = Field(default=None, max_length=64, description="The centre's own id of the incident.")
+    request_id: str | None = Field(default=None, max_length=64)
+    model_version: str | None = Field(default=None, max_length=64)
+    source: PredictionSource | None = None
+    kind: TrafficType | None = Field(default=None, description="Only calls of this kind.")
+    has_outcome: bool | None = Field(default=None, description="Only calls about which something was reported.")
+    limit: int | None = Field(default=None, ge=1, description="Predictions on a page.")
+    cursor: str | None = Field(default=None, max_length=200, description="From the page before.")
+    format: Literal["json", "csv"] | None = Field(default=None, description="csv has all pages; also by Accept.")
+
+
+def list_router(
+    use_case: UseCase,
+    database: PredictionLogDatabase,
+    settings: PredictionSettings,
+    background: anyio.CapacityLimiter,
+) -> APIRouter:
+    """The route of one use case. The database is read off the event loop."""
+    table = CsvExport(use_case)
+    zone = use_case.zone or "UTC"
+    viewer = Depends(requires(Role.VIEWER, use_case=use_case.name))
+
+    async def predictions(
+        request: Request, asked: Annotated[ListQuery, Query()], caller: Principal = viewer
+    ) -> Response:
+        filters = _filters(use_case.name, asked, caller, zone)
+        after = _parse_cursor(asked.cursor)
+
+        async def read(limit: int, start: Cursor | None) -> list[dict[str, Any]]:
+            def work() -> list[dict[str, Any]]:
+                with database.reading() as connection:
+                    return list_predictions(connection, filters, limit, start)
+
+            return await _run_in_thread(work, background)
+
+        if asked.format == "csv" or (asked.format is None and "text/csv" in request.headers.get("accept", "")):
+            first = await read(CSV_CHUNK_ROWS, after)
+
+            async def lines() -> AsyncIterator[bytes]:
+                yield table.head()
+                rows = first
+                while rows:
+                    yield table.rows(rows)
+                    # A database that goes away now ends the connection, and the receiver sees that it is not whole.
+                    rows = await read(CSV_CHUNK_ROWS, cursor_after(rows[-1])) if len(rows) == CSV_CHUNK_ROWS else []
+
+            name = f"{use_case.name}-predictions-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
+            headers = {**_NO_STORE, "Content-Disposition": f'attachment; filename="{name}"'}
+            return StreamingResponse(lines(), media_type="text/csv; charset=utf-8; header=present", headers=headers)
+
+        limit = min(asked.limit or settings.prediction_list_rows, settings.prediction_list_rows)
+        rows = await read(limit + 1, after)
+        following = str(cursor_after(rows[limit - 1])) if len(rows) > limit else None
+        body = {"use_case": use_case.name, "predictions": rows[:limit], "next": following}
+        return JsonBytesResponse(to_json(body), headers=_NO_STORE)
+
+    router = APIRouter(tags=[use_case.name])
+    router.add_api_route(
+        f"/v1/{use_case.name}/predictions",
+        predictions,
+        name=f"{use_case.name}_predictions",
+        response_model=PredictionPage,
+        responses={
+            200: {"content": {"text/csv": {}}},
+            401: {"model": ErrorBody},
+            403: {
+                "model": ErrorBody,
+                "description": "Too low a role, another use case's key, or another centre's calls.",
+            },
+            422: {"model": ErrorBody},
+            503: {
+                "model": ErrorBody,
+                "description": "The database is away. Calls are answered and recorded meanwhile.",
+            },
+        },
+        summary=f"{use_case.title.en}: the predictions that were made",
+        description=f"Model: {schema_prefix(use_case)}Response. Everybody sees the calls of their own centre; others "
+        "only where they were given to them.",
+    )
+    return router
+
+
+async def _run_in_thread(work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
+    """
+    Raises:
+        RefusedError: 503, the database is away.
+    """
+    try:
+        return await anyio.to_thread.run_sync(work, limiter=limiter)
+    except DatabaseUnavailableError:
+        raise http_error(
+            503,
+            "database_away",
+            "The list of predictions cannot be read: the database does not answer.",
+            action="Try again after a moment. Calls are answered and recorded meanwhile.",
+            headers={"Retry-After": str(_RETRY_SECONDS)},
+        ) from None
+
+
+def _filters(use_case: str, asked: ListQuery, caller: Principal, zone: str) -> PredictionFilters:
+    """
+    Raises:
+        RefusedError: 403, the centre's calls are not for this caller.
+    """
+    centres = None if caller.centres is None else caller.centres | {caller.centre}
+    if asked.centre is not None:
+        if not caller.can_see_centre(asked.centre):
+            raise http_error(403, "centre", "The calls of that centre are not given to you.", field="centre")
+        centres = frozenset({asked.centre})
+    return PredictionFilters(
+        use_case=use_case,
+        centres=centres,
+        caller=asked.caller,
+        since=None if asked.since is None else in_zone(asked.since, zone),
+        until=None if asked.until is None else in_zone(asked.until, zone),
+        risk=asked.risk,
+        incident=asked.incident_id,
+        request_id=asked.request_id,
+        model_version=asked.model_version,
+        source=asked.source,
+        kind=asked.kind,
+        has_outcome=asked.has_outcome,
+    )
+
+
+def _parse_cursor(text: str | None) -> Cursor | None:
+    """
+    Raises:
+        RefusedError: 422.
+    """
+    if text is None:
+        return None
+    try:
+        return Cursor.parse(text)
+    except ValueError:
+        raise http_error(
+            422, "cursor", "This is no cursor.", field="cursor", allowed="what the page before gave as next"
+        ) from None

@@ -1,0 +1,170 @@
+"""Routes about the service itself: use cases, served models, liveness and readiness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from services.core.auth.principal import Role
+from services.core.contract.use_case import Text, UseCase
+from services.core.web.authentication import PUBLIC, requires
+from services.prediction.api.schemas import PredictionSource
+from services.prediction.auth import AuthState
+from services.prediction.inference.prediction_service import PredictionService
+from services.prediction.inference.served_model import LoadedModel, ModelSlot, ServedModel
+
+
+class LocalizedText(BaseModel):
+    en: str
+    fr: str
+
+    @classmethod
+    def of(cls, text: Text) -> LocalizedText:
+        return cls(en=text.en, fr=text.fr)
+
+
+class UseCaseSummary(BaseModel):
+    name: str
+    title: LocalizedText
+    description: LocalizedText
+    model_version: str
+    source: PredictionSource
+    simulated: bool
+
+
+class UseCaseDetails(UseCaseSummary):
+    created: str | None = Field(description="When the served model was made (UTC).")
+    bundle: str | None = Field(description="The served bundle's hash.")
+    targets: dict[str, LocalizedText]
+    metrics: dict[str, dict[str, float]] = Field(
+        description="Target to metric to value on the test slice of the model's own data."
+    )
+    subgroups: dict[str, LocalizedText] = Field(description="What metrics are also reported by.")
+    data: dict[str, Any] = Field(description="What the model was made from.")
+    importance: dict[str, dict[str, float]] | None = Field(
+        description="Target to request field to its share of the gain; null until it is loaded."
+    )
+    inputs: dict[str, dict[str, Any]] | None = Field(
+        description="Request field to what the model learned from: the range of numbers, the words that occurred."
+    )
+    places: dict[str, tuple[float, float]] | None = Field(
+        description="Named places that the model knows, such as stations, in the unit of the request's position."
+    )
+    request_schema: dict[str, Any]
+    answer_schema: dict[str, Any]
+
+
+class UseCaseState(BaseModel):
+    source: PredictionSource
+    model_version: str
+
+
+class Readiness(BaseModel):
+    status: Literal["ready"]
+    degraded: bool = Field(
+        description="True where a use case is not answered by a confirmed champion, or the list of who may call is old."
+    )
+    use_cases: dict[str, UseCaseState]
+    skipped_use_cases: list[str] = Field(description="Installed, but broken and left out; the log says why.")
+    access: AuthState
+
+
+class Liveness(BaseModel):
+    status: Literal["alive"]
+
+
+def metadata_router(
+    desks: Mapping[str, tuple[PredictionService, ModelSlot]], skipped: Sequence[str], access: Callable[[], AuthState]
+) -> APIRouter:
+    router = APIRouter()
+
+    @router.get(
+        "/v1/use-cases",
+        tags=["use cases"],
+        summary="The use cases and what serves them",
+        dependencies=[Depends(requires(Role.VIEWER))],
+    )
+    async def use_cases() -> list[UseCaseSummary]:
+        lines = []
+        for answering, slot in desks.values():
+            serving = slot.serving
+            lines.append(_summary(answering, serving, slot.source(serving)))
+        return lines
+
+    def add(answering: PredictionService, slot: ModelSlot) -> None:
+        name = answering.use_case.name
+        schemas = {
+            "request_schema": answering.validation.request.model_json_schema(),
+            "answer_schema": answering.use_case.answer.model_json_schema(mode="serialization"),
+        }
+
+        async def one() -> UseCaseDetails:
+            return _details(answering, slot, schemas)
+
+        router.add_api_route(
+            f"/v1/{name}",
+            one,
+            name=name,
+            tags=[name],
+            summary=f"{answering.use_case.title.en}: the model in service",
+            dependencies=[Depends(requires(Role.VIEWER, use_case=name))],
+        )
+
+    for answering, slot in desks.values():
+        add(answering, slot)
+
+    @router.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC))
+    async def live() -> Liveness:
+        return Liveness(status="alive")
+
+    @router.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC))
+    async def ready() -> Readiness:
+        states = {}
+        for name, (_, slot) in desks.items():
+            serving = slot.serving
+            states[name] = UseCaseState(source=slot.source(serving), model_version=serving.version)
+        callers = access()
+        degraded = callers.stale or any(state.source != "champion" for state in states.values())
+        return Readiness(
+            status="ready", degraded=degraded, use_cases=states, skipped_use_cases=list(skipped), access=callers
+        )
+
+    return router
+
+
+def _summary(answering: PredictionService, serving: ServedModel, source: PredictionSource) -> UseCaseSummary:
+    return UseCaseSummary(
+        name=answering.use_case.name,
+        title=LocalizedText.of(answering.use_case.title),
+        description=LocalizedText.of(answering.use_case.description),
+        model_version=serving.version,
+        source=source,
+        simulated=serving.simulated,
+    )
+
+
+def _details(answering: PredictionService, slot: ModelSlot, schemas: dict[str, Any]) -> UseCaseDetails:
+    use_case = answering.use_case
+    serving = slot.serving
+    model = serving.model
+    return UseCaseDetails(
+        **_summary(answering, serving, slot.source(serving)).model_dump(),
+        created=model.created if model else None,
+        bundle=model.hash if model else None,
+        targets={target.name: LocalizedText.of(target.title) for target in use_case.targets},
+        metrics=model.metrics if model else {},
+        subgroups={subgroup.column: LocalizedText.of(subgroup.title) for subgroup in use_case.subgroups},
+        data=dict(model.predictor.manifest.data) if model else {},
+        importance=model.importance if model else None,
+        inputs=model.predictor.inputs if model else None,
+        places=_named_places(use_case, model) if model else None,
+        **schemas,
+    )
+
+
+def _named_places(use_case: UseCase, model: LoadedModel) -> dict[str, tuple[float, float]] | None:
+    places = getattr(use_case.features, "map_points", None)
+    return None if places is None else places(model.predictor.fitted)

@@ -1,0 +1,274 @@
+"""Routes ``predict``, ``predict/batch`` and ``explain``, typed from the declarations so that OpenAPI is the manual.
+
+The endpoints read, validate and answer by themselves: FastAPI documents them from their signature and does not
+validate twice. Single calls go through ``MicroBatcher``: calls that arrive in the same event-loop turns share one
+prediction, without any artificial delay; single rows and batches are equal bit for bit."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
+
+import anyio
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic_core import to_json
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.core.auth.principal import Role
+from services.core.web.authentication import RequiredRole, requires
+from services.prediction.api.request_body import (
+    is_multipart,
+    parse_json,
+    parse_multipart,
+    read_request_body,
+    with_incident_field,
+)
+from services.prediction.api.schemas import (
+    RequestErrorBody,
+    batch_request_model,
+    batch_response_model,
+    explanation_response_model,
+    prediction_response_model,
+)
+from services.prediction.inference.prediction_service import PredictionResult, PredictionService, ValidatedRequest
+from services.prediction.log.prediction_log import (
+    TRAFFIC_TYPE_OPENAPI,
+    PredictionRecorder,
+    RequestContext,
+    parse_traffic_type,
+)
+from services.prediction.settings import PredictionSettings
+
+MAX_BATCH_SIZE = 32
+"""More than these are answered in turns, so that other requests are not held up."""
+IDLE_TICKS = 2
+
+
+class MicroBatcher:
+    """Belongs to one event loop."""
+
+    def __init__(self, answering: PredictionService) -> None:
+        self._answering = answering
+        self._waiting: list[tuple[ValidatedRequest, asyncio.Future[PredictionResult]]] = []
+        self._seen = 0
+        self._quiet_turns = 0
+
+    async def answer(self, call: ValidatedRequest) -> PredictionResult:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[PredictionResult] = loop.create_future()
+        self._waiting.append((call, future))
+        if len(self._waiting) == 1:
+            loop.call_soon(self._flush_if_idle, loop)
+        return await future
+
+    def _flush_if_idle(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Once a turn: answer if nobody has come for two turns (what a turn reads from the network
+        runs in the next), or if many wait."""
+        waiting = len(self._waiting)
+        self._quiet_turns = self._quiet_turns + 1 if waiting == self._seen else 0
+        self._seen = waiting
+        if self._quiet_turns >= IDLE_TICKS or waiting >= MAX_BATCH_SIZE:
+            self._flush()
+        if self._waiting:
+            loop.call_soon(self._flush_if_idle, loop)
+
+    def _flush(self) -> None:
+        now, self._waiting = self._waiting[:MAX_BATCH_SIZE], self._waiting[MAX_BATCH_SIZE:]
+        self._seen = self._quiet_turns = 0
+        try:
+            answers = self._answering.together([call for call, _ in now])
+        except Exception as error:  # noqa: BLE001 - each of the waiting requests reports it as its own
+            for _, future in now:
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for (_, future), answer in zip(now, answers, strict=True):
+            # A caller that hung up has cancelled its future.
+            if not future.done():
+                future.set_result(answer)
+
+
+RequestHandler = Callable[[Request], Awaitable[Response]]
+
+
+class JsonBytesResponse(Response):
+    media_type = "application/json"
+
+
+class RawEndpoint:
+    """Takes the raw request; its signature tells OpenAPI what the body is."""
+
+    def __init__(self, handle: RequestHandler, body: type[BaseModel]) -> None:
+        self.handle = handle
+        parameter = inspect.Parameter("body", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=body)
+        self.__signature__ = inspect.Signature([parameter])
+
+    async def __call__(self, request: Request) -> Response:
+        return await self.handle(request)
+
+
+class RawRoute(APIRoute):
+    """A route whose endpoint gets the request as it came, once its caller is known to be allowed: of the
+    route's dependencies it has the required role alone, which is asked before the body is read."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        assert isinstance(self.endpoint, RawEndpoint)
+        handle = self.endpoint.handle
+        (required,) = (dependency.dependency for dependency in self.dependencies)
+        assert isinstance(required, RequiredRole)
+        admit = required.authorize
+
+        async def guarded(request: Request) -> Response:
+            admit(request.scope)
+            return await handle(request)
+
+        return guarded
+
+
+def parse_request_body(request: Request, body: bytes, pictures: Collection[str]) -> Any:
+    """One request's body, JSON or an upload.
+
+    Raises:
+        RefusedError: 422 with the reason.
+    """
+    kind = next((value for name, value in request.scope["headers"] if name == b"content-type"), b"")
+    if pictures and is_multipart(kind):
+        return parse_multipart(kind, body, pictures)
+    return parse_json(body)
+
+
+def multipart_openapi(model: type[BaseModel], pictures: Collection[str]) -> dict[str, Any]:
+    """What the OpenAPI page says about uploads, where a request may hold pictures."""
+    if not pictures:
+        return {}
+    file = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file."}
+    properties: dict[str, Any] = {
+        name: file if name in pictures else {"type": "string", "description": info.description or ""}
+        for name, info in model.model_fields.items()
+    }
+    form = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}
+    return {"requestBody": {"content": form}}
+
+
+def predict_router(
+    answering: PredictionService,
+    recorder: PredictionRecorder,
+    settings: PredictionSettings,
+    background: anyio.CapacityLimiter,
+) -> APIRouter:
+    """``predict``, ``predict/batch`` and ``explain`` of one use case."""
+    use_case, validation = answering.use_case, answering.validation
+    pictures = validation.pictures
+    limit = settings.prediction_body_limit_kb * 1_024 + sum(image.longest for image in pictures.values())
+    batch_limit = settings.prediction_batch_limit_mb * 1_048_576
+
+    gathering = MicroBatcher(answering)
+    # Of their own, so that a call with a picture does not wait behind batches.
+    singles = anyio.CapacityLimiter(settings.prediction_background_threads)
+
+    async def predict(request: Request) -> Response:
+        # On the event loop: an answer takes less time than handing it to a thread.
+        arrival = RequestContext.of(request.scope)
+        body = await read_request_body(request.scope, request.receive, limit)
+        incident, sent, fields = validation.take(parse_json(body), arrival.kind)
+        answer, decisions, watched = await gathering.answer(ValidatedRequest(fields, arrival.request_id, arrival.kind))
+        recorder.call(arrival, body, sent, incident, decisions=decisions, answer=answer, watched=watched)
+        return JsonBytesResponse(answer)
+
+    async def predict_pictured(request: Request) -> Response:
+        # In a thread: unpacking a picture takes milliseconds, in which other use cases' calls are answered.
+        arrival = RequestContext.of(request.scope)
+        body = await read_request_body(request.scope, request.receive, limit, uploads=True)
+
+        def work() -> bytes:
+            incident, sent, fields = validation.take(parse_request_body(request, body, pictures), arrival.kind)
+            answer, decisions, watched = answering.together(
+                [ValidatedRequest(fields, arrival.request_id, arrival.kind)]
+            )[0]
+            kept = validation.kept(sent, fields)
+            recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
+            return answer
+
+        return JsonBytesResponse(await anyio.to_thread.run_sync(work, limiter=singles))
+
+    async def batch(request: Request) -> Response:
+        arrival = RequestContext.of(request.scope)
+        body = await read_request_body(request.scope, request.receive, batch_limit)
+
+        def work() -> bytes:
+            answered = answering.batch(parse_json(body), arrival.request_id, arrival.kind)
+            recorder.batch(arrival, answered.envelope, answered.rows)
+            return answered.body
+
+        return JsonBytesResponse(await anyio.to_thread.run_sync(work, limiter=background))
+
+    async def explain(request: Request) -> Response:
+        kind = parse_traffic_type(request.scope)
+        body = await read_request_body(request.scope, request.receive, limit, uploads=bool(pictures))
+        request_id = request.scope["request_id"]
+
+        def work() -> bytes:
+            return answering.explain(parse_request_body(request, body, pictures), request_id, kind)
+
+        return JsonBytesResponse(await anyio.to_thread.run_sync(work, limiter=background))
+
+    router = APIRouter(
+        route_class=RawRoute,
+        tags=[use_case.name],
+        dependencies=[Depends(requires(Role.DISPATCHER, use_case=use_case.name))],
+    )
+    refusals: dict[int | str, dict[str, Any]] = {
+        401: {"model": RequestErrorBody, "description": "No token or API key, or one that is not good (any more)."},
+        403: {"model": RequestErrorBody, "description": "The caller has too low a role, or is for other use cases."},
+        413: {"model": RequestErrorBody, "description": "The body is too large."},
+        415: {
+            "model": RequestErrorBody,
+            "description": "The body is not JSON, nor an upload where pictures may be sent.",
+        },
+        422: {"model": RequestErrorBody, "description": "The request is not valid: field, reason and what is allowed."},
+        503: {"model": RequestErrorBody, "description": "It is not known yet who may call; try again after a moment."},
+    }
+
+    def add(path: str, handle: RequestHandler, body: type[BaseModel], response: type[BaseModel], summary: str) -> None:
+        router.add_api_route(
+            f"/v1/{use_case.name}/{path}",
+            RawEndpoint(handle, body),
+            methods=["POST"],
+            name=f"{use_case.name}_{path.replace('/', '_')}",
+            response_model=response,
+            responses=refusals,
+            openapi_extra={**TRAFFIC_TYPE_OPENAPI, **multipart_openapi(body, pictures)}
+            if path != "predict/batch"
+            else TRAFFIC_TYPE_OPENAPI,
+            summary=summary,
+            description=use_case.description.en,
+        )
+
+    request = with_incident_field(validation.request)
+    add(
+        "predict",
+        predict_pictured if pictures else predict,
+        request,
+        prediction_response_model(use_case),
+        f"{use_case.title.en}: answer one call",
+    )
+    add(
+        "predict/batch",
+        batch,
+        batch_request_model(use_case, settings.prediction_batch_rows),
+        batch_response_model(use_case),
+        f"{use_case.title.en}: answer many rows at once",
+    )
+    add(
+        "explain",
+        explain,
+        request,
+        explanation_response_model(use_case),
+        f"{use_case.title.en}: what each input adds to the answer",
+    )
+    return router

@@ -1,0 +1,1 @@
+"""From validated requests to predictions, responses and explanations."""

@@ -1,0 +1,1 @@
+"""The prediction log: recording, write-ahead log and shipping to the database."""

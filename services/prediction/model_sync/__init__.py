@@ -1,0 +1,1 @@
+"""Keeps the served model equal to the registry's champion."""

@@ -1,0 +1,1 @@
+"""The preprocess stage: raw tables and labels -> examples, lookup tables, context."""

@@ -1,0 +1,178 @@
+"""Appends reported labels as examples, and drops examples that a confirmed concept drift has outdated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from services.core.contract.use_case import UseCase
+from services.core.errors import VigieError
+
+LABELS_FILE = "outcomes.parquet"
+ORIGIN = "origin"
+UNKNOWN = "unknown"
+
+
+def append_labels(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, simulated: bool) -> pd.DataFrame:
+    """The examples with their origin, followed by the outcomes of the same kind, in the order of time.
+
+    Raises:
+        VigieError: the file is damaged.
+    """
+    marked = examples.assign(**{ORIGIN: "simulated" if simulated else "official"})
+    path = folder / LABELS_FILE
+    if not path.is_file():
+        return marked
+    try:
+        found = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise VigieError(f"{path} cannot be read: {error}", action="Run the preprocess step again.") from error
+    rows = _label_examples(use_case, found[found["call_simulated"] == simulated], examples)
+    if rows.empty:
+        return marked
+    rows[ORIGIN] = "simulated_outcome" if simulated else "outcome"
+    marked, rows = _align_dtypes(marked, rows)
+    joined = pd.concat([marked, rows[marked.columns]], ignore_index=True)
+    return joined.sort_values("event_time", kind="stable", ignore_index=True) if "event_time" in joined else joined
+
+
+def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
+    """Outcomes with all columns that examples have."""
+    own = [name for name in found if str(name).startswith("call_") and name not in use_case.request.model_fields]
+    rows = found.drop(columns=own)
+    rows[use_case.group] = found["call_group"]
+    if use_case.incident_is_group:
+        named = found["call_incident"] != ""
+        rows[use_case.group] = found["call_group"].where(~named, found["call_incident"])
+        # The official record knows more of the incident and is counted once.
+        rows = rows[~rows[use_case.group].isin(set(official[use_case.group].astype(str)))]
+    if "event_time" in official:
+        time = use_case.time_field
+        rows["event_time"] = rows[time] if time is not None else found.loc[rows.index, "call_received_at"]
+    complete = getattr(use_case.raw, "build_label_examples", None)
+    if complete is not None:
+        rows = complete(rows.reset_index(drop=True))
+    labels = [target.label for target in use_case.targets]
+    rows = rows[rows[labels].notna().any(axis=1)].reset_index(drop=True)
+    return _fill_missing_columns(use_case, rows, official)
+
+
+def _fill_missing_columns(use_case: UseCase, rows: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
+    """What neither the call nor the use case says: weight 1, no number, an unknown word; and the period of
+    the official rows before it."""
+    splits = {target.split or use_case.split for target in use_case.targets}
+    periods = {split.within for split in splits if split.within is not None}
+    weights = {target.weight for target in use_case.targets if target.weight}
+    for name in official.columns:
+        if name in rows:
+            continue
+        if name in periods and "event_time" in official:
+            rows[name] = _value_at_time(rows, official, name)
+        elif name in weights:
+            rows[name] = 1.0
+        elif pd.api.types.is_numeric_dtype(official[name]) or pd.api.types.is_datetime64_any_dtype(official[name]):
+            rows[name] = _missing_values(rows, official[name])
+        else:
+            rows[name] = UNKNOWN
+    return rows
+
+
+def _value_at_time(rows: pd.DataFrame, official: pd.DataFrame, name: str) -> pd.Series:
+    known = official[["event_time", name]].sort_values("event_time", kind="stable")
+    place = known["event_time"].searchsorted(rows["event_time"], side="right") - 1
+    return pd.Series(known[name].to_numpy()[place.clip(min=0)], index=rows.index)
+
+
+def _align_dtypes(official: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both tables with the same types, so that official rows read as they do without any outcome. Only where
+    an outcome lacks a number that official rows always have, the column can no longer be of whole numbers."""
+    official, rows = official.copy(), rows.copy()
+    for name in official.columns:
+        wanted = official[name].dtype
+        if pd.api.types.is_bool_dtype(wanted) or pd.api.types.is_integer_dtype(wanted):
+            numbers = pd.to_numeric(rows[name], errors="coerce")
+            if numbers.isna().any():
+                official[name] = official[name].astype("float64")
+            rows[name] = numbers.astype(official[name].dtype)
+        elif pd.api.types.is_numeric_dtype(wanted) and not pd.api.types.is_numeric_dtype(rows[name]):
+            official[name], rows[name] = official[name].astype("str"), rows[name].astype("str")  # the group's number
+        else:
+            rows[name] = rows[name].astype(wanted)
+    return official, rows
+
+
+def _missing_values(rows: pd.DataFrame, like: pd.Series) -> pd.Series:
+    if pd.api.types.is_datetime64_any_dtype(like):
+        return pd.Series(pd.NaT, index=rows.index, dtype=like.dtype)
+    return pd.Series(float("nan"), index=rows.index, dtype="float64")
+
+
+CHANGES_FILE = "changes.json"
+REGIME, BEFORE, AFTER = "era", "before", "since"
+MAX_OLD_PER_NEW = 2
+"""Where everything has changed, so many of the latest rows from before are kept for each row since then."""
+
+
+def drop_outdated_rows(examples: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """The examples without the rows that a change has made untrue, and with their era. Without a change, or without
+    a row since then, as they were.
+
+    Raises:
+        VigieError: the file is damaged.
+    """
+    path = folder / CHANGES_FILE
+    if not path.is_file() or "event_time" not in examples:
+        return examples
+    try:
+        changes = json.loads(path.read_text(encoding="utf-8"))
+        moments = [pd.Timestamp(change["since"]) for change in changes]
+    except (ValueError, KeyError, TypeError) as error:
+        raise VigieError(f"{path} cannot be read: {error}", action="Run the preprocess step again.") from error
+    times = examples["event_time"]
+    untrue = np.zeros(len(examples), dtype=np.bool_)
+    for change, since in zip(changes, moments, strict=True):
+        before = (times < since).to_numpy(dtype=bool)
+        if before.all():
+            continue
+        untrue |= before & _outdated(examples, change["segments"], before)
+    last = max((moment for moment in moments if (times >= moment).any()), default=None)
+    if last is None:
+        return examples
+    marked = examples.assign(**{REGIME: np.where(times >= last, AFTER, BEFORE)})
+    return marked[~untrue].reset_index(drop=True)
+
+
+def _outdated(
+    examples: pd.DataFrame, segments: list[Mapping[str, Any]], before: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which rows behave otherwise now. Where that is all of them, the latest from before stay: enough to learn from,
+    too few to outweigh the new ones."""
+    if not segments:
+        kept = MAX_OLD_PER_NEW * int((~before).sum())
+        old = np.flatnonzero(before)
+        changed = np.zeros(len(examples), dtype=np.bool_)
+        changed[old[: max(len(old) - kept, 0)]] = True
+        return changed
+    changed = np.zeros(len(examples), dtype=np.bool_)
+    for segment in segments:
+        changed |= _in_segment(examples, segment)
+    return changed
+
+
+def _in_segment(examples: pd.DataFrame, segment: Mapping[str, Any]) -> NDArray[np.bool_]:
+    inside = np.zeros(len(examples), dtype=np.bool_)
+    if segment["column"] in examples:
+        inside |= (examples[segment["column"]].astype(str) == segment["value"]).to_numpy(dtype=bool)
+    box = segment.get("box") or {}
+    if box and all(name in examples for name in box):
+        within = np.ones(len(examples), dtype=np.bool_)
+        for name, (low, high) in box.items():
+            within &= examples[name].between(low, high).to_numpy(dtype=bool)
+        inside |= within
+    return inside

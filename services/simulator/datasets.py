@@ -1,0 +1,223 @@
+"""Simulated and replayed examples that calls are drawn from, read as training files are."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import structlog
+
+from services.core import use_case_registry
+from services.core.contract.columns import column_types
+from services.core.contract.use_case import BinaryClassification, MultiClass, Target, UseCase
+from services.core.errors import VigieError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+_NEAREST_EXAMPLES = 40
+"""Examples of the same hour of the week that a call is drawn from: those whose day is nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    request: dict[str, Any]
+    """As JSON has it; what is not known is left out."""
+    labels: dict[str, Any]
+    """What happened, as an outcome says it; empty where nobody knows."""
+    at: float
+    """When, seconds since 1970; NaN without time."""
+
+
+def build_examples(
+    use_case: UseCase, tables: Mapping[str, pd.DataFrame], horizon: timedelta | None = None
+) -> list[Example]:
+    """The examples of canonical tables, in the order of time where there is time; with a ``horizon`` only those that
+    come so soon after the first one."""
+    rows = use_case.raw.build_examples(tables)
+    if horizon is not None and "event_time" in rows:
+        rows = rows[rows["event_time"] <= rows["event_time"].min() + horizon]
+    fields = column_types(use_case.request)
+    targets = {target.label: target for target in reversed(use_case.targets)}
+    at = rows["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 if "event_time" in rows else None
+    names = list(dict.fromkeys([*fields, *targets]))
+    found = []
+    for number, row in enumerate(rows[names].astype(object).to_dict("records")):
+        request = {name: _to_json_value(kind, row[name]) for name, kind in fields.items() if not _is_missing(row[name])}
+        labels = {
+            label: _to_json_label(target, row[label])
+            for label, target in targets.items()
+            if not _is_missing(row[label])
+        }
+        found.append(Example(request, labels, float("nan") if at is None else float(at[number])))
+    return found if at is None else sorted(found, key=lambda example: example.at)
+
+
+class ExamplePool:
+    """Examples to draw calls from, by hour of the week. None comes again before the others near it have come as often:
+    the same accident six times in a month would be one observation that looks like six."""
+
+    def __init__(self, use_case: UseCase, examples: Sequence[Example]) -> None:
+        self.examples = examples
+        self._drawn = [0] * len(examples)
+        self._zone = ZoneInfo(use_case.zone or "UTC")
+        kind = column_types(use_case.request).get(use_case.time_field or "")
+        self._field = use_case.time_field if kind == "time" else None
+        self._date = next((name for name, of in column_types(use_case.request).items() if of == "date"), None)
+        self._by_hour: dict[int, list[int]] = defaultdict(list)
+        self._by_time = [number for number, example in enumerate(examples) if not math.isnan(example.at)]
+        if self._field is not None:
+            for number in self._by_time:
+                self._by_hour[self._hour(datetime.fromtimestamp(examples[number].at, UTC))].append(number)
+
+    def draw(self, chance: np.random.Generator, moment: datetime) -> Example:
+        """An example of the same hour of the week as ``moment`` and of a day near to it, said at that moment."""
+        number = self._number(chance, moment)
+        self._drawn[number] += 1
+        example = self.examples[number]
+        request = dict(example.request)
+        if self._field is not None:
+            request[self._field] = moment.isoformat(timespec="milliseconds")
+        elif self._date is not None and self._date in request:
+            request[self._date] = moment.astimezone(self._zone).date().isoformat()
+        return Example(request, example.labels, moment.timestamp())
+
+    def _number(self, chance: np.random.Generator, moment: datetime) -> int:
+        alike = self._by_hour.get(self._hour(moment)) or self._by_time
+        if not alike:
+            near = chance.integers(len(self.examples), size=_NEAREST_EXAMPLES).tolist()
+        else:
+            place = bisect_left(alike, moment.timestamp(), key=lambda number: self.examples[number].at)
+            first = max(0, min(place - _NEAREST_EXAMPLES // 2, len(alike) - _NEAREST_EXAMPLES))
+            near = alike[first : first + _NEAREST_EXAMPLES]
+        least = min(self._drawn[number] for number in near)
+        rare = [number for number in near if self._drawn[number] == least]
+        return int(rare[int(chance.integers(len(rare)))])
+
+    def _hour(self, moment: datetime) -> int:
+        local = moment.astimezone(self._zone)
+        return local.weekday() * 24 + local.hour
+
+
+def _to_json_value(kind: str, value: Any) -> Any:
+    if kind == "time":
+        return value.isoformat()
+    if kind == "date":
+        return value.date().isoformat()
+    if kind == "image":
+        return base64.b64encode(value).decode()
+    if kind == "flag":
+        return bool(value)
+    if kind == "number":
+        number = float(value)
+        return int(number) if number.is_integer() else number
+    return str(value)
+
+
+def _to_json_label(target: Target, value: Any) -> Any:
+    if isinstance(target.output, MultiClass):
+        return target.output.labels[int(value)] if target.output.labels else str(value)
+    return bool(value) if isinstance(target.output, BinaryClassification) else float(value)
+
+
+def _is_missing(value: Any) -> bool:
+    # NaT is the one value besides NaN that is not itself.
+    return value is None or value in ("", b"") or value != value  # noqa: PLR0124
+
+
+_READER_COMMAND = (sys.executable, "-m", "services.ingestion.read")
+"""Another service's program, not its code: it reads files of all kinds, and its memory goes with it."""
+MIN_DAYS, MAX_DAYS = 14, 400
+MAX_REPLAY = timedelta(days=36_500)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedDataset:
+    """What a use case's simulator is asked for."""
+
+    use_case: str
+    drift: tuple[str, ...]
+    rows: int
+    seed: int
+    begin: datetime
+    length: timedelta
+
+    def write(self, folder: Path) -> None:
+        """
+        Raises:
+            VigieError: the use case's simulator knows no such drift.
+        """
+        use_case = use_case_registry.get(self.use_case)
+        first = (self.begin - timedelta(days=1)).astimezone(ZoneInfo(use_case.zone or "UTC")).date()
+        days = min(MAX_DAYS, max(MIN_DAYS, math.ceil(self.length / timedelta(days=1)) + 3))
+        folder.mkdir(parents=True, exist_ok=True)
+        most = getattr(use_case.simulator, "MAX_ROWS_PER_DAY", None)
+        rows = self.rows if most is None else min(self.rows, most * days)
+        use_case.simulator.write(
+            folder, seed=self.seed, rows=rows, start=first.isoformat(), days=days, drift=self.drift
+        )
+
+
+def build_pools(worlds: Mapping[str, SimulatedDataset]) -> dict[str, ExamplePool]:
+    """A pool of each world. Takes seconds: for a thread.
+
+    Raises:
+        VigieError: files cannot be written or read.
+    """
+    with tempfile.TemporaryDirectory(prefix="vigie-simulator-") as scratch:
+        folders = {name: Path(scratch) / f"{number}" for number, name in enumerate(worlds)}
+        for name, world in worlds.items():
+            world.write(folders[name] / "files")
+        read = [(worlds[name].use_case, folder / "files", folder / "tables") for name, folder in folders.items()]
+        _read_files(read)
+        return {
+            name: ExamplePool(
+                use_case_registry.get(world.use_case), _load_examples(world.use_case, folders[name] / "tables")
+            )
+            for name, world in worlds.items()
+        }
+
+
+def load_replay(use_case: str, folder: Path, horizon: timedelta) -> list[Example]:
+    """The calls of a folder of official files, in the order of time, as far as ``horizon`` after the first one.
+
+    Raises:
+        VigieError: the files cannot be read, or hold none.
+    """
+    with tempfile.TemporaryDirectory(prefix="vigie-simulator-") as scratch:
+        _read_files([(use_case, folder.resolve(), Path(scratch))])
+        found = _load_examples(use_case, Path(scratch), min(horizon, MAX_REPLAY))
+    if not found:
+        raise VigieError(f"{folder} holds no call of {use_case}.", expected="official files with rows in them")
+    return found
+
+
+def _read_files(wanted: Sequence[tuple[str, Path, Path]]) -> None:
+    asked = json.dumps([{"use_case": name, "folder": str(folder), "into": str(into)} for name, folder, into in wanted])
+    done = subprocess.run(_READER_COMMAND, input=asked, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["the reader ended without a word"]
+        raise VigieError(f"The files cannot be read: {lines[0]}" if done.returncode == 1 else "\n".join(lines[-5:]))
+
+
+def _load_examples(use_case: str, folder: Path, horizon: timedelta | None = None) -> list[Example]:
+    import pandas as pd  # noqa: PLC0415 - half a second that a start need not wait for
+
+    tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+    return build_examples(use_case_registry.get(use_case), tables, horizon)

@@ -1,0 +1,212 @@
+"""Live statistics of a simulation, in constant memory.
+
+Counts, rate, latency percentiles and error against reported outcomes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, UseCase
+
+_SMALLEST_SECONDS = 1e-4
+"""Seconds; what is faster counts as this."""
+_GROWTH = math.log(1.02)
+_BIN_COUNT = 700
+"""Up to about 100 seconds."""
+
+
+class LatencyHistogram:
+    def __init__(self) -> None:
+        self.count = 0
+        self.longest = 0.0
+        self._bars = [0] * _BIN_COUNT
+
+    def add(self, seconds: float) -> None:
+        self.count += 1
+        self.longest = max(self.longest, seconds)
+        place = 0 if seconds <= _SMALLEST_SECONDS else int(math.log(seconds / _SMALLEST_SECONDS) / _GROWTH) + 1
+        self._bars[min(place, _BIN_COUNT - 1)] += 1
+
+    def percentile(self, share: float) -> float | None:
+        """Seconds that ``share`` of all were not slower than, to 2 %; None without any."""
+        if not self.count:
+            return None
+        left = math.ceil(share * self.count)
+        for place, number in enumerate(self._bars):
+            left -= number
+            if left <= 0:
+                return min(_SMALLEST_SECONDS * math.exp(place * _GROWTH), self.longest)
+        return self.longest
+
+    def in_ms(self) -> dict[str, float | None]:
+        shares = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+        told = {name: self.percentile(share) for name, share in shares.items()}
+        told["max"] = self.longest if self.count else None
+        return {name: None if value is None else round(value * 1_000, 2) for name, value in told.items()}
+
+
+LIVE_METRICS = {Regression: "mae", BinaryClassification: "brier", MultiClass: "accuracy"}
+
+
+class TargetPrediction(NamedTuple):
+    """What an answer says about one target: a number, a probability or a class."""
+
+    value: Any
+    low: float | None = None
+    high: float | None = None
+
+
+def extract_predictions(use_case: UseCase, answer: Mapping[str, Any]) -> dict[str, TargetPrediction]:
+    """Target -> what was answered. Answers are shaped by each use case, so this goes by what the parts look like:
+    below the target's own name where there is one, else anywhere."""
+    found = {}
+    for target in use_case.targets:
+        own = answer.get(target.name)
+        if isinstance(target.output, MultiClass) and isinstance(own, str):
+            found[target.name] = TargetPrediction(own)
+            continue
+        guess = _extract_prediction(target, own if isinstance(own, dict) else answer)
+        if guess is not None:
+            found[target.name] = guess
+    return found
+
+
+class LiveErrorStats:
+    """Of one use case: sums, so that any number of calls takes no memory."""
+
+    def __init__(self, use_case: UseCase) -> None:
+        self._use_case = use_case
+        self._sums: dict[str, list[float]] = {}
+
+    def add(self, said: Mapping[str, TargetPrediction], labels: Mapping[str, Any]) -> None:
+        for target in self._use_case.targets:
+            guess, true = said.get(target.name), labels.get(target.label)
+            if guess is None or true is None:
+                continue
+            sums = self._sums.setdefault(target.name, [0.0, 0.0, 0.0, 0.0])
+            sums[0] += 1
+            if isinstance(target.output, Regression):
+                sums[1] += abs(guess.value - true)
+                sums[2] += guess.value - true
+                sums[3] += guess.low is not None and guess.high is not None and guess.low <= true <= guess.high
+            elif isinstance(target.output, BinaryClassification):
+                sums[1] += (guess.value - float(true)) ** 2
+            else:
+                sums[1] += guess.value == true
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Target -> metric, value, unit and count; for quantities also the bias and how many intervals held."""
+        return {target.name: self._told(target) for target in self._use_case.targets if target.name in self._sums}
+
+    def _told(self, target: Target) -> dict[str, Any]:
+        count, total, bias, held = self._sums[target.name]
+        metric = LIVE_METRICS[type(target.output)]
+        told: dict[str, Any] = {"metric": metric, "value": round(total / count, 4), "count": int(count)}
+        if isinstance(target.output, Regression):
+            told |= {"unit": target.output.unit, "bias": round(bias / count, 4), "coverage": round(held / count, 4)}
+        return told
+
+
+def _extract_prediction(target: Target, part: Mapping[str, Any]) -> TargetPrediction | None:
+    for value in _nested_objects(part):
+        if isinstance(target.output, Regression) and "lower" in value and "upper" in value:
+            middle = next((value[name] for name in ("median", "value", "mean", "score") if name in value), None)
+            if isinstance(middle, int | float):
+                return TargetPrediction(float(middle), float(value["lower"]), float(value["upper"]))
+        elif isinstance(target.output, BinaryClassification) and isinstance(value.get("probability"), int | float):
+            return TargetPrediction(float(value["probability"]))
+        elif isinstance(target.output, MultiClass) and (named := _most_likely_class(target.output, value)):
+            return TargetPrediction(named)
+    return None
+
+
+def _most_likely_class(output: MultiClass, value: Mapping[str, Any]) -> str:
+    """The likeliest class, where ``value`` has the probabilities of all, or of learned ones says it."""
+    if output.learned:
+        said = value.get("most_likely")
+        return said if isinstance(said, str) else ""
+    return max(value, key=lambda name: value[name]) if set(value) == set(output.labels) else ""
+
+
+def _nested_objects(value: Any) -> Iterator[Mapping[str, Any]]:
+    """``value`` and all objects within, outer ones first."""
+    if isinstance(value, dict):
+        yield value
+        for part in value.values():
+            yield from _nested_objects(part)
+
+
+RATE_WINDOW_SECONDS = 5
+_LATEST_ERRORS = 5
+
+
+class SimulationStats:
+    def __init__(self, use_cases: Iterable[UseCase]) -> None:
+        self.sent = self.answered = self.refused = self.failed = self.not_sent = 0
+        self.hostile: Counter[str] = Counter()
+        """How hostile requests ended: refused, answered or failed."""
+        self.statuses: Counter[str] = Counter()
+        self.sources: Counter[str] = Counter()
+        self.by_use_case: Counter[str] = Counter()
+        self.by_centre: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self.errors: deque[str] = deque(maxlen=_LATEST_ERRORS)
+        self.latencies = LatencyHistogram()
+        self.live = {use_case.name: LiveErrorStats(use_case) for use_case in use_cases}
+        self._per_second: deque[list[int]] = deque(maxlen=RATE_WINDOW_SECONDS + 1)
+
+    def count_sent(self, use_case: str, centre: str) -> None:
+        self.sent += 1
+        self.by_use_case[use_case] += 1
+        self.by_centre[centre] += 1
+        second = int(time.monotonic())
+        if not self._per_second or self._per_second[-1][0] != second:
+            self._per_second.append([second, 0])
+        self._per_second[-1][1] += 1
+
+    def count_ended(self, status: int | str, seconds: float, *, hostile: bool) -> None:
+        """``status`` of HTTP, or the name of what went wrong on the way."""
+        self.statuses[str(status)] += 1
+        answered = isinstance(status, int) and status < 400
+        refused = isinstance(status, int) and 400 <= status < 500
+        word = "answered" if answered else "refused" if refused else "failed"
+        if hostile:
+            self.hostile[word] += 1
+            return
+        self.latencies.add(seconds)
+        setattr(self, word, getattr(self, word) + 1)
+        if not answered:
+            self.errors.append(str(status))
+
+    @property
+    def rate_now(self) -> float:
+        """Calls sent per second over the last full seconds."""
+        now = int(time.monotonic())
+        full = [count for second, count in self._per_second if now - RATE_WINDOW_SECONDS <= second < now]
+        return sum(full) / RATE_WINDOW_SECONDS
+
+    def told(self) -> dict[str, Any]:
+        known = sum(self.sources.values())
+        return {
+            "calls": {
+                "sent": self.sent,
+                "answered": self.answered,
+                "refused": self.refused,
+                "failed": self.failed,
+                "not_sent": self.not_sent,
+                "by_use_case": dict(self.by_use_case),
+                "by_centre": dict(self.by_centre),
+            },
+            "rate_now": round(self.rate_now, 2),
+            "latency_ms": self.latencies.in_ms(),
+            "statuses": dict(sorted(self.statuses.items())),
+            "sources": {name: round(number / known, 4) for name, number in sorted(self.sources.items())},
+            "outcomes": dict(self.outcomes),
+            "hostile": dict(self.hostile),
+            "live_error": {name: told for name, live in self.live.items() if (told := live.told())},
+            "latest_errors": list(self.errors),
+        }

@@ -1,0 +1,103 @@
+"""The frozen test set on which champion and challenger are scored, and metrics per subgroup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.bundle.predictor import Predictor
+from services.core.contract.class_labels import learned_class_targets
+from services.core.contract.use_case import UseCase
+from services.core.scoring.metrics import metrics_of
+from services.core.scoring.report import metric_by_group
+from services.core.scoring.scored_predictions import PredictFunction, ScoredPredictions, predict_with_model
+from services.training.stage.splitting import TEST, cross_validation_folds, in_split, is_cross_validated, split_targets
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def frozen_test_set(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
+    """The examples that are in the test slice of some target, with the columns that scoring needs:
+    request fields, labels, weights, group, subgroups, ``event_time`` and ``origin``. A label is blank where the
+    row is not in that target's test slice."""
+    slices = split_targets(use_case, examples)
+    labels = [target.label for target in use_case.targets]
+    named = learned_class_targets(use_case)
+    wanted = [
+        *use_case.request.model_fields,
+        *labels,
+        *(target.weight for target in use_case.targets if target.weight),
+        use_case.group,
+        *(subgroup.column for subgroup in use_case.subgroups),
+        *(part.column for part in use_case.parts),
+        *(name for name in ("event_time", "origin") if name in examples),
+    ]
+    frame = examples[list(dict.fromkeys(wanted))].copy()
+    for target in use_case.targets:
+        label = frame[target.label]
+        # Names of classes that are learned stay names: each model has numbers of its own for them.
+        numbers = label if target.name in named else label.astype("float64")
+        frame[target.label] = numbers.where(in_split(slices[target.name], TEST))
+    return frame[np.any([frame[label].notna() for label in labels], axis=0)].reset_index(drop=True)
+
+
+SubgroupMetrics = dict[str, dict[str, dict[str, dict[str, float]]]]
+"""Subgroup column -> value -> target or variant -> metric -> number, ``rows`` among the metrics."""
+
+
+def measure_subgroups(
+    use_case: UseCase, frame: pd.DataFrame, found: Sequence[ScoredPredictions], minimum_rows: int
+) -> SubgroupMetrics:
+    """The deciding, guarded and reported metrics of each subgroup with enough rows of a target."""
+    import pandas as pd  # noqa: PLC0415
+
+    measured: SubgroupMetrics = {}
+    for subgroup in use_case.subgroups:
+        codes, names = pd.factorize(subgroup_labels(frame[subgroup.column]), sort=True)
+        here: dict[str, dict[str, dict[str, float]]] = {}
+        for item in found:
+            known, groups = metrics_of(item.target), codes[item.rows]
+            chosen = (item.target.metric, *(guard.metric for guard in item.target.guardrails), *item.target.reported)
+            for metric in dict.fromkeys(chosen):
+                values, counts = metric_by_group(item, known[metric], groups)
+                for number in np.flatnonzero((counts >= minimum_rows) & np.isfinite(values)):
+                    entry = here.setdefault(str(names[number]), {}).setdefault(item.name, {"rows": int(counts[number])})
+                    entry[metric] = float(values[number])
+        measured[subgroup.column] = here
+    return measured
+
+
+def subgroup_labels(series: pd.Series) -> Any:
+    """Subgroup values as words: whole numbers without a fraction, ``unknown`` for missing."""
+
+    def word(value: Any) -> str:
+        if isinstance(value, float):
+            return "unknown" if np.isnan(value) else f"{value:g}"
+        return str(value) if value is not None and value != "" else "unknown"
+
+    words = {value: word(value) for value in series.astype(object).unique()}
+    return np.array([words[value] if value == value else "unknown" for value in series.astype(object)], dtype=object)  # noqa: PLR0124
+
+
+def predict_out_of_fold(predictor: Predictor, frame: pd.DataFrame) -> PredictFunction:
+    """Answers to the rows of ``frame`` as a model gives them that never saw their groups, whatever examples it was
+    trained on; the predictor's plain answers for targets that have a test slice."""
+    use_case = predictor.use_case
+    if not any(is_cross_validated(use_case, target) for target in use_case.targets):
+        return predict_with_model(predictor)
+    parts = {}
+    for name, item in predictor.manifest.targets.items():
+        if item.left_out:
+            repeats = 1 + max(repeat for repeat, _ in item.left_out)
+            folds = 1 + max(part for _, part in item.left_out)
+            parts[name] = cross_validation_folds(use_case, frame, folds, repeats)
+
+    def answer(columns: dict[str, NDArray[Any]], context: Mapping[str, Any], rows: NDArray[np.int64]) -> Any:
+        here = {name: part[:, rows] for name, part in parts.items()}
+        return predictor.predict(columns, context, unseen=here).values
+
+    return answer

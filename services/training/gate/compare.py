@@ -1,0 +1,229 @@
+"""Compares a challenger with the champion (or the baseline): gain of the deciding metric, then guardrails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from statsmodels.stats.multitest import multipletests
+from threadpoolctl import threadpool_limits
+
+from services.core.bundle.predictor import Predictor
+from services.core.contract import columns as column_tools
+from services.core.contract.use_case import MultiClass, Regression, Target, UseCase
+from services.core.params import Gate
+from services.core.scoring.metrics import coverage_name, metric_of
+from services.core.scoring.scored_predictions import ScoredPredictions, predict_with_baseline, score_variants
+from services.training.evaluation.test_set import predict_out_of_fold, subgroup_labels
+from services.training.gate.decision import BootstrapWeights, Decision, GuardrailCheck, metric_gain, resample
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LATENCY_ROWS = 60
+_COVERAGE_LIMIT, _ECE_LIMIT = 0.02, 0.01
+"""Of targets that state no limit for their calibration."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelComparison:
+    """Two models' answers to the same frozen rows, in the same order."""
+
+    use_case: UseCase
+    frame: pd.DataFrame
+    new: Sequence[ScoredPredictions]
+    old: Sequence[ScoredPredictions]
+    draws: BootstrapWeights
+    gate: Gate
+
+    def check(self, name: str, metric: str, limit: float, rows: Any = None) -> GuardrailCheck:
+        new = next(item for item in self.new if item.name == name)
+        old = next(item for item in self.old if item.name == name)
+        gain = metric_gain(
+            new, old, metric_of(new.target, metric), self.draws, confidence=self.gate.confidence, rows=rows
+        )
+        return GuardrailCheck(name, metric, limit, gain, len(new.rows) if rows is None else len(rows))
+
+
+@threadpool_limits.wrap(limits=1, user_api="blas")  # the products are small; threads only wait for each other
+def compare_models(
+    challenger: Predictor,
+    champion: Predictor | None,
+    frame: pd.DataFrame,
+    context: Mapping[str, Any],
+    gate: Gate,
+    *,
+    champion_name: str = "the champion",
+) -> Decision:
+    """Compare on ``frame``, the challenger's frozen test rows; without a champion with the declared
+    baseline, on the deciding metric and the other targets' own metrics alone: a constant is perfectly
+    calibrated, and that is no reason to refuse a model."""
+    use_case = challenger.use_case
+    if champion is not None and champion.hash == challenger.hash:
+        return Decision("unchanged", (f"It is the same bundle as {champion_name}.",), champion_name)
+    old_answer = predict_with_baseline(use_case) if champion is None else predict_out_of_fold(champion, frame)
+    new = score_variants(use_case, frame, context, predict_out_of_fold(challenger, frame))
+    old = score_variants(use_case, frame, context, old_answer)
+    contest = ModelComparison(use_case, frame, new, old, resample(use_case, frame, gate.bootstrap, gate.seed), gate)
+    against = "the baseline" if champion is None else champion_name
+    first = use_case.targets[0]
+    deciding = contest.check(first.name, first.metric, 0.0)
+    checks = list(_target_checks(contest, calibration=champion is not None))
+    failed = failed_guardrails(checks, gate)
+    if champion is not None:
+        groups = [*_subgroup_checks(contest, first), *_official_check(contest, first)]
+        failed += failed_guardrails(groups, gate)
+        checks += groups
+    latency, *old_latency = one_row_latencies_ms(
+        [challenger] if champion is None else [challenger, champion], frame, context
+    )
+    size = bundle_megabytes(challenger)
+
+    reasons = [_gain_reason(deciding, gate, against)]
+    reasons += [_guardrail_reason(check, against) for check in failed]
+    reasons += resource_violations(latency, old_latency[0] if old_latency else None, size, gate)
+    refusals = tuple(reason for reason in reasons if reason)
+    return Decision(
+        outcome="refused" if refusals else "passed",
+        reasons=refusals or (_pass_reason(deciding, against),),
+        compared_with=against,
+        deciding=deciding,
+        checks=tuple(checks),
+        latency_ms=latency,
+        bundle_mb=size,
+        resampled=contest.draws.unit,
+    )
+
+
+def failed_guardrails(checks: Sequence[GuardrailCheck], gate: Gate) -> list[GuardrailCheck]:
+    """The checks whose metric got worse by more than its limit, and not by chance: Holm's correction
+    for the number of checks keeps the risk of one false refusal below 1 - confidence."""
+    if not checks:
+        return []
+    ordered = sorted(checks, key=lambda check: check.measured.worse_by_chance)
+    chances = [check.measured.worse_by_chance for check in ordered]
+    proven, *_ = multipletests(chances, alpha=1 - gate.confidence, method="holm")
+    return [check for check, worse in zip(ordered, proven, strict=True) if worse and -check.measured.gain > check.limit]
+
+
+def _target_checks(contest: ModelComparison, *, calibration: bool) -> Iterator[GuardrailCheck]:
+    """The other targets' own metrics, the declared guards and the calibration, for targets and for
+    variants. A metric without a declared limit may not get worse at all, beyond chance."""
+    first = contest.use_case.targets[0].name
+    for item in contest.new:
+        target = item.target
+        limits = {target.metric: 0.0} if item.name != first else {}
+        if calibration:
+            limits |= _calibration_limits(target)
+        declared = {guard.metric: guard.limit for guard in target.guardrails}
+        limits |= declared if calibration else {m: limit for m, limit in declared.items() if m in limits}
+        for metric, limit in limits.items():
+            check = contest.check(item.name, metric, limit)
+            if np.isfinite(check.measured.gain):
+                yield check
+
+
+def _calibration_limits(target: Target) -> dict[str, float]:
+    if isinstance(target.output, Regression):
+        return {coverage_name(target.output): _COVERAGE_LIMIT}
+    return {} if isinstance(target.output, MultiClass) else {"ece": _ECE_LIMIT}
+
+
+def _subgroup_checks(contest: ModelComparison, first: Target) -> Iterator[GuardrailCheck]:
+    """The deciding metric in every subgroup with enough rows."""
+    item = next(answer for answer in contest.new if answer.name == first.name)
+    for subgroup in contest.use_case.subgroups:
+        words = subgroup_labels(contest.frame[subgroup.column])[item.rows]
+        for word in sorted(set(words.tolist())):
+            rows = np.flatnonzero(words == word)
+            if len(rows) < contest.gate.subgroup_rows:
+                continue
+            check = contest.check(first.name, first.metric, 0.0, rows)
+            if np.isfinite(check.measured.gain):
+                limit = contest.gate.subgroup_limit * abs(check.measured.old)
+                yield GuardrailCheck(
+                    f"{first.name}, {subgroup.column} {word}", first.metric, limit, check.measured, len(rows)
+                )
+
+
+def _official_check(contest: ModelComparison, first: Target) -> Iterator[GuardrailCheck]:
+    """The deciding metric on official rows, where reported outcomes are among the test rows: a model may fit what
+    was reported, but not at the price of what is known for sure."""
+    if "origin" not in contest.frame:
+        return
+    item = next(answer for answer in contest.new if answer.name == first.name)
+    official = ~contest.frame["origin"].astype(str).str.endswith("outcome").to_numpy(dtype=bool)[item.rows]
+    rows = np.flatnonzero(official)
+    if official.all() or len(rows) < contest.gate.subgroup_rows:
+        return
+    check = contest.check(first.name, first.metric, 0.0, rows)
+    if np.isfinite(check.measured.gain):
+        limit = contest.gate.official_limit * abs(check.measured.old)
+        yield GuardrailCheck(f"{first.name}, official rows", first.metric, limit, check.measured, len(rows))
+
+
+def one_row_latencies_ms(
+    predictors: Sequence[Predictor], frame: pd.DataFrame, context: Mapping[str, Any]
+) -> list[float]:
+    """Each predictor's median time for one row, features included. They take turns, so that what else
+    the machine does falls on all of them."""
+    columns = column_tools.from_frame(predictors[0].use_case.request, frame.head(_LATENCY_ROWS))
+    times: list[list[float]] = [[] for _ in predictors]
+    for number in range(min(_LATENCY_ROWS, len(frame))):
+        row = column_tools.select_rows(columns, slice(number, number + 1))
+        for predictor, measured in zip(predictors, times, strict=True):
+            began = time.perf_counter()
+            predictor.predict(row, context)
+            measured.append(time.perf_counter() - began)
+    return [float(np.median(measured)) * 1e3 for measured in times]
+
+
+def bundle_megabytes(predictor: Predictor) -> float:
+    return sum(path.stat().st_size for path in predictor.folder.rglob("*") if path.is_file()) / 1e6
+
+
+def _gain_reason(check: GuardrailCheck, gate: Gate, against: str) -> str:
+    measured = check.measured
+    if check.rows < gate.minimum_rows:
+        return f"{check.rows} test rows are too few to decide; the gate asks for {gate.minimum_rows}."
+    if measured.bound > gate.minimum_gain:
+        return ""
+    return (
+        f"{check.name} {check.metric} {measured.new:.5g} against {measured.old:.5g} of {against}: the gain is"
+        f" {measured.gain:.4g}, and at {gate.confidence:.0%} confidence no more than {measured.bound:.4g} is sure;"
+        f" it has to be above {gate.minimum_gain:g}."
+    )
+
+
+def _guardrail_reason(check: GuardrailCheck, against: str) -> str:
+    measured = check.measured
+    return (
+        f"{check.name} {check.metric} is worse than that of {against}: {measured.new:.4g} against"
+        f" {measured.old:.4g} on {check.rows} rows; {check.limit:.4g} is allowed."
+    )
+
+
+def resource_violations(latency: float, old: float | None, size: float, gate: Gate) -> list[str]:
+    """Reasons against a model that takes ``latency`` ms for a row, the champion ``old``, and has ``size`` MB."""
+    reasons = []
+    if latency > gate.max_latency_ms:
+        reasons.append(f"One row takes {latency:.1f} ms; {gate.max_latency_ms:g} ms is allowed.")
+    elif old is not None and latency > gate.max_latency_ms / 10 and latency > gate.max_latency_ratio * old:
+        reasons.append(
+            f"One row takes {latency:.1f} ms, the champion's {old:.1f} ms;"
+            f" {gate.max_latency_ratio:g} times as long is allowed."
+        )
+    if size > gate.max_bundle_mb:
+        reasons.append(f"The bundle has {size:.0f} MB; {gate.max_bundle_mb:g} MB are allowed.")
+    return reasons
+
+
+def _pass_reason(check: GuardrailCheck, against: str) -> str:
+    measured = check.measured
+    return (
+        f"{check.name} {check.metric} {measured.new:.5g} against {measured.old:.5g} of {against}: the gain of"
+        f" {measured.gain:.4g} is at least {measured.bound:.4g}, and no guard got worse than its limit."
+    )

@@ -1,0 +1,110 @@
+"""Fits XGBoost models, converts them to ONNX and checks that both agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.bundle.predictor import OnnxBooster
+from services.core.contract.use_case import BoostedTrees, Booster, MultiClass, Target
+from services.core.errors import VigieError
+
+TOLERANCE = 1e-5
+"""Largest relative difference between the native booster and its conversion."""
+_ABSOLUTE_BELOW = 0.02
+"""Below this size, and below a booster's typical output, differences count in absolute terms: both sum
+float32 leaves, each in its own order, and a result near zero carries the rounding of the large numbers
+that it was summed from. ONNX Runtime also computes a small probability as 1 minus a large one."""
+
+
+class TrainingRows(NamedTuple):
+    matrix: NDArray[np.float32]
+    label: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def named_boosters(target: Target) -> dict[str, Booster]:
+    """File name -> booster: the members by number, and the interval's two; none where experts learn."""
+    learner = target.learner
+    if not isinstance(learner, BoostedTrees):
+        return {}
+    boosters = {f"member-{number}": booster for number, booster in enumerate(learner.members)}
+    if learner.lower is not None and learner.upper is not None:
+        boosters |= {"lower": learner.lower, "upper": learner.upper}
+    return boosters
+
+
+def max_bins(booster: Booster) -> int:
+    return int(booster.parameters.get("max_bin", 256))
+
+
+def quantile_matrix(rows: TrainingRows, max_bin: int) -> Any:
+    import xgboost  # noqa: PLC0415
+
+    return xgboost.QuantileDMatrix(rows.matrix, label=rows.label, weight=rows.weight, max_bin=max_bin, nthread=1)
+
+
+def fit_booster(
+    target: Target, booster: Booster, data: Any, seed: int, changes: Mapping[str, float | int | str] | None = None
+) -> Any:
+    """One booster on one thread: the result does not depend on how many cores there are."""
+    import xgboost  # noqa: PLC0415
+
+    parameters: dict[str, Any] = {
+        "objective": booster.objective,
+        "nthread": 1,
+        "seed": seed,
+        "tree_method": "hist",
+        "verbosity": 0,
+        **booster.parameters,
+        **(changes or {}),
+    }
+    if isinstance(target.output, MultiClass):
+        parameters["num_class"] = len(target.output.labels)
+    return xgboost.train(parameters, data, num_boost_round=booster.rounds)
+
+
+def save_booster(booster: Any, name: str, folder: Path, width: int) -> None:
+    """Write ``<name>.ubj`` and ``<name>.onnx``. Equal boosters give equal files."""
+    from onnxmltools import convert_xgboost  # noqa: PLC0415
+    from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
+
+    booster.save_model(folder / f"{name}.ubj")
+    converted = convert_xgboost(booster, name=name, initial_types=[("input", FloatTensorType([None, width]))])
+    (folder / f"{name}.onnx").write_bytes(converted.SerializeToString())
+
+
+def native_output(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the native booster says, shaped like ``OnnxBooster``'s answer: (n,) or (n, k)."""
+    import xgboost  # noqa: PLC0415
+
+    booster = xgboost.Booster(model_file=path)
+    booster.set_param({"nthread": 1})
+    output: NDArray[np.float32] = booster.inplace_predict(matrix)
+    return output
+
+
+def check_conversion(folder: Path, names: Sequence[str], matrix: NDArray[np.float32]) -> None:
+    """Hold native and converted boosters against each other on real rows.
+
+    Raises:
+        VigieError: they differ by more than ``TOLERANCE`` relative.
+    """
+    for name in names:
+        native = native_output(folder / f"{name}.ubj", matrix).astype(np.float64)
+        served = OnnxBooster(folder / f"{name}.onnx")(matrix).astype(np.float64)
+        if served.ndim == 2 and native.ndim == 1:
+            served = served[:, 1] if served.shape[1] == 2 else served[:, 0]
+        size = np.abs(native)
+        difference = np.abs(served - native) / np.maximum(size, max(_ABSOLUTE_BELOW, float(np.median(size))))
+        if difference.size and not difference.max() <= TOLERANCE:
+            worst = difference.max()
+            raise VigieError(
+                f"{folder.name}/{name}: the served model differs from the native one by {worst:.1e} relative.",
+                expected=f"at most {TOLERANCE:.0e}",
+                action="Use an objective that onnxmltools converts faithfully.",
+            )

@@ -1,0 +1,211 @@
+"""What a bundle holds beside models: input ranges, feature importance, post-training checks, reference sample,
+provenance.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import services
+from services.core.bundle.calibration import FusionCalibration
+from services.core.bundle.modality_models import LateFusionModel
+from services.core.bundle.predictor import Predictor, save_arrays
+from services.core.contract import columns as column_tools
+from services.core.contract.modules import compute_drift_features
+from services.core.contract.use_case import (
+    BinaryPrediction,
+    LateFusion,
+    RegressionPrediction,
+    Target,
+    TargetPrediction,
+    UseCase,
+)
+from services.training.stage.splitting import CALIBRATE, TEST, TRAIN, fold_models, in_split
+from services.training.stage.training_data import TrainingContext, TrainingData
+
+_MAX_WORDS = 5_000
+"""Above this a field is free text, and a new word in it is no surprise."""
+
+
+def input_ranges(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
+    """Field -> ``kind``, ``missing`` (share of rows) and, for numbers and times, ``min``, ``max``,
+    ``low``, ``high`` (the 0.1 and 99.9 % points), ``median``; for categories and short texts
+    ``words`` (sorted, or None for free text, declared so or told by their number) and ``usual`` (the most frequent)."""
+    found: dict[str, dict[str, Any]] = {}
+    free = column_tools.free_text_fields(use_case.request)
+    for name, kind in column_tools.column_types(use_case.request).items():
+        values = columns[name]
+        if kind == "image":
+            known = sum(value is not None for value in values)
+            found[name] = {"kind": kind, "missing": 1 - known / max(len(values), 1)}
+            continue
+        if kind in {"category", "text"}:
+            present = values[values != ""].astype(str)
+            words, counts = np.unique(present, return_counts=True)
+            few = len(words) <= _MAX_WORDS and name not in free
+            summary: dict[str, Any] = {
+                "words": words.tolist() if few else None,
+                "usual": str(words[np.argmax(counts)]) if len(words) and few else None,
+            }
+        else:
+            present = values[~np.isnan(values)]
+            summary = dict.fromkeys(("min", "low", "median", "high", "max"))
+            if len(present):
+                points = np.quantile(present, (0.0, 0.001, 0.5, 0.999, 1.0))
+                summary = dict(zip(summary, (float(point) for point in points), strict=True))
+        found[name] = {"kind": kind, "missing": 1 - len(present) / max(len(values), 1), **summary}
+    return found
+
+
+CONTEXT = "context"
+"""Features that come from no request field, such as the weather."""
+_MAX_ROWS = 200
+"""Calibration rows that experts are asked about anew for each field."""
+
+
+def feature_importance(run: TrainingContext, learned: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, float]]:
+    """Target -> request field -> its share, largest first."""
+    shares: dict[str, dict[str, float]] = {}
+    for target in run.use_case.targets:
+        fusion = isinstance(target.learner, LateFusion)
+        total = _permutation_loss_by_field(run, target, learned) if fusion else _gain_by_field(run, target)
+        shares[target.name] = {field: round(total[field], 6) for field in sorted(total, key=lambda f: -total[f])}
+    return shares
+
+
+def _gain_by_field(run: TrainingContext, target: Target) -> dict[str, float]:
+    """A feature that is made from several fields gives each an equal part; members count alike."""
+    import xgboost  # noqa: PLC0415
+
+    features = run.use_case.features
+    total: dict[str, float] = {}
+    members = [copy.name for copy in fold_models(run.use_case, target) if copy.name.startswith("member-")]
+    for member in members:
+        booster = xgboost.Booster(model_file=run.target_folder(target.name) / f"{member}.ubj")
+        scores: dict[str, Any] = booster.get_score(importance_type="total_gain")
+        gains = {int(feature[1:]): float(gain) for feature, gain in scores.items()}
+        whole = sum(gains.values()) or 1.0
+        for number, gain in gains.items():
+            fields = features.FEATURE_INPUTS.get(features.FEATURE_NAMES[target.matrix][number]) or (CONTEXT,)
+            for field in fields:
+                total[field] = total.get(field, 0.0) + gain / whole / len(fields) / len(members)
+    return total
+
+
+def _permutation_loss_by_field(
+    run: TrainingContext, target: Target, learned: Mapping[str, NDArray[Any]]
+) -> dict[str, float]:
+    """The rise of the log loss when a field is not sent, as a share of all rises."""
+    assert isinstance(target.learner, LateFusion)
+    rows = run.data.rows(CALIBRATE)
+    rows = rows[~np.isnan(run.data.labels[target.name][rows])][:_MAX_ROWS]
+    columns, outcome = (
+        column_tools.select_rows(run.data.columns, rows),
+        run.data.labels[target.name][rows].astype(np.int64),
+    )
+    folder, features = run.target_folder(target.name), run.use_case.features
+    calibration = FusionCalibration.model_validate_json((folder / "calibration.json").read_bytes())
+    fusion, fitted = LateFusionModel(target.learner.experts, folder, calibration), features.prepare(learned)
+
+    def loss(seen: Mapping[str, NDArray[Any]]) -> float:
+        matrices, facts = features.features(seen, fitted, run.context)
+        chance = fusion(matrices, facts)[np.arange(len(outcome)), outcome]
+        return float(-np.log(np.maximum(chance, 1e-12)).mean())
+
+    fields = dict.fromkeys(field for expert in target.learner.experts for field in expert.fields)
+    whole = loss(columns)
+    rises = {
+        name: max(loss(column_tools.mask_fields(run.use_case.request, columns, [name])) - whole, 0.0) for name in fields
+    }
+    return {field: rise / (sum(rises.values()) or 1.0) for field, rise in rises.items()}
+
+
+def add_post_training_checks(run: TrainingContext, learned: Mapping[str, NDArray[Any]]) -> Predictor:
+    """Let the use case examine the model on the calibration slice; what it finds is stored beside
+    what ``fit`` learned. Returns the predictor that was examined."""
+    predictor = Predictor(run.use_case, run.folder)
+    rows = run.data.rows(CALIBRATE)
+    columns = column_tools.select_rows(run.data.columns, rows)
+    values = predictor.predict(columns, run.context, unseen=run.data.parts_at(rows)).values
+    findings = run.use_case.features.post_training_checks(
+        columns, run.data.labels_of(CALIBRATE, rows), values, predictor.fitted
+    )
+    clash = sorted(set(findings) & set(learned))
+    if clash:
+        raise ValueError(f"{run.use_case.name}: audit returns arrays that fit already made: {clash}")
+    save_arrays(run.folder / "fitted.npz", {**learned, **findings})
+    return predictor
+
+
+def add_reference_sample(run: TrainingContext, predictor: Predictor) -> None:
+    """Write ``reference.parquet``: a sample of requests up to the test slice with the model's answers.
+
+    Columns: the request's fields but pictures, ``watched.<name>`` for what the use case derives for drift, ``slice``
+    (train or calibrate: answers on rows that were learned from are a little too sure) and ``prediction.<target>``
+    (value, probability or class number)."""
+    calibration = run.data.rows(CALIBRATE)
+    known = np.concatenate([run.data.rows(TRAIN), calibration])
+    generator = np.random.default_rng(run.params.seed)
+    sample = np.sort(generator.choice(known, min(len(known), run.params.reference_rows), replace=False))
+    request = run.use_case.request
+    fields = [name for name in request.model_fields if name not in column_tools.image_fields(request)]
+    frame = run.data.examples.iloc[sample][fields].reset_index(drop=True)
+    columns = column_tools.select_rows(run.data.columns, sample)
+    for name, values in compute_drift_features(run.use_case, columns, predictor.fitted).items():
+        frame[f"watched.{name}"] = values
+    frame["slice"] = np.where(np.isin(sample, calibration), "calibrate", "train")
+    prediction = predictor.predict(columns, run.context)
+    for name, value in prediction.values.items():
+        frame[f"prediction.{name}"] = _as_scalar_column(value)
+    frame.to_parquet(run.folder / "reference.parquet", index=False)
+
+
+def _as_scalar_column(value: TargetPrediction) -> NDArray[Any]:
+    if isinstance(value, RegressionPrediction):
+        return np.asarray(value.value)
+    if isinstance(value, BinaryPrediction):
+        return np.asarray(value.probability)
+    return np.asarray(value.probabilities).argmax(axis=1)
+
+
+_LIBRARIES = ("numpy", "pandas", "scikit-learn", "onnxmltools", "onnxruntime")
+
+
+def split_spans(use_case: UseCase, data: TrainingData) -> dict[str, str | int | float]:
+    """Rows and time span of each target's slices."""
+    spans: dict[str, str | int | float] = {}
+    for target in use_case.targets:
+        label, slices = data.labels[target.name], data.slices[target.name]
+        for part, word in ((TRAIN, "train"), (CALIBRATE, "calibrate"), (TEST, "test")):
+            rows = np.flatnonzero(in_split(slices, part) & ~np.isnan(label))
+            spans[f"{target.name}.{word}.rows"] = len(rows)
+            if "event_time" in data.examples:
+                times = data.examples["event_time"].iloc[rows]
+                spans[f"{target.name}.{word}.from"] = times.min().isoformat()
+                spans[f"{target.name}.{word}.to"] = times.max().isoformat()
+    return spans
+
+
+def library_versions() -> dict[str, str]:
+    import xgboost  # noqa: PLC0415
+
+    # its distribution is xgboost-cpu or xgboost, so the module itself says which version it is
+    made_by = {"python": platform.python_version(), "code": code_hash(), "xgboost": xgboost.__version__}
+    return made_by | {name: version(name) for name in _LIBRARIES}
+
+
+def code_hash() -> str:
+    """Hash of the code that decides what a bundle holds."""
+    root = Path(services.__file__).parent
+    digest = sha256()
+    for path in sorted([*(root / "core").rglob("*.py"), *(root / "training").rglob("*.py")]):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,149 @@
+"""Optional hyperparameter search (Optuna) within the declared bounds and a budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.core.contract.use_case import (
+    BinaryClassification,
+    BinaryPrediction,
+    BoostedTrees,
+    MultiClass,
+    MultiClassPrediction,
+    RegressionPrediction,
+    Target,
+    TargetPrediction,
+    UseCase,
+)
+from services.core.scoring.metrics import metric_of
+from services.training.stage import boosting
+from services.training.stage.boosting import TrainingRows
+from services.training.stage.splitting import positions
+from services.training.stage.training_data import OutOfFoldFeatures, TrainingContext
+
+_INTEGER_PARAMETERS = {"rounds", "max_depth", "max_leaves", "max_bin", "num_parallel_tree"}
+"""Parameters that XGBoost takes as whole numbers alone, however their bounds are written."""
+
+Hyperparameters = dict[str, float | int]
+
+
+def tune_hyperparameters(
+    run: TrainingContext,
+    rows: NDArray[np.int64],
+    labels: Mapping[str, NDArray[np.float64]],
+    features: OutOfFoldFeatures,
+) -> UseCase:
+    """The use case with the parameters that were found for the members of each target."""
+    import optuna  # noqa: PLC0415
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    began, budget = time.monotonic(), run.params.search
+    targets = []
+    for target in run.use_case.targets:
+        left = budget.seconds - (time.monotonic() - began) if budget.seconds else None
+        learner = target.learner
+        if not isinstance(learner, BoostedTrees) or not learner.search or (left is not None and left <= 0):
+            targets.append(target)
+            continue
+        early, late = _early_and_late_rows(run, target, rows, labels[target.name], features)
+        study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=run.params.seed))
+        study.enqueue_trial(_declared_parameters(learner))
+
+        def loss(
+            trial: optuna.Trial,
+            target: Target = target,
+            learner: BoostedTrees = learner,
+            early: TrainingRows = early,
+            late: TrainingRows = late,
+        ) -> float:
+            return _loss(with_parameters(target, _suggest_parameters(trial, learner)), early, late, run.params.seed)
+
+        study.optimize(loss, n_trials=budget.trials, timeout=left)
+        structlog.get_logger().info("searched", target=target.name, trials=len(study.trials), found=study.best_params)
+        targets.append(with_parameters(target, study.best_params))
+    return replace(run.use_case, targets=tuple(targets))
+
+
+def with_parameters(target: Target, chosen: Mapping[str, float | int]) -> Target:
+    """The target with these parameters in all its members; ``rounds`` is a booster's number of rounds."""
+    learner, values = target.learner, dict(chosen)
+    assert isinstance(learner, BoostedTrees)
+    rounds = values.pop("rounds", None)
+    members = tuple(
+        replace(
+            member,
+            rounds=member.rounds if rounds is None else int(rounds),
+            parameters={**member.parameters, **values},
+        )
+        for member in learner.members
+    )
+    return replace(target, learner=replace(learner, members=members))
+
+
+def _early_and_late_rows(
+    run: TrainingContext,
+    target: Target,
+    rows: NDArray[np.int64],
+    label: NDArray[np.float64],
+    features: OutOfFoldFeatures,
+) -> tuple[TrainingRows, TrainingRows]:
+    """The target's own training rows, earlier and latest, without a group on both sides."""
+    _, position = positions(run.use_case, run.data.examples, target.split or run.use_case.split)
+    own = np.flatnonzero(~np.isnan(label))
+    place = position[rows][own]
+    boundary = np.sort(place)[int(len(place) * (1 - run.params.search.validation))]
+    weight = run.data.weights[target.name][rows]
+
+    def part(chosen: NDArray[np.int64]) -> TrainingRows:
+        return TrainingRows(features.matrices[target.matrix][chosen], label[chosen], weight[chosen])
+
+    return part(own[place < boundary]), part(own[place >= boundary])
+
+
+def _declared_parameters(learner: BoostedTrees) -> Hyperparameters:
+    """The first member's parameters where they lie within the bounds, for the first trial."""
+    first = learner.members[0]
+    stated: dict[str, Any] = {"rounds": first.rounds, **first.parameters}
+    within = (name for name, (low, high) in learner.search.items() if name in stated and low <= stated[name] <= high)
+    return {name: stated[name] for name in within}
+
+
+def _suggest_parameters(trial: Any, learner: BoostedTrees) -> Hyperparameters:
+    chosen: Hyperparameters = {}
+    for name, (low, high) in learner.search.items():
+        if name in _INTEGER_PARAMETERS or (isinstance(low, int) and isinstance(high, int)):
+            chosen[name] = trial.suggest_int(name, int(low), int(high))
+        else:
+            chosen[name] = trial.suggest_float(name, low, high)
+    return chosen
+
+
+def _loss(target: Target, early: TrainingRows, late: TrainingRows, seed: int) -> float:
+    """The target's deciding metric on the later rows, turned so that less is better."""
+    import xgboost  # noqa: PLC0415
+
+    outputs = []
+    assert isinstance(target.learner, BoostedTrees)
+    for number, member in enumerate(target.learner.members):
+        data = boosting.quantile_matrix(early, boosting.max_bins(member))
+        booster = boosting.fit_booster(target, member, data, seed + number)
+        outputs.append(booster.predict(xgboost.DMatrix(late.matrix, nthread=1)).astype(np.float64))
+    mean: NDArray[np.float64] = np.mean(outputs, axis=0)
+    metric = metric_of(target, target.metric)
+    found = metric.value(target, late.label, _value(target, mean))
+    return float(-metric.gain(found, 0.0))
+
+
+def _value(target: Target, mean: NDArray[np.float64]) -> TargetPrediction:
+    if isinstance(target.output, BinaryClassification):
+        return BinaryPrediction(mean, 0.5)
+    if isinstance(target.output, MultiClass):
+        return MultiClassPrediction(mean, target.output.labels)
+    return RegressionPrediction(mean, mean, mean)

@@ -1,0 +1,220 @@
+"""Train, calibration and test splits by group; folds and fold models of cross-validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.contract.columns import image_fields
+from services.core.contract.use_case import Booster, Split, Target, UseCase
+from services.core.errors import VigieError
+from services.training.stage import boosting
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+TRAIN, CALIBRATE, TEST = 0, 1, 2
+ALL_SPLITS = 3
+"""In all three slices: a crossed split, where each row is judged by boosters that did not learn from it."""
+
+REGIME, AFTER = "era", "since"
+"""The examples' column that says whether a row lies before or since a change of the world that monitoring found,
+and its word for the latter. Without such a change there is no column."""
+AFTER_CALIBRATE, AFTER_TEST = 0.15, 0.30
+"""How the rows since a change are cut. They are few, and both what learns and what judges needs some of them."""
+
+
+def in_split(slices: NDArray[np.int8], part: int) -> NDArray[np.bool_]:
+    """Which examples are in the slice ``part``."""
+    return (slices == part) | (slices == ALL_SPLITS)
+
+
+def split_targets(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int8]]:
+    """Target -> slice of every example (n,), by the target's own split or the use case's.
+
+    Raises:
+        VigieError: a column that the split needs is missing, or a slice has no rows of a target.
+    """
+    made: dict[Split, NDArray[np.int8]] = {}
+    slices = {}
+    for target in use_case.targets:
+        split = target.split or use_case.split
+        if split not in made:
+            made[split] = assign_splits(use_case, examples, split)
+        slices[target.name] = made[split]
+        labelled = examples[target.label].notna().to_numpy()
+        counts = [int(in_split(made[split][labelled], part).sum()) for part in (TRAIN, CALIBRATE, TEST)]
+        if min(counts) < 2:
+            raise VigieError(
+                f"{use_case.name}: too few examples of {target.name}: {counts[TRAIN]} to train on, "
+                f"{counts[CALIBRATE]} to calibrate, {counts[TEST]} to test.",
+                expected="at least two in each slice",
+                action="Ingest more data.",
+            )
+    return slices
+
+
+def positions(
+    use_case: UseCase, examples: pd.DataFrame, split: Split
+) -> tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float64]]:
+    """Group and position (n,) of every example, a group's rows at one position: its first moment for
+    ``time``, a number in [0, 1) from its name otherwise."""
+    groups, names = named_groups(use_case, examples, duplicates_together=split.kind != "time")
+    if split.kind != "time":
+        return groups, hash_fractions(names, "slice")[groups]
+    if "event_time" not in examples or examples["event_time"].isna().any():
+        raise VigieError(f"{use_case.name}: examples without event_time cannot be cut by time.")
+    seconds = examples["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+    first = np.full(len(names), np.iinfo(np.int64).max, dtype=np.int64)
+    np.minimum.at(first, groups, seconds)
+    return groups, first[groups]
+
+
+def assign_splits(use_case: UseCase, examples: pd.DataFrame, split: Split) -> NDArray[np.int8]:
+    """Slice (n,) of every example."""
+    if split.kind == "cross":
+        return np.full(len(examples), ALL_SPLITS, dtype=np.int8)
+    groups, position = positions(use_case, examples, split)
+    part = _split_units(examples, groups, split)
+    era = _after_change(examples, groups, split)
+    result = np.zeros(len(examples), dtype=np.int8)
+    for value in np.unique(part):
+        rows = part == value
+        calibrate, test = (AFTER_CALIBRATE, AFTER_TEST) if era[rows].any() else (split.calibrate, split.test)
+        if split.kind == "hash":
+            first, second = 1 - split.test - split.calibrate, 1 - split.test
+        else:
+            ordered = np.sort(position[rows])
+            count = len(ordered)
+            first = ordered[min(int(count * (1 - test - calibrate)), count - 1)]
+            second = ordered[min(int(count * (1 - test)), count - 1)]
+        result[rows] = np.where(position[rows] >= second, TEST, np.where(position[rows] >= first, CALIBRATE, TRAIN))
+    return result
+
+
+def assign_folds(use_case: UseCase, examples: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
+    """Fold (n,) of every example, by a hash of its group, duplicates of time-less data together."""
+    groups, names = named_groups(use_case, examples, duplicates_together=use_case.split.kind != "time")
+    fractions = hash_fractions(names, f"fold {seed}")
+    return np.floor(fractions * folds).astype(np.int64)[groups]
+
+
+def named_groups(
+    use_case: UseCase, examples: pd.DataFrame, *, duplicates_together: bool
+) -> tuple[NDArray[np.int64], list[str]]:
+    """Code (n,) of every example's group, and the name of each code, which does not depend on the order
+    of rows. With ``duplicates_together``, groups that hold the same request become one, called by the
+    first of their names, so that a copy of a training row is never a test row."""
+    import pandas as pd  # noqa: PLC0415
+
+    codes, found = pd.factorize(examples[use_case.group])
+    if (codes < 0).any():
+        raise VigieError(f"{use_case.name}: {(codes < 0).sum()} examples have no {use_case.group}.")
+    names = [str(name) for name in found]
+    if not duplicates_together:
+        return codes.astype(np.int64), names
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    fields = examples[list(use_case.request.model_fields)].copy()
+    for name in image_fields(use_case.request):
+        fields[name] = [hashlib.sha256(file).hexdigest() if isinstance(file, bytes) else "" for file in fields[name]]
+    fields = fields.astype(str)
+    copies = pd.factorize(pd.util.hash_pandas_object(fields, index=False))[0]
+    size = len(names) + int(copies.max()) + 1
+    graph = coo_array((np.ones(len(codes)), (codes, len(names) + copies)), shape=(size, size))
+    joined = connected_components(graph, directed=False)[1][: len(names)]
+    merged, first = np.unique(joined, return_inverse=True)
+    together: list[list[str]] = [[] for _ in merged]
+    for number, name in zip(first.tolist(), names, strict=True):
+        together[number].append(name)
+    return first[codes].astype(np.int64), [min(each) for each in together]
+
+
+def hash_fractions(names: Sequence[str], salt: str) -> NDArray[np.float64]:
+    """A number in [0, 1) per name, the same on every machine."""
+    return np.array([int.from_bytes(hashlib.sha256(f"{salt}:{name}".encode()).digest()[:6]) / 2**48 for name in names])
+
+
+def _split_units(examples: pd.DataFrame, groups: NDArray[np.int64], split: Split) -> NDArray[np.int64]:
+    import pandas as pd  # noqa: PLC0415
+
+    codes = np.zeros(len(examples), dtype=np.int64)
+    if split.within is not None:
+        codes = pd.factorize(examples[split.within].astype(str))[0]
+    # What came since a change is cut on its own: else the newest rows would all be test rows, and a model
+    # could only ever be judged on a world that it never saw.
+    codes = 2 * codes + _after_change(examples, groups, split)
+    return pd.Series(codes).groupby(groups).transform("first").to_numpy(dtype=np.int64)
+
+
+def _after_change(examples: pd.DataFrame, groups: NDArray[np.int64], split: Split) -> NDArray[np.bool_]:
+    """Which rows are of groups that began since a change (n,)."""
+    import pandas as pd  # noqa: PLC0415
+
+    if REGIME not in examples or split.kind != "time":
+        return np.zeros(len(examples), dtype=np.bool_)
+    since = pd.Series((examples[REGIME] == AFTER).to_numpy())
+    return since.groupby(groups).transform("min").to_numpy(dtype=np.bool_)
+
+
+HeldOutFold = tuple[int, int]
+"""Repetition and part that a booster did not learn from."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoldModel:
+    """One booster of a bundle. ``left_out`` is None where it learns from all training rows."""
+
+    name: str
+    booster: Booster
+    left_out: HeldOutFold | None
+
+
+def is_cross_validated(use_case: UseCase, target: Target) -> bool:
+    return (target.split or use_case.split).kind == "cross"
+
+
+def fold_models(use_case: UseCase, target: Target) -> list[FoldModel]:
+    """The boosters that a target's bundle holds: the declared ones, in a crossed split once for every part of every
+    repetition. Those have no quantile boosters: their interval is the value give or take what unseen rows missed."""
+    named = boosting.named_boosters(target)
+    if not is_cross_validated(use_case, target):
+        return [FoldModel(name, booster, None) for name, booster in named.items()]
+    split = target.split or use_case.split
+    return [
+        FoldModel(f"{name}-{repeat}-{part}", booster, (repeat, part))
+        for repeat in range(split.repeats)
+        for part in range(split.folds)
+        for name, booster in named.items()
+        if name.startswith("member-")
+    ]
+
+
+def cross_validation_folds(use_case: UseCase, frame: pd.DataFrame, folds: int, repeats: int) -> NDArray[np.int64]:
+    """(repeats, n): the part that each row's group is in. It depends on the group's name alone."""
+    groups, names = named_groups(use_case, frame, duplicates_together=True)
+    fractions = [hash_fractions(names, f"cross {folds} {repeat}") for repeat in range(repeats)]
+    return np.floor(np.array(fractions) * folds).astype(np.int64)[:, groups]
+
+
+def folds_by_target(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
+    """Target -> ``parts_of`` the examples, for the targets with a crossed split."""
+    found = {}
+    for target in use_case.targets:
+        if is_cross_validated(use_case, target):
+            split = target.split or use_case.split
+            found[target.name] = cross_validation_folds(use_case, examples, split.folds, split.repeats)
+    return found
+
+
+def labels_for_fit(use_case: UseCase, labels: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """The labels that ``fit`` may see: none of a target with a crossed split, whose boosters share its arrays."""
+    hidden = {target.name for target in use_case.targets if is_cross_validated(use_case, target)}
+    return {name: np.full_like(label, np.nan) if name in hidden else label for name, label in labels.items()}

@@ -1,0 +1,203 @@
+"""The one feature function of product category: TF-IDF of words and pieces of words, and what the picture looks
+like. One row at a time, so that a row alone and among others is equal bit for bit.
+
+``fit`` learns vocabularies and how rare their words are. It looks at no label.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.core.contract.sparse import SparseRows
+from services.core.contract.use_case import Arrays, Columns, Features, TargetPrediction
+from services.use_cases.product_category import image_statistics
+from services.use_cases.product_category.tokenizer import (
+    bigrams,
+    character_ngrams,
+    detect_language,
+    strip_html,
+    tokenize,
+    word_endings,
+)
+
+FEATURE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "text": ("title words", "title pieces", "description words"),
+    "image": ("gradients", "gradients of the crop", "colours", "patterns", "shape"),
+}
+FEATURE_INPUTS: Mapping[str, tuple[str, ...]] = {
+    "title words": ("title",),
+    "title pieces": ("title",),
+    "description words": ("description",),
+    **dict.fromkeys(FEATURE_NAMES["image"], ("image",)),
+}
+
+_MOST_TERMS = {"title": 120_000, "description": 60_000}
+"""Terms of each vocabulary; beyond them the rarest are left out."""
+_MANY_ROWS = 20_000
+"""From here on a term has to occur in two products."""
+_SEPARATOR = "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FittedTables:
+    """Terms of each field -> their column and their weight (inverse document frequency)."""
+
+    terms: Mapping[str, Mapping[str, int]]
+    weights: Mapping[str, list[float]]
+    known: frozenset[str]
+    """Single words of the training rows' titles and descriptions."""
+    width: int
+    names: Mapping[str, str]
+
+
+def fit(
+    columns: Columns,
+    labels: Mapping[str, NDArray[np.float64]],
+    reference: Mapping[str, NDArray[Any]],
+    context: Mapping[str, Any],
+) -> Arrays:
+    """Vocabularies by document frequency, and the catalogue's names of its classes."""
+    arrays: Arrays = {"codes": reference.get("codes", np.array([], dtype=str))}
+    arrays["names"] = reference.get("names", np.array([], dtype=str))
+    for field, terms_of in _TERMS.items():
+        frequency: Counter[str] = Counter()
+        count = 0
+        for text in columns[field]:
+            if text:
+                frequency.update(set(terms_of(tokenize(strip_html(text)))))
+                count += 1
+        fewest = 2 if count >= _MANY_ROWS else 1
+        kept = sorted((term for term, found in frequency.items() if found >= fewest), key=lambda t: (-frequency[t], t))
+        kept = sorted(kept[: _MOST_TERMS[field]])
+        arrays[f"{field}_terms"] = _pack_terms(kept)
+        arrays[f"{field}_weights"] = np.array([log((1 + count) / (1 + frequency[term])) + 1 for term in kept])
+    return arrays
+
+
+def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
+    terms: dict[str, dict[str, int]] = {}
+    weights: dict[str, list[float]] = {}
+    known: set[str] = set()
+    width = 0
+    for field in _TERMS:
+        found = _unpack_terms(arrays[f"{field}_terms"])
+        terms[field] = {term: width + place for place, term in enumerate(found)}
+        weights[field] = arrays[f"{field}_weights"].tolist()
+        known.update(term for term in found if " " not in term and term[0] not in "_^$")
+        width += len(found)
+    names = dict(zip(arrays["codes"].tolist(), arrays["names"].tolist(), strict=True))
+    return FittedTables(terms, weights, frozenset(known), width, names)
+
+
+def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
+    """The matrices ``text`` (sparse) and ``image`` (n, p). Facts: what the row has, and the classes' names."""
+    count = len(columns["title"])
+    has = {"title": np.zeros(count, bool), "description": np.zeros(count, bool), "image": np.zeros(count, bool)}
+    rows: list[tuple[list[int], list[float]]] = []
+    image = np.zeros((count, image_statistics.DESCRIPTOR_WIDTH), dtype=np.float32)
+    for row in range(count):
+        places: list[int] = []
+        values: list[float] = []
+        for field, terms_of in _TERMS.items():
+            text = columns[field][row]
+            found = tokenize(strip_html(text)) if text else []
+            has[field][row] = bool(found)
+            _tf_idf(terms_of(found), fitted.terms[field], fitted.weights[field], places, values)
+        rows.append((places, values))
+        pixels = columns["image"][row]
+        if pixels is not None:
+            has["image"][row] = True
+            image[row] = image_statistics.image_descriptors(pixels)
+    names = np.empty(count, dtype=object)
+    names[:] = [fitted.names] * count
+    facts = {f"has_{field}": present for field, present in has.items()}
+    facts |= {"has_text": has["title"] | has["description"], "names": names}
+    return Features({"text": SparseRows.of(rows, fitted.width), "image": image}, facts)
+
+
+def post_training_checks(
+    columns: Columns,
+    labels: Mapping[str, NDArray[np.float64]],
+    values: Mapping[str, TargetPrediction],
+    fitted: FittedTables,
+) -> Arrays:
+    """Nothing: no answer depends on findings about the finished model."""
+    return {}
+
+
+def drift_features(columns: Columns, fitted: FittedTables | None) -> Mapping[str, NDArray[Any]]:
+    """What drift looks at: see ``UseCase.watched``. A share of unseen words needs a vocabulary."""
+    count = len(columns["title"])
+    found: dict[str, NDArray[Any]] = {
+        name: np.full(count, np.nan)
+        for name in ("title_length", "description_length", "unseen_words", *image_statistics.STATISTIC_NAMES)
+    }
+    found["language"] = np.full(count, "", dtype=object)
+    for row in range(count):
+        said: list[str] = []
+        for field in _TERMS:
+            text = strip_html(columns[field][row]) if columns[field][row] else ""
+            if text:
+                found[f"{field}_length"][row] = len(text)
+                said += tokenize(text)
+        if said:
+            found["language"][row] = detect_language(said)
+            if fitted is not None:
+                found["unseen_words"][row] = sum(word not in fitted.known for word in said) / len(said)
+        pixels = columns["image"][row]
+        if pixels is not None:
+            for name, value in zip(
+                image_statistics.STATISTIC_NAMES, image_statistics.image_statistics(pixels), strict=True
+            ):
+                found[name][row] = value
+    return found
+
+
+def _title_terms(found: list[str]) -> list[str]:
+    return [*found, *bigrams(found), *character_ngrams(found), *word_endings(found)]
+
+
+def _description_terms(found: list[str]) -> list[str]:
+    return [*found, *bigrams(found)]
+
+
+_TERMS = {"title": _title_terms, "description": _description_terms}
+
+
+def _tf_idf(
+    terms: Iterable[str],
+    known: Mapping[str, int],
+    weights: list[float],
+    places: list[int],
+    values: list[float],
+) -> None:
+    """Add a field's known terms: logarithm of the count times the term's weight, of length 1 together."""
+    counts: dict[int, int] = {}
+    for term in terms:
+        place = known.get(term)
+        if place is not None:
+            counts[place] = counts.get(place, 0) + 1
+    if not counts:
+        return
+    first = known[next(iter(known))]
+    weighed = [(1 + log(count)) * weights[place - first] for place, count in counts.items()]
+    length = sqrt(sum(value * value for value in weighed))
+    places += counts
+    values += [value / length for value in weighed]
+
+
+def _pack_terms(terms: list[str]) -> NDArray[np.uint8]:
+    """Terms as bytes: NumPy's own strings would make each as long as the longest."""
+    return np.frombuffer(_SEPARATOR.join(terms).encode(), dtype=np.uint8)
+
+
+def _unpack_terms(packed: NDArray[np.uint8]) -> list[str]:
+    text = packed.tobytes().decode()
+    return text.split(_SEPARATOR) if text else []

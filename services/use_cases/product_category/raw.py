@@ -1,0 +1,175 @@
+"""Reads the challenge's files and makes an example of each product that has a class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from services.core.contract.image_decoding import ImageError, decode_image
+from services.core.contract.use_case import Arrays, ParsedTable
+from services.core.errors import VigieError
+from services.use_cases.product_category.request import IMAGE
+from services.use_cases.product_category.tokenizer import detect_language, strip_html, tokenize
+
+_LONGEST = {"title": 1_000, "description": 20_000}
+_ROW_COLUMNS = ("", "Unnamed: 0", "row")
+"""How the files call the column that ties products and codes together: most often not at all."""
+
+
+def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
+    """``products``, ``codes``, ``names`` and ``images`` as strings and the bytes of files."""
+    return {"products": _products, "codes": _codes, "names": _names, "images": _images}[table](frame)
+
+
+def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per product that has a class and something to go by. ``title_names_class`` says whether the title holds
+    a word of the class's own name (``unknown`` where the catalogue gives no names).
+
+    Raises:
+        VigieError: no product has a class.
+    """
+    products = tables["products"]
+    if "codes" in tables:
+        codes = tables["codes"].set_index("row")["code"]
+        products = products.assign(code=products["code"].where(products["code"] != "", products["row"].map(codes)))
+    products = products[products["code"].fillna("") != ""].reset_index(drop=True)
+    if products.empty:
+        raise VigieError(
+            "No product has a class: no file says its prdtypecode.",
+            expected="a file of row and prdtypecode (Y_train), or the column prdtypecode beside the titles",
+            action="Put the file of the codes beside that of the products.",
+        )
+    made = pd.DataFrame(
+        {
+            "title": products["title"],
+            "description": products["description"],
+            "image": _files_of(products, tables.get("images")),
+            "category": products["code"].astype("str"),
+            "product": products["productid"],
+        }
+    )
+    told = _class_names(tables)
+    said = [tokenize(strip_html(title)) for title in made["title"]]
+    made["language"] = [detect_language(title) for title in said]
+    made["title_names_class"] = [
+        _names_class(title, told.get(code)) for title, code in zip(said, made["category"], strict=True)
+    ]
+    something = [
+        bool(title) or image is not None or bool(tokenize(strip_html(text)))
+        for title, image, text in zip(said, made["image"], made["description"], strict=True)
+    ]
+    return made[something].sort_values("product", kind="stable", ignore_index=True)
+
+
+def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
+    """What follows from a call's title; its picture was not kept."""
+    said = [tokenize(strip_html(title)) for title in rows["title"]]
+    return rows.assign(
+        image=pd.Series([None] * len(rows), dtype=object, index=rows.index),
+        language=[detect_language(title) for title in said],
+        title_names_class="unknown",
+    )
+
+
+def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+    """What the catalogue calls its classes."""
+    told = _class_names(tables)
+    return {"codes": np.array(list(told), dtype=str), "names": np.array(list(told.values()), dtype=str)}
+
+
+def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+    """Nothing comes from outside."""
+    return {}
+
+
+def _products(frame: pd.DataFrame) -> ParsedTable:
+    rows = pd.DataFrame(
+        {
+            "line": frame["line"],
+            "row": _row(frame),
+            "title": frame["designation"].str.strip(),
+            "description": frame["description"].str.strip(),
+            "productid": _number(frame["productid"]),
+            "imageid": _number(frame["imageid"]),
+            "code": _number(frame["prdtypecode"]) if "prdtypecode" in frame else "",
+        }
+    )
+    reason = pd.Series("", index=frame.index, dtype=object)
+    for name, longest in _LONGEST.items():
+        rows[name] = rows[name].mask(rows[name].isin(["NaN", "nan"]), "")
+        reason = reason.mask(rows[name].str.len() > longest, f"{name} is longer than {longest} characters")
+    reason = reason.mask(rows["productid"] == "", "productid is no number")
+    reason = reason.mask(rows["row"] == "", "the row has no number")
+    return _split(rows, reason)
+
+
+def _codes(frame: pd.DataFrame) -> ParsedTable:
+    rows = pd.DataFrame({"line": frame["line"], "row": _row(frame), "code": _number(frame["prdtypecode"])})
+    reason = pd.Series("", index=frame.index, dtype=object).mask(rows["code"] == "", "prdtypecode is no number")
+    return _split(rows, reason.mask(rows["row"] == "", "the row has no number"))
+
+
+def _names(frame: pd.DataFrame) -> ParsedTable:
+    rows = pd.DataFrame(
+        {"line": frame["line"], "code": _number(frame["prdtypecode"]), "name": frame["label"].str.strip()}
+    )
+    reason = pd.Series("", index=frame.index, dtype=object).mask(rows["code"] == "", "prdtypecode is no number")
+    return _split(rows, reason.mask(rows["name"] == "", "the class has no name"))
+
+
+def _images(frame: pd.DataFrame) -> ParsedTable:
+    reason = pd.Series([_fault(file) for file in frame["image"]], index=frame.index, dtype=object)
+    rows = frame.assign(imageid=_number(frame["imageid"]), productid=_number(frame["productid"]))
+    return _split(rows[["line", "imageid", "productid", "image"]], reason)
+
+
+def _fault(file: bytes) -> str:
+    try:
+        decode_image(file, IMAGE)
+    except ImageError as error:
+        return error.problem
+    return ""
+
+
+def _split(rows: pd.DataFrame, reason: pd.Series) -> ParsedTable:
+    bad = (reason != "").to_numpy(dtype=bool)
+    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
+    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+
+
+def _row(frame: pd.DataFrame) -> pd.Series:
+    """The number that a product has in both files; in a file without one, its place."""
+    for name in _ROW_COLUMNS:
+        if name in frame:
+            return _number(frame[name])
+    return pd.Series(range(len(frame)), index=frame.index).astype("str")
+
+
+def _number(column: pd.Series) -> pd.Series:
+    """Whole numbers as text without a fraction, "" for anything else."""
+    text = column.str.strip().str.removesuffix(".0")
+    return text.where(text.str.fullmatch(r"\d{1,18}"), "").astype("str")
+
+
+def _files_of(products: pd.DataFrame, images: pd.DataFrame | None) -> pd.Series:
+    if images is None:
+        return pd.Series([None] * len(products), dtype=object)
+    keys = zip(images["imageid"], images["productid"], strict=True)
+    files = dict(zip(keys, images["image"], strict=True))
+    found = [files.get(key) for key in zip(products["imageid"], products["productid"], strict=True)]
+    return pd.Series(found, dtype=object)
+
+
+def _class_names(tables: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    names = tables.get("names")
+    return {} if names is None else dict(zip(names["code"], names["name"], strict=True))
+
+
+def _names_class(title: list[str], name: str | None) -> str:
+    """Whether a word of the title begins like one of the class's name, its ending apart: ``shirt`` for ``Shirts``."""
+    if name is None:
+        return "unknown"
+    stems = tuple(stem for word in tokenize(strip_html(name)) if len(stem := word.rstrip("s")) >= 2)
+    return "yes" if any(word.startswith(stems) for word in title) else "no"

@@ -1,0 +1,141 @@
+"""Road accidents in France: how grave is the accident that has just been reported?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from services.core.contract.use_case import (
+    BinaryClassification,
+    BoostedTrees,
+    Booster,
+    Guardrail,
+    InputScenario,
+    MapSpec,
+    MultiClass,
+    OfficialFile,
+    Split,
+    Subgroup,
+    Table,
+    Target,
+    Text,
+    UseCase,
+)
+from services.use_cases.road_accidents.answer import (
+    COST_OF_FALSE_ALARM,
+    COST_OF_MISS,
+    SEVERITIES,
+    RoadAccidentAnswer,
+    baseline,
+    compose,
+)
+from services.use_cases.road_accidents.geography import FRANCE, MAP_OUTLINE
+from services.use_cases.road_accidents.request import (
+    OPTIONAL_NUMBERS,
+    OPTIONAL_TEXTS,
+    OPTIONAL_WORDS,
+    RoadAccidentRequest,
+)
+
+_TREES: Mapping[str, float | int | str] = {
+    "max_depth": 4,
+    "eta": 0.05,
+    "min_child_weight": 10,
+    "subsample": 0.8,
+    "colsample_bytree": 0.4,
+    "lambda": 3.0,
+}
+_SEARCH = {"max_depth": (3.0, 8.0), "eta": (0.02, 0.1), "min_child_weight": (2.0, 40.0), "lambda": (0.5, 10.0)}
+_OPTIONAL = (*OPTIONAL_WORDS, *OPTIONAL_TEXTS, *OPTIONAL_NUMBERS)
+_CODES = "https://www.data.gouv.fr/fr/datasets/r/"
+_OFFICIAL = {
+    "caracteristiques 2024": "83f0fb0e-e0ef-47fe-93dd-9aaee851674a",
+    "lieux 2024": "228b3cda-fdfb-4677-bd54-ab2107028d2d",
+    "vehicules 2024": "fd30513c-6b11-4a56-b6dc-5ac87728794b",
+    "usagers 2024": "f57b1f58-386d-4048-8f78-2ebe435df868",
+    "caracteristiques 2023": "104dbb32-704f-4e99-a71e-43563cb604f2",
+    "lieux 2023": "8bef19bf-a5e4-46b3-b5f9-a145da4686bc",
+    "vehicules 2023": "146a42f5-19f0-4b3e-a887-5cd8fbef057b",
+    "usagers 2023": "68848e2a-28dd-4efc-9d5f-d512f7dbe66f",
+}
+
+USE_CASE = UseCase(
+    name="road_accidents",
+    title=Text("Road accidents", "Accidents de la route"),
+    description=Text(
+        "For a reported road accident: the probability that someone is killed or taken to hospital, and the "
+        "worst outcome to expect. Learned from the French national accident tables (BAAC).",
+        "Pour un accident signalé : la probabilité qu'une personne soit tuée ou hospitalisée, et l'issue la plus "
+        "grave à attendre. Appris sur les fichiers nationaux des accidents corporels (BAAC).",
+    ),
+    request=RoadAccidentRequest,
+    answer=RoadAccidentAnswer,
+    targets=(
+        Target(
+            name="priority",
+            title=Text("Someone killed or taken to hospital", "Une personne tuée ou hospitalisée"),
+            label="priority",
+            output=BinaryClassification(cost_of_miss=COST_OF_MISS, cost_of_false_alarm=COST_OF_FALSE_ALARM),
+            matrix="accident",
+            learner=BoostedTrees(members=(Booster("binary:logistic", 400, _TREES),) * 2, search=_SEARCH),
+            metric="brier",
+            guardrails=(Guardrail("roc_auc", 0.01), Guardrail("ece", 0.02), Guardrail("f1", 0.02)),
+            reported=("roc_auc", "pr_auc", "f1", "f1_weighted", "brier", "ece", "recall", "precision"),
+        ),
+        Target(
+            name="severity",
+            title=Text("Worst outcome", "Issue la plus grave"),
+            label="severity",
+            output=MultiClass(SEVERITIES),
+            matrix="accident",
+            learner=BoostedTrees(members=(Booster("multi:softprob", 200, _TREES),), search=_SEARCH),
+            metric="log_loss",
+            guardrails=(Guardrail("f1_weighted", 0.02),),
+            reported=("f1_macro", "f1_weighted"),
+        ),
+    ),
+    tables=(
+        Table(
+            name="caracteristiques",
+            header_signature=("lum", "atm", "col"),
+            required=("Num_Acc|Accident_Id", "an", "mois", "jour", "hrmn", "lum", "agg", "col"),
+            key=("accident",),
+        ),
+        Table(
+            name="lieux",
+            header_signature=("catr", "surf"),
+            required=("Num_Acc|Accident_Id", "catr"),
+            key=("accident",),
+            allow_duplicate_keys=True,
+        ),
+        Table(
+            name="vehicules",
+            header_signature=("catv", "obsm"),
+            required=("Num_Acc|Accident_Id", "catv"),
+            key=("accident",),
+            allow_duplicate_keys=True,
+        ),
+        Table(
+            name="usagers",
+            header_signature=("catu", "grav"),
+            required=("Num_Acc|Accident_Id", "catu", "grav"),
+            key=("accident",),
+            allow_duplicate_keys=True,
+        ),
+    ),
+    official=tuple(OfficialFile(_CODES + code, f"BAAC {title}") for title, code in _OFFICIAL.items()),
+    group="accident",
+    split=Split("time", calibrate=0.08, test=0.04),
+    compose=compose,
+    baseline=baseline,
+    pii_fields={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},
+    place=MapSpec("longitude", "latitude", MAP_OUTLINE, degrees=True, area="department"),
+    zone=FRANCE.zone,
+    time_field="occurred_at",
+    variants=(InputScenario("priority_without_details", "priority", without=_OPTIONAL, training_weight=0.3),),
+    subgroups=(
+        Subgroup("area", Text("Area", "Région")),
+        Subgroup("hour_band", Text("Hour", "Heure")),
+        Subgroup("vehicle_kind", Text("Who takes part", "Usagers impliqués")),
+        Subgroup("setting", Text("In towns or outside", "En agglomération ou hors agglomération")),
+    ),
+)

@@ -1,0 +1,83 @@
+"""Reads the official files, one of each colour, and makes an example of each wine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from services.core.contract.use_case import Arrays, ParsedTable
+from services.use_cases.wine_quality.request import COLOURS, GRADES, MEASUREMENT_NAMES, MEASUREMENTS
+
+_COLOUR_COLUMNS = ("colour", "color", "type")
+_COLOUR_IN_NAME = r"(?:^|[^a-z])(red|white)(?:[^a-z]|$)"
+
+
+def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
+    """Each wine's colour, measurements and quality. The colour stands in a column, or else in the file's name.
+
+    A row is refused when its colour cannot be told, a measurement is missing or cannot be, or the quality is no
+    whole number from 0 to 10; a wine that nobody has judged yet is none to learn from."""
+    rows = pd.DataFrame({"line": frame["line"], "colour": _colours(frame)})
+    reason = pd.Series("", index=frame.index, dtype=object)
+    for name, what in MEASUREMENTS.items():
+        rows[name] = _number(frame[what.column])
+        reason = reason.mask(
+            ~rows[name].between(what.low, what.high), f"{what.column} is no number from {what.low:g} to {what.high:g}"
+        )
+    rows["quality"] = _number(frame["quality"])
+    reason = reason.mask(~rows["quality"].isin(range(11)), "quality is no whole number from 0 to 10")
+    more = rows["free_sulfur_dioxide"] > rows["total_sulfur_dioxide"]
+    reason = reason.mask(more, "free sulfur dioxide is more than the total")
+    reason = reason.mask(~rows["colour"].isin(COLOURS), "neither a column nor the file's name says red or white")
+    bad = (reason != "").to_numpy(dtype=bool)
+    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
+    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+
+
+def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row per distinct wine: the same colour and measurements are one wine, however often they are listed.
+
+    ``wine`` is a hash of them, so that a wine has one place in the split for good. ``grade`` is the quality's place
+    in ``GRADES``, NaN for a grade that is not among them."""
+    rows = tables["wines"].drop(columns="line", errors="ignore")
+    rows = rows.drop_duplicates(["colour", *MEASUREMENT_NAMES], keep="last", ignore_index=True)
+    return build_label_examples(rows).sort_values("wine", ignore_index=True)
+
+
+def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
+    """What follows from a wine's measurements and its quality. A reported wine has the name that it would have in
+    the files, so that it is never on both sides of a split."""
+    grade = rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)})
+    return rows.assign(
+        wine=[_row_id(wine) for wine in rows[["colour", *MEASUREMENT_NAMES]].itertuples(index=False)],
+        grade=grade.where(rows["quality"].notna(), rows["grade"]) if "grade" in rows else grade,
+        strength=pd.cut(rows["alcohol"], [-1, 10, 11.5, 100], labels=["light", "medium", "strong"]).astype("str"),
+    )
+
+
+def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+    """Nothing."""
+    return {}
+
+
+def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
+    """Nothing comes from outside."""
+    return {}
+
+
+def _row_id(wine: Iterable[object]) -> str:
+    text = ";".join(value if isinstance(value, str) else f"{value:.6g}" for value in wine)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _colours(frame: pd.DataFrame) -> pd.Series:
+    for column in _COLOUR_COLUMNS:
+        if column in frame:
+            return frame[column].str.strip().str.lower().astype("str")
+    return frame["file"].str.lower().str.extract(_COLOUR_IN_NAME, expand=False).fillna("").astype("str")
+
+
+def _number(column: pd.Series) -> pd.Series:
+    return pd.to_numeric(column.str.strip().str.replace(",", "."), errors="coerce").astype("float64")

@@ -1,0 +1,54 @@
+"""A stage says what went wrong to the person and to the run that started it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.core import use_case_registry
+from services.core.errors import VigieError
+from services.core.pipeline import stage
+from services.core.pipeline.stage import ERROR_FILE_VARIABLE, read_stage_error, run_stage_main
+
+
+@pytest.fixture
+def error_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(ERROR_FILE_VARIABLE, str(tmp_path / "error.json"))
+    monkeypatch.setattr(stage, "configure_logging", lambda _: None)  # the test run's logging stays as it is
+    return tmp_path / "error.json"
+
+
+def fail(_: str) -> None:
+    raise VigieError("The bridge is out.", expected="a bridge", action="Take the ferry.")
+
+
+def test_a_stage_that_ends_well_leaves_no_error(error_file: Path) -> None:
+    assert run_stage_main("ingest", lambda _: None, ["fire_response"]) == 0
+    assert read_stage_error(error_file) is None
+
+
+def test_an_error_reaches_the_person_and_the_run_with_all_its_sentences(
+    error_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_stage_main("ingest", fail, ["fire_response"]) == 1
+    said = "The bridge is out.\nExpected: a bridge\nWhat to do: Take the ferry."
+    assert said in capsys.readouterr().err
+    assert str(read_stage_error(error_file)) == said
+
+
+@pytest.mark.parametrize("arguments", [[], ["chess"], ["fire_response", "road_accidents"]])
+def test_a_wrong_call_is_explained(error_file: Path, arguments: list[str]) -> None:
+    assert run_stage_main("ingest", fail, arguments) == 1
+    error = read_stage_error(error_file)
+    assert error is not None
+    assert ", ".join(use_case_registry.names()) in error.expected
+
+
+def test_a_mistake_in_the_code_is_not_dressed_up_as_an_error_for_people(error_file: Path) -> None:
+    def broken(_: str) -> None:
+        raise KeyError("town")
+
+    with pytest.raises(KeyError):
+        run_stage_main("ingest", broken, ["fire_response"])
+    assert read_stage_error(error_file) is None

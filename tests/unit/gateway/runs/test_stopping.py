@@ -1,0 +1,31 @@
+"""A gateway that is told to stop does stop."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from services.gateway.runs import orchestrator as running
+from services.gateway.runs.orchestrator import RunOrchestrator
+
+
+def test_runs_are_let_go_even_if_a_new_one_comes_at_the_same_moment(
+    prepared: tuple[FastAPI, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = prepared[0]
+    monkeypatch.setattr(running, "CLAIM_SECONDS", 60.0)
+
+    async def stopped() -> bool:
+        runner = RunOrchestrator(app.state.gateway, app.state.runner.stages, None)
+        task = asyncio.create_task(runner.run())
+        await asyncio.sleep(0.5)  # it has looked for runs, and waits
+        runner.wake()
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        task.cancel()
+        return bool(done) and task.cancelled()
+
+    assert asyncio.run(stopped())

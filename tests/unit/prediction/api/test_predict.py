@@ -1,0 +1,108 @@
+"""What a valid call gets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.prediction.inference.served_model import NoContext
+from tests.toy.declaration import ToyAnswer
+
+
+def test_an_answer_says_which_model_made_it_and_where_that_came_from(service: Any) -> None:
+    body = service.predict()
+    assert body["use_case"] == "toy"
+    assert body["model_version"] == "1"
+    assert body["source"] == "champion"
+    assert body["simulated"] is True
+    assert body["warnings"] == []
+    ToyAnswer.model_validate(body["answer"])
+
+
+def test_the_callers_request_id_comes_back_in_header_and_body(service: Any) -> None:
+    answer = service.client.post("/v1/toy/predict", json=service.call, headers={"X-Request-Id": "call-17.a"})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "call-17.a"
+
+
+@pytest.mark.parametrize("odd", ["", "a" * 65, "two words", "<script>", "naïve".encode("latin-1")])
+def test_a_request_id_that_is_not_sane_is_replaced(service: Any, odd: str | bytes) -> None:
+    answer = service.client.post("/v1/toy/predict", json=service.call, headers={"X-Request-Id": odd})
+    assert answer.status_code == 200
+    assert len(answer.json()["request_id"]) == 24
+
+
+def test_two_requests_get_two_ids(service: Any) -> None:
+    assert service.predict()["request_id"] != service.predict()["request_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "field"),
+    [
+        ({"town": "atlantis"}, "unseen_value", "town"),
+        ({"town": None}, "missing_field", "town"),
+        ({"distance": 99.0}, "outside_training_range", "distance"),
+    ],
+)
+def test_what_the_model_has_not_learned_from_is_warned_about(
+    service: Any, changes: dict[str, Any], code: str, field: str
+) -> None:
+    warnings = service.predict(**changes)["warnings"]
+    assert [(warning["code"], warning["field"]) for warning in warnings] == [(code, field)]
+
+
+def test_a_time_without_a_zone_is_the_use_cases_own(service: Any) -> None:
+    fields = service.desk.answering.validation.fields({**service.call, "called_at": "2024-07-05T10:00:00"})
+    assert fields["called_at"] == datetime(2024, 7, 5, 9, tzinfo=UTC)
+
+
+def test_a_model_that_fails_is_answered_for_by_the_baseline(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = service.desk.slot.serving.model
+    monkeypatch.setattr(type(model), "predict_each", lambda *_: 1 / 0)
+    body = service.predict()
+    assert (body["source"], body["model_version"], body["simulated"]) == ("baseline", "baseline", False)
+    assert body["warnings"][0]["code"] == "model_failed"
+    assert body["answer"]["seconds"]["median"] == 600.0
+    assert (
+        'vigie_prediction_failures_total{kind="live",use_case="toy",version="1"} 1.0'
+        in service.client.get("/metrics").text
+    )
+
+
+def test_answers_are_counted_by_version_source_and_decision(service: Any) -> None:
+    late = service.predict(distance=12.0)["answer"]["late"]
+    line = (
+        f'vigie_predictions_total{{decision="{"yes" if late else "no"}",kind="live",'
+        'source="champion",use_case="toy",version="1"}'
+    )
+    assert f"{line} 1.0" in service.client.get("/metrics").text
+
+
+def test_missing_context_is_warned_about(make_service: Any, toy_bundles: Any) -> None:
+    class Unknown(NoContext):
+        def warning(self) -> str | None:
+            return "The weather is not known."
+
+    service = make_service(context={"toy": Unknown()})
+    service.registry.promote("toy", 1, toy_bundles[0])
+    service.poll()
+    warned = {"code": "context_missing", "field": None, "message": "The weather is not known."}
+    assert service.predict()["warnings"] == [warned]
+    batch = service.client.post("/v1/toy/predict/batch", json={"rows": [service.call]}).json()
+    assert batch["answers"][0]["warnings"] == [warned]
+
+
+def test_the_snapshot_of_the_moment_reaches_the_feature_function(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    model = type(service.desk.slot.serving.model)
+    honest = model.predict_each
+
+    def watched(self: Any, columns: Any, context: Any) -> Any:
+        seen.append(context)
+        return honest(self, columns, context)
+
+    monkeypatch.setattr(model, "predict_each", watched)
+    monkeypatch.setattr(service.desk.context, "snapshot", lambda: {"weather_time": [1.0]})
+    service.predict()
+    assert seen == [{"weather_time": [1.0]}]
