@@ -14,6 +14,7 @@ import typer
 
 from services.cli.console import out
 from services.core.errors import VigieError
+from services.core.io import atomic_write
 from services.core.settings import CHECKOUT
 
 FIRST_USER = "admin"
@@ -51,6 +52,10 @@ SECRETS: Mapping[str, Callable[[], str]] = {
 }
 """Every secret of the platform and what makes one. Docker Compose refuses to start without any of them."""
 
+DOMAIN_FILE = "deploy/edge/domain.yml"
+DOMAIN_FILE_0_1 = "services/edge/domain.yml"
+"""Where release 0.1.0 had it; its .env files name it."""
+
 _LINE = re.compile(r"^(?:# )?(?P<name>(?:VIGIE|COMPOSE)_[A-Z_]+)=(?P<value>.*)$")
 
 
@@ -62,14 +67,14 @@ def init(
     ] = "automatic",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Without a domain: the edge's port on 127.0.0.1.")] = 8000,
     complete: Annotated[
-        bool, typer.Option("--complete", help="Add what an existing .env misses; change nothing.")
+        bool, typer.Option("--complete", help="Add what an existing .env misses; keep every secret and setting.")
     ] = False,
     file: Annotated[Path, typer.Option(help="Where to write.", show_default=".env")] = CHECKOUT / ".env",
 ) -> None:
     """Write .env with random secrets, for [b]docker compose up -d --wait[/b]."""
     if complete:
-        added = complete_file(file)
-        out.print(f"{file}: added {', '.join(added)}." if added else f"{file} has all that is needed.")
+        changed = complete_file(file)
+        out.print(f"{file}: set {', '.join(changed)}." if changed else f"{file} has all that is needed.")
         return
     chosen = {name: make() for name, make in SECRETS.items()}
     chosen |= _address_settings(domain, tls, port)
@@ -85,7 +90,7 @@ def _address_settings(domain: str | None, tls: str, port: int) -> dict[str, str]
     if domain is None:
         return {"VIGIE_EDGE_PORT": str(port)} if port != 8000 else {}
     return {
-        "COMPOSE_FILE": "docker-compose.yml:deploy/edge/domain.yml",
+        "COMPOSE_FILE": f"docker-compose.yml:{DOMAIN_FILE}",
         "VIGIE_DOMAIN": domain,
         "VIGIE_TLS": tls,
         "VIGIE_PUBLIC_URL": f"https://{domain}",
@@ -130,7 +135,8 @@ def write_private(file: Path, text: str) -> None:
 
 
 def complete_file(file: Path) -> list[str]:
-    """Append the secrets that ``file`` misses, and return their names.
+    """Append the secrets that ``file`` misses, name the domain's Compose file where it is today, and return the
+    names of what was set.
 
     Raises:
         VigieError: there is no such file.
@@ -138,11 +144,15 @@ def complete_file(file: Path) -> list[str]:
     if not file.is_file():
         raise VigieError(f"There is no {file}.", action="Run ./vigie init.")
     text = file.read_text()
-    there = {found["name"] for line in text.splitlines() if (found := _LINE.match(line)) and line[0] != "#"}
-    missing = [name for name in SECRETS if name not in there]
-    if missing:
-        file.chmod(0o600)
-        with file.open("a") as stream:
-            stream.write("" if text.endswith("\n") else "\n")
-            stream.writelines(f"{name}={SECRETS[name]()}\n" for name in missing)
-    return missing
+    active = {match["name"]: match["value"] for line in text.splitlines() if (match := _active(line))}
+    missing = [name for name in SECRETS if name not in active]
+    moved = ["COMPOSE_FILE"] if DOMAIN_FILE_0_1 in active.get("COMPOSE_FILE", "") else []
+    if missing or moved:
+        lines = [line.replace(DOMAIN_FILE_0_1, DOMAIN_FILE) if _active(line) else line for line in text.splitlines()]
+        lines += [f"{name}={SECRETS[name]()}" for name in missing]
+        atomic_write(file, "\n".join([*lines, ""]).encode(), mode=0o600)
+    return missing + moved
+
+
+def _active(line: str) -> re.Match[str] | None:
+    return None if line.startswith("#") else _LINE.match(line)

@@ -88,6 +88,24 @@ def test_completing_adds_what_is_missing_and_changes_nothing(tmp_path: Path) -> 
     assert complete_file(tmp_path / "env") == []
 
 
+def test_completing_names_the_compose_file_of_a_domain_where_it_is_today(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    run("--file", str(file), "--domain", "vigie.example.org")
+    secret = values(file)["VIGIE_SERVICE_TOKEN"]
+    file.write_text(file.read_text().replace("deploy/edge/domain.yml", "services/edge/domain.yml"))
+    assert complete_file(file) == ["COMPOSE_FILE"]
+    assert values(file)["COMPOSE_FILE"] == "docker-compose.yml:deploy/edge/domain.yml"
+    assert values(file)["VIGIE_SERVICE_TOKEN"] == secret
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert complete_file(file) == []
+
+
+def test_every_compose_file_that_init_names_is_there(tmp_path: Path) -> None:
+    run("--file", str(tmp_path / "env"), "--domain", "vigie.example.org")
+    named = values(tmp_path / "env")["COMPOSE_FILE"].split(":")
+    assert [name for name in named if not (CHECKOUT / name).is_file()] == []
+
+
 def test_a_domain_opens_https_and_changes_the_public_address(tmp_path: Path) -> None:
     run("--file", str(tmp_path / "env"), "--domain", "vigie.example.org", "--tls", "internal")
     made = values(tmp_path / "env")
