@@ -126,12 +126,23 @@ def test_images_are_built_from_the_one_dockerfile_or_public(platform: Platform) 
         assert ("build" in service) == service["image"].startswith("vigie/"), name
 
 
+def test_every_module_that_a_container_runs_is_there(platform: Platform) -> None:
+    lists = [service.get("command", []) for service in platform.services.values()]
+    lists += [service.get("healthcheck", {}).get("test", []) for service in platform.services.values()]
+    modules = {words[words.index("-m") + 1] for words in lists if "-m" in words}
+    assert len(modules) >= 10
+    for module in modules:
+        path = CHECKOUT / module.replace(".", "/")
+        assert (path / "__main__.py").is_file() or path.with_suffix(".py").is_file(), module
+
+
 def test_the_engine_is_sent_only_what_is_named() -> None:
     lines = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line and line[0] != "#"]
     assert lines[0] == "*"
     assert {line for line in lines if line[0] == "!"} == {
         "!requirements/*.txt",
         "!services/**",
+        "!deploy/edge/**",
         "!airflow/**",
         "!dvc.yaml",
         "!params.yaml",

@@ -31,3 +31,15 @@ def test_the_number_is_that_of_the_user_who_owns_the_data() -> None:
     assert "groupadd --gid 10001 vigie" in make
     assert "useradd --uid 10001 --gid vigie" in make
     assert "-o vigie -g vigie" in make
+
+
+def test_what_an_image_copies_is_there_and_is_sent_to_the_engine() -> None:
+    copies = [line.split() for lines in stages().values() for line in lines if line.startswith("COPY ")]
+    sources = [words[1] for words in copies if not words[1].startswith("--from=") and words[1] != "."]
+    assert len(sources) >= 5
+    sent = [
+        line[1:].removesuffix("**") for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if line[:1] == "!"
+    ]
+    for source in sources:
+        assert list(CHECKOUT.glob(source.replace("${SET}", "*"))), source
+        assert any(source.startswith(name.partition("*")[0]) for name in sent), source
