@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
-import subprocess
-import sys
 import tempfile
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -139,8 +138,6 @@ def _is_missing(value: Any) -> bool:
     return value is None or value in ("", b"") or value != value  # noqa: PLR0124
 
 
-_READER_COMMAND = (sys.executable, "-m", "services.ingestion.read")
-"""Another service's program, not its code: it reads files of all kinds, and its memory goes with it."""
 MIN_DAYS, MAX_DAYS = 14, 400
 MAX_REPLAY = timedelta(days=36_500)
 
@@ -183,15 +180,12 @@ def build_pools(worlds: Mapping[str, SimulatedDataset]) -> dict[str, ExamplePool
     with tempfile.TemporaryDirectory(prefix="vigie-simulator-") as scratch:
         folders = {name: Path(scratch) / f"{number}" for number, name in enumerate(worlds)}
         for name, world in worlds.items():
-            world.write(folders[name] / "files")
-        read = [(worlds[name].use_case, folder / "files", folder / "tables") for name, folder in folders.items()]
-        _read_files(read)
-        return {
-            name: ExamplePool(
-                use_case_registry.get(world.use_case), _load_examples(world.use_case, folders[name] / "tables")
-            )
-            for name, world in worlds.items()
-        }
+            world.write(folders[name])
+        read = _read_examples([(worlds[name].use_case, folder, None) for name, folder in folders.items()])
+    return {
+        name: ExamplePool(use_case_registry.get(world.use_case), examples)
+        for (name, world), examples in zip(worlds.items(), read, strict=True)
+    }
 
 
 def load_replay(use_case: str, folder: Path, horizon: timedelta) -> list[Example]:
@@ -200,24 +194,22 @@ def load_replay(use_case: str, folder: Path, horizon: timedelta) -> list[Example
     Raises:
         VigieError: the files cannot be read, or hold none.
     """
-    with tempfile.TemporaryDirectory(prefix="vigie-simulator-") as scratch:
-        _read_files([(use_case, folder.resolve(), Path(scratch))])
-        found = _load_examples(use_case, Path(scratch), min(horizon, MAX_REPLAY))
+    (found,) = _read_examples([(use_case, folder.resolve(), min(horizon, MAX_REPLAY))])
     if not found:
         raise VigieError(f"{folder} holds no call of {use_case}.", expected="official files with rows in them")
     return found
 
 
-def _read_files(wanted: Sequence[tuple[str, Path, Path]]) -> None:
-    asked = json.dumps([{"use_case": name, "folder": str(folder), "into": str(into)} for name, folder, into in wanted])
-    done = subprocess.run(_READER_COMMAND, input=asked, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["the reader ended without a word"]
-        raise VigieError(f"The files cannot be read: {lines[0]}" if done.returncode == 1 else "\n".join(lines[-5:]))
+def _read_examples(wanted: Sequence[tuple[str, Path, timedelta | None]]) -> list[list[Example]]:
+    """Examples of each folder, read in a process of its own whose memory goes with it."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_examples_of_folders, wanted).result()
 
 
-def _load_examples(use_case: str, folder: Path, horizon: timedelta | None = None) -> list[Example]:
-    import pandas as pd  # noqa: PLC0415 - half a second that a start need not wait for
+def _examples_of_folders(wanted: Sequence[tuple[str, Path, timedelta | None]]) -> list[list[Example]]:
+    from services.core.raw_files.reader import read_folder  # noqa: PLC0415 - pandas, in the process that reads alone
 
-    tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
-    return build_examples(use_case_registry.get(use_case), tables, horizon)
+    return [
+        build_examples(use_case_registry.get(use_case), read_folder(use_case, folder), horizon)
+        for use_case, folder, horizon in wanted
+    ]

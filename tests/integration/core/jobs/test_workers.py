@@ -66,7 +66,7 @@ def test_while_the_database_is_away_jobs_go_on_and_their_results_are_kept(
     queue, worker = JobQueue(engine, "ingestion"), workers[0]
     job, _ = queue.submit("one", "ingest", {"source": "hold 0.5"}, "key-away")
     away = threading.Event()
-    for name in ("renew", "finish", "claim", "counts", "interrupt_abandoned"):
+    for name in ("renew", "finish", "claim", "counts", "requeue_expired_leases"):
         real = getattr(JobQueue, name)
 
         def lost(self: JobQueue, *args: object, real: object = real, **more: object) -> object:
