@@ -1,0 +1,3 @@
+from services import deprecated_names
+
+deprecated_names.install()

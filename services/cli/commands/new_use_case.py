@@ -16,7 +16,7 @@ from services.core.settings import CHECKOUT
 from services.core.use_case_registry import name_error
 
 TEMPLATE = Path(__file__).parent / "template"
-OWN = "services/core/contract"
+OWN = "services/use_cases"
 
 
 def new_use_case(
@@ -72,7 +72,10 @@ def write(name: str, title: str, folder: Path | None) -> list[Path]:
     tests = TEMPLATE / "tests" / "test_use_case.py.txt"
     if own:
         places = {path: f"{OWN}/{to}" for path, to in code.items()}
-        places |= {tests: f"tests/unit/{name}/test_{name}.py", TEMPLATE / "page.md.txt": f"docs/use-cases/{name}.md"}
+        places |= {
+            tests: f"tests/unit/use_cases/{name}/test_{name}.py",
+            TEMPLATE / "page.md.txt": f"docs/use-cases/{name}.md",
+        }
     else:
         places = code | {tests: f"tests/test_{name}.py"}
         places |= {TEMPLATE / "pyproject.toml.txt": "pyproject.toml", TEMPLATE / "page.md.txt": "README.md"}

@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from services.deprecated_names import accepts_old_fields
+
 if TYPE_CHECKING:
     import pandas as pd
 
 
+@accepts_old_fields(
+    marks="header_signature",
+    several_rows="allow_duplicate_keys",
+    below_text="max_preamble_lines",
+    file_names="with_file_name",
+)
 @dataclass(frozen=True, slots=True)
 class Table:
     """One kind of official file. A file belongs to the table when its header holds all ``marks``;

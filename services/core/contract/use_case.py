@@ -27,6 +27,7 @@ from services.core.contract.outputs import (
     TargetPrediction,
 )
 from services.core.contract.tables import OfficialFile, ParsedTable, Table
+from services.deprecated_names import accepts_old_fields, with_new_hooks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -100,6 +101,7 @@ class Guardrail:
     limit: float
 
 
+@accepts_old_fields(guards="guardrails")
 @dataclass(frozen=True, slots=True)
 class Target:
     """One thing to predict. Its rows are the examples whose ``label`` column is not missing. ``matrix`` is what
@@ -118,6 +120,7 @@ class Target:
     reported: tuple[str, ...] = ()
 
 
+@accepts_old_fields(beside="report_as")
 @dataclass(frozen=True, slots=True)
 class InputScenario:
     """The same rows as a caller with less knowledge would send them, scored under ``name`` and,
@@ -158,6 +161,7 @@ class Subgroup:
 # --- what the modules of a use case offer -------------------------------------------------------
 
 
+@accepts_old_fields(facts="extras")
 class Features(NamedTuple):
     """What the feature function returns for n rows."""
 
@@ -205,6 +209,7 @@ class MapSpec:
     """The field by which tables for people are laid out."""
 
 
+@accepts_old_fields(personal="pii_fields")
 @dataclass(frozen=True, slots=True)
 class UseCase:
     """One declaration, from which ingestion, training, the gate, serving, drift, forms and DAGs follow."""
@@ -274,7 +279,7 @@ class UseCase:
         """Imported on first use; later uses, of which each prediction is one, look it up."""
         module = self._modules.get(name)
         if module is None:
-            module = self._modules[name] = importlib.import_module(self._path(name))
+            module = self._modules[name] = with_new_hooks(importlib.import_module(self._path(name)), name)
         return module
 
     def _path(self, name: str) -> str:

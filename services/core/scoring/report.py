@@ -15,11 +15,14 @@ from services.core.scoring.scored_predictions import (
     predict_with_model,
     score_variants,
 )
+from services.deprecated_names import renamed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from services.core.bundle.predictor import Predictor
+
+__getattr__ = renamed(__name__, {"report_of": "build_report"})
 
 
 def score(

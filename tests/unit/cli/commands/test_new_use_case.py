@@ -59,10 +59,10 @@ def test_without_a_folder_it_is_written_where_the_platform_looks(
 ) -> None:
     monkeypatch.setattr(new_use_case, "CHECKOUT", tmp_path)
     written = {path.relative_to(tmp_path).as_posix() for path in new_use_case.write("torches", "Torches", None)}
-    assert {f"services/core/contract/torches/{module}.py" for module in ("declaration", "features")} <= written
-    assert {"tests/unit/torches/test_torches.py", "docs/use-cases/torches.md"} <= written
-    features = (tmp_path / "services/core/contract/torches/features.py").read_text()
-    assert "from services.core.contract.torches.declaration import" in features
+    assert {f"services/use_cases/torches/{module}.py" for module in ("declaration", "features")} <= written
+    assert {"tests/unit/use_cases/torches/test_torches.py", "docs/use-cases/torches.md"} <= written
+    features = (tmp_path / "services/use_cases/torches/features.py").read_text()
+    assert "from services.use_cases.torches.declaration import" in features
 
 
 def test_nothing_that_is_there_is_written_over(project: Path) -> None:
