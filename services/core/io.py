@@ -1,4 +1,4 @@
-"""Atomic writes: whoever reads finds the old content or the new one, never a part of it.
+"""Atomic writes: a reader sees the old content or the new one, never a part of it.
 
 What is new is written beside its final path and renamed. A process that is killed before the rename leaves the old
 content, and beside it a hidden ``.<name>.<random>.part`` (a folder: ``.<name>.part``) that nobody reads.

@@ -1,4 +1,4 @@
-"""The platform's database: PostgreSQL, or SQLite where nothing else is set. One schema, kept by Alembic.
+"""The platform's database: PostgreSQL, or SQLite where nothing else is set. One schema, migrated by Alembic.
 
 Each part of the core keeps its tables beside its code (``services.core.<part>.tables``) and its
 migrations as a branch of their own in ``migrations/versions``, so that parts grow without waiting for

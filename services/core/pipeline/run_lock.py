@@ -1,4 +1,4 @@
-"""Lock of a use case's pipeline: one run at a time; others wait and are told who holds it.
+"""Lock of a use case's pipeline: one run at a time; others wait and see who holds it.
 
 A file lock that the run's DVC process inherits: when a run is killed, its stages may still be running, and the lock is
 free only when they have ended. The next run kills the stages of a run whose own process is gone."""

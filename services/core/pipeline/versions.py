@@ -1,4 +1,4 @@
-"""Data of registered versions: checkout, push, pull and garbage collection, from the ``dvc.lock`` kept with each
+"""Data of registered versions: checkout, push, pull and garbage collection, from the ``dvc.lock`` stored with each
 version.
 """
 

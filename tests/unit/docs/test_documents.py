@@ -27,7 +27,7 @@ DOCUMENTS = sorted(
 CODE_FOLDERS = ("services", "tests", "docs", "airflow", "monitoring", "deploy", "benchmarks", "requirements")
 DIALECT = re.compile(r"\b(told|away|kept|said|desks?|whoever|left out)\b", re.IGNORECASE)
 """Words that the glossary has better ones for."""
-ELSEWHERE = ("services/use_cases/diabetes", "tests/unit/diabetes", "services/edge")
+ELSEWHERE = ("services/use_cases/diabetes", "tests/unit/use_cases/diabetes", "services/edge")
 """What `docs/add-a-use-case.md` has made, and a folder of 0.1.0 that `docs/deploy.md` says how to replace."""
 
 HISTORY = "CHANGELOG.md"
