@@ -115,6 +115,8 @@ def _contract_violations(declared: UseCase) -> Iterator[str]:
         values, facts = declared.baseline(request)
         answer = declared.compose(values, facts, request)
         declared.answer.model_validate(answer)
+        if declared.adjust is not None:
+            values = {**declared.adjust(values, facts)}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - theirs to raise what they like
         yield f"the example request has no baseline answer ({type(error).__name__}: {error})"
         return

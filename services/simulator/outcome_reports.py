@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -14,19 +14,18 @@ import numpy as np
 
 from services.core.contract.use_case import BinaryClassification, MultiClass, UseCase
 from services.simulator.scenario import OutcomeReporting
-from services.simulator.stats import TargetPrediction
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeReport:
-    """One report of one call. ``said`` is what was answered, where this is the last word on it."""
+    """One report of one call. ``predictions`` are the answer's, where this is its last report."""
 
     use_case: str
     centre: str
     request_id: str
     happened_at: datetime
     labels: Mapping[str, Any]
-    said: Mapping[str, TargetPrediction] | None
+    predictions: Mapping[str, Mapping[str, Any]] | None
     late: bool = False
     correction: bool = False
 
@@ -47,13 +46,12 @@ def plan_reports(
     delay = _sample_delay(chance, how) * (how.late_times if late else 1.0)
 
     def made(after: timedelta, **changed: Any) -> tuple[timedelta, OutcomeReport]:
-        parts = {name: getattr(call, name) for name in OutcomeReport.__slots__}
-        return after, OutcomeReport(**{**parts, "happened_at": moment + after, "late": late, **changed})
+        return after, replace(call, happened_at=moment + after, late=late, **changed)
 
     if chance.random() >= how.corrected:
         return [made(delay)]
     wrong = {label: _wrong_label(chance, use_case, label, value) for label, value in call.labels.items()}
-    return [made(delay, labels=wrong, said=None), made(delay + _sample_delay(chance, how), correction=True)]
+    return [made(delay, labels=wrong, predictions=None), made(delay + _sample_delay(chance, how), correction=True)]
 
 
 @dataclass

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from services.simulator.datasets import ExamplePool, build_pools, load_replay
 from services.simulator.outcome_reports import OutcomeReport, ReportQueue
 from services.simulator.plan import CENTRES, SimulationPlan
 from services.simulator.settings import SimulatorSettings
-from services.simulator.stats import SimulationStats, extract_predictions
+from services.simulator.stats import SimulationStats
 
 SimulationPhase = Literal["preparing", "running", "ending", "finished", "stopped", "failed"]
 
@@ -167,16 +168,15 @@ class Simulation:
         status, answer = await line.call(call)
         ended = asyncio.get_running_loop().time()
         self.figures.count_ended(status, ended - self._begun - call.elapsed, hostile=bool(call.hostile))
-        if call.hostile or not isinstance(answer, dict) or "answer" not in answer:
+        if call.hostile or not isinstance(answer, dict) or "predictions" not in answer:
             return
         self.figures.sources[answer.get("source", "")] += 1
-        said = extract_predictions(use_case_registry.get(call.use_case), answer["answer"])
         if not call.reports:
             self.figures.outcomes["never"] += 1
         for number, (delay, report) in enumerate(call.reports):
             last = number == len(call.reports) - 1
             due = self._begun + call.elapsed + delay.total_seconds() / self.plan.clock.speed
-            self._waiting.put(max(due, ended), _with_prediction(report, said) if last else report)
+            self._waiting.put(max(due, ended), replace(report, predictions=answer["predictions"]) if last else report)
 
     async def _report(self, line: PlatformClient) -> None:
         while True:
@@ -198,8 +198,8 @@ class Simulation:
             outcomes["sent"] += 1
             outcomes["late"] += report.late
             outcomes["corrected"] += report.correction
-            if report.said is not None:
-                self.figures.live[report.use_case].add(report.said, report.labels)
+            if report.predictions is not None:
+                self.figures.live[report.use_case].add(report.predictions, report.labels)
 
     async def _drain(self) -> None:
         """Answers that are still to come, and reports that fall due soon."""
@@ -242,8 +242,3 @@ class Simulation:
             "outcomes_waiting": len(self._waiting) if not self.over else 0,
             **self.figures.told(),
         }
-
-
-def _with_prediction(report: OutcomeReport, said: Any) -> OutcomeReport:
-    parts = {name: getattr(report, name) for name in OutcomeReport.__slots__}
-    return OutcomeReport(**{**parts, "said": said})

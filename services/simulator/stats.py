@@ -7,8 +7,8 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, UseCase
 
@@ -52,29 +52,6 @@ class LatencyHistogram:
 LIVE_METRICS = {Regression: "mae", BinaryClassification: "brier", MultiClass: "accuracy"}
 
 
-class TargetPrediction(NamedTuple):
-    """What an answer says about one target: a number, a probability or a class."""
-
-    value: Any
-    low: float | None = None
-    high: float | None = None
-
-
-def extract_predictions(use_case: UseCase, answer: Mapping[str, Any]) -> dict[str, TargetPrediction]:
-    """Target -> what was answered. Answers are shaped by each use case, so this goes by what the parts look like:
-    below the target's own name where there is one, else anywhere."""
-    found = {}
-    for target in use_case.targets:
-        own = answer.get(target.name)
-        if isinstance(target.output, MultiClass) and isinstance(own, str):
-            found[target.name] = TargetPrediction(own)
-            continue
-        guess = _extract_prediction(target, own if isinstance(own, dict) else answer)
-        if guess is not None:
-            found[target.name] = guess
-    return found
-
-
 class LiveErrorStats:
     """Of one use case: sums, so that any number of calls takes no memory."""
 
@@ -82,21 +59,23 @@ class LiveErrorStats:
         self._use_case = use_case
         self._sums: dict[str, list[float]] = {}
 
-    def add(self, said: Mapping[str, TargetPrediction], labels: Mapping[str, Any]) -> None:
+    def add(self, predictions: Mapping[str, Mapping[str, Any]], labels: Mapping[str, Any]) -> None:
+        """Compare an answer's ``predictions`` with the reported labels."""
         for target in self._use_case.targets:
-            guess, true = said.get(target.name), labels.get(target.label)
-            if guess is None or true is None:
+            predicted, true = predictions.get(target.name), labels.get(target.label)
+            if predicted is None or true is None:
                 continue
+            value = predicted["value"]
             sums = self._sums.setdefault(target.name, [0.0, 0.0, 0.0, 0.0])
             sums[0] += 1
             if isinstance(target.output, Regression):
-                sums[1] += abs(guess.value - true)
-                sums[2] += guess.value - true
-                sums[3] += guess.low is not None and guess.high is not None and guess.low <= true <= guess.high
+                sums[1] += abs(value - true)
+                sums[2] += value - true
+                sums[3] += predicted["lower"] <= true <= predicted["upper"]
             elif isinstance(target.output, BinaryClassification):
-                sums[1] += (guess.value - float(true)) ** 2
+                sums[1] += (value - float(true)) ** 2
             else:
-                sums[1] += guess.value == true
+                sums[1] += value == true
 
     def told(self) -> dict[str, dict[str, Any]]:
         """Target -> metric, value, unit and count; for quantities also the bias and how many intervals held."""
@@ -109,35 +88,6 @@ class LiveErrorStats:
         if isinstance(target.output, Regression):
             told |= {"unit": target.output.unit, "bias": round(bias / count, 4), "coverage": round(held / count, 4)}
         return told
-
-
-def _extract_prediction(target: Target, part: Mapping[str, Any]) -> TargetPrediction | None:
-    for value in _nested_objects(part):
-        if isinstance(target.output, Regression) and "lower" in value and "upper" in value:
-            middle = next((value[name] for name in ("median", "value", "mean", "score") if name in value), None)
-            if isinstance(middle, int | float):
-                return TargetPrediction(float(middle), float(value["lower"]), float(value["upper"]))
-        elif isinstance(target.output, BinaryClassification) and isinstance(value.get("probability"), int | float):
-            return TargetPrediction(float(value["probability"]))
-        elif isinstance(target.output, MultiClass) and (named := _most_likely_class(target.output, value)):
-            return TargetPrediction(named)
-    return None
-
-
-def _most_likely_class(output: MultiClass, value: Mapping[str, Any]) -> str:
-    """The likeliest class, where ``value`` has the probabilities of all, or of learned ones says it."""
-    if output.learned:
-        said = value.get("most_likely")
-        return said if isinstance(said, str) else ""
-    return max(value, key=lambda name: value[name]) if set(value) == set(output.labels) else ""
-
-
-def _nested_objects(value: Any) -> Iterator[Mapping[str, Any]]:
-    """``value`` and all objects within, outer ones first."""
-    if isinstance(value, dict):
-        yield value
-        for part in value.values():
-            yield from _nested_objects(part)
 
 
 RATE_WINDOW_SECONDS = 5

@@ -18,7 +18,7 @@ from services.simulator import scenario
 from services.simulator.call_generator import SimulatedCall, generate_calls
 from services.simulator.datasets import build_pools
 from services.simulator.plan import make_plan
-from services.simulator.stats import LiveErrorStats, extract_predictions
+from services.simulator.stats import LiveErrorStats
 from tests.closed_loop.driver import look
 from tests.e2e.platform_client import Platform, champion_of, wait_for
 
@@ -79,10 +79,7 @@ def _error(platform: Platform, keys: Mapping[str, str], played: list[SimulatedCa
         answer = _send(platform, keys[call.centre], call.path, call.body, f"{call.request_id}{mark}")
         assert answer.status_code == 200, answer.text
         if call.reports and number >= len(played) - 400:
-            live.add(
-                extract_predictions(use_case_registry.get(use_case), answer.json()["answer"]),
-                call.reports[-1][1].labels,
-            )
+            live.add(answer.json()["predictions"], call.reports[-1][1].labels)
     return float(next(iter(live.told().values()))["value"])
 
 

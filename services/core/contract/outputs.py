@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,10 @@ class MultiClass:
 Output = Regression | BinaryClassification | MultiClass
 
 
+def unit_of(output: Output) -> str:
+    return output.unit if isinstance(output, Regression) else "probability"
+
+
 @dataclass(frozen=True, slots=True)
 class RegressionPrediction:
     """Scalars for one row, float64 arrays of shape (n,) for many."""
@@ -75,6 +80,8 @@ class MultiClassPrediction:
 
     probabilities: Any
     labels: tuple[str, ...]
+    names: Mapping[str, str] | None = None
+    """Label -> what people call the class, where labels are codes."""
 
 
 TargetPrediction = RegressionPrediction | BinaryPrediction | MultiClassPrediction

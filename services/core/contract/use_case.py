@@ -230,6 +230,9 @@ class UseCase:
     baseline: Callable[[Mapping[str, Any]], tuple[dict[str, TargetPrediction], dict[str, Any]]]
     """A request's fields -> values and facts without any model: what is answered when there is no
     bundle at all and what the first model has to beat. Must never fail on a valid request."""
+    adjust: Callable[[Mapping[str, TargetPrediction], Mapping[str, Any]], Mapping[str, TargetPrediction]] | None = None
+    """(values of one row by target, facts of one row) -> the values that ``compose`` puts into the answer, where its
+    rules change a model's own: a cap, or two models brought into line. Makes ``predictions`` agree with ``answer``."""
     zone: str | None = None
     time_field: str | None = None
     """The request's field that says when it happened: a moment, or a day. Without one it is when the call came."""

@@ -36,7 +36,7 @@ _COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
     "risk": (bool, type(None)),
     "warnings": list,
     "kind": str,
-    "watched": (dict, type(None)),
+    **dict.fromkeys(("watched", "predictions"), (dict, type(None))),
     "override": (str, type(None)),
 }
 
@@ -205,6 +205,7 @@ def _prediction_row(found: dict[str, Any]) -> dict[str, Any]:
         "pseudonymised": found["pseudonymised"],
         "request": request,
         "answer": response["answer"],
+        "predictions": response.get("predictions"),  # lines of 0.1.0 have none
         "decisions": decisions,
         "warnings": response["warnings"],
         "watched": found.get("watched"),

@@ -56,6 +56,8 @@ class PredictionRow(Base):
     request: Mapped[dict[str, Any]] = mapped_column(Json)
     """As it was sent, without what is no field of the use case."""
     answer: Mapped[dict[str, Any]] = mapped_column(Json)
+    predictions: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
+    """Target -> its typed prediction; None for calls that release 0.1.0 answered."""
     decisions: Mapped[dict[str, Any]] = mapped_column(Json)
     """Target -> decision, of targets that decide."""
     warnings: Mapped[list[Any]] = mapped_column(Json)

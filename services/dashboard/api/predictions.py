@@ -51,3 +51,22 @@ def predict_batches(
 
 def traffic_type_header(session: Session) -> dict[str, str]:
     return {CALL_KIND_HEADER: "exercise"} if session.exercise else {}
+
+
+def class_name(predicted: Mapping[str, Any], label: str) -> str:
+    """What people call a class."""
+    return str(predicted["names"].get(label, label))
+
+
+def flatten(node: Any, above: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``; lists stay in one cell."""
+    found: dict[str, Any] = {}
+    for name, value in node.items():
+        path = f"{above}.{name}" if above else str(name)
+        if isinstance(value, Mapping):
+            found |= flatten(value, path)
+        elif isinstance(value, list):
+            found[path] = "; ".join(map(str, value))
+        else:
+            found[path] = value
+    return found

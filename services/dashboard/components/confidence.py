@@ -9,7 +9,6 @@ from typing import Any
 import structlog
 
 from services.core.contract.use_case import RegressionPrediction, UseCase
-from services.dashboard.api.answer_reader import ParsedAnswer
 from services.dashboard.components.feedback import Tone, badge
 from services.dashboard.components.use_cases import title_of
 from services.dashboard.session import Session
@@ -19,7 +18,7 @@ SOURCE_TONES: dict[str, Tone] = {"champion": "good", "cached": "warn", "baseline
 
 
 def reasons_against(
-    session: Session, use_case: UseCase, answer: Mapping[str, Any], read: ParsedAnswer, values: Mapping[str, Any] | None
+    session: Session, use_case: UseCase, answer: Mapping[str, Any], values: Mapping[str, Any] | None
 ) -> list[str]:
     """Why the answer is not to be relied on; empty where nothing speaks against it. ``values`` are the validated
     fields: an interval as wide as the published averages' says no more than they do."""
@@ -41,7 +40,7 @@ def reasons_against(
     if values is not None and answer["source"] != "baseline" and "model_failed" not in codes:
         found += [
             words("call.why_wide", target=words.of(title))
-            for title in _targets_with_wide_interval(use_case, read, values)
+            for title in _targets_with_wide_interval(use_case, answer["predictions"], values)
         ]
     return found
 
@@ -68,15 +67,20 @@ def source_badges(session: Session, answer: Mapping[str, Any]) -> str:
     return f"<div class='v-sources'>{''.join(parts)}</div>"
 
 
-def _targets_with_wide_interval(use_case: UseCase, read: ParsedAnswer, values: Mapping[str, Any]) -> list[Any]:
+def _targets_with_wide_interval(
+    use_case: UseCase, predictions: Mapping[str, Any], values: Mapping[str, Any]
+) -> list[Any]:
     try:
         usual = use_case.baseline(values)[0]
     except Exception:  # the baseline is another's code, and nothing of the answer hangs on it
         log.exception("a baseline failed", use_case=use_case.name)
         return []
     wide = []
-    for found in read.quantities:
-        known = usual.get(found.target.name)
-        if isinstance(known, RegressionPrediction) and found.upper - found.lower >= known.upper - known.lower:
-            wide.append(found.target.title)
+    for target in use_case.targets:
+        known, predicted = usual.get(target.name), predictions[target.name]
+        if (
+            isinstance(known, RegressionPrediction)
+            and predicted["upper"] - predicted["lower"] >= known.upper - known.lower
+        ):
+            wide.append(target.title)
     return wide

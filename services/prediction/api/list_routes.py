@@ -28,7 +28,7 @@ from services.core.prediction_log.traffic_type import TrafficType
 from services.core.web.authentication import requires
 from services.core.web.errors import ErrorBody, http_error
 from services.prediction.api.predict_routes import JsonBytesResponse
-from services.prediction.api.schemas import InputWarning, PredictionSource, schema_prefix
+from services.prediction.api.schemas import InputWarning, PredictionSource, TargetResponse, schema_prefix
 from services.prediction.settings import PredictionSettings
 
 _CALL_COLUMNS = (
@@ -155,6 +155,9 @@ class PredictionItem(BaseModel):
     pseudonymised: bool
     request: dict[str, Any] = Field(description="As it was sent.")
     answer: dict[str, Any]
+    predictions: dict[str, TargetResponse] | None = Field(
+        description="What the answer says about each target; null for calls that release 0.1.0 answered."
+    )
     decisions: dict[str, bool]
     warnings: list[InputWarning]
     watched: dict[str, Any] | None = Field(description="Derived columns that drift looks at, where there are any.")

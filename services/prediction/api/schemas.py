@@ -14,7 +14,7 @@ from services.core.contract.columns import allowed_values as words_of
 from services.core.contract.columns import column_types, image_fields
 from services.core.contract.fields import in_zone
 from services.core.contract.image_decoding import ImageError, decode_fields
-from services.core.contract.use_case import UseCase
+from services.core.contract.use_case import BinaryClassification, MultiClass, Output, Regression, UseCase
 from services.core.prediction_log.records import DIGEST_PREFIX
 from services.core.prediction_log.traffic_type import LIVE, TRAFFIC_TYPES, TrafficType
 from services.core.web.errors import MAX_ERRORS, HttpError, error_detail, http_error, safe_field_name
@@ -63,6 +63,44 @@ class PredictionMetadata(BaseModel):
     warnings: list[InputWarning]
 
 
+class QuantityResponse(BaseModel):
+    """A number with its interval, in ``unit``."""
+
+    kind: Literal["quantity"]
+    unit: str
+    value: float
+    lower: float
+    upper: float
+
+
+class ProbabilityResponse(BaseModel):
+    """A calibrated probability and the decision that follows from it."""
+
+    kind: Literal["probability"]
+    unit: Literal["probability"]
+    value: float
+    decision: bool = Field(description="True where the probability reaches the threshold.")
+    threshold: float
+
+
+class ClassesResponse(BaseModel):
+    """The probability of each class."""
+
+    kind: Literal["classes"]
+    unit: Literal["probability"]
+    value: str = Field(description="The most probable class.")
+    probabilities: dict[str, float] = Field(description="Of each class; they sum to 1.")
+    names: dict[str, str] = Field(description="What people call a class, where classes are codes.")
+
+
+TargetResponse = QuantityResponse | ProbabilityResponse | ClassesResponse
+_RESPONSE_TYPES: dict[type[Output], type[TargetResponse]] = {
+    Regression: QuantityResponse,
+    BinaryClassification: ProbabilityResponse,
+    MultiClass: ClassesResponse,
+}
+
+
 class OutputContributions(BaseModel):
     """One output of a target: output = base + the sum of contributions."""
 
@@ -98,10 +136,22 @@ def finite_model(model: type[BaseModel]) -> type[BaseModel]:
     return made
 
 
+def _answer_fields(use_case: UseCase) -> dict[str, Any]:
+    """``answer`` as the use case shapes it, and ``predictions`` by target."""
+    types = tuple((target.name, _RESPONSE_TYPES[type(target.output)]) for target in use_case.targets)
+    predictions = _predictions_model(f"{schema_prefix(use_case)}Predictions", types)
+    return {"answer": (use_case.answer, ...), "predictions": (predictions, ...)}
+
+
+@cache
+def _predictions_model(name: str, types: tuple[tuple[str, type[TargetResponse]], ...]) -> type[BaseModel]:
+    """One model for all routes of a use case, so that OpenAPI has it once."""
+    fields: dict[str, Any] = {target: (response, ...) for target, response in types}
+    return create_model(name, **fields)
+
+
 def prediction_response_model(use_case: UseCase) -> type[BaseModel]:
-    return create_model(
-        f"{schema_prefix(use_case)}Response", __base__=PredictionMetadata, answer=(use_case.answer, ...)
-    )
+    return create_model(f"{schema_prefix(use_case)}Response", __base__=PredictionMetadata, **_answer_fields(use_case))
 
 
 def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
@@ -115,8 +165,8 @@ def batch_response_model(use_case: UseCase) -> type[BaseModel]:
     answer: Any = create_model(
         f"{schema_prefix(use_case)}BatchRow",
         index=(int, ...),
-        answer=(use_case.answer, ...),
         warnings=(list[InputWarning], ...),
+        **_answer_fields(use_case),
     )
     return create_model(
         f"{schema_prefix(use_case)}BatchResponse",
@@ -132,8 +182,8 @@ def explanation_response_model(use_case: UseCase) -> type[BaseModel]:
     return create_model(
         f"{schema_prefix(use_case)}Explanation",
         __base__=PredictionMetadata,
-        answer=(use_case.answer, ...),
         targets=(targets, ...),
+        **_answer_fields(use_case),
     )
 
 

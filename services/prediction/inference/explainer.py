@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from services.core.bundle.calibration import BinaryCalibration, MultiClassCalibration, RegressionCalibration
 from services.core.bundle.predictor import Predictor
 from services.core.contract.columns import mask_fields
+from services.core.contract.outputs import unit_of
 from services.core.contract.use_case import (
     BinaryPrediction,
     LateFusion,
     MultiClassPrediction,
-    Regression,
     RegressionPrediction,
     UseCase,
 )
@@ -221,9 +221,12 @@ class Explainer:
             else:
                 number = value.value if isinstance(value, RegressionPrediction) else value.probability
                 outputs = [self._number(name, matrices[target.matrix], float(number[0]))]
-            explained[name] = (target_unit(self._use_case, name), outputs)
+            explained[name] = (unit_of(self._use_case.target(name).output), outputs)
         for name, said in exact_shapley(self._predictor, columns, context).items():
-            explained[name] = (target_unit(self._use_case, name), [OutputAttribution(*output) for output in said])
+            explained[name] = (
+                unit_of(self._use_case.target(name).output),
+                [OutputAttribution(*output) for output in said],
+            )
         return explained
 
     def _number(self, name: str, matrix: Any, output: float) -> OutputAttribution:
@@ -290,11 +293,6 @@ class Explainer:
         return {field: round(float(share), 6) for field, share in zip(self.fields, shares, strict=True)}
 
 
-def target_unit(use_case: UseCase, target: str) -> str:
-    output = use_case.target(target).output
-    return output.unit if isinstance(output, Regression) else "probability"
-
-
 def explain_baseline(use_case: UseCase, fields: Mapping[str, Any]) -> dict[str, tuple[str, list[OutputAttribution]]]:
     """The baseline looks at no input but its own table: all of its answer is base."""
     names = (*use_case.request.model_fields, CONTEXT_FIELD)
@@ -307,7 +305,7 @@ def explain_baseline(use_case: UseCase, fields: Mapping[str, Any]) -> dict[str, 
             pairs = [(None, value.probability if isinstance(value, BinaryPrediction) else value.value)]
         none = dict.fromkeys(names, 0.0)
         outputs = [OutputAttribution(label, float(number), float(number), dict(none)) for label, number in pairs]
-        explained[name] = (target_unit(use_case, name), outputs)
+        explained[name] = (unit_of(use_case.target(name).output), outputs)
     return explained
 
 

@@ -160,7 +160,7 @@ class PredictionService:
             name: {"unit": unit, "outputs": [output._asdict() for output in outputs]}
             for name, (unit, outputs) in explained.items()
         }
-        body = {"answer": self.use_case.compose(values, facts, fields), "targets": targets}
+        body = {**self._envelope.body(values, facts, fields), "targets": targets}
         self._count(serving.version, source, kind, (self._decisions.of(values).word,))
         return self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
 
@@ -202,8 +202,8 @@ class PredictionService:
             found = []
         for row, (values, facts) in zip(rows, found, strict=True):
             warnings = [] if model is None else self._warnings(model, row.fields)
-            answer = self.use_case.compose(values, facts, row.fields)
-            answers.append(to_json({"index": row.position, "answer": answer, "warnings": warnings}))
+            body = self._envelope.body(values, facts, row.fields)
+            answers.append(to_json({"index": row.position, **body, "warnings": warnings}))
             decisions.append(self._decisions.of(values))
         return answers, decisions, self._watched(model, every, columns)
 
@@ -223,12 +223,12 @@ class PredictionService:
         assert serving.model is not None
         try:
             warnings = self._warnings(serving.model, fields)
-            answer = self.use_case.compose(values, facts, fields)
+            body = self._envelope.body(values, facts, fields)
             decided = self._decisions.of(values)
         except Exception:  # noqa: BLE001 - rule 7: the answer always comes
             return self._fallback(serving.model, call)
         self._count(serving.version, source, kind, (decided.word,))
-        told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body={"answer": answer})
+        told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
         if not self.use_case.watched:
             return PredictionResult(told, decided.by_target, b"")
         (watched,) = self._watched(serving.model, (fields,), select_rows(columns, slice(place, place + 1)))
@@ -251,7 +251,7 @@ class PredictionService:
     ) -> PredictionResult:
         fields, request_id, kind = call
         values, facts = self.use_case.baseline(fields)
-        body = {"answer": self.use_case.compose(values, facts, fields)}
+        body = self._envelope.body(values, facts, fields)
         decided = self._decisions.of(values)
         serving = ServedModel()
         self._count(serving.version, source, kind, (decided.word,))

@@ -1,16 +1,25 @@
-"""Builds the JSON response (metadata and answer), encodes the decisions and counts predictions."""
+"""Builds the JSON response: metadata, the use case's answer and the typed prediction for each target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import to_json
 
-from services.core.contract.use_case import BinaryClassification, BinaryPrediction, TargetPrediction, UseCase
+from services.core.contract.outputs import unit_of
+from services.core.contract.use_case import (
+    BinaryClassification,
+    BinaryPrediction,
+    RegressionPrediction,
+    TargetPrediction,
+    UseCase,
+)
 from services.core.prediction_log.traffic_type import TrafficType
 from services.prediction.api.schemas import PredictionSource
-from services.prediction.inference.served_model import ServedModel
+
+if TYPE_CHECKING:
+    from services.prediction.inference.served_model import ServedModel
 
 
 class Decision(NamedTuple):
@@ -44,6 +53,20 @@ class DecisionEncoder:
 class ResponseBuilder:
     def __init__(self, use_case: UseCase) -> None:
         self._use_case = use_case.name
+        self._compose, self._adjust = use_case.compose, use_case.adjust
+        self._units = [(target.name, unit_of(target.output)) for target in use_case.targets]
+
+    def body(
+        self, values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], fields: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The answer of one row, and beside it what it says about each target."""
+        answer = self._compose(values, facts, fields)
+        if self._adjust is not None:
+            values = self._adjust(values, facts)
+        return {
+            "answer": answer,
+            "predictions": {name: _prediction_fields(values[name], unit) for name, unit in self._units},
+        }
 
     def around(
         self,
@@ -67,3 +90,31 @@ class ResponseBuilder:
                 **body,
             }
         )
+
+
+def _prediction_fields(prediction: TargetPrediction, unit: str) -> dict[str, Any]:
+    """The fields of ``schemas.TargetResponse``, as plain values: validating them would cost each call time."""
+    if isinstance(prediction, RegressionPrediction):
+        return {
+            "kind": "quantity",
+            "unit": unit,
+            "value": prediction.value,
+            "lower": prediction.lower,
+            "upper": prediction.upper,
+        }
+    if isinstance(prediction, BinaryPrediction):
+        return {
+            "kind": "probability",
+            "unit": unit,
+            "value": prediction.probability,
+            "decision": bool(prediction.decision),
+            "threshold": prediction.threshold,
+        }
+    labels, shares = prediction.labels, prediction.probabilities
+    return {
+        "kind": "classes",
+        "unit": unit,
+        "value": labels[max(range(len(labels)), key=shares.__getitem__)],
+        "probabilities": dict(zip(labels, shares, strict=True)),
+        "names": prediction.names or {},
+    }

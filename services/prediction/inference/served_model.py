@@ -4,6 +4,7 @@ The loaded and warmed model with its input checks, the slot that a swap replaces
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from services.core.errors import VigieError
 from services.core.settings import Settings
 from services.prediction.api.schemas import PredictionSource, finite_model
 from services.prediction.inference.explainer import Explainer, OutputAttribution
+from services.prediction.inference.response_builder import ResponseBuilder
 from services.prediction.model_sync.bundle_cache import CachedBundle
 
 
@@ -142,11 +144,13 @@ class LoadedModel:
         fields = self.request.model_validate(example_request(self.request)).__dict__
         decode_fields(image_fields(self.request), fields)
         one, many = from_rows(self.request, [fields]), from_rows(self.request, [fields] * WARM_ROWS)
-        alone = self.use_case.compose(*self.predict_each(one, {})[0], fields)
-        among = self.use_case.compose(*self.predict_each(many, {})[-1], fields)
+        build = ResponseBuilder(self.use_case).body
+        alone = build(*self.predict_each(one, {})[0], fields)
+        among = build(*self.predict_each(many, {})[-1], fields)
         try:
-            finite_model(self.use_case.answer).model_validate(alone)
-        except ValueError as error:
+            finite_model(self.use_case.answer).model_validate(alone["answer"])
+            json.dumps(alone["predictions"], allow_nan=False)
+        except (ValueError, TypeError) as error:
             raise VigieError(f"The bundle {self.hash[:12]} gives an answer out of form: {error}") from error
         if alone != among:
             raise VigieError(f"The bundle {self.hash[:12]} answers one row and a batch differently.")

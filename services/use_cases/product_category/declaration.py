@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from services.core.contract.fields import response_field
 from services.core.contract.use_case import (
     EvaluationSlice,
     Guardrail,
@@ -40,8 +41,12 @@ class ProductAnswer(BaseModel):
     name: str | None = Field(description="What the catalogue calls that class, where it says so.")
     probability: float = Field(description="How probable that class is.")
     top: list[Candidate] = Field(description="The five most probable classes, the first first.")
-    used: list[UsedInput] = Field(
-        description="What of the request the answer rests on; nothing where no model is there."
+    used: list[UsedInput] = response_field(
+        Text("Rests on", "Repose sur"),
+        Text(
+            "What of the request the answer rests on; nothing where no model is there.",
+            "Les éléments de la demande sur lesquels repose la réponse ; aucun sans modèle.",
+        ),
     )
 
 
@@ -52,10 +57,26 @@ def compose(
     category = values["category"]
     assert isinstance(category, MultiClassPrediction)
     shares, labels, names = category.probabilities, category.labels, facts["names"]
-    first = sorted(range(len(labels)), key=shares.__getitem__, reverse=True)[:MAX_CANDIDATES]
-    top = [{"category": labels[k], "name": names.get(labels[k]), "probability": shares[k]} for k in first]
+    top = [
+        {"category": labels[k], "name": names.get(labels[k]), "probability": shares[k]} for k in _candidates(category)
+    ]
     used = [field for field in ("title", "description", "image") if facts[f"has_{field}"]]
     return {**top[0], "top": top, "used": used}
+
+
+def adjust(values: Mapping[str, TargetPrediction], facts: Mapping[str, Any]) -> dict[str, TargetPrediction]:
+    """The classes with the catalogue's names for the candidates."""
+    category = values["category"]
+    assert isinstance(category, MultiClassPrediction)
+    labels = (category.labels[k] for k in _candidates(category))
+    names = {label: facts["names"][label] for label in labels if facts["names"].get(label)}
+    return {"category": MultiClassPrediction(category.probabilities, category.labels, names)}
+
+
+def _candidates(category: MultiClassPrediction) -> list[int]:
+    """Places of the most probable classes, the first first."""
+    shares = category.probabilities
+    return sorted(range(len(category.labels)), key=shares.__getitem__, reverse=True)[:MAX_CANDIDATES]
 
 
 _PUBLISHED = {
@@ -135,6 +156,7 @@ USE_CASE = UseCase(
     split=Split("hash", calibrate=0.03, test=0.15),
     compose=compose,
     baseline=baseline,
+    adjust=adjust,
     variants=(
         InputScenario("category_text", "category", without=("image",), report_as={"f1_weighted": "f1_weighted_text"}),
         InputScenario(

@@ -59,13 +59,9 @@ def compose(
     """The answer's fields for one row. Two models answer; so that they never contradict each other, the share
     of ``hospital`` and ``killed`` together is the probability of a priority, and the severity model says how
     it divides between them."""
-    priority, severity = values["priority"], values["severity"]
+    priority = values["priority"]
     assert isinstance(priority, BinaryPrediction)
-    assert isinstance(severity, MultiClassPrediction)
-    _, hospital, killed = severity.probabilities
-    grave = hospital + killed
-    killed = priority.probability * killed / grave if grave > 0 else 0.0
-    hospital, slight = priority.probability - killed, 1.0 - priority.probability
+    slight, hospital, killed = _severity_shares(values)
     if slight >= hospital and slight >= killed:
         most_likely = "slight"
     else:
@@ -87,6 +83,21 @@ def compose(
         },
         "response": response,
     }
+
+
+def adjust(values: Mapping[str, TargetPrediction], facts: Mapping[str, Any]) -> dict[str, TargetPrediction]:
+    """The severity in line with the priority, as the answer has it."""
+    return {**values, "severity": MultiClassPrediction(_severity_shares(values), SEVERITIES)}
+
+
+def _severity_shares(values: Mapping[str, TargetPrediction]) -> tuple[float, float, float]:
+    priority, severity = values["priority"], values["severity"]
+    assert isinstance(priority, BinaryPrediction)
+    assert isinstance(severity, MultiClassPrediction)
+    _, hospital, killed = severity.probabilities
+    grave = hospital + killed
+    killed = priority.probability * killed / grave if grave > 0 else 0.0
+    return 1.0 - priority.probability, priority.probability - killed, killed
 
 
 SHARES: Mapping[tuple[bool, str], tuple[float, float]] = {

@@ -25,6 +25,7 @@ from services.use_cases.road_accidents.answer import (
     COST_OF_MISS,
     SEVERITIES,
     RoadAccidentAnswer,
+    adjust,
     baseline,
     compose,
 )
@@ -127,6 +128,7 @@ USE_CASE = UseCase(
     split=Split("time", calibrate=0.08, test=0.04),
     compose=compose,
     baseline=baseline,
+    adjust=adjust,
     pii_fields={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},
     place=MapSpec("longitude", "latitude", MAP_OUTLINE, degrees=True, area="department"),
     zone=FRANCE.zone,

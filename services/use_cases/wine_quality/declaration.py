@@ -56,6 +56,14 @@ def compose(
     }
 
 
+def adjust(values: Mapping[str, TargetPrediction], facts: Mapping[str, Any]) -> dict[str, TargetPrediction]:
+    """The score with the answer's cap."""
+    quality = values["quality"]
+    assert isinstance(quality, RegressionPrediction)
+    capped = (min(number, HIGHEST) for number in (quality.value, quality.lower, quality.upper))
+    return {**values, "quality": RegressionPrediction(*capped)}
+
+
 _USUAL = {
     "red": (5.6, 0.8, (0.01, 0.03, 0.43, 0.40, 0.12, 0.01, 0.00)),
     "white": (5.9, 0.9, (0.005, 0.035, 0.295, 0.45, 0.175, 0.035, 0.005)),
@@ -145,6 +153,7 @@ USE_CASE = UseCase(
     split=Split("cross", folds=5, repeats=2),
     compose=compose,
     baseline=baseline,
+    adjust=adjust,
     parts=tuple(EvaluationSlice(f"quality_{colour}", "quality", "colour", colour) for colour in COLOURS),
     subgroups=(
         Subgroup("colour", Text("Colour", "Couleur")),

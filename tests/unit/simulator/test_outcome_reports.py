@@ -10,7 +10,6 @@ import pytest
 
 from services.simulator.outcome_reports import OutcomeReport, ReportQueue, plan_reports
 from services.simulator.scenario import OutcomeReporting
-from services.simulator.stats import TargetPrediction
 from tests.toy.declaration import USE_CASE
 from tests.unit.simulator.conftest import START
 
@@ -58,7 +57,7 @@ def test_what_nobody_knows_is_not_reported() -> None:
 def test_reports_fall_due_in_order_and_no_more_wait_than_may() -> None:
     waiting = ReportQueue(limit=3)
     for at in (5.0, 1.0, 3.0, 2.0):
-        waiting.put(at, OutcomeReport("toy", "c", f"{at}", START, LABELS, {"late": TargetPrediction(0.5)}))
+        waiting.put(at, OutcomeReport("toy", "c", f"{at}", START, LABELS, {"late": {"value": 0.5}}))
     assert (len(waiting), waiting.dropped) == (3, 1)
     assert [each.request_id for each in waiting.due(3.0, 10)] == ["1.0", "3.0"]
     assert [each.request_id for each in waiting.due(9.0, 10)] == ["5.0"]

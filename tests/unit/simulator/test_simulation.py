@@ -24,6 +24,7 @@ from tests.unit.simulator.conftest import plan, pools
 ANSWER = {
     "source": "champion",
     "answer": {"seconds": {"median": 300.0, "lower": 1.0, "upper": 900.0}, "late": False, "size": "small"},
+    "predictions": {"seconds": {"value": 300.0, "lower": 1.0, "upper": 900.0}},
 }
 
 

@@ -13,8 +13,8 @@ import streamlit as st
 from services.core.contract.use_case import BinaryClassification, MapSpec, MultiClass, Regression, Target, UseCase
 from services.core.headers import CALL_KIND_HEADER
 from services.core.prediction_log.traffic_type import EXERCISE
-from services.dashboard.api.answer_reader import parse_answer
 from services.dashboard.api.client import ApiError, Service
+from services.dashboard.api.predictions import class_name, flatten
 from services.dashboard.components.feedback import notice, show_error
 from services.dashboard.components.maps import map_extent
 from services.dashboard.components.use_cases import fields_of
@@ -65,22 +65,22 @@ def request_text(session: Session, use_case: UseCase, call: Call) -> str:
 
 
 def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
-    """Each target in a few characters."""
-    formats, parts = session.formats, []
-    found = parse_answer(use_case, call["answer"])
-    for quantity in found.quantities:
-        unit = quantity.output.unit
-        low, high = (
-            formats.number(value, 0 if unit in {"s", "m"} else 1) for value in (quantity.lower, quantity.upper)
-        )
-        parts.append(f"{formats.quantity(quantity.value, unit)} ({low}–{high})")
-    parts += [
-        f"{session.words.of(probability.target.title)}: {formats.percent(probability.probability)}"
-        for probability in found.probabilities
-    ]
-    for classes in found.classes:
-        name = classes.names.get(classes.most_likely) or classes.most_likely
-        parts.append(f"{session.words.of(classes.target.title)}: {name}")
+    """Each target in a few characters; of a call that release 0.1.0 answered, the answer's fields as they are."""
+    formats, words, predictions = session.formats, session.words, call["predictions"]
+    if predictions is None:
+        return " · ".join(f"{name}: {value}" for name, value in flatten(call["answer"]).items())
+    parts = []
+    for target in use_case.targets:
+        predicted, title = predictions[target.name], words.of(target.title)
+        if predicted["kind"] == "quantity":
+            unit = predicted["unit"]
+            digits = 0 if unit in {"s", "m"} else 1
+            low, high = (formats.number(predicted[end], digits) for end in ("lower", "upper"))
+            parts.append(f"{formats.quantity(predicted['value'], unit)} ({low}–{high})")
+        elif predicted["kind"] == "probability":
+            parts.append(f"{title}: {formats.percent(predicted['value'])}")
+        else:
+            parts.append(f"{title}: {class_name(predicted, predicted['value'])}")
     return " · ".join(parts)
 
 

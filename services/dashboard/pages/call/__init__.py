@@ -9,7 +9,6 @@ import streamlit as st
 
 from services.core.contract.use_case import UseCase
 from services.dashboard.api import predictions
-from services.dashboard.api.answer_reader import ParsedAnswer, parse_answer
 from services.dashboard.api.client import ApiError
 from services.dashboard.components import maps
 from services.dashboard.components.feedback import empty_state, error_boundary, notice, show_error
@@ -249,35 +248,31 @@ def _answers(session: Session, use_case: UseCase, kept: str, payload: Mapping[st
 def _side_by_side(session: Session, use_case: UseCase, answers: list[dict[str, Any]], name: str) -> None:
     words = session.words
     ends = answer_view.scale_ends(use_case, [each["answer"] for each in answers])
-    reads: list[ParsedAnswer] = [parse_answer(use_case, each["answer"]["answer"]) for each in answers]
     titles = []
     for letter, each in zip("AB", answers, strict=True):
         value = each["payload"].get(name)
         titles.append(words("call.variant", letter=letter, value=words("terms.not_given") if value is None else value))
-    notice("info", _difference(session, reads, titles))
+    notice("info", _difference(session, use_case, [each["answer"]["predictions"] for each in answers], titles))
     for column, title, each in zip(st.columns(2), titles, answers, strict=True):
         with column:
             answer_view.show_answer(session, use_case, each["answer"], each["values"], ends=ends, heading=title)
 
 
-def _difference(session: Session, reads: list[ParsedAnswer], titles: list[str]) -> str:
-    """The first target says which variant is better: less of a quantity that has an objective, else only how much
-    differs."""
+def _difference(session: Session, use_case: UseCase, both: list[Mapping[str, Any]], titles: list[str]) -> str:
+    """The first number says which variant is better: less of a quantity, else how much a probability differs."""
     words, formats = session.words, session.formats
-    if reads[0].quantities:
-        first, second = (found.quantities[0] for found in reads)
-        target, unit = words.of(first.target.title), first.output.unit
-        if round(first.value - second.value, 1) == 0:
-            return words("call.equal", target=target)
-        better = titles[0] if first.value < second.value else titles[1]
-        gap = formats.quantity(abs(first.value - second.value), unit)
-        return words("call.faster", better=better, difference=gap, target=target)
-    if reads[0].probabilities:
-        one, two = (found.probabilities[0] for found in reads)
-        target = words.of(one.target.title)
-        if round(one.probability - two.probability, 3) == 0:
-            return words("call.equal", target=target)
-        return f"{target}: {formats.percent(one.probability, 1)} / {formats.percent(two.probability, 1)}"
+    for kind in ("quantity", "probability"):
+        for target in use_case.targets:
+            first, second = (predictions[target.name] for predictions in both)
+            if first["kind"] != kind:
+                continue
+            title, gap = words.of(target.title), first["value"] - second["value"]
+            if round(gap, 1 if kind == "quantity" else 3) == 0:
+                return words("call.equal", target=title)
+            if kind == "probability":
+                return f"{title}: {formats.percent(first['value'], 1)} / {formats.percent(second['value'], 1)}"
+            difference = formats.quantity(abs(gap), first["unit"])
+            return words("call.faster", better=titles[gap > 0], difference=difference, target=title)
     return " / ".join(titles)
 
 

@@ -4,15 +4,16 @@ field to it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import streamlit as st
+from pydantic import BaseModel
 
-from services.core.contract.use_case import Regression, Text, UseCase
-from services.dashboard.api.answer_reader import BinaryPart, ExtraField, MultiClassPart, ParsedAnswer, RegressionPart
-from services.dashboard.api.answer_reader import parse_answer as read_answer
+from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, Text, UseCase
+from services.dashboard.api.predictions import class_name
 from services.dashboard.components import data_display
 from services.dashboard.components.confidence import missing_fields, reasons_against, source_badges
 from services.dashboard.components.data_display import Bar, IntervalBar
@@ -21,6 +22,7 @@ from services.dashboard.components.use_cases import title_of
 from services.dashboard.session import Session
 
 _SHOWN_CLASSES = 5
+FRENCH_SUFFIX = "_fr"
 _PROBABILITY_LEVELS = (
     (0.01, "never"), (0.10, "very_unlikely"), (0.35, "unlikely"), (0.65, "even"), (0.90, "likely"),
     (0.99, "very_likely"), (1.01, "certain"),
@@ -35,83 +37,94 @@ def show_answer(
     *,
     ends: Mapping[str, float] | None = None,
     heading: str = "",
-) -> ParsedAnswer:
-    """``ends``: target -> end of its scale, so that two answers side by side share one. Returns what was read."""
+) -> None:
+    """``ends``: target -> end of its scale, so that two answers side by side share one."""
     words = session.words
-    read = read_answer(use_case, answer["answer"])
     if heading:
         st.markdown(f"### {heading}")
-    against = reasons_against(session, use_case, answer, read, values)
+    against = reasons_against(session, use_case, answer, values)
     if against:
         notice("warn", words("call.not_to_rely_on"), words("call.you_decide"), against)
-    parts = [regression_card(session, found, (ends or {}).get(found.target.name)) for found in read.quantities]
-    parts += [binary_card(session, found) for found in read.probabilities]
-    parts += [multi_class_card(session, found) for found in read.classes]
-    st.html(f"<div class='v-row' role='group'>{''.join(parts)}</div>")
+    cards = [
+        target_card(session, target, answer["predictions"][target.name], (ends or {}).get(target.name))
+        for kind in (Regression, BinaryClassification, MultiClass)
+        for target in use_case.targets
+        if isinstance(target.output, kind)
+    ]
+    st.html(f"<div class='v-row' role='group'>{''.join(cards)}</div>")
     st.html(source_badges(session, answer))
-    if read.leaves:
-        st.html(_extra_cards(session, read.leaves))
+    objectives = [target.output.objective for target in use_case.targets if isinstance(target.output, Regression)]
+    extra = [leaf for leaf in extra_fields(use_case.answer, answer["answer"]) if leaf.value not in objectives]
+    if extra:
+        st.html(_extra_cards(session, extra))
     without = missing_fields(session, use_case, answer)
     if without:
         st.caption(words("call.surer_with", fields=", ".join(without)))
-    return read
 
 
-def regression_card(session: Session, found: RegressionPart, end: float | None = None) -> str:
-    words, formats, unit = session.words, session.formats, found.output.unit
-    value, low, high = (formats.quantity(number, unit) for number in (found.value, found.lower, found.upper))
-    objective = found.output.objective
+def target_card(session: Session, target: Target, predicted: Mapping[str, Any], end: float | None = None) -> str:
+    """HTML of one target's typed prediction."""
+    if isinstance(target.output, Regression):
+        return _regression_card(session, target, target.output.objective, predicted, end)
+    card = _binary_card if predicted["kind"] == "probability" else _multi_class_card
+    return card(session, target, predicted)
+
+
+def _regression_card(
+    session: Session, target: Target, objective: float | None, predicted: Mapping[str, Any], end: float | None
+) -> str:
+    words, formats, unit, number = session.words, session.formats, predicted["unit"], predicted["value"]
+    value, low, high = (formats.quantity(predicted[name], unit) for name in ("value", "lower", "upper"))
     beside, mark = "", None
     if objective is not None:
         said = formats.quantity(objective, unit)
-        key = "call.objective_kept" if found.value <= objective else "call.objective_missed"
+        key = "call.objective_kept" if number <= objective else "call.objective_missed"
         beside = escape(words(key, objective=said))
         mark = words("call.objective_mark", objective=said)
-    if unit == "s" and found.value >= 60:
-        beside = f"{formats.minutes(found.value)}" + (f" · {beside}" if beside else "")
+    if unit == "s" and number >= 60:
+        beside = f"{formats.minutes(number)}" + (f" · {beside}" if beside else "")
     picture = data_display.interval_html(
-        IntervalBar(found.value, found.lower, found.upper, (low, high), mark=objective, mark_text=mark or ""),
-        label=f"{words.of(found.target.title)}: {value}, {low} – {high}. {mark or ''}",
+        IntervalBar(number, predicted["lower"], predicted["upper"], (low, high), mark=objective, mark_text=mark or ""),
+        label=f"{words.of(target.title)}: {value}, {low} – {high}. {mark or ''}",
         end=end,
     )
     return (
-        f"<div class='v-card wide'><h3>{escape(words.of(found.target.title))}</h3><div class='v-big'>{value}</div>"
+        f"<div class='v-card wide'><h3>{escape(words.of(target.title))}</h3><div class='v-big'>{value}</div>"
         f"<div>{beside}</div>{picture}"
         f"<div class='v-quiet'>{escape(words('call.assured', low=low, high=high))}</div></div>"
     )
 
 
-def binary_card(session: Session, found: BinaryPart) -> str:
+def _binary_card(session: Session, target: Target, predicted: Mapping[str, Any]) -> str:
     words, formats = session.words, session.formats
-    decision = ""
-    if found.decision is not None:
-        said = words("call.decision_yes" if found.decision else "call.decision_no")
-        tone = "bad" if found.decision else "good"
-        threshold = formats.percent(found.threshold) if found.threshold is not None else None
-        after = f" <span class='v-quiet'>{escape(words('call.from_threshold', threshold=threshold))}</span>"
-        decision = f"<div><span class='v-tag {tone}'>{escape(said)}</span>{after if threshold else ''}</div>"
+    said = words("call.decision_yes" if predicted["decision"] else "call.decision_no")
+    tone = "bad" if predicted["decision"] else "good"
+    after = words("call.from_threshold", threshold=formats.percent(predicted["threshold"]))
     return (
-        f"<div class='v-card'><h3>{escape(words.of(found.target.title))}</h3>"
-        f"<div class='v-big'>{formats.percent(found.probability)}</div>"
-        f"<div class='v-mid2'>{escape(probability_in_words(session, found.probability))}</div>{decision}</div>"
+        f"<div class='v-card'><h3>{escape(words.of(target.title))}</h3>"
+        f"<div class='v-big'>{formats.percent(predicted['value'])}</div>"
+        f"<div class='v-mid2'>{escape(probability_in_words(session, predicted['value']))}</div>"
+        f"<div><span class='v-tag {tone}'>{escape(said)}</span> <span class='v-quiet'>{escape(after)}</span></div>"
+        "</div>"
     )
 
 
-def multi_class_card(session: Session, found: MultiClassPart) -> str:
-    words, formats = session.words, session.formats
-    ranked = sorted(found.shares.items(), key=lambda pair: -pair[1])[:_SHOWN_CLASSES]
-    shown = [(name, share) for name, share in found.shares.items() if (name, share) in ranked]
+def _multi_class_card(session: Session, target: Target, predicted: Mapping[str, Any]) -> str:
+    words, formats, likeliest = session.words, session.formats, predicted["value"]
+    shares = predicted["probabilities"]
+    ranked = set(sorted(shares, key=lambda label: -shares[label])[:_SHOWN_CLASSES])
     bars = data_display.bars_html(
         [
-            Bar(_class_name(found, name), share, formats.percent(share), strong=name == found.most_likely)
-            for name, share in shown
+            Bar(class_name(predicted, label), share, formats.percent(share), strong=label == likeliest)
+            for label, share in shares.items()
+            if label in ranked
         ],
-        label=words.of(found.target.title),
+        label=words.of(target.title),
         largest=1.0,
     )
     return (
-        f"<div class='v-card'><h3>{escape(words.of(found.target.title))}</h3>"
-        f"<div class='v-big'>{escape(_class_name(found, found.most_likely))}</div>{bars}</div>"
+        f"<div class='v-card'><h3>{escape(words.of(target.title))}</h3>"
+        f"<div class='v-big'>{escape(class_name(predicted, likeliest))}</div>{bars}</div>"
     )
 
 
@@ -122,15 +135,45 @@ def probability_in_words(session: Session, probability: float) -> str:
 def scale_ends(use_case: UseCase, answers: list[Mapping[str, Any]]) -> dict[str, float]:
     """Target -> an end of the scale that shows all of the answers."""
     ends: dict[str, float] = {}
-    for answer in answers:
-        for found in read_answer(use_case, answer["answer"]).quantities:
-            item = IntervalBar(found.value, found.lower, found.upper, ("", ""), mark=found.output.objective)
-            ends[found.target.name] = max(ends.get(found.target.name, 0.0), data_display.scale_end(item))
+    for target in use_case.targets:
+        if isinstance(target.output, Regression):
+            for answer in answers:
+                found = answer["predictions"][target.name]
+                item = IntervalBar(
+                    found["value"], found["lower"], found["upper"], ("", ""), mark=target.output.objective
+                )
+                ends[target.name] = max(ends.get(target.name, 0.0), data_display.scale_end(item))
     return ends
 
 
-def _class_name(found: MultiClassPart, label: str) -> str:
-    return found.names.get(label) or label
+@dataclass(frozen=True, slots=True)
+class ExtraField:
+    """A field of the answer that belongs to no target. A text with its French beside it, in a field of the same name
+    and ``_fr``, is both of them."""
+
+    title: Text
+    unit: str
+    value: Any
+    group: Text | None
+
+
+def extra_fields(model: type[BaseModel], answer: Mapping[str, Any], group: Text | None = None) -> Iterator[ExtraField]:
+    """The fields that the answer model declares with ``response_field``: what rules and facts add to the targets."""
+    for name, info in model.model_fields.items():
+        value, extra = answer.get(name), info.json_schema_extra
+        french = f"{name}{FRENCH_SUFFIX}"
+        if value is None or info.title is None or not isinstance(extra, dict):
+            continue
+        if name.endswith(FRENCH_SUFFIX) and name.removesuffix(FRENCH_SUFFIX) in answer:
+            continue
+        if isinstance(value, str) and french in answer:
+            value = Text(value, str(answer[french]))
+        title = Text(info.title, str(extra.get("x-title-fr", info.title)))
+        if isinstance(value, Mapping):
+            if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+                yield from extra_fields(info.annotation, value, title)
+        elif not isinstance(value, list) or all(isinstance(item, str) for item in value):
+            yield ExtraField(title, str(extra.get("x-unit", "")), value, group)
 
 
 def _extra_cards(session: Session, leaves: list[ExtraField]) -> str:

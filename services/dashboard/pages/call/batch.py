@@ -91,20 +91,6 @@ def write_workbook(table: Iterable[Sequence[Any]]) -> bytes:
     return out.getvalue()
 
 
-def flatten(node: Any, above: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``; lists stay in one cell."""
-    found: dict[str, Any] = {}
-    for name, value in node.items():
-        path = f"{above}.{name}" if above else str(name)
-        if isinstance(value, Mapping):
-            found |= flatten(value, path)
-        elif isinstance(value, list):
-            found[path] = "; ".join(map(str, value))
-        else:
-            found[path] = value
-    return found
-
-
 def escape_formula(cell: Any) -> Any:
     """A text that a spreadsheet would take for a formula is told to be one no more."""
     if isinstance(cell, bool):
@@ -258,7 +244,9 @@ def _predict_rows(session: Session, use_case: UseCase, good: list[tuple[int, dic
             for item in part["answers"]:
                 line, request = good[start + item["index"]]
                 codes = "; ".join(dict.fromkeys(warning["code"] for warning in item["warnings"]))
-                answers.append({"line": line, **request, **flatten(item["answer"]), **beside, "warnings": codes})
+                answers.append(
+                    {"line": line, **request, **predictions.flatten(item["answer"]), **beside, "warnings": codes}
+                )
             errors += [{**error, "line": good[start + error["index"]][0]} for error in part["errors"]]
             done = min(start + predictions.BATCH_SIZE, len(good))
             bar.progress(done / len(good), text=words("call.progress", done=done, count=len(good)))

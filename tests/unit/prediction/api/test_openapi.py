@@ -56,6 +56,12 @@ def test_the_answer_and_the_refusals_are_documented(openapi: dict[str, Any], pat
     assert set(refusal["properties"]) == {"errors", "request_id"}
 
 
+def test_the_answer_is_typed_by_target(openapi: dict[str, Any]) -> None:
+    predictions = _schema(openapi, {"$ref": "/ToyPredictions"})["properties"]
+    named = {name: reference["$ref"].rpartition("/")[2] for name, reference in predictions.items()}
+    assert named == {"seconds": "QuantityResponse", "late": "ProbabilityResponse", "size": "ClassesResponse"}
+
+
 def test_the_documented_example_is_answered(service: Any, openapi: dict[str, Any]) -> None:
     properties = openapi["components"]["schemas"]["ToyRequest"]["properties"]
     example = {name: field["examples"][0] for name, field in properties.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.prediction.inference.served_model import NoContext
-from tests.toy.declaration import ToyAnswer
+from tests.toy.declaration import SIZES, ToyAnswer
 
 
 def test_an_answer_says_which_model_made_it_and_where_that_came_from(service: Any) -> None:
@@ -19,6 +19,40 @@ def test_an_answer_says_which_model_made_it_and_where_that_came_from(service: An
     assert body["simulated"] is True
     assert body["warnings"] == []
     ToyAnswer.model_validate(body["answer"])
+
+
+def test_an_answer_says_of_each_target_what_kind_of_value_it_is(service: Any) -> None:
+    body = service.predict()
+    answer, predictions = body["answer"], body["predictions"]
+    assert list(predictions) == ["seconds", "late", "size"]
+    seconds = answer["seconds"]
+    assert predictions["seconds"] == {
+        "kind": "quantity",
+        "unit": "s",
+        "value": seconds["median"],
+        "lower": seconds["lower"],
+        "upper": seconds["upper"],
+    }
+    late = predictions["late"]
+    assert (late["kind"], late["unit"], late["value"]) == ("probability", "probability", answer["late_probability"])
+    assert late["decision"] is answer["late"] is (late["value"] >= late["threshold"])
+    size = predictions["size"]
+    assert (size["kind"], size["value"], set(size["probabilities"])) == ("classes", answer["size"], set(SIZES))
+    assert sum(size["probabilities"].values()) == pytest.approx(1.0)
+
+
+def test_batches_and_explanations_say_the_same_of_each_target(service: Any) -> None:
+    single = service.predict()["predictions"]
+    [row] = service.client.post("/v1/toy/predict/batch", json={"rows": [service.call]}).json()["answers"]
+    explained = service.client.post("/v1/toy/explain", json=service.call).json()
+    assert row["predictions"] == explained["predictions"] == single
+
+
+def test_the_baseline_says_it_too(make_service: Any) -> None:
+    body = make_service().predict()
+    assert body["source"] == "baseline"
+    assert body["predictions"]["seconds"]["value"] == body["answer"]["seconds"]["median"] == 600.0
+    assert body["predictions"]["late"]["threshold"] == 0.5
 
 
 def test_the_callers_request_id_comes_back_in_header_and_body(service: Any) -> None:

@@ -16,8 +16,9 @@ from services.core.auth.principal import Principal, Role
 from services.core.prediction_log.records import decode_record
 from services.core.prediction_log.store import store_records
 from services.prediction.api import list_routes
+from services.prediction.api.list_routes import PredictionPage
 from tests.unit.core.prediction_log.conftest import MADE_AT, call_line, report_line
-from tests.unit.prediction.log.test_recorded_calls import Service
+from tests.unit.prediction.log.test_recorded_calls import CALL, Service
 
 LINES = [
     call_line("r1", at=MADE_AT + 1, incident="I-7", late=True),
@@ -58,6 +59,17 @@ def test_an_entry_has_request_answer_caller_and_the_latest_outcome(service: Serv
     assert (found["request"]["town"], found["answer"]["size"]) == ("east", "small")
     assert found["outcome"] == {"late": False, "size": "small"}
     assert found["received_at"] == "2026-01-01T00:00:01Z"
+
+
+def test_an_entry_has_the_typed_predictions_and_one_of_release_0_1_0_has_none(service: Service, engine: Engine) -> None:
+    service.caller = replace(VIEWER, role=Role.DISPATCHER)
+    assert service.post("predict", CALL, "new").status_code == 200
+    store_records(engine, service.records())
+    listed = service.get("/v1/toy/predictions").json()
+    items = PredictionPage.model_validate(listed).model_dump()["predictions"]
+    found = {item["request_id"]: item["predictions"] for item in items}
+    assert found["r1"] is None
+    assert found["new"]["seconds"]["value"] == 600.0
 
 
 @pytest.mark.parametrize(

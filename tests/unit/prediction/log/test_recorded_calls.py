@@ -84,6 +84,7 @@ def test_an_answered_call_is_in_the_journal_with_all_that_made_the_answer(servic
     assert (row["centre"], row["caller_kind"], row["caller_id"], row["request_id"]) == ("north", "user", "ana", "r1")
     assert row["request"] == CALL
     assert row["answer"] == answer["answer"]
+    assert row["predictions"] == answer["predictions"]
     assert (row["model_version"], row["source"], row["simulated"]) == ("baseline", "baseline", False)
     assert (row["risk"], row["decisions"]) == (False, {"late": False})
     assert 0 < row["latency_us"] < 5_000_000
@@ -125,7 +126,8 @@ def test_each_valid_row_of_a_batch_is_a_record(service: Service) -> None:
         (0, None, "east"),
         (2, "I-9", "west"),
     ]
-    assert [row["answer"] for row in records] == [item["answer"] for item in answer["answers"]]
+    for kept in ("answer", "predictions"):
+        assert [row[kept] for row in records] == [item[kept] for item in answer["answers"]]
     assert {row["request_id"] for row in records} == {"b1"}
     assert len({row["id"] for row in records}) == 2
 
