@@ -18,7 +18,7 @@ from services.prediction.model_sync.mlflow_registry import offline_prediction_se
 from services.simulator import scenario
 from services.simulator.datasets import SimulatedDataset, build_pools
 from services.simulator.scenario import UseCaseScenario
-from services.simulator.stats import LIVE_METRICS, LiveErrorStats, extract_predictions
+from services.simulator.stats import LIVE_METRICS, LiveErrorStats
 
 CALLS = 2_000
 WEEK = timedelta(days=7)
@@ -44,8 +44,8 @@ def _live(name: str, drift: tuple[str, ...], played: UseCaseScenario) -> dict[st
     for _ in range(CALLS):
         example = pool.draw(chance, BEGIN + WEEK * chance.random())
         request = {field: value for field, value in example.request.items() if field not in played.left_out}
-        answer = json.loads(answering.one(request, "benchmark"))["answer"]
-        live.add(extract_predictions(use_case, answer), example.labels)
+        predictions = json.loads(answering.one(request, "benchmark"))["predictions"]
+        live.add(predictions, example.labels)
     return live.told()
 
 
