@@ -56,6 +56,26 @@ GLOBAL_STEPS: frozenset[str] = frozenset({"housekeeping"})
 
 STAGES: tuple[str, ...] = tuple(step.name for step in STEPS if step.stage)
 
+_TRAINING_CODE = (
+    "services/training/stage",
+    "services/core/contract",
+    "services/core/bundle",
+    "services/core/scoring",
+    "services/core/weather",
+)
+STAGE_CODE: dict[str, tuple[str, ...]] = {
+    "ingest": (
+        "services/ingestion/stage",
+        "services/core/raw_files",
+        "services/core/contract",
+        "services/core/weather",
+    ),
+    "preprocess": ("services/preprocessing/stage", "services/core/contract", "services/core/weather"),
+    "train": _TRAINING_CODE,
+    "evaluate": (*_TRAINING_CODE, "services/training/evaluation"),
+}
+"""Folders that decide what a stage writes, beside the use case's own package: the dependencies in ``dvc.yaml``."""
+
 
 def stages_through(last: str) -> tuple[str, ...]:
     """The DVC stages up to and including ``last``."""

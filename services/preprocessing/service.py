@@ -31,23 +31,24 @@ def data_router(settings: PreprocessingSettings) -> APIRouter:
     router = APIRouter(tags=["data"])
     own = dict(SERVICE)
 
-    def read(use_case: str, name: str) -> dict[str, Any]:
-        path = settings.home.data(use_case_registry.get(use_case).name) / "examples" / name
-        try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise NotFoundError(
-                f"There is no {name} of the examples of {use_case} yet.", action="Start a retraining: it makes them."
-            ) from None
-        return content
+    def read(use_case: str, *paths: str) -> dict[str, Any]:
+        data = settings.home.data(use_case_registry.get(use_case).name)
+        for path in paths:
+            if (data / path).is_file():
+                content: dict[str, Any] = json.loads((data / path).read_text(encoding="utf-8"))
+                return content
+        raise NotFoundError(
+            f"There is no {Path(paths[0]).name} of the examples of {use_case} yet.",
+            action="Start a retraining: it makes them.",
+        )
 
     @router.get("/examples/{use_case}", openapi_extra=own, summary="Rows, span and origins of the examples")
     def manifest(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
-        return read(use_case, MANIFEST)
+        return read(use_case, f"examples/{MANIFEST}")
 
     @router.get("/examples/{use_case}/profile", openapi_extra=own, summary="A picture of the examples")
     def profile(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
-        return read(use_case, PROFILE_FILE)
+        return read(use_case, PROFILE_FILE, f"examples/{PROFILE_FILE}")  # the second: states of 0.1.0
 
     return router
 

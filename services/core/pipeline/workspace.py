@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -33,6 +34,7 @@ _DVC_CONFIG = """\
     url = {remote}
 """
 _COPIED_FILES = ("dvc.yaml", ".dvcignore")
+_STAGE_PACKAGES = frozenset({"core", "use_cases", "ingestion", "preprocessing", "training"})
 
 
 def init_bare_workspace(home: VigiePaths, folder: Path) -> None:
@@ -62,7 +64,7 @@ def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) 
     if not (folder / "dvc.yaml").is_file():
         raise VigieError(f"There is no dvc.yaml in {root}.", action="Run this from a complete checkout.")
     # compiled files come along: they save half a second for each stage, and DVC is told to ignore them
-    shutil.copytree(root / "services", folder / "services", ignore=shutil.ignore_patterns(".*"))
+    shutil.copytree(root / "services", folder / "services", ignore=_unused_by_stages(root / "services"))
     _copy_extra_package(use_case, folder)
     parameters = params.load_params(root)
     if use_case in parameters.use_cases:
@@ -74,6 +76,18 @@ def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) 
         seed_from_state(state.resolve(), use_case, folder)
     for impure in ("landing", "outcomes"):  # what stages depend on and none makes
         (folder / "data" / use_case / impure).mkdir(parents=True, exist_ok=True)
+
+
+def _unused_by_stages(services: Path) -> Callable[[str, list[str]], set[str]]:
+    """What a copy of ``services`` leaves out: hidden files, and the packages that no stage imports."""
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        hidden = {name for name in names if name.startswith(".")}
+        if Path(folder) != services:
+            return hidden
+        return hidden | {name for name in names if (services / name).is_dir() and name not in _STAGE_PACKAGES}
+
+    return ignored
 
 
 def write_params(folder: Path, parameters: params.Params) -> None:

@@ -20,7 +20,7 @@ from services.core.contract.class_labels import learned_class_targets
 from services.core.contract.columns import ColumnType, allowed_values, column_types
 from services.core.contract.use_case import Arrays, BinaryClassification, MultiClass, UseCase
 from services.core.errors import VigieError
-from services.core.io import file_sha256, replacing_folder
+from services.core.io import atomic_write, file_sha256, replacing_folder
 from services.core.params import Preprocess
 from services.preprocessing.stage.label_rows import ORIGIN, append_labels, drop_outdated_rows
 from services.preprocessing.stage.profile import PROFILE_FILE, build_profile
@@ -159,10 +159,11 @@ def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
         examples.to_parquet(folder / "examples.parquet", index=False, compression="zstd")
         write_arrays(folder / "reference.npz", declared.raw.lookup_tables(tables))
         write_arrays(folder / "context.npz", declared.raw.training_context(tables))
-        picture = json.dumps(build_profile(declared, examples), ensure_ascii=False, allow_nan=False)
-        (folder / PROFILE_FILE).write_text(picture + "\n", encoding="utf-8")
         manifest = _manifest(declared, examples, folder, simulated=simulated)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    # beside the examples and not among them: nobody trains on it
+    profile = json.dumps(build_profile(declared, examples), ensure_ascii=False, allow_nan=False)
+    atomic_write(data / PROFILE_FILE, profile + "\n")
     structlog.get_logger().info("examples made", use_case=use_case, rows=len(examples), simulated=simulated)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from services.core.bundle.predictor import Predictor, save_arrays
 from services.core.contract import columns as column_tools
 from services.core.contract.modules import compute_drift_features
 from services.core.contract.use_case import (
+    BUILT_IN,
     BinaryPrediction,
     LateFusion,
     RegressionPrediction,
@@ -28,6 +30,7 @@ from services.core.contract.use_case import (
     TargetPrediction,
     UseCase,
 )
+from services.core.steps import STAGE_CODE
 from services.training.stage.splitting import CALIBRATE, TEST, TRAIN, fold_models, in_split
 from services.training.stage.training_data import TrainingContext, TrainingData
 
@@ -194,18 +197,20 @@ def split_spans(use_case: UseCase, data: TrainingData) -> dict[str, str | int | 
     return spans
 
 
-def library_versions() -> dict[str, str]:
+def library_versions(use_case: UseCase) -> dict[str, str]:
     import xgboost  # noqa: PLC0415
 
     # its distribution is xgboost-cpu or xgboost, so the module itself says which version it is
-    made_by = {"python": platform.python_version(), "code": code_hash(), "xgboost": xgboost.__version__}
+    made_by = {"python": platform.python_version(), "code": code_hash(use_case), "xgboost": xgboost.__version__}
     return made_by | {name: version(name) for name in _LIBRARIES}
 
 
-def code_hash() -> str:
-    """Hash of the code that decides what a bundle holds."""
-    root = Path(services.__file__).parent
+def code_hash(use_case: UseCase) -> str:
+    """Hash of the code that decides what a bundle holds: the train stage's dependencies in ``dvc.yaml``."""
+    root = Path(services.__file__).parent.parent
+    package = import_module(use_case.package or f"{BUILT_IN}.{use_case.name}").__path__[0]
     digest = sha256()
-    for path in sorted([*(root / "core").rglob("*.py"), *(root / "training").rglob("*.py")]):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    for folder in (*(root / name for name in STAGE_CODE["train"]), Path(package)):
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(path.relative_to(folder.parent).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]

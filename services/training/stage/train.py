@@ -199,7 +199,7 @@ def train(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         simulated=simulated,
         data={**(source or {}), **split_spans(use_case, run.data), **_tuned_parameters(use_case, run.use_case)},
-        versions=library_versions(),
+        versions=library_versions(use_case),
         targets={target.name: _target_manifest(use_case, target, data.classes) for target in use_case.targets},
         files={},
     )

@@ -12,7 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from services.core import use_case_registry
-from services.core.bundle.predictor import load_arrays
+from services.core.bundle.manifest import load_arrays
 from services.core.contract.use_case import UseCase
 from services.core.errors import VigieError
 from services.core.io import file_sha256

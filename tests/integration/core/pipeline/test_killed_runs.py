@@ -22,14 +22,14 @@ from tests.processes import at_work
 _RUN = """
 import sys
 from pathlib import Path
-from services.core.paths import Home
+from services.core.paths import VigiePaths
 from services.core.pipeline.run import run_stages
 home, root, word = sys.argv[1:]
 def land(workspace):
     path = workspace / "data" / "toy" / "landing" / "word.txt"
     path.unlink(missing_ok=True)
     path.write_text(word)
-run_stages(Home(Path(home)), "toy", "train", prepare=land, root=Path(root))
+run_stages(VigiePaths(Path(home)), "toy", "train", prepare=land, root=Path(root))
 """
 KINDS = ("run", "dvc", "stage")
 SEED = 20_241_121

@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from services.core import use_case_registry as declared
 from services.core.jobs.settings import JobSettings
 from services.core.params import Ingest, Preprocess, Simulate
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT
 from services.core.web.stage_service import create_stage_app
 from services.ingestion.service import IngestionSettings
@@ -111,6 +112,15 @@ def test_the_picture_of_the_examples_comes_through(client: TestClient) -> None:
     found = client.get("/admin/data/toy/profile").json()
     assert found["rows"] == 60
     assert set(found["fields"]) == {"called_at", "distance", "kind", "town"}
+
+
+def test_a_profile_is_read_where_release_0_1_0_wrote_it(client: TestClient, home: Path) -> None:
+    data = VigiePaths(home).data("toy")
+    (data / "profile.json").rename(data / "examples" / "profile.json")
+    try:
+        assert client.get("/admin/data/toy/profile").json()["rows"] == 60
+    finally:
+        (data / "examples" / "profile.json").rename(data / "profile.json")
 
 
 def test_a_job_is_cancelled_runs_again_and_both_are_in_the_audit_log(client: TestClient) -> None:

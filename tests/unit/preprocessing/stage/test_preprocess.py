@@ -37,10 +37,11 @@ def examples_after(workspace: Path) -> tuple[pd.Series, dict[str, bytes]]:
     return frame["seconds"], {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_the_folder_holds_examples_reference_context_picture_and_manifest(workspace: Path) -> None:
+def test_the_folder_holds_what_training_reads_and_the_profile_lies_beside_it(workspace: Path) -> None:
     land(workspace, "a.csv", range(10))
     _, files = examples_after(workspace)
-    assert sorted(files) == ["context.npz", "examples.parquet", "manifest.json", "profile.json", "reference.npz"]
+    assert sorted(files) == ["context.npz", "examples.parquet", "manifest.json", "reference.npz"]
+    assert json.loads((workspace / "data" / "toy" / "profile.json").read_text())["rows"] == 10
     manifest = json.loads(files["manifest.json"])
     assert (manifest["rows"], manifest["simulated"]) == (10, False)
     assert manifest["span"] == {"first": "2024-01-01T10:00:00+00:00", "last": "2024-01-10T10:00:00+00:00"}
