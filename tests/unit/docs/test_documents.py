@@ -152,6 +152,18 @@ def _runs(folder: Path) -> bool:
     return (folder / "__main__.py").is_file()
 
 
+@cache
+def source_of_services() -> str:
+    return "\n".join(path.read_text() for path in (CHECKOUT / "services").rglob("*.py"))
+
+
+@each_document
+def test_every_log_line_that_is_searched_for_is_one_that_services_write(document: Path) -> None:
+    patterns = re.findall(r"grep (?:-i?E )?'([a-z| ]+)'", document.read_text())
+    phrases = [phrase for pattern in patterns for phrase in pattern.split("|") if " " in phrase]
+    assert [phrase for phrase in phrases if phrase not in source_of_services()] == []
+
+
 @each_document
 def test_headings_are_in_the_fields_terms(document: Path) -> None:
     assert [heading for heading in headings(document) if DIALECT.search(heading)] == []
