@@ -26,7 +26,8 @@ from services.core.contract.use_case import ContextSource, UseCase
 from services.core.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.web.api_docs import mount_docs
 from services.core.web.authentication import PUBLIC, document_roles
-from services.core.web.errors import add_exception_handlers, error_detail, error_response
+from services.core.web.errors import error_detail, error_response
+from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import RequestIdMiddleware
 from services.prediction.api.list_routes import list_router
 from services.prediction.api.metadata_routes import metadata_router

@@ -14,17 +14,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.core.errors import VigieError
 from services.core.io import file_sha256
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    import numpy as np  # noqa: PLC0415 - the command line reads manifests without arrays
+
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -33,6 +36,8 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write arrays without pickle; an array of objects is refused.
 
     ``numpy.savez`` stamps no time into the archive's members, so equal arrays give equal files."""
+    import numpy as np  # noqa: PLC0415
+
     with path.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **dict(sorted(arrays.items())))
 

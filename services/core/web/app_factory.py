@@ -22,7 +22,8 @@ from services.core.process_metrics import register_process_metrics, register_ski
 from services.core.settings import settings
 from services.core.web.api_docs import mount_docs
 from services.core.web.authentication import PUBLIC, document_roles
-from services.core.web.errors import ErrorBody, add_exception_handlers, error_detail, error_response
+from services.core.web.errors import ErrorBody, error_detail, error_response
+from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import LogContextMiddleware, RequestIdMiddleware, log_access, run_server, server_config
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from services.core.audit.query import AuditFilter, query_entries
 from services.core.errors import ConflictError
 from services.core.settings import Settings
-from services.core.web.errors import add_exception_handlers
+from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import RequestIdMiddleware
 from services.drift.actions import GatewayClient
 from services.gateway.container import GatewayContainer
