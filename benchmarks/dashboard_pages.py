@@ -1,5 +1,5 @@
 """How long a page of the dashboard takes in a browser until its first heading stands there, and until it is drawn to
-its end: medians and worst, with 100,000 stored predictions. ``new`` is a browser without anything kept, ``again`` the
+its end: medians and worst, with 100,000 stored predictions. ``new`` is a browser with an empty cache, ``again`` the
 same browser a second time.
 
     python -m benchmarks.dashboard_pages [FOLDER]

@@ -1,5 +1,5 @@
 """The dashboard behind the edge, in a real browser: one address for pages, sign-in and calls; and what the edge shows
-when it is away."""
+when it is down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call that was answered is in the log once, whatever was away or killed meanwhile."""
+"""Every answered call is in the log once, whatever was down or killed meanwhile."""
 
 from __future__ import annotations
 

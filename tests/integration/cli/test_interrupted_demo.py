@@ -1,4 +1,4 @@
-"""``./vigie demo``, broken off by whoever watches it."""
+"""``./vigie demo``, interrupted by the user."""
 
 from __future__ import annotations
 

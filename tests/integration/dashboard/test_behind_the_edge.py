@@ -1,4 +1,4 @@
-"""The dashboard behind the real edge: one address, the edge's security headers, and its plain page when it is away.
+"""The dashboard behind the real edge: one address, the edge's security headers, and its plain page when it is down.
 
 Needs Caddy 2.8 or newer: on the path, or named in ``VIGIE_CADDY``. Compose runs the same files and tests them there."""
 

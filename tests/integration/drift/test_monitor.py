@@ -1,4 +1,4 @@
-"""Looks at toy calls, from the tables to the verdict, the action and what is kept."""
+"""Monitoring runs over toy calls, from the tables to the verdict, the action and what is stored."""
 
 from __future__ import annotations
 

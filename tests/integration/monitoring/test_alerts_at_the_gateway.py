@@ -1,4 +1,4 @@
-"""What Alertmanager tells the gateway is kept (on both databases), audited and shown."""
+"""What Alertmanager posts to the gateway is stored (on both databases), audited and shown."""
 
 from __future__ import annotations
 

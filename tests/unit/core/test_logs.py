@@ -1,4 +1,4 @@
-"""Logs are JSON lines and hold nothing that a caller said."""
+"""Logs are JSON lines and hold nothing that a caller sent."""
 
 from __future__ import annotations
 

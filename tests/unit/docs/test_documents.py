@@ -171,7 +171,8 @@ def test_headings_are_in_the_fields_terms(document: Path) -> None:
 
 def test_the_first_line_of_each_module_is_in_the_fields_terms() -> None:
     found = {}
-    for path in sorted((CHECKOUT / "services").rglob("*.py")):
+    paths = [path for folder in CODE_FOLDERS for path in sorted((CHECKOUT / folder).rglob("*.py"))]
+    for path in paths:
         first = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("\n\n")[0]
         if DIALECT.search(first):
             found[str(path.relative_to(CHECKOUT))] = first

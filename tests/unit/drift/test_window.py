@@ -1,4 +1,4 @@
-"""The frozen rows are told as little as callers tell."""
+"""Fields of the test set are blank as often as callers omit them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls of a simulation: the same for the same seed, said at the simulated moment, and marked."""
+"""The calls of a simulation: the same for the same seed, sent at the simulated moment, and marked."""
 
 from __future__ import annotations
 

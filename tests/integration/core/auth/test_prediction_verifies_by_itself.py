@@ -1,4 +1,4 @@
-"""A prediction server follows a gateway over HTTP, and goes on by itself when the gateway is away."""
+"""A prediction server follows a gateway over HTTP, and goes on by itself when the gateway is down."""
 
 from __future__ import annotations
 

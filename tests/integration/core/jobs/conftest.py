@@ -1,4 +1,4 @@
-"""Jobs that behave as they are told (``trial_jobs``): in a service's process, and without one."""
+"""Jobs with a chosen behaviour (``trial_jobs``): in a service's process, and without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that behave as they are told, by the words of their ``source``."""
+"""Jobs with a behaviour chosen by their ``source``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The training service's jobs on a real registry: what the gate said before counts, a freeze holds, and nothing
+"""The training service's jobs on a real registry: an earlier decision of the gate counts, a freeze holds, and nothing
 is promoted that was not judged."""
 
 from __future__ import annotations

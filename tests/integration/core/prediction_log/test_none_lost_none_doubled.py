@@ -1,4 +1,4 @@
-"""Every answered call is in the database exactly once, although the database goes away under load and the
+"""Every answered call is in the database exactly once, although the database stops under load and the
 prediction process is killed in the middle of that."""
 
 from __future__ import annotations

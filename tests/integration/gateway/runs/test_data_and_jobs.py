@@ -1,5 +1,5 @@
 """What operators see of data and jobs through the gateway, asked of real stage services: one of ingestion, whose jobs
-hold as long as they are told, and one of preprocessing."""
+hold until they are released, and one of preprocessing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real products, read from files in the challenge's layout: some are kept apart, the others trained on."""
+"""Real products, read from files in the challenge's layout: some are held out, the others trained on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real wines, read from the official files: some are kept apart, the others trained on."""
+"""Real wines, read from the official files: some are held out, the others trained on."""
 
 from __future__ import annotations
 

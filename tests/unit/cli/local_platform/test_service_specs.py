@@ -1,4 +1,4 @@
-"""What the platform's programs are, what each is told and where secrets come from."""
+"""Which local services there are, which environment each gets and where secrets come from."""
 
 from __future__ import annotations
 

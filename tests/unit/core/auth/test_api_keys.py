@@ -1,4 +1,4 @@
-"""API keys: their shape, and that nothing but a hash of them is kept."""
+"""API keys: their shape, and that nothing but a hash of them is stored."""
 
 from __future__ import annotations
 

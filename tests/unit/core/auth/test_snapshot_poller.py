@@ -1,4 +1,4 @@
-"""The list is followed in the background, kept on disk, and the last good one stays in force."""
+"""The auth snapshot is polled in the background, stored on disk, and the last good one stays in force."""
 
 from __future__ import annotations
 

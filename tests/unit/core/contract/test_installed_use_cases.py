@@ -1,4 +1,4 @@
-"""Use cases come from installed packages too. One that is broken is told of and left out; the others are there."""
+"""Use cases come from installed packages too. One that is broken is reported and skipped; the others are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which documents a folder holds, archives included, and what is said about damaged ones."""
+"""Which documents a folder holds, archives included, and what is reported about damaged ones."""
 
 from __future__ import annotations
 

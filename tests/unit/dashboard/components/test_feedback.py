@@ -1,4 +1,4 @@
-"""Nothing is done before its consequence was said and answered with yes."""
+"""Nothing is done before its consequence was shown and confirmed."""
 
 from __future__ import annotations
 

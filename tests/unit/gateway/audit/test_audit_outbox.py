@@ -1,4 +1,4 @@
-"""Entries of services that cannot reach the gateway are kept and delivered, each once."""
+"""Entries of services that cannot reach the gateway are stored and delivered, each once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway that is told to stop does stop."""
+"""A gateway that shuts down stops its orchestrator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live calls, exercises and simulations: said by a header, kept from end to end, and never taken for each other."""
+"""Live calls, exercises and simulations: stated by a header, carried from end to end, and never confused."""
 
 from __future__ import annotations
 

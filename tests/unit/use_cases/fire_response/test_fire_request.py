@@ -1,4 +1,4 @@
-"""What a dispatch centre may send, and what it is told otherwise."""
+"""What a dispatch centre may send, and which error it gets otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a centre reports about a product becomes an example: of its text, since its picture was not kept."""
+"""What a centre reports about a product becomes an example: of its text, since its image was not stored."""
 
 from __future__ import annotations
 
