@@ -65,7 +65,15 @@ MODULES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     ),
     "services.core.usecases.learners": ("services.core.contract.learners", {"Expert": "ModalityModel"}),
     "services.core.usecases.local_time": ("services.core.contract.local_time", {}),
-    "services.core.usecases.modules": ("services.core.contract.modules", {"WatchingModule": "DriftFeatureModule"}),
+    "services.core.usecases.modules": (
+        "services.core.contract.modules",
+        {
+            "WatchingModule": "FeatureSet",
+            "FeatureModule": "FeatureSet",
+            "RawModule": "RawData",
+            "SimulatorModule": "Simulator",
+        },
+    ),
     "services.core.usecases.outputs": ("services.core.contract.outputs", _OUTPUTS),
     "services.core.usecases.pictures": ("services.core.contract.image_decoding", _IMAGES),
     "services.core.usecases.published": (

@@ -55,7 +55,7 @@ def column_title(use_case: UseCase, column: str) -> Text:
     if column.startswith(OUTPUT_PREFIX):
         target = use_case.target(column.removeprefix(OUTPUT_PREFIX))
         return Text(f"the answer '{target.title.en}'", f"la réponse « {target.title.fr} »")
-    watched = getattr(use_case, "watched", {}).get(column.removeprefix(DRIFT_FEATURE_PREFIX))
+    watched = use_case.watched.get(column.removeprefix(DRIFT_FEATURE_PREFIX))
     if watched is not None:
         return Text(watched.en, watched.fr)
     for subgroup in use_case.subgroups:

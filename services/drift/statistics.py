@@ -227,10 +227,9 @@ def segment_columns(
 
 def add_derived_columns(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
     """Calls with the columns that follow from their fields, as their outcomes would have them in training."""
-    complete = getattr(use_case.raw, "build_label_examples", None)
-    if complete is None or frame.empty:
+    if frame.empty:
         return frame
-    made: pd.DataFrame = complete(frame.reset_index(drop=True))
+    made = use_case.raw.build_label_examples(frame.reset_index(drop=True))
     kept = [group.column for group in use_case.subgroups if group.column in made and group.column not in frame]
     return frame.assign(**{name: made[name].to_numpy() for name in kept})
 

@@ -164,7 +164,7 @@ class SimulatedDataset:
         first = (self.begin - timedelta(days=1)).astimezone(ZoneInfo(use_case.zone or "UTC")).date()
         days = min(MAX_DAYS, max(MIN_DAYS, math.ceil(self.length / timedelta(days=1)) + 3))
         folder.mkdir(parents=True, exist_ok=True)
-        most = getattr(use_case.simulator, "MAX_ROWS_PER_DAY", None)
+        most = use_case.simulator.MAX_ROWS_PER_DAY
         rows = self.rows if most is None else min(self.rows, most * days)
         use_case.simulator.write(
             folder, seed=self.seed, rows=rows, start=first.isoformat(), days=days, drift=self.drift

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from services.core.contract.use_case import Arrays, ParsedTable
+from services.core.contract.use_case import ParsedTable
 from tests.toy.declaration import SIZES
 
 
@@ -49,11 +49,3 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "size": rows["size"].map({size: index for index, size in enumerate(SIZES)}).astype(float),
         }
     ).sort_values("event_time", ignore_index=True)
-
-
-def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    return {}
-
-
-def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    return {}

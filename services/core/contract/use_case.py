@@ -11,11 +11,22 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import BaseModel
 
 from services.core.contract.learners import BoostedTrees, Booster, LateFusion, Learner, ModalityModel, Split
+from services.core.contract.modules import (
+    Arrays,
+    Columns,
+    ContextModule,
+    ContextSource,
+    Features,
+    FeatureSet,
+    RawData,
+    Simulator,
+    load_hooks,
+)
 from services.core.contract.outputs import (
     BinaryClassification,
     BinaryPrediction,
@@ -27,23 +38,10 @@ from services.core.contract.outputs import (
     TargetPrediction,
 )
 from services.core.contract.tables import OfficialFile, ParsedTable, Table
-from services.deprecated_names import accepts_old_fields, with_new_hooks
+from services.deprecated_names import accepts_old_fields
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from services.core.contract.modules import ContextModule, FeatureModule, RawModule, SimulatorModule
     from services.core.settings import Settings
-
-    Columns = Mapping[str, NDArray[Any]]
-    """Request field -> one value per row. Numbers, flags, times and dates are float64 (times in seconds
-    since 1970 UTC, dates as their midnight, missing is NaN); categories and text are object arrays of str
-    (missing is ""); pictures are object arrays of uint8 arrays (side, side, 3) (missing is None)."""
-
-    Arrays = dict[str, NDArray[Any]]
-    """Named arrays that can be stored without pickle: numbers, booleans and unicode strings."""
-else:
-    Columns, Arrays = Mapping, dict
 
 
 BUILT_IN = "services.use_cases"
@@ -59,6 +57,7 @@ __all__ = [
     "Columns",
     "ContextSource",
     "EvaluationSlice",
+    "FeatureSet",
     "Features",
     "Guardrail",
     "InputScenario",
@@ -70,8 +69,10 @@ __all__ = [
     "OfficialFile",
     "Output",
     "ParsedTable",
+    "RawData",
     "Regression",
     "RegressionPrediction",
+    "Simulator",
     "Split",
     "Subgroup",
     "Table",
@@ -158,33 +159,6 @@ class Subgroup:
     title: Text
 
 
-# --- what the modules of a use case offer -------------------------------------------------------
-
-
-@accepts_old_fields(facts="extras")
-class Features(NamedTuple):
-    """What the feature function returns for n rows."""
-
-    matrices: dict[str, Any]
-    """Matrix name -> float32 array (n, p), C-contiguous, missing as NaN, or ``SparseRows``."""
-    extras: dict[str, Any]
-    """What the answer needs besides the models' outputs, one value per row: arrays (n,)."""
-
-
-class ContextSource(Protocol):
-    """Keeps the context of the moment. It refreshes itself in the background between ``start`` and
-    ``stop``; the other two are called for each prediction and answer from memory, at once."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def snapshot(self) -> Mapping[str, Any]: ...
-
-    def warning(self) -> str | None:
-        """A sentence for the answer's warnings where what is known is missing or stale, else None."""
-
-
 # --- the use case -------------------------------------------------------------------------------
 
 
@@ -251,8 +225,8 @@ class UseCase:
     place: MapSpec | None = None
     package: str = ""
     _modules: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Modules of the package that were imported already. Per object and not per path, because another package of the
-    same name may take this one's place."""
+    """What the package's modules implement, as far as they were imported. Per object and not per path, because another
+    package of the same name may take this one's place."""
 
     def target(self, name: str) -> Target:
         for target in self.targets:
@@ -261,29 +235,29 @@ class UseCase:
         raise KeyError(f"{self.name} has no target {name!r}; it has {[t.name for t in self.targets]}")
 
     @property
-    def features(self) -> FeatureModule:
-        return cast("FeatureModule", self._module("features"))
+    def features(self) -> FeatureSet:
+        return cast("FeatureSet", self._hooks("features", FeatureSet))
 
     @property
-    def raw(self) -> RawModule:
-        return cast("RawModule", self._module("raw"))
+    def raw(self) -> RawData:
+        return cast("RawData", self._hooks("raw", RawData))
 
     @property
-    def simulator(self) -> SimulatorModule:
-        return cast("SimulatorModule", self._module("simulator"))
+    def simulator(self) -> Simulator:
+        return cast("Simulator", self._hooks("simulator", Simulator))
 
     def context_source(self, settings: Settings) -> ContextSource | None:
         """A new source of what comes from outside at call time, if there is one."""
         if importlib.util.find_spec(self._path("context")) is None:
             return None
-        return cast("ContextModule", self._module("context")).source(settings)
+        return cast("ContextModule", importlib.import_module(self._path("context"))).source(settings)
 
-    def _module(self, name: str) -> Any:
+    def _hooks(self, name: str, base: Any) -> Any:
         """Imported on first use; later uses, of which each prediction is one, look it up."""
-        module = self._modules.get(name)
-        if module is None:
-            module = self._modules[name] = with_new_hooks(importlib.import_module(self._path(name)), name)
-        return module
+        hooks = self._modules.get(name)
+        if hooks is None:
+            hooks = self._modules[name] = load_hooks(base, importlib.import_module(self._path(name)), name)
+        return hooks
 
     def _path(self, name: str) -> str:
         return f"{self.package or f'{BUILT_IN}.{self.name}'}.{name}"

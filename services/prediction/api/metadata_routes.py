@@ -166,5 +166,4 @@ def _details(answering: PredictionService, slot: ModelSlot, schemas: dict[str, A
 
 
 def _named_places(use_case: UseCase, model: LoadedModel) -> dict[str, tuple[float, float]] | None:
-    places = getattr(use_case.features, "map_points", None)
-    return None if places is None else places(model.predictor.fitted)
+    return dict(use_case.features.map_points(model.predictor.fitted)) or None

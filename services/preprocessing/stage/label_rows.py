@@ -55,9 +55,7 @@ def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFra
     if "event_time" in official:
         time = use_case.time_field
         rows["event_time"] = rows[time] if time is not None else found.loc[rows.index, "call_received_at"]
-    complete = getattr(use_case.raw, "build_label_examples", None)
-    if complete is not None:
-        rows = complete(rows.reset_index(drop=True))
+    rows = use_case.raw.build_label_examples(rows.reset_index(drop=True))
     labels = [target.label for target in use_case.targets]
     rows = rows[rows[labels].notna().any(axis=1)].reset_index(drop=True)
     return _fill_missing_columns(use_case, rows, official)

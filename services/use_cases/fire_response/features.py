@@ -126,7 +126,7 @@ class _Pumps(NamedTuple):
 
 
 def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
-    """See ``FeatureModule``. Facts: ``interval_group`` (pump order, 1 or 2, plus 10 where the station
+    """See ``FeatureSet``. Facts: ``interval_group`` (pump order, 1 or 2, plus 10 where the station
     is assumed), ``station``, ``station_assumed``, ``distance_m``, ``risk_reason`` and ``risk_reason_fr``."""
     calls = encode_requests(columns, fitted.atlas)
     places = _places(calls, columns, fitted)

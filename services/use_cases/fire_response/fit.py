@@ -52,7 +52,7 @@ def fit(
     reference: Mapping[str, NDArray[Any]],
     context: Mapping[str, Any],
 ) -> Arrays:
-    """See ``FeatureModule.fit``. The atlas' arrays are kept beside what was learned."""
+    """See ``FeatureSet.fit``. The atlas' arrays are kept beside what was learned."""
     where = build_spatial_index(reference)
     calls = encode_requests(columns, where)
     opened, closed = station_hours(columns["call_time"], calls.station, where)

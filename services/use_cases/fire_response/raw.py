@@ -190,7 +190,7 @@ _READERS = {
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
-    """See ``RawModule.canonical``.
+    """See ``RawData.parse_table``.
 
     Raises:
         VigieError: the use case has no such table.
@@ -206,7 +206,7 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """See ``RawModule``: the columns of reported calls that follow from their fields."""
+    """See ``RawData``: the columns of reported calls that follow from their fields."""
     return label_examples(rows, LONDON)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.contract.sparse import SparseRows
-from services.core.contract.use_case import Arrays, Columns, Features, TargetPrediction
+from services.core.contract.use_case import Arrays, Columns, Features
 from services.use_cases.product_category import image_statistics
 from services.use_cases.product_category.tokenizer import (
     bigrams,
@@ -120,16 +120,6 @@ def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any])
     facts = {f"has_{field}": present for field, present in has.items()}
     facts |= {"has_text": has["title"] | has["description"], "names": names}
     return Features({"text": SparseRows.of(rows, fitted.width), "image": image}, facts)
-
-
-def post_training_checks(
-    columns: Columns,
-    labels: Mapping[str, NDArray[np.float64]],
-    values: Mapping[str, TargetPrediction],
-    fitted: FittedTables,
-) -> Arrays:
-    """Nothing: no answer depends on findings about the finished model."""
-    return {}
 
 
 def drift_features(columns: Columns, fitted: FittedTables | None) -> Mapping[str, NDArray[Any]]:

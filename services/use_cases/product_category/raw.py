@@ -79,11 +79,6 @@ def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
     return {"codes": np.array(list(told), dtype=str), "names": np.array(list(told.values()), dtype=str)}
 
 
-def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Nothing comes from outside."""
-    return {}
-
-
 def _products(frame: pd.DataFrame) -> ParsedTable:
     rows = pd.DataFrame(
         {

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.contract.use_case import Arrays, Columns, Features, TargetPrediction
+from services.core.contract.use_case import Arrays, Columns, Features
 from services.use_cases.rain_tomorrow import history, station_regressions
 from services.use_cases.rain_tomorrow import history as around
 from services.use_cases.rain_tomorrow.history import DAYS_BACK, SECONDS_A_DAY, Floats, History
@@ -263,16 +263,6 @@ def _weather_map(
     return np.concatenate([made, others[:, None].astype(np.float64)], axis=1)
 
 
-def post_training_checks(
-    columns: Columns,
-    labels: Mapping[str, NDArray[np.float64]],
-    values: Mapping[str, TargetPrediction],
-    fitted: FittedTables,
-) -> Arrays:
-    """Nothing: no answer depends on findings about the finished model."""
-    return {}
-
-
 __all__ = [
     "DAYS_BACK",
     "DAY_FEATURES",
@@ -281,6 +271,5 @@ __all__ = [
     "FittedTables",
     "features",
     "fit",
-    "post_training_checks",
     "prepare",
 ]

@@ -138,7 +138,7 @@ _SEASONS = {12: "summer", 1: "summer", 2: "summer", 3: "autumn", 4: "autumn", 5:
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
-    """See ``RawModule.canonical``."""
+    """See ``RawData.parse_table``."""
     return _READERS[table](frame)
 
 
@@ -164,11 +164,6 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
         region=rows["station"].map(REGIONS).fillna("elsewhere").astype("str"),
         season=rows["date"].dt.month.map(_SEASONS).astype("str"),
     )
-
-
-def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Nothing: stations and their places stand in the code."""
-    return {}
 
 
 def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.contract.use_case import Arrays, Columns, Features, TargetPrediction
+from services.core.contract.use_case import Arrays, Columns, Features
 from services.use_cases.road_accidents import encodings
 from services.use_cases.road_accidents import encodings as keys
 from services.use_cases.road_accidents import encodings as surroundings
@@ -148,13 +148,3 @@ def _vehicles(lists: Mapping[str, list[Any]]) -> list[list[float]]:
         for people, walking, driven in zip(lists["people"], lists["pedestrians"], total, strict=True)
     ]
     return [*counts.values(), total, *groups, passengers]
-
-
-def post_training_checks(
-    columns: Columns,
-    labels: Mapping[str, NDArray[np.float64]],
-    values: Mapping[str, TargetPrediction],
-    fitted: FittedTables,
-) -> Arrays:
-    """Nothing: no answer depends on findings about the finished model."""
-    return {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from services.core.contract.use_case import Arrays, ParsedTable
+from services.core.contract.use_case import ParsedTable
 from services.use_cases.road_accidents import layouts
 from services.use_cases.road_accidents.code_labels import (
     CODE_LABELS,
@@ -120,7 +120,7 @@ _READERS: Mapping[str, Callable[[pd.DataFrame], tuple[pd.DataFrame, pd.Series]]]
 }
 
 
-__all__ = ["build_examples", "build_label_examples", "lookup_tables", "parse_table", "training_context"]
+__all__ = ["build_examples", "build_label_examples", "parse_table"]
 
 _HOUR_BANDS = ((6, "night, 0 to 6 h"), (10, "morning, 6 to 10 h"), (16, "day, 10 to 16 h"), (20, "evening, 16 to 20 h"))
 _LAST_BAND = "late, 20 to 24 h"
@@ -149,7 +149,7 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """See ``RawModule``: the columns of reported accidents that follow from their fields. A known severity
+    """See ``RawData``: the columns of reported accidents that follow from their fields. A known severity
     decides about the priority."""
     grave = (rows["severity"] > 0).astype("float64")
     local = pd.Series(index=rows.index, dtype="datetime64[us]")
@@ -162,16 +162,6 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
         vehicle_kind=_leading_kind(rows),
         setting=rows["urban"].map({0.0: "outside towns", 1.0: "in towns"}).astype("str"),
     )
-
-
-def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Nothing: all that ``fit`` needs is in the examples."""
-    return {}
-
-
-def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Nothing comes from outside at call time."""
-    return {}
 
 
 def _one_place(lieux: pd.DataFrame) -> pd.DataFrame:

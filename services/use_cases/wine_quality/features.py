@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.core.contract.use_case import Arrays, Columns, Features, TargetPrediction
+from services.core.contract.use_case import Columns, Features
 from services.use_cases.wine_quality.request import MEASUREMENT_NAMES
 
 _MADE: Mapping[str, tuple[str, ...]] = {
@@ -36,20 +35,6 @@ _TINY = 1e-3
 """Added below a division line, so that a measurement of 0 has a quotient too."""
 
 
-def fit(
-    columns: Columns,
-    labels: Mapping[str, NDArray[np.float64]],
-    reference: Mapping[str, NDArray[Any]],
-    context: Mapping[str, Any],
-) -> Arrays:
-    """Nothing."""
-    return {}
-
-
-def prepare(arrays: Mapping[str, NDArray[Any]]) -> None:
-    return None
-
-
 def features(columns: Columns, fitted: None, context: Mapping[str, Any]) -> Features:
     """The matrix ``wine`` (n, p). Fact: ``colour``, whose wines have an interval width of their own."""
     of = columns
@@ -69,10 +54,3 @@ def features(columns: Columns, fitted: None, context: Mapping[str, Any]) -> Feat
     red = (colour == "red").astype(np.float64)
     matrix = np.stack([red, *(of[name] for name in MEASUREMENT_NAMES), *made], axis=1).astype(np.float32)
     return Features({"wine": np.ascontiguousarray(matrix)}, {"colour": colour})
-
-
-def post_training_checks(
-    columns: Columns, labels: Mapping[str, NDArray[np.float64]], values: Mapping[str, TargetPrediction], fitted: None
-) -> Arrays:
-    """Nothing: no answer depends on findings about the finished model."""
-    return {}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
-from services.core.contract.use_case import Arrays, ParsedTable
+from services.core.contract.use_case import ParsedTable
 from services.use_cases.wine_quality.request import COLOURS, GRADES, MEASUREMENT_NAMES, MEASUREMENTS
 
 _COLOUR_COLUMNS = ("colour", "color", "type")
@@ -55,16 +55,6 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
         grade=grade.where(rows["quality"].notna(), rows["grade"]) if "grade" in rows else grade,
         strength=pd.cut(rows["alcohol"], [-1, 10, 11.5, 100], labels=["light", "medium", "strong"]).astype("str"),
     )
-
-
-def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Nothing."""
-    return {}
-
-
-def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Nothing comes from outside."""
-    return {}
 
 
 def _row_id(wine: Iterable[object]) -> str:

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from services.core.contract.use_case import Text
-from tests.toy import features
 from tests.toy.declaration import USE_CASE
 
 OURS = ("services.", "tests.toy")
@@ -56,7 +55,7 @@ def watched_service(
     make_service: Callable[..., Any], toy_bundles: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Any]:
     """Its use case derives columns for drift, so that every hook of the feature module is used."""
-    monkeypatch.setattr(features, "watched", lambda columns, _: {"far": np.array(columns["distance"])}, raising=False)
+    monkeypatch.setattr(USE_CASE.features, "drift_features", lambda columns, _: {"far": np.array(columns["distance"])})
     service = make_service(use_cases=[replace(USE_CASE, watched={"far": Text("Far", "Loin")})])
     service.registry.promote("toy", 1, toy_bundles[0])
     service.poll()
@@ -82,7 +81,7 @@ def test_the_baseline_imports_nothing(make_service: Callable[..., Any], imports:
 
 
 def test_the_modules_of_a_use_case_are_imported_once(imports: Callable[[], Any]) -> None:
-    use_case = replace(USE_CASE)
+    use_case, features = replace(USE_CASE), USE_CASE.features
     with imports() as seen:
         assert use_case.features is use_case.features is features
     assert len(seen) == 1
@@ -90,7 +89,7 @@ def test_the_modules_of_a_use_case_are_imported_once(imports: Callable[[], Any])
 
 def test_another_package_of_the_same_name_brings_its_own_modules() -> None:
     first = replace(USE_CASE, package="tests.toy")
-    assert first.features is features
+    assert first.features is USE_CASE.features
     second = replace(first, package="services.use_cases.wine_quality")
-    assert second.features is not features
+    assert second.features is not USE_CASE.features
     assert first == replace(first)

@@ -155,7 +155,7 @@ def column_title(session: Session, use_case: UseCase, name: str) -> str:
     """Of a request's field, an answer, or a watched column."""
     if name in use_case.request.model_fields:
         return field_title(session, use_case, name)
-    watched = getattr(use_case, "watched", {})
+    watched = use_case.watched
     if name in watched:
         return session.words.of(watched[name])
     target = name.removeprefix(_PREDICTION)

@@ -11,7 +11,6 @@ import pytest
 from services.core.bundle.manifest import BundleManifest, bundle_hash, read_manifest, write_manifest
 from services.core.bundle.predictor import Predictor, load_arrays, save_arrays
 from services.core.errors import VigieError
-from tests.toy import features
 from tests.toy.declaration import USE_CASE
 
 
@@ -107,6 +106,8 @@ def test_stored_arrays_come_back_equal_and_as_equal_bytes(tmp_path: Path) -> Non
 
 
 def test_a_bundle_of_other_features_than_the_code_makes_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "FEATURE_NAMES", {**features.FEATURE_NAMES, "kind": ("letter", "weather")})
+    monkeypatch.setattr(
+        USE_CASE.features, "FEATURE_NAMES", {**USE_CASE.features.FEATURE_NAMES, "kind": ("letter", "weather")}
+    )
     with pytest.raises(VigieError, match="distance, weather"):
         Predictor(USE_CASE, copy)

@@ -51,7 +51,10 @@ def test_an_installed_package_is_a_use_case_like_any_other(site: Path) -> None:
     install(site, "vigie-parcels", {"parcels": "parcels"})
     assert set(use_case_registry.names()) >= {"parcels", *OWN}
     assert use_case_registry.skipped() == ()
-    assert Path(str(vars(use_case_registry.get("parcels").features)["__file__"])).parent == site / "parcels"
+    assert (
+        Path(str(sys.modules[type(use_case_registry.get("parcels").features).__module__].__file__)).parent
+        == site / "parcels"
+    )
     assert params.load_params(CHECKOUT).including("parcels").of("parcels").code == "parcels"
 
 

@@ -18,7 +18,6 @@ from services.prediction.inference import prediction_service
 from services.prediction.inference import served_model as loaded
 from services.prediction.inference.served_model import LoadedModel, ModelSlot, ServedModel
 from services.prediction.model_sync.bundle_cache import CachedBundle
-from tests.toy import features
 from tests.toy.declaration import USE_CASE
 
 
@@ -56,7 +55,7 @@ def swapping(
         delays = [np.nan if fitted is None else fitted.towns[town] for town in columns["town"]]
         return {"town_delay": np.array(delays)}
 
-    monkeypatch.setattr(features, "drift_features", watched, raising=False)
+    monkeypatch.setattr(USE_CASE.features, "drift_features", watched)
     armed = {"swap": False}
 
     def compose(values: Any, facts: Any, request: Any) -> dict[str, Any]:
@@ -130,14 +129,14 @@ def test_drift_columns_that_fail_for_one_call_of_several_cost_the_others_nothing
     swapping: Swapping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served = swapping.service.desk.answering
-    honest = features.drift_features  # type: ignore[attr-defined]
+    honest = USE_CASE.features.drift_features
 
     def picky(columns: Mapping[str, Any], fitted: Any) -> Any:
         if 9.0 in columns["distance"]:
             raise ZeroDivisionError
         return honest(columns, fitted)
 
-    monkeypatch.setattr(features, "drift_features", picky)
+    monkeypatch.setattr(USE_CASE.features, "drift_features", picky)
     calls = [
         prediction_service.ValidatedRequest(
             served.validation.fields({**swapping.service.call, "distance": distance}), f"id-{distance}"

@@ -130,8 +130,7 @@ def test_fit_sees_no_label_of_a_crossed_target(
     tmp_path: Path, noise: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its arrays are shared by all boosters, so what it learned from a label would tell the others."""
-    from tests.toy import features
-
+    features = CROSSED.features
     seen: list[bool] = []
     plain = features.fit
 

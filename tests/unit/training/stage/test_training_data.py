@@ -13,7 +13,6 @@ from services.core.contract import columns as column_tools
 from services.core.params import Train
 from services.training.stage.splitting import TRAIN, assign_folds
 from services.training.stage.training_data import TrainingContext, out_of_fold, prepare_training_data, training_rows
-from tests.toy import features
 from tests.toy.declaration import USE_CASE
 
 
@@ -46,9 +45,11 @@ def test_rows_come_back_in_their_order(run: TrainingContext) -> None:
 
 def test_no_outcome_of_the_calibration_and_test_slices_is_learned_from(run: TrainingContext, monkeypatch) -> None:
     seen: list[int] = []
-    original = features.fit
+    original = USE_CASE.features.fit
     monkeypatch.setattr(
-        features, "fit", lambda columns, *rest: (seen.append(columns["called_at"].max()), original(columns, *rest))[1]
+        USE_CASE.features,
+        "fit",
+        lambda columns, *rest: (seen.append(columns["called_at"].max()), original(columns, *rest))[1],
     )
     rows, columns, labels, folds = training(run)
     out_of_fold(run, columns, labels, folds)
