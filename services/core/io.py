@@ -37,7 +37,7 @@ def atomic_write(
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
         with os.fdopen(descriptor, "wb") as stream:
             if mode is not None:
-                os.fchmod(descriptor, mode)  # whatever the umask took away
+                os.fchmod(descriptor, mode)  # whatever the umask is
             if callable(content):
                 content(stream)
             else:

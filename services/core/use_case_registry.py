@@ -45,7 +45,7 @@ _PREDICTION_TYPES: dict[type[Output], type] = {
 
 
 def validate_use_case(name: str, package: str) -> UseCase:
-    """The use case that ``package`` declares, once everything that can be told without its data was looked at.
+    """The use case that ``package`` declares, validated as far as is possible without its data.
 
     Raises:
         VigieError: the package cannot be imported, declares no use case or another one, or breaks the contract.

@@ -23,7 +23,7 @@ APP = Path(__file__).parent / "script" / "app.py"
 
 
 def options(chosen: DashboardSettings) -> dict[str, Any]:
-    """Streamlit's options. Nothing is told to anybody outside, and only pages of the same origin may connect: the edge
+    """Streamlit's options. Nothing is sent outside, and only pages of the same origin may connect: the edge
     passes the browser's Host on, so that holds behind it as well."""
     return {
         "global_developmentMode": False,

@@ -72,7 +72,7 @@ def submit_sign_in(words: Translator, name: str, password: str, page: str) -> No
 
 
 def redirect_after_sign_out() -> None:
-    """After the sign-in was ended at the gateway: it takes the cookies away and comes back."""
+    """After the sign-in was ended at the gateway: it removes the cookies and comes back."""
     door = settings().sign_in_address(st.context.url or "")
     frontend.redirect(f"{door}/auth/session/continue?next=%2F")
 
@@ -177,7 +177,7 @@ def _render(entry: PageEntry, session: Session) -> None:
         module.render(session)
     except ApiError as error:
         show_error(session.words, error, key=entry.module)
-    except Exception:  # whatever it is, the person is told and the log has it
+    except Exception:  # whatever it is, the page shows a notice and the log has the traceback
         log.exception("a page failed", page=entry.module)
         show_error(session.words, ApiError(), key=entry.module)
 

@@ -178,7 +178,8 @@ def sign_out() -> None:
 
 
 def _start_from_cookie(token: str) -> None:
-    """Begin with the cookie's token. Where the gateway is away, what the token says of itself is good enough to draw
+    """Begin with the cookie's token. Where the gateway does not answer, what the token says of itself is good enough
+    to draw
     pages: prediction verifies it by itself at every call."""
     try:
         _store_token(fresh_token(token))
@@ -194,7 +195,7 @@ def _valid_token() -> str:
     """
     Raises:
         SessionOverError: the sign-in has ended.
-        AwayError: the token has run out, and the gateway is away.
+        AwayError: the token has run out, and the gateway does not answer.
     """
     ends = st.session_state.get(_ENDS)
     if ends is None:

@@ -236,7 +236,7 @@ def request_columns(
     request: type[BaseModel], reference: pd.DataFrame, current: pd.DataFrame, importance: Mapping[str, float]
 ) -> list[Column]:
     """The request's fields but times and images, as columns to compare. Of free texts only whether there is one: no two
-    say the same, and what they are like is told by the use case's watched columns."""
+    say the same, and what they are like is described by the use case's watched columns."""
     made, free = [], free_text_fields(request)
     for name, kind in column_types(request).items():
         if kind in {"time", "date", "image"} or name not in reference or name not in current:

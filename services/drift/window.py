@@ -235,7 +235,7 @@ def holdout_reference(
     models: ModelVersions, version: RegisteredVersion, predictor: Predictor, window: pd.DataFrame
 ) -> HoldoutReference:
     """The frozen rows as callers would have sent them: what they leave out is left out there as often, or a model
-    would be blamed for what it is not told."""
+    would be blamed for what it does not know."""
     frame, report = models.frozen(version)
     scale = {}
     for target in models.use_case.targets:

@@ -129,7 +129,7 @@ MAINTENANCE_SECONDS = 60.0
 
 class MaintenanceTask:
     """``prepared`` turns true when the first look at the database succeeded: the gateway starts while the
-    database is away, and is not ready until it is there."""
+    database does not answer, and is not ready until it does."""
 
     def __init__(self, gateway: GatewayContainer) -> None:
         self._gateway = gateway
@@ -153,7 +153,7 @@ class MaintenanceTask:
                 log.warning("the gateway's upkeep failed", error=type(error).__name__)
 
     def run_once(self) -> None:
-        """One round: a signing key if it is due, and away with what has run out."""
+        """One round: a signing key if it is due, and removal of what has expired."""
         gateway, now = self._gateway, datetime.now(UTC)
         if gateway.signing.rotate_if_due(gateway.settings.gateway_signing_days * 86_400):
             log.info("new signing key")

@@ -212,7 +212,7 @@ def _freeze_garbage_collector() -> None:
 
 
 def _http_error_handler(names: Sequence[str]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """What is not there is told with the use cases that are."""
+    """Readiness names what is missing beside the use cases that are served."""
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -143,21 +143,21 @@ def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
                 action="Set VIGIE_SIMULATOR_RATE_LIMIT where that is meant.",
             )
         plan = make_plan(scenario.load_scenario(asked.scenario), **asked.model_dump(exclude={"scenario"}))
-        return SimulationStatus.model_validate(desk.start(plan, caller.name).told())
+        return SimulationStatus.model_validate(desk.start(plan, caller.name).summary())
 
     @router.get("", openapi_extra=own, summary="What can be played, and what was")
     async def listed(_: ServicePrincipal) -> SimulationList:
         titles = {name: scenario.load_scenario(name).title for name in scenario.list_scenarios()}
-        states = [SimulationStatus.model_validate(each.told()) for each in desk.listed()]
+        states = [SimulationStatus.model_validate(each.summary()) for each in desk.listed()]
         return SimulationList(scenarios=titles, simulations=states)
 
     @router.get("/{id}", openapi_extra=own, summary="One simulation with its live figures")
     async def one(id: str, _: ServicePrincipal) -> SimulationStatus:
-        return SimulationStatus.model_validate(desk.get(id).told())
+        return SimulationStatus.model_validate(desk.get(id).summary())
 
     @router.delete("/{id}", openapi_extra=own, summary="Stop a simulation")
     async def stop(id: str, _: ServicePrincipal) -> SimulationStatus:
         """When this answers, nothing is sent any more. One that is over stays as it ended."""
-        return SimulationStatus.model_validate((await desk.stop(id)).told())
+        return SimulationStatus.model_validate((await desk.stop(id)).summary())
 
     return router

@@ -220,7 +220,7 @@ class Simulation:
             except UnavailableError as error:
                 log.warning("keys were not revoked and expire by themselves", reason=error.problem)
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """All there is to know, as JSON."""
         plan = self.plan
         return {
@@ -240,5 +240,5 @@ class Simulation:
             "elapsed": round(self.elapsed, 1),
             "clock": plan.clock.at(min(self.elapsed, plan.seconds)),
             "outcomes_waiting": len(self._waiting) if not self.over else 0,
-            **self.figures.told(),
+            **self.figures.summary(),
         }

@@ -44,9 +44,9 @@ class LatencyHistogram:
 
     def in_ms(self) -> dict[str, float | None]:
         shares = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-        told = {name: self.percentile(share) for name, share in shares.items()}
-        told["max"] = self.longest if self.count else None
-        return {name: None if value is None else round(value * 1_000, 2) for name, value in told.items()}
+        summary = {name: self.percentile(share) for name, share in shares.items()}
+        summary["max"] = self.longest if self.count else None
+        return {name: None if value is None else round(value * 1_000, 2) for name, value in summary.items()}
 
 
 LIVE_METRICS = {Regression: "mae", BinaryClassification: "brier", MultiClass: "accuracy"}
@@ -77,17 +77,17 @@ class LiveErrorStats:
             else:
                 sums[1] += value == true
 
-    def told(self) -> dict[str, dict[str, Any]]:
+    def summary(self) -> dict[str, dict[str, Any]]:
         """Target -> metric, value, unit and count; for quantities also the bias and how many intervals held."""
         return {target.name: self._told(target) for target in self._use_case.targets if target.name in self._sums}
 
     def _told(self, target: Target) -> dict[str, Any]:
         count, total, bias, held = self._sums[target.name]
         metric = LIVE_METRICS[type(target.output)]
-        told: dict[str, Any] = {"metric": metric, "value": round(total / count, 4), "count": int(count)}
+        summary: dict[str, Any] = {"metric": metric, "value": round(total / count, 4), "count": int(count)}
         if isinstance(target.output, Regression):
-            told |= {"unit": target.output.unit, "bias": round(bias / count, 4), "coverage": round(held / count, 4)}
-        return told
+            summary |= {"unit": target.output.unit, "bias": round(bias / count, 4), "coverage": round(held / count, 4)}
+        return summary
 
 
 RATE_WINDOW_SECONDS = 5
@@ -139,7 +139,7 @@ class SimulationStats:
         full = [count for second, count in self._per_second if now - RATE_WINDOW_SECONDS <= second < now]
         return sum(full) / RATE_WINDOW_SECONDS
 
-    def told(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         known = sum(self.sources.values())
         return {
             "calls": {
@@ -157,6 +157,6 @@ class SimulationStats:
             "sources": {name: round(number / known, 4) for name, number in sorted(self.sources.items())},
             "outcomes": dict(self.outcomes),
             "hostile": dict(self.hostile),
-            "live_error": {name: told for name, live in self.live.items() if (told := live.told())},
+            "live_error": {name: summary for name, live in self.live.items() if (summary := live.summary())},
             "latest_errors": list(self.errors),
         }

@@ -80,7 +80,7 @@ def _error(platform: Platform, keys: Mapping[str, str], played: list[SimulatedCa
         assert answer.status_code == 200, answer.text
         if call.reports and number >= len(played) - 400:
             live.add(answer.json()["predictions"], call.reports[-1][1].labels)
-    return float(next(iter(live.told().values()))["value"])
+    return float(next(iter(live.summary().values()))["value"])
 
 
 def _played(use_case: str) -> list[SimulatedCall]:

@@ -180,13 +180,13 @@ def _simulate_storm(home: VigiePaths) -> None:
     """Twenty seconds of very many calls, and what one wants to know of them."""
     out.print(f"[bold]A storm[/]: {STORM['seconds']} s of calls from simulated control rooms, and what they report.")
     with simulate.simulator_client(home) as client:
-        told = simulate.run_scenario(client, dict(STORM), watch=True)
+        status = simulate.run_scenario(client, dict(STORM), watch=True)
     out.print()
-    calls = told["calls"]
+    calls = status["calls"]
     # A machine that is busy with other things may let a call wait too long; the table says so.
-    if told["state"] != "finished" or calls["refused"] or calls["answered"] < ANSWERED_SHARE * calls["sent"]:
+    if status["state"] != "finished" or calls["refused"] or calls["answered"] < ANSWERED_SHARE * calls["sent"]:
         raise VigieError(
-            f"The storm ended as {told['state']}: {told['error'] or calls}",
+            f"The storm ended as {status['state']}: {status['error'] or calls}",
             expected="calls that are answered",
             action=f"See the logs in {home.logs}.",
         )

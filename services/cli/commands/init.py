@@ -128,7 +128,7 @@ def write_private(file: Path, text: str) -> None:
         raise VigieError(
             f"{file} is there already, and its secrets open what the volumes hold.",
             expected="no such file",
-            action="Keep it, use --complete to add what it misses, or move it away to start with new volumes.",
+            action="Keep it, use --complete to add what it misses, or rename it to start with new volumes.",
         ) from None
     finally:
         beside.unlink(missing_ok=True)

@@ -83,43 +83,49 @@ def run_scenario(client: httpx.Client, asked: dict[str, Any], *, watch: bool) ->
     Raises:
         VigieError: the simulator refused.
     """
-    told = _json_or_error(
+    status = _json_or_error(
         client.post("/simulations", json={name: value for name, value in asked.items() if value is not None})
     )
-    path = f"/simulations/{told['id']}"
+    path = f"/simulations/{status['id']}"
     try:
         with Live(console=err, auto_refresh=False, transient=True) as shown:
-            while told["state"] not in _FINAL_STATES:
+            while status["state"] not in _FINAL_STATES:
                 time.sleep(_POLL_SECONDS)
-                told = _json_or_error(client.get(path))
+                status = _json_or_error(client.get(path))
                 if watch:
-                    shown.update(statistics_table(told), refresh=True)
+                    shown.update(statistics_table(status), refresh=True)
     except KeyboardInterrupt:
-        told = _json_or_error(client.delete(path))
+        status = _json_or_error(client.delete(path))
     if watch:
-        out.print(statistics_table(told))
-    return told
+        out.print(statistics_table(status))
+    return status
 
 
-def statistics_table(told: dict[str, Any]) -> Table:
+def statistics_table(status: dict[str, Any]) -> Table:
     """The figures for people."""
-    calls, latency, outcomes = told["calls"], told["latency_ms"], told["outcomes"]
-    clock = str(told["clock"])[:16].replace("T", " ")
+    calls, latency, outcomes = status["calls"], status["latency_ms"], status["outcomes"]
+    clock = str(status["clock"])[:16].replace("T", " ")
     shown = Table(box=None, show_header=False, pad_edge=False)
     shown.add_column(style="dim", min_width=12)
     shown.add_column()
-    shown.add_row(told["scenario"], f"{told['state']}, {told['elapsed']:.0f} of {told['seconds']:.0f} s; {clock} UTC")
-    rate = f"{told['rate_now']:.1f}/s now" if told["state"] == "running" else f"{_average_rate(told):.1f}/s on average"
+    shown.add_row(
+        status["scenario"], f"{status['state']}, {status['elapsed']:.0f} of {status['seconds']:.0f} s; {clock} UTC"
+    )
+    rate = (
+        f"{status['rate_now']:.1f}/s now"
+        if status["state"] == "running"
+        else f"{_average_rate(status):.1f}/s on average"
+    )
     shown.add_row("calls", f"{calls['sent']} sent ({rate}), {calls['answered']} answered")
     wrong = f"{calls['refused']} refused, {calls['failed']} failed, {calls['not_sent']} not sent"
-    shown.add_row("errors", wrong + _hostile_counts(told["hostile"]))
+    shown.add_row("errors", wrong + _hostile_counts(status["hostile"]))
     if latency["p50"] is not None:
         parts = (f"{name} {latency[name]:.1f}" for name in ("p50", "p95", "p99", "max"))
         shown.add_row("latency", ", ".join(parts) + " ms, from the moment a call was meant to be sent")
-    shown.add_row("sources", ", ".join(f"{name} {share:.0%}" for name, share in told["sources"].items()) or "-")
+    shown.add_row("sources", ", ".join(f"{name} {share:.0%}" for name, share in status["sources"].items()) or "-")
     reported = (outcomes.get(name, 0) for name in ("sent", "late", "corrected", "never"))
     shown.add_row("outcomes", "{} reported ({} late, {} corrected), {} never".format(*reported))
-    for use_case, targets in told["live_error"].items():
+    for use_case, targets in status["live_error"].items():
         parts = (
             f"{name} {target['metric']} {target['value']:.3g}{' ' + target['unit'] if 'unit' in target else ''}"
             for name, target in targets.items()
@@ -129,9 +135,9 @@ def statistics_table(told: dict[str, Any]) -> Table:
     return shown
 
 
-def _average_rate(told: dict[str, Any]) -> float:
-    sent: int = told["calls"]["sent"]
-    return sent / max(min(told["elapsed"], told["seconds"]), 0.001)
+def _average_rate(status: dict[str, Any]) -> float:
+    sent: int = status["calls"]["sent"]
+    return sent / max(min(status["elapsed"], status["seconds"]), 0.001)
 
 
 def _hostile_counts(hostile: dict[str, int]) -> str:

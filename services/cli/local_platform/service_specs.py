@@ -80,7 +80,7 @@ def service_specs(settings: Settings, secrets: Secrets, *, airflow: bool = True)
 
 
 def _shared_environment(platform: SpecContext) -> dict[str, str]:
-    """What every program is told. Given in full, so that an ``.env`` made for Compose changes nothing."""
+    """The environment of every program. Given in full, so that an ``.env`` made for Compose changes nothing."""
     urls = {
         f"VIGIE_{part.upper()}_URL": platform.url(part)
         for part in (
@@ -233,7 +233,7 @@ def _dashboard(platform: SpecContext) -> ServiceSpec:
 
 
 def _airflow(platform: SpecContext) -> list[ServiceSpec]:
-    """Airflow's database first; its scheduler last, because tasks fail while the API server is away."""
+    """Airflow's database first; its scheduler last, because tasks fail while the API server does not answer."""
     start = CHECKOUT / "airflow" / "start.py"
     environment = {
         **platform.shared,

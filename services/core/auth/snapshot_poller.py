@@ -108,7 +108,7 @@ class GatewayAuthClient:
 log = structlog.get_logger(__name__)
 
 STALE_SECONDS = 60.0
-"""A list that is older is told of: a revoked key may still be working."""
+"""An older list is logged: a revoked key may still be working."""
 REWRITE_SECONDS = 60.0
 """How often an unchanged list is written to disk again, so that its age is right after a restart."""
 INITIAL_POLL_SECONDS = 1.0

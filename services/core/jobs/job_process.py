@@ -111,11 +111,11 @@ class JobProcess:
         """``progress`` and ``log_tail``, where they have changed since the last call."""
         with self._lock:
             changed, self._changed = self._changed, False
-            return self._told() if changed else {}
+            return self._output() if changed else {}
 
-    def told(self) -> dict[str, Any]:
+    def output(self) -> dict[str, Any]:
         with self._lock:
-            return self._told()
+            return self._output()
 
     @property
     def outcome(self) -> JobResult:
@@ -150,7 +150,7 @@ class JobProcess:
             action="Give jobs more time, or see in its log what it waited for.",
         )
 
-    def _told(self) -> dict[str, Any]:
+    def _output(self) -> dict[str, Any]:
         return {"progress": self._progress[-PROGRESS_LINES:], "log_tail": self._log_tail}
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -266,9 +266,9 @@ def main() -> int:
         progress=speaker.progress,
     )
     jobs: Mapping[str, JobHandler] = importlib.import_module(spec["module"]).JOBS
-    told = run_handler(jobs[task.step], task)
-    speaker.say(told)
-    return 0 if "result" in told else 1
+    payload = run_handler(jobs[task.step], task)
+    speaker.say(payload)
+    return 0 if "result" in payload else 1
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:

@@ -69,7 +69,7 @@ _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 
 
 def become_subreaper() -> None:
-    """Whatever a descendant of this process leaves behind becomes its child, so that none gets away."""
+    """Whatever a descendant of this process leaves behind becomes its child, so that none escapes."""
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 

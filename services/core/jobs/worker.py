@@ -25,7 +25,7 @@ STOP_SECONDS = 6.0
 
 class JobWorker:
     """``module`` has the functions that do the jobs, as ``JOBS``. A job whose result cannot be stored, because
-    the database is away, is stored when that is back."""
+    the database does not answer, is stored when that is back."""
 
     def __init__(self, queue: JobQueue, module: str, settings: JobSettings, counters: JobMetrics) -> None:
         self.id = uuid4().hex
@@ -122,7 +122,7 @@ class JobWorker:
             self._queue.interrupt(job.id, self.id, rerun=self._settings.job_rerun_interrupted)
             kept = True
         else:
-            kept = self._queue.finish(job.id, self.id, outcome, **running.told())
+            kept = self._queue.finish(job.id, self.id, outcome, **running.output())
         del self._running[job.id]
         seconds = time.monotonic() - self._started.pop(job.id)
         log.info(
@@ -157,7 +157,7 @@ class JobWorker:
             try:
                 outcome = running.outcome
                 if outcome.state == JobState.SUCCEEDED:
-                    self._queue.finish(job_id, self.id, outcome, **running.told())
+                    self._queue.finish(job_id, self.id, outcome, **running.output())
                     state: JobState | None = JobState.SUCCEEDED
                 else:
                     state = self._queue.interrupt(job_id, self.id, rerun=self._settings.job_rerun_interrupted)

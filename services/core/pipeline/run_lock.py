@@ -79,7 +79,7 @@ def _acquire(
     progress: Callable[[str], None] | None,
 ) -> None:
     started = time.monotonic()
-    told = ""
+    shown = ""
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -88,9 +88,9 @@ def _acquire(
             who = _terminate_orphans(_read_holder(holder))
         if wait_seconds is not None and time.monotonic() - started >= wait_seconds:
             raise VigieError(f"Another run of {use_case} is at work: {who}.", action="Wait for it to end, or stop it.")
-        if progress is not None and who != told:
+        if progress is not None and who != shown:
             progress(f"waiting for another run of {use_case}: {who}")
-            told = who
+            shown = who
         time.sleep(_POLL_SECONDS)
 
 

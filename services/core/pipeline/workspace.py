@@ -63,7 +63,7 @@ def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) 
             shutil.copy2(root / name, folder / name)
     if not (folder / "dvc.yaml").is_file():
         raise VigieError(f"There is no dvc.yaml in {root}.", action="Run this from a complete checkout.")
-    # compiled files come along: they save half a second for each stage, and DVC is told to ignore them
+    # compiled files come along: they save half a second for each stage, and DVC ignores them
     shutil.copytree(root / "services", folder / "services", ignore=_unused_by_stages(root / "services"))
     _copy_extra_package(use_case, folder)
     parameters = params.load_params(root)

@@ -34,7 +34,7 @@ def enforce_retention(chosen: PredictionLogSettings, *, dry_run: bool = False) -
     Housekeeping calls it.
 
     Raises:
-        UnavailableError: the database is away; what was not removed stays for the next time.
+        UnavailableError: the database does not answer; what was not removed stays for the next time.
     """
     removed: dict[str, ErasedCount] = {}
     for use_case in use_case_registry.names():
@@ -52,7 +52,7 @@ def erase_before(
     """Remove predictions and outcomes that came before ``moment`` (with a zone).
 
     Raises:
-        UnavailableError: the database is away.
+        UnavailableError: the database does not answer.
     """
     predictions = and_(_P.use_case == use_case, _P.received_at < moment)
     outcomes = and_(_O.use_case == use_case, _O.received_at < moment)
@@ -66,7 +66,7 @@ def erase_incident(
 
     Raises:
         VigieError: the centre or the incident is not named.
-        UnavailableError: the database is away.
+        UnavailableError: the database does not answer.
     """
     if not centre or not incident:
         raise VigieError("An incident is erased by its centre and its id.", expected="both of them")

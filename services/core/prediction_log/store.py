@@ -76,7 +76,7 @@ def is_record_error(error: SQLAlchemyError) -> bool:
 
 @contextmanager
 def translate_db_errors() -> Iterator[None]:
-    """Turns the many ways in which a database can be away into one.
+    """Turns the many ways in which a database can be unavailable into one.
 
     Raises:
         DatabaseAwayError: with the reason's first line.

@@ -71,7 +71,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 ReadinessCheck = Callable[[], Mapping[str, Any] | None]
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 GRACE_SECONDS = 10
-"""Requests under way get so long when the service is told to stop."""
+"""Requests under way get so long when the service has to stop."""
 
 
 class Liveness(BaseModel):
@@ -148,8 +148,8 @@ def _add_health(app: FastAPI, ready: ReadinessCheck | None, skipped: Sequence[st
 
     @app.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether it can do its work")
     def readiness() -> Readiness:
-        told = ready() or {} if ready is not None else {}
-        return Readiness(**{**told, "skipped_use_cases": skipped} if skipped else told)
+        body = ready() or {} if ready is not None else {}
+        return Readiness(**{**body, "skipped_use_cases": skipped} if skipped else body)
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:
@@ -168,7 +168,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
 
 
 class _StoppingServer(uvicorn.Server):
-    """Says so when it is told to stop, so that requests which wait for something end."""
+    """Says so when it has to stop, so that requests which wait for something end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app = self.config.app

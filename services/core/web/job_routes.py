@@ -31,7 +31,7 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
     use_case: str = Field(max_length=120, description="A use case, or all for a job that is for every one.")
     step: str = Field(max_length=40)
-    options: dict[str, Any] = Field(default_factory=dict, description="What the step may be told.")
+    options: dict[str, Any] = Field(default_factory=dict, description="Options of the step.")
     idempotency_key: str = Field(
         min_length=8,
         max_length=200,

@@ -46,7 +46,7 @@ def outline(place: MapSpec) -> Any:
 
 
 def map_size(place: MapSpec, width: int) -> dict[str, int]:
-    """Width and height in pixels that show the area undistorted; degrees are narrower away from the equator."""
+    """Width and height in pixels that show the area undistorted; degrees are narrower far from the equator."""
     (low_x, high_x), (low_y, high_y) = map_extent(place)
     across = (high_x - low_x) * (math.cos(math.radians((low_y + high_y) / 2)) if place.degrees else 1.0)
     return {"width": width, "height": round(width * (high_y - low_y) / across)}

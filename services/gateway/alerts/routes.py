@@ -49,7 +49,7 @@ def alerts_router(gateway: GatewayContainer) -> APIRouter:
         status_code=204,
         dependencies=[Depends(authenticate_service)],
     )
-    def told(request: Request, notice: AlertWebhook) -> Response:
+    def receive_alerts(request: Request, notice: AlertWebhook) -> Response:
         """Each time that an alert fires is kept once; opening and closing it are entries of the audit log."""
         with gateway.transaction() as session:
             changes = upsert(session, notice.alerts, datetime.now(UTC))

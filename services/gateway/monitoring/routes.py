@@ -190,9 +190,9 @@ def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIR
         if runner.airflow is not None:
             extra = {"monitoring_run": given.monitoring_run, "reason": given.reason[:1_000]}
             event = await runner.airflow.emit(drift_signal_asset(name), extra)
-            told = f"asset {drift_signal_asset(name)}"
+            detail = f"asset {drift_signal_asset(name)}"
             await run_in_threadpool(
-                _audit, gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, told, given.reason
+                _audit, gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, detail, given.reason
             )
             return RunStarted(id=f"asset-event-{event}", backend="airflow")
         await run_in_threadpool(

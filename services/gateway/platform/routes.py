@@ -78,7 +78,9 @@ def simulation_router(gateway: GatewayContainer, desk: SimulatorClient) -> APIRo
 
     @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
     async def start(request: Request, given: SimulationRequest, caller: Operator) -> dict[str, Any]:
-        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator is away."""
+        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator does not
+        answer.
+        """
         found = await desk.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
         desk.note(request, caller, "simulation.started", found)
         return found

@@ -38,15 +38,15 @@ class AirflowClient:
             raise UnavailableError(
                 f"Airflow has no DAG {dag} (yet).", action="Wait until its DAG processor has read the DAGs."
             )
-        return self._told(answer)
+        return self._payload(answer)
 
     async def run(self, dag: str, run: str) -> dict[str, Any]:
-        return self._told(await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}"))
+        return self._payload(await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}"))
 
     async def runs(self, dags: str, limit: int) -> list[dict[str, Any]]:
         """The newest runs of the DAGs whose id starts with ``dags``."""
         params: dict[str, Any] = {"dag_id_pattern": f"{dags}%", "order_by": "-run_after", "limit": limit}
-        found = self._told(await self._ask("GET", "/dags/~/dagRuns", params=params))
+        found = self._payload(await self._ask("GET", "/dags/~/dagRuns", params=params))
         return [run for run in found["dag_runs"] if str(run["dag_id"]).startswith(dags)]
 
     async def emit(self, asset: str, extra: Mapping[str, Any]) -> int:
@@ -56,21 +56,21 @@ class AirflowClient:
             UnavailableError: Airflow does not know the asset (yet).
         """
         params = {"name_pattern": asset, "limit": 100}
-        known = self._told(await self._ask("GET", "/assets", params=params))["assets"]
+        known = self._payload(await self._ask("GET", "/assets", params=params))["assets"]
         found = next((item["id"] for item in known if item["name"] == asset), None)
         if found is None:
             raise UnavailableError(
                 f"Airflow has no asset {asset} (yet).", action="Wait until its DAG processor has read the DAGs."
             )
         answer = await self._ask("POST", "/assets/events", json={"asset_id": found, "extra": dict(extra)})
-        return int(self._told(answer)["id"])
+        return int(self._payload(answer)["id"])
 
     async def count(self, state: str, since: datetime) -> int:
         """How many runs are in Airflow's ``state``; of those that have ended, the ones that did so ``since`` then."""
         params: dict[str, Any] = {"state": state, "limit": 1}
         if state in ENDED_STATES:
             params["end_date_gte"] = since.isoformat()
-        return int(self._told(await self._ask("GET", "/dags/~/dagRuns", params=params))["total_entries"])
+        return int(self._payload(await self._ask("GET", "/dags/~/dagRuns", params=params))["total_entries"])
 
     async def is_awaiting_approval(self, dag: str, run: str) -> bool:
         return await self._open_question(dag, run) is not None
@@ -88,7 +88,7 @@ class AirflowClient:
             f"/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{task['task_id']}/{task['map_index']}/hitlDetails"
         )
         body = {"chosen_options": ["Approve" if approve else "Reject"], "params_input": {}}
-        self._told(await self._ask("PATCH", path, json=body))
+        self._payload(await self._ask("PATCH", path, json=body))
 
     async def close(self) -> None:
         await self._backend.close()
@@ -97,7 +97,7 @@ class AirflowClient:
         answer = await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}/hitlDetails")
         if answer.status_code == 404:
             raise NotFoundError(f"Airflow has no run {run} of {dag}.")
-        details = self._told(answer)["hitl_details"]
+        details = self._payload(answer)["hitl_details"]
         return next((detail for detail in details if not detail["response_received"]), None)
 
     async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -122,8 +122,8 @@ class AirflowClient:
                         "Airflow does not accept the gateway's name and password.",
                         action="Set VIGIE_AIRFLOW_USER and VIGIE_AIRFLOW_PASSWORD as Airflow has them.",
                     )
-                self._token = str(self._told(answer)["access_token"])
+                self._token = str(self._payload(answer)["access_token"])
             return self._token
 
-    def _told(self, answer: httpx.Response) -> dict[str, Any]:
+    def _payload(self, answer: httpx.Response) -> dict[str, Any]:
         return dict(self._backend.content(answer))

@@ -27,7 +27,7 @@ from services.gateway.service_client import FINAL_STATES, JobClient
 log = structlog.get_logger(__name__)
 
 CLAIM_SECONDS = 2.0
-"""How often runs are looked for that nobody carries on, and how long a backend that was away is left alone."""
+"""How often runs are looked for that nobody carries on, and how long a backend that did not answer is left alone."""
 JOB_POLL_SECONDS = 10.0
 MAX_JOB_RETRIES = 2
 """Times that a job is run again that was interrupted by its service's end."""
@@ -266,7 +266,7 @@ class RunOrchestrator:
 
 
 def job_options(run: RunRow, step: str) -> dict[str, Any]:
-    """What the step's job is told."""
+    """The options of the step's job."""
     if step == "ingest":
         return {"source": run.options.get("source", "auto"), "fresh": bool(run.options.get("fresh"))}
     if step == "gate":

@@ -166,7 +166,7 @@ def data_router(stages: JobClient) -> APIRouter:
         require_use_case(caller, declared.get(use_case).name)
         silent: dict[str, str] = {}
 
-        async def told(service: str, path: str) -> dict[str, Any] | None:
+        async def fetch(service: str, path: str) -> dict[str, Any] | None:
             try:
                 return await stages.tell(service, path)
             except NotFoundError:
@@ -175,8 +175,8 @@ def data_router(stages: JobClient) -> APIRouter:
                 silent[service] = error.problem
                 return None
 
-        raw = await told("ingestion", f"/sources/{use_case}")
-        examples = await told("preprocessing", f"/examples/{use_case}")
+        raw = await fetch("ingestion", f"/sources/{use_case}")
+        examples = await fetch("preprocessing", f"/examples/{use_case}")
         return DataState(use_case=use_case, raw=raw, examples=examples, silent=silent)
 
     @router.get("/admin/data/{use_case}/profile", summary="A picture of a use case's training data")

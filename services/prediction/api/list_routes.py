@@ -224,7 +224,7 @@ def list_router(
                 rows = first
                 while rows:
                     yield table.rows(rows)
-                    # A database that goes away now ends the connection, and the receiver sees that it is not whole.
+                    # A database that is lost now ends the connection, and the receiver sees that it is not whole.
                     rows = await read(CSV_CHUNK_ROWS, cursor_after(rows[-1])) if len(rows) == CSV_CHUNK_ROWS else []
 
             name = f"{use_case.name}-predictions-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
@@ -253,7 +253,7 @@ def list_router(
             422: {"model": ErrorBody},
             503: {
                 "model": ErrorBody,
-                "description": "The database is away. Calls are answered and recorded meanwhile.",
+                "description": "The database does not answer. Calls are answered and recorded meanwhile.",
             },
         },
         summary=f"{use_case.title.en}: the predictions that were made",
@@ -266,7 +266,7 @@ def list_router(
 async def _run_in_thread(work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
     """
     Raises:
-        RefusedError: 503, the database is away.
+        RefusedError: 503, the database does not answer.
     """
     try:
         return await anyio.to_thread.run_sync(work, limiter=limiter)

@@ -90,9 +90,9 @@ def log_stored(records: Sequence[Record], poison: Collection[RejectedRecord]) ->
         log.info("outcomes stored", outcomes=several)
 
 
-def _chunks(told: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(told), RECORDS_PER_LOG_LINE):
-        yield told[start : start + RECORDS_PER_LOG_LINE]
+def _chunks(lines: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(lines), RECORDS_PER_LOG_LINE):
+        yield lines[start : start + RECORDS_PER_LOG_LINE]
 
 
 def _describe_prediction(record: Record) -> str:
@@ -121,7 +121,7 @@ StoreRecords = Callable[[Sequence[Record]], list[RejectedRecord]]
 class WalShipper:
     """
     Args:
-        store: called in the delivery's thread; raises ``DatabaseUnavailableError`` where the database is away.
+        store: called in the delivery's thread; raises ``DatabaseUnavailableError`` where the database does not answer.
         seconds: how often finished segments are delivered.
         dead_letter_days: how long records that the database refuses are kept.
     """
@@ -162,7 +162,7 @@ class WalShipper:
 
         Raises:
             DatabaseAwayError: the rest stays on disk.
-            OSError: the disk does not do as told.
+            OSError: the disk cannot be written.
         """
         self._claim_orphans()
         for path in self.journal.seal():

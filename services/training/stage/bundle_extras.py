@@ -41,7 +41,8 @@ _MAX_WORDS = 5_000
 def input_ranges(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
     """Field -> ``kind``, ``missing`` (share of rows) and, for numbers and times, ``min``, ``max``,
     ``low``, ``high`` (the 0.1 and 99.9 % points), ``median``; for categories and short texts
-    ``words`` (sorted, or None for free text, declared so or told by their number) and ``usual`` (the most frequent)."""
+    ``words`` (sorted, or None for free text, declared so or recognised by their number) and ``usual`` (the most
+    frequent)."""
     found: dict[str, dict[str, Any]] = {}
     free = column_tools.free_text_fields(use_case.request)
     for name, kind in column_tools.column_types(use_case.request).items():

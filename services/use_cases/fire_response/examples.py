@@ -119,7 +119,7 @@ MAX_OFFSET_METRES = 4_000.0
 """A file that puts a station farther than this from the middle of its own ground's incidents is
 wrong about it (one line of the public file is): grounds are some 2 to 3 km in radius."""
 MIN_INCIDENTS = 30
-"""Incidents of a ground from which its middle can be told."""
+"""Incidents of a ground from which its middle is known."""
 
 
 def station_arrays(incidents: pd.DataFrame, listed: pd.DataFrame | None, brigade: Brigade) -> Arrays:

@@ -1,7 +1,7 @@
 """The feature function of ``fire_response``: one for a single call and for a million examples.
 
 Two matrices: ``pump`` for one pump's attendance, ``incident`` for how many pumps are needed. The second
-holds nothing about the pump: its order would give the answer away. Everything learned sits in tables
+holds nothing about the pump: its order would reveal the answer. Everything learned sits in tables
 and is looked up, so that a call costs a few dozen NumPy operations.
 """
 

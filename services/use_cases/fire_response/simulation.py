@@ -124,10 +124,10 @@ def simulate_incidents(
     easting, northing, border = _places(generator, rows)
     kind, group, service = _kinds(generator, rows, "new-vehicle" in drift)
     pumps = _pumps(generator, kind, group)
-    away = nearest_stations(easting, northing, city)
+    distances = nearest_stations(easting, northing, city)
     if "station-closed" in drift:
-        away[:, closed_station(city)] = np.inf
-    first, second = _attendances(city, generator, local, easting=easting, away=away, drift=drift)
+        distances[:, closed_station(city)] = np.inf
+    first, second = _attendances(city, generator, local, easting=easting, distances=distances, drift=drift)
     unrecorded = generator.random(rows) < 0.05
     none = unrecorded | border & (generator.random(rows) < 0.4)
     centres = np.array(list(BOROUGHS.values()), dtype=float)
@@ -145,7 +145,7 @@ def simulate_incidents(
             "borough": np.array(list(BOROUGHS))[borough],
             "borough_code": 1 + borough,
             "frs": np.where(border, "OverTheBorder", "London"),
-            "ground": np.where(border, "OverTheBorder", city.names[away.argmin(axis=1)]),
+            "ground": np.where(border, "OverTheBorder", city.names[distances.argmin(axis=1)]),
             "pumps": pumps,
             "seconds_1": np.where(none, np.nan, first[0]),
             "turnout_1": first[1],
@@ -208,13 +208,13 @@ def _attendances(
     local: pd.DatetimeIndex,
     *,
     easting: NDArray[np.float64],
-    away: NDArray[np.float64],
+    distances: NDArray[np.float64],
     drift: Sequence[str],
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
     """For the first and the second pump: seconds, turnout seconds, station."""
     rows = len(local)
     busy = generator.random((rows, len(city.names))) < 0.14
-    choice = np.where(busy, away + 40_000, away)
+    choice = np.where(busy, distances + 40_000, distances)
     everyone = np.arange(rows)
     first = choice.argmin(axis=1)
     choice[everyone, first] = np.inf
@@ -223,7 +223,7 @@ def _attendances(
     for station in (first, second):
         turnout = _turnout(city, generator, local, station)
         travel = _travel(
-            city, generator, local, station, distance=away[everyone, station], easting=easting, drift=drift
+            city, generator, local, station, distance=distances[everyone, station], easting=easting, drift=drift
         )
         sent.append((np.round(turnout + travel).clip(20, 1_199), np.round(turnout), station))
     sooner = sent[0][0] <= sent[1][0]

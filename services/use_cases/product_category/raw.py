@@ -50,11 +50,11 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "product": products["productid"],
         }
     )
-    told = _class_names(tables)
+    class_names = _class_names(tables)
     said = [tokenize(strip_html(title)) for title in made["title"]]
     made["language"] = [detect_language(title) for title in said]
     made["title_names_class"] = [
-        _names_class(title, told.get(code)) for title, code in zip(said, made["category"], strict=True)
+        _names_class(title, class_names.get(code)) for title, code in zip(said, made["category"], strict=True)
     ]
     something = [
         bool(title) or image is not None or bool(tokenize(strip_html(text)))
@@ -75,8 +75,8 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
 
 def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
     """What the catalogue calls its classes."""
-    told = _class_names(tables)
-    return {"codes": np.array(list(told), dtype=str), "names": np.array(list(told.values()), dtype=str)}
+    class_names = _class_names(tables)
+    return {"codes": np.array(list(class_names), dtype=str), "names": np.array(list(class_names.values()), dtype=str)}
 
 
 def _products(frame: pd.DataFrame) -> ParsedTable:

@@ -190,8 +190,8 @@ def _words(draw: np.random.Generator, good: CatalogueItem, drift: Sequence[str])
     if "new-words" in drift:
         parts += [_one(draw, _NEW_WORDS), _one(draw, _NEW_WORDS)]
     title = " ".join(parts).replace("à", "&agrave;").replace(" & ", " &amp; ")
-    told = "" if draw.random() < _UNTOLD else _TOLD[spoken].format(noun=noun, colour=colour, whom=whom)
-    return title, told
+    description = "" if draw.random() < _UNTOLD else _TOLD[spoken].format(noun=noun, colour=colour, whom=whom)
+    return title, description
 
 
 def _one(draw: np.random.Generator, words: Sequence[str]) -> str:

@@ -85,8 +85,8 @@ def _anomalies(field: Floats, season: Floats, usual: Floats, scale: Floats) -> F
     """(n, 1, quantities * stations)"""
     field = field.copy()
     field[:, _SKEWED] = np.log1p(np.maximum(field[:, _SKEWED], 0.0))
-    away = (field.reshape(len(field), 1, _WIDE) - np.matmul(season, usual)) * scale
-    return np.where(np.isnan(away), 0.0, np.clip(away, -_FARTHEST, _FARTHEST))
+    deviation = (field.reshape(len(field), 1, _WIDE) - np.matmul(season, usual)) * scale
+    return np.where(np.isnan(deviation), 0.0, np.clip(deviation, -_FARTHEST, _FARTHEST))
 
 
 def _fit_climatology(field: Floats, season: Floats, learned: StationRegressions) -> None:

@@ -136,8 +136,8 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     rows = rows.merge(_one_place(tables["lieux"]), on="accident")
     rows = rows.merge(_counted_vehicles(_once(tables["vehicules"], "vehicle")), on="accident")
     rows = rows.merge(_outcomes(_once(tables["usagers"], "user")), on="accident")
-    told = rows["urban"].notna() & (rows["road_category"] != "") & (rows["collision"] != "")
-    rows = rows[told].reset_index(drop=True)
+    complete = rows["urban"].notna() & (rows["road_category"] != "") & (rows["collision"] != "")
+    rows = rows[complete].reset_index(drop=True)
     rows["road"] = rows["road"].where(rows["road"] != "", rows.pop("numbered_road"))
     rows["event_time"] = _utc(rows["local_time"], rows["department"])
     rows["occurred_at"] = rows["event_time"]

@@ -17,7 +17,7 @@ _COLOUR_IN_NAME = r"(?:^|[^a-z])(red|white)(?:[^a-z]|$)"
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
     """Each wine's colour, measurements and quality. The colour stands in a column, or else in the file's name.
 
-    A row is refused when its colour cannot be told, a measurement is missing or cannot be, or the quality is no
+    A row is refused when its colour is unknown, a measurement is missing or cannot be, or the quality is no
     whole number from 0 to 10; a wine that nobody has judged yet is none to learn from."""
     rows = pd.DataFrame({"line": frame["line"], "colour": _colours(frame)})
     reason = pd.Series("", index=frame.index, dtype=object)

@@ -17,7 +17,7 @@ def test_errors_are_means_over_what_was_reported() -> None:
     }
     live.add(predictions, {"attendance_seconds": 330.0, "over_360s": False, "pumps": "1"})
     live.add(predictions, {"attendance_seconds": 450.0, "over_360s": True})
-    told = live.told()
+    told = live.summary()
     seconds = {"metric": "mae", "value": 90.0, "count": 2, "unit": "s", "bias": -90.0, "coverage": 0.5}
     assert told["attendance_seconds"] == seconds
     assert told["over_360s"] == {"metric": "brier", "value": 0.34, "count": 2}
@@ -27,4 +27,4 @@ def test_errors_are_means_over_what_was_reported() -> None:
 def test_what_nobody_reported_is_not_told() -> None:
     live = LiveErrorStats(use_case_registry.get("fire_response"))
     live.add({"over_360s": {"value": 0.2}}, {})
-    assert live.told() == {}
+    assert live.summary() == {}

@@ -78,7 +78,7 @@ def played(
         change(platform)
         simulation = make(platform, chosen, **settings)
         await simulation.run()
-        return platform, simulation.told()
+        return platform, simulation.summary()
 
     return asyncio.run(main())
 
@@ -157,7 +157,7 @@ def test_a_stopped_simulation_sends_nothing_more() -> None:
         stopped = await asyncio.wait_for(desk.stop(started.plan.id), 5)
         sent = len(platform.calls)
         assert stopped.state == "stopped"
-        assert stopped.told()["finished_at"] is not None
+        assert stopped.summary()["finished_at"] is not None
         await asyncio.sleep(0.2)
         assert len(platform.calls) == sent
 

@@ -92,7 +92,7 @@ def write_workbook(table: Iterable[Sequence[Any]]) -> bytes:
 
 
 def escape_formula(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is told to be one no more."""
+    """A text that a spreadsheet would take for a formula is marked as text."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

@@ -78,8 +78,8 @@ def test_jobs_end_as_they_should_and_tell_how(begin: Begin) -> None:
     outcome = _outcome(good)
     assert (outcome.state, outcome.error) == (JobState.SUCCEEDED, None)
     assert outcome.result == {"word": "succeed", "use_case": "toy"}
-    assert good.told()["progress"] == ["succeed: begun"]
-    assert "printed by succeed" in good.told()["log_tail"]
+    assert good.output()["progress"] == ["succeed: begun"]
+    assert "printed by succeed" in good.output()["log_tail"]
     assert good.peak_mb > 10
 
     told = {"problem": "The drop folder is empty.", "expected": "a file", "action": "Put one there."}
@@ -100,7 +100,7 @@ def test_a_job_that_breaks_tells_its_log_and_not_its_caller(begin: Begin) -> Non
     assert outcome.state == JobState.FAILED
     assert "KeyError" in str(outcome.error)
     assert "what nobody should read" not in str(outcome.error)
-    assert "Traceback" in broken.told()["log_tail"]
+    assert "Traceback" in broken.output()["log_tail"]
     outcome = _outcome(dead)
     assert outcome.state == JobState.FAILED
     assert "by force" in str(outcome.error)
@@ -132,7 +132,7 @@ def test_cancelling_ends_the_whole_family_of_a_job(begin: Begin, tmp_path: Path)
 def test_what_a_job_says_is_bounded(begin: Begin) -> None:
     job = begin("talk")
     assert _outcome(job).state == JobState.SUCCEEDED
-    told = job.told()
+    told = job.output()
     assert len(told["progress"]) == 200
     assert told["progress"][-1] == "line 2999"
     assert len(told["log_tail"]) <= 16_000
