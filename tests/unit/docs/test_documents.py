@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -167,6 +168,15 @@ def test_every_log_line_that_is_searched_for_is_one_that_services_write(document
 @each_document
 def test_headings_are_in_the_fields_terms(document: Path) -> None:
     assert [heading for heading in headings(document) if DIALECT.search(heading)] == []
+
+
+def test_the_architecture_lists_the_import_contracts_that_there_are() -> None:
+    text = (CHECKOUT / "docs" / "architecture.md").read_text()
+    listed = re.findall(r"^\| ([^|]+) \| import-linter", text, flags=re.MULTILINE)
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    names = [contract["name"] for contract in contracts]
+    assert set(listed) <= set(names), "a rule without a contract"
+    assert len(names) - len(listed) <= 1, "core.web has two contracts and one line"
 
 
 def test_the_first_line_of_each_module_is_in_the_fields_terms() -> None:
