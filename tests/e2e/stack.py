@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,17 +202,32 @@ def make_stack(folder: Path, *, profiles: Sequence[str] = PROFILES, **overrides:
     return Stack(f"vigie-e2e-{secrets.token_hex(3)}", file, port, profiles, overrides)
 
 
+@dataclass(frozen=True)
+class StartingStack:
+    stack: Stack
+    logs: Path
+    start: Future[float]
+
+    def healthy(self) -> Stack:
+        """The stack, once everything is healthy. Where it does not become so, its logs are kept in ``logs`` or the
+        folder that ``VIGIE_E2E_LOGS`` names."""
+        try:
+            self.start.result()
+        except BaseException:
+            file = self.stack.keep_logs(Path(os.environ.get(LOGS) or self.logs))
+            sys.stderr.write(f"logs of {self.stack.project}: {file}\n")
+            raise
+        return self.stack
+
+
 @contextmanager
-def running(stack: Stack, logs: Path) -> Iterator[Stack]:
-    """The stack, started and healthy; logs are kept in ``logs`` (or the folder that ``VIGIE_E2E_LOGS`` names)
-    if what is inside fails."""
-    try:
-        stack.up()
-        yield stack
-    except BaseException:
-        kept = stack.keep_logs(Path(os.environ.get(LOGS) or logs))
-        sys.stderr.write(f"logs of {stack.project}: {kept}\n")
-        raise
-    finally:
-        if not os.environ.get(KEEP):
-            stack.down("--volumes", "--timeout", "10")
+def starting(stack: Stack, logs: Path, *, keep: bool = False) -> Iterator[StartingStack]:
+    """The stack, which starts beside the block; torn down at its end unless ``keep`` or ``VIGIE_E2E_KEEP``."""
+    with ThreadPoolExecutor(1) as pool:
+        start = pool.submit(stack.up)
+        try:
+            yield StartingStack(stack, logs, start)
+        finally:
+            wait([start])
+            if not keep and not os.environ.get(KEEP):
+                stack.down("--volumes", "--timeout", "10")

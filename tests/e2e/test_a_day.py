@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from tests.e2e.airflow_client import AirflowClient
-from tests.e2e.conftest import Retrained
+from tests.e2e.conftest import RETRAINING_SECONDS, Retrained
 from tests.e2e.platform_client import Platform, champion_of, example_calls, wait_for
 from tests.e2e.stack import Stack
 
@@ -73,7 +73,7 @@ def test_the_retraining_is_a_run_in_airflow(airflow: AirflowClient, retrained: R
 def test_a_job_that_fails_is_a_failed_run_whose_log_says_what_to_do(airflow: AirflowClient, stack: Stack) -> None:
     run = f"no-such-folder-{uuid.uuid4().hex[:6]}"
     airflow.trigger(f"ingest_{FIRE}", run, source="/var/lib/vigie/drop/no-such-folder")
-    assert airflow.finished(f"ingest_{FIRE}", run, seconds=240) == "failed"
+    assert airflow.finished(f"ingest_{FIRE}", run, seconds=RETRAINING_SECONDS) == "failed"
     assert airflow.tasks(f"ingest_{FIRE}", run)["ingest"] == "failed"
     said = airflow.log(f"ingest_{FIRE}", run, "ingest", attempt=2)
     assert "there is no such folder" in said
@@ -83,7 +83,9 @@ def test_a_job_that_fails_is_a_failed_run_whose_log_says_what_to_do(airflow: Air
     assert jobs == ["2"], "the second try ran the same job again"
 
 
-def test_going_back_and_forth(airflow: AirflowClient, platform: Platform, retrained: Retrained) -> None:
+def test_going_back_and_forth(
+    airflow: AirflowClient, platform: Platform, retrained: Retrained, trainings_ended: None
+) -> None:
     before = champion_of(platform, FIRE)
     run = f"back-{uuid.uuid4().hex[:6]}"
     airflow.trigger(f"rollback_{FIRE}", run, reason="the end-to-end suite goes back")
@@ -99,7 +101,9 @@ def test_going_back_and_forth(airflow: AirflowClient, platform: Platform, retrai
     wait_for("the version before", lambda: champion_of(platform, FIRE) not in {"", before}, seconds=60)
 
 
-def test_while_promotions_are_frozen_nothing_is_promoted(platform: Platform, retrained: Retrained) -> None:
+def test_while_promotions_are_frozen_nothing_is_promoted(
+    platform: Platform, retrained: Retrained, trainings_ended: None
+) -> None:
     platform.post("/admin/freeze", {"reason": "major incident"})
     try:
         frozen = platform.post(f"/admin/models/{FIRE}/promote", {"version": retrained.version}, expect=409)

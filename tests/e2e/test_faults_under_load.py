@@ -17,7 +17,7 @@ from tests.e2e.load.steady import Load, steady_load
 from tests.e2e.platform_client import Platform, champion_of, example_calls, wait_for
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("quiet_machine")]
 
 RATE = 20.0
 ORCHESTRATION = ("airflow-api", "airflow-scheduler", "airflow-dag-processor", "airflow-triggerer")

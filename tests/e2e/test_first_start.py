@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.e2e.platform_client import USE_CASES, Platform, champion_of, example_calls
+from tests.e2e.platform_client import USE_CASES, Platform, champion_of, example_calls, wait_for
 from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.docker
@@ -49,9 +49,15 @@ def test_ops_pages_ask_who_one_is(stack: Stack, platform: Platform, path: str) -
 def test_prometheus_reaches_everything_that_it_watches(stack: Stack) -> None:
     with httpx.Client(base_url=stack.address) as browser:
         browser.post("/auth/session", json={"username": "admin", "password": stack.admin_password})
-        targets = browser.get("/prometheus/api/v1/targets").json()["data"]["activeTargets"]
-    assert targets
-    assert {t["labels"]["job"]: t["lastError"] for t in targets if t["health"] == "down"} == {}
+
+        def all_up() -> bool:
+            targets = browser.get("/prometheus/api/v1/targets").json()["data"]["activeTargets"]
+            assert targets
+            assert {t["labels"]["job"]: t["lastError"] for t in targets if t["health"] != "up"} == {}
+            return True
+
+        # What became healthy a moment ago is up at Prometheus' next look.
+        wait_for("every target to be up", all_up, seconds=90)
 
 
 def test_the_platform_trains_its_first_models_by_itself(platform: Platform, trained: None) -> None:

@@ -9,16 +9,11 @@ import pytest
 
 from services.core import use_case_registry
 from services.core.contract.use_case import example_request
-from tests.e2e.conftest import FIRST_TRAINING_SECONDS, RETRAINING_SECONDS
+from tests.e2e.conftest import retraining_succeeded
 from tests.e2e.platform_client import Platform, champion_of, wait_for
-from tests.e2e.real_files import bring_simulated_files
-from tests.e2e.stack import Stack
 
 pytestmark = pytest.mark.docker
 
-SEED = 23
-SHARE = 0.8
-"""Of the rows that the first model learned from: other files, and a little quicker."""
 SERVED_SECONDS = 120
 UNDER_WAY = {"succeeded", "running"}
 """The gateway waits for half a minute and then tells that the job goes on; what serves in the end is looked at."""
@@ -26,37 +21,11 @@ UNDER_WAY = {"succeeded", "running"}
 every_use_case = pytest.mark.parametrize("use_case", use_case_registry.names())
 
 
-@pytest.fixture(scope="module")
-def second_trainings(stack: Stack, platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Use case -> its retraining on other files, all asked for at once; nothing for those that have two versions."""
-    runs = {}
-    for use_case in use_case_registry.names():
-        wait_for(
-            f"the first champion of {use_case}",
-            lambda name=use_case: champion_of(platform, name),  # type: ignore[misc]
-            seconds=FIRST_TRAINING_SECONDS,
-            every=2,
-        )
-        if len(_versions(platform, use_case)) > 1:
-            continue
-        folder = bring_simulated_files(stack, use_case, tmp_path_factory.mktemp(use_case), seed=SEED, share=SHARE)
-        asked = {"use_case": use_case, "source": folder, "require_approval": False}
-        # The key makes it the same run on a stack that was kept.
-        headers = {"Idempotency-Key": f"second-training-of-{use_case}"}
-        runs[use_case] = platform.ask("POST", "/admin/retrainings", json=asked, headers=headers)["id"]
-    return runs
-
-
 @every_use_case
 def test_it_trains_again_on_other_files(platform: Platform, second_trainings: dict[str, str], use_case: str) -> None:
     run = second_trainings.get(use_case)
     if run is not None:
-        wait_for(
-            f"the second model of {use_case}",
-            lambda: platform.state_of(run, "succeeded"),
-            seconds=RETRAINING_SECONDS,
-            every=2,
-        )
+        retraining_succeeded(platform, use_case, run)
     assert len(_versions(platform, use_case)) > 1, "whatever the gate decided, the version is registered"
 
 

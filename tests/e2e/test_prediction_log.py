@@ -12,7 +12,7 @@ from tests.e2e.load.steady import steady_load
 from tests.e2e.platform_client import example_calls, wait_for
 from tests.e2e.stack import Stack
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.usefixtures("quiet_machine")]
 
 DATABASE_AWAY_SECONDS = 60.0
 DELIVERED_SECONDS = 120.0

@@ -5,19 +5,26 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock
 
 from services.cli.console import err
+from services.core.errors import VigieError
 from services.core.settings import CHECKOUT
 
-CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
+Command = tuple[str, Sequence[str]]
+"""Name and command line of a run."""
+
+CHECKS: tuple[Command, ...] = (
     ("types", ("mypy", "services", "benchmarks", "airflow", "monitoring")),
     ("lint", ("ruff", "check", ".")),
     ("format", ("ruff", "format", "--check", ".")),
@@ -29,13 +36,46 @@ PARALLEL_OVERSUBSCRIBED = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "load
 """One process more than cores: a good third of the time these tests wait for processes that they started."""
 PYTEST = ("pytest", "-q", "--durations=12", "--durations-min=10")
 """Every run says at its end where its time went."""
+DEFAULT_MARKERS = ("-m", "not docker and not browser and not slow")
+BROWSER, END_TO_END = "browser", "end to end"
 SEPARATE_SUITES = {
     # Playwright leaves its event loop running in the process: what comes after it there cannot start one.
-    "browser": ("tests/integration/dashboard", PARALLEL),
+    BROWSER: ("tests/integration/dashboard", PARALLEL),
     # One stack for all of its tests, in order: never side by side.
-    "end to end": ("tests/e2e", ("-n", "0")),
+    END_TO_END: ("tests/e2e", ("-n", "0")),
 }
 """Suites that have a run of their own with ``--all``: their folder and options."""
+IMAGES: Command = ("images", ("nice", sys.executable, "-m", "tests.e2e.images"))
+"""Built beside checks and tests: most of it is waiting for downloads and disks."""
+
+
+@dataclass(frozen=True, slots=True)
+class NightlyPart:
+    commands: Sequence[Command]
+    """In order; the first that fails ends the part."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+_OTHER_TESTS = tuple(f"--ignore={folder}" for folder, _ in SEPARATE_SUITES.values())
+_COVERED = (*PYTEST, "--cov", "--cov-append", "--cov-report=", "-m", "not docker")
+NIGHTLY: Mapping[str, NightlyPart] = {
+    "coverage": NightlyPart(
+        (
+            ("coverage: begin", ("coverage", "erase")),
+            ("coverage: tests", (*_COVERED, *PARALLEL_OVERSUBSCRIBED, *_OTHER_TESTS)),
+            ("coverage: browser", (*_COVERED, *PARALLEL, SEPARATE_SUITES[BROWSER][0])),
+            ("coverage: limits", (sys.executable, "-m", "tests.coverage_limits")),
+        )
+    ),
+    "closed-loop": NightlyPart(
+        (("closed loop", (*PYTEST, "-n", "0", "-s", "tests/e2e/test_closed_loop.py")),),
+        {"VIGIE_CLOSED_LOOP": os.environ.get("VIGIE_CLOSED_LOOP") or tempfile.gettempdir()},
+    ),
+}
+"""What takes too long for every change, by name."""
+SHARED_FOLDER = "VIGIE_TEST_SHARED_FOLDER"
+"""Environment variable of suites that run side by side: the folder where they leave signs for each other."""
+STACK_IS_UP, BROWSER_LOCK = "stack-is-up", "browser.lock"
 NO_TESTS = 5
 """pytest's exit code where nothing was selected."""
 
@@ -50,35 +90,56 @@ class Result:
 
 def run_tests(
     everything: Annotated[bool, typer.Option("--all", help="Also what needs Docker, a browser or minutes.")] = False,
+    nightly: Annotated[
+        bool, typer.Option("--nightly", help=f"What takes long, all or the named parts: {', '.join(NIGHTLY)}.")
+    ] = False,
     pytest_arguments: Annotated[
-        list[str] | None, typer.Argument(help="Passed to pytest, after --.", metavar="[-- PYTEST_ARGUMENTS]")
+        list[str] | None, typer.Argument(help="Passed to pytest, after --.", metavar="[PART] [-- PYTEST_ARGUMENTS]")
     ] = None,
 ) -> None:
     """Lint, types, unit and integration tests: offline, on this machine's cores."""
-    results = _checks()
-    selections = suites(pytest_arguments or [], everything=everything)
-    tested = [_run(name, command) for name, command in selections]
-    for result in (*results, *tested):
+    arguments = pytest_arguments or []
+    checks, tested = ([], run_nightly(arguments)) if nightly else _run_suites(arguments, everything=everything)
+    for result in (*checks, *tested):
         err.print(f"{_result_mark(result)} {result.name} [dim]{result.seconds:.0f} s[/]")
-    failed = [result.name for result in results if result.code] + failed_suites(tested)
+    failed = [result.name for result in checks if result.code] + failed_suites(tested)
     if failed:
         err.print(f"[bold red]Failed:[/] {', '.join(failed)}")
         raise typer.Exit(1)
 
 
-def suites(arguments: Sequence[str], *, everything: bool) -> list[tuple[str, list[str]]]:
+def run_nightly(parts: Sequence[str]) -> list[Result]:
+    """Run the named parts, or all of them.
+
+    Raises:
+        VigieError: there is no such part.
+    """
+    if unknown := [part for part in parts if part not in NIGHTLY]:
+        raise VigieError(
+            f"./vigie test --nightly has no part {', '.join(unknown)}.",
+            expected=", ".join(NIGHTLY),
+            action="Name one of these, or none for all.",
+        )
+    results = []
+    for part in (NIGHTLY[name] for name in parts or NIGHTLY):
+        for command in part.commands:
+            results.append(_run(command, environment=part.environment))
+            if results[-1].code:
+                break
+    return results
+
+
+def suites(arguments: Sequence[str], *, everything: bool) -> list[Command]:
     """Name and command of each of pytest's runs. Arguments that name files choose among the suites."""
     if not everything:
-        return [
-            ("tests", [*PYTEST, *PARALLEL_OVERSUBSCRIBED, "-m", "not docker and not browser and not slow", *arguments])
-        ]
+        return [("tests", [*PYTEST, *PARALLEL_OVERSUBSCRIBED, *DEFAULT_MARKERS, *arguments])]
     named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in named]
     of_suite = {
         name: [path for path in named if path.startswith(folder)] for name, (folder, _) in SEPARATE_SUITES.items()
     }
     others = [path for path in named if not any(path in paths for paths in of_suite.values())]
-    found = []
+    found: list[Command] = []
     if others or not named:
         ignored = [f"--ignore={folder}" for folder, _ in SEPARATE_SUITES.values()]
         found.append(("tests", [*PYTEST, *PARALLEL_OVERSUBSCRIBED, *ignored, *others, *options]))
@@ -94,31 +155,65 @@ def failed_suites(results: Sequence[Result]) -> list[str]:
     return [result.name for result in (ran or results) if result.code]
 
 
+def _run_suites(arguments: Sequence[str], *, everything: bool) -> tuple[list[Result], list[Result]]:
+    """Results of the checks and of pytest's runs."""
+    chosen = suites(arguments, everything=everything)
+    separate = [command for command in chosen if command[0] in SEPARATE_SUITES]
+    with ThreadPoolExecutor(1) as pool:
+        images = pool.submit(_run, IMAGES, shown=False) if len(separate) > 1 else None
+        checks = _checks()
+        tested = [_run(command) for command in chosen if command not in separate]
+        if images:
+            checks.append(_shown(images.result()))
+    tested += _side_by_side(*separate) if len(separate) > 1 else [_run(command) for command in separate]
+    return checks, tested
+
+
+def _side_by_side(browser: Command, end_to_end: Command) -> list[Result]:
+    """Both suites: the browser's begins when the stack is up, since Chromium drops what it loads when a container's
+    network comes or goes, and tests of the stack that need a quiet machine wait for its end."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        shared = {SHARED_FOLDER: str(folder)}
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        with FileLock(folder / BROWSER_LOCK):
+            platform = pool.submit(_run, end_to_end, environment=shared)
+            while not (folder / STACK_IS_UP).exists() and not platform.done():
+                time.sleep(0.5)
+            pages = _run(browser, shown=False)
+        _shown(pages, always=True)
+        return [pages, platform.result()]
+
+
 def _checks() -> list[Result]:
     """Side by side: the slowest, mypy, keeps one core busy."""
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda check: _run(*check, shown=False), CHECKS))
-    for result in results:
-        if result.code:
-            err.print(f"[bold]── {result.name}[/]")
-            sys.stderr.write(result.output.decode(errors="replace"))
-    return results
+        return [_shown(result) for result in pool.map(lambda check: _run(check, shown=False), CHECKS)]
 
 
-def _run(name: str, command: Sequence[str], *, shown: bool = True) -> Result:
-    err.print(f"[bold]── {name}[/] [dim]{' '.join(command)}[/]")
+def _run(command: Command, *, shown: bool = True, environment: Mapping[str, str] | None = None) -> Result:
+    name, line = command
+    err.print(f"[bold]── {name}[/] [dim]{' '.join(line)}[/]")
     started = time.perf_counter()
     # The modules' own scripts stand beside this interpreter, whatever PATH says.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
-        command,
+        line,
         cwd=CHECKOUT,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, **(environment or {})},
         check=False,
         stdout=None if shown else subprocess.PIPE,
         stderr=None if shown else subprocess.STDOUT,
     )
     return Result(name, done.returncode, time.perf_counter() - started, done.stdout or b"")
+
+
+def _shown(result: Result, *, always: bool = False) -> Result:
+    """What a run printed that was not shown while it ran, if it failed."""
+    if result.output and (result.code or always):
+        err.print(f"[bold]── {result.name}[/]")
+        sys.stderr.write(result.output.decode(errors="replace"))
+    return result
 
 
 def _result_mark(result: Result) -> str:

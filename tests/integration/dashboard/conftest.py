@@ -38,11 +38,18 @@ SignedIn = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def bundles(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Where small models are kept: for the next run, or for all of pytest-xdist's processes of this one."""
+    if named := os.environ.get("VIGIE_TEST_BUNDLES"):
+        return Path(named)
+    temporary = tmp_path_factory.getbasetemp()
+    return (temporary if worker_id == "master" else temporary.parent) / "bundles"
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Platform]:
     """One platform for all tests of a process: tests look for what they made themselves."""
     home = tmp_path_factory.mktemp("platform")
-    kept = os.environ.get("VIGIE_TEST_BUNDLES")
-    bundles = Path(kept) if kept else home / "bundles"
     with local_platform(home / "home", ["fire_response", "road_accidents"], bundles=bundles) as started:
         yield started
 

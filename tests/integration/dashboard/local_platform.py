@@ -19,6 +19,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from filelock import FileLock
 
 from services.core import use_case_registry
 from services.core.auth.principal import Role
@@ -71,10 +72,15 @@ class Platform:
 
 
 def small_bundle(name: str, folder: Path) -> Path:
-    """A model of a use case with a tenth of its trees, made from simulated data; used again where it lies there."""
-    bundle = folder / name
-    if (bundle / "bundle.json").exists():
-        return bundle
+    """A model of a use case with a tenth of its trees, made from simulated data; used again where it lies there. Made
+    once, whatever processes ask for it at the same time."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f"{name}.lock"):
+        bundle = folder / name
+        return bundle if (bundle / "bundle.json").exists() else _make_small_bundle(name, bundle, folder)
+
+
+def _make_small_bundle(name: str, bundle: Path, folder: Path) -> Path:
     if name == "toy":
         return make_toy_bundle(bundle, rows=600)
     use_case = _quicker(use_case_registry.get(name))

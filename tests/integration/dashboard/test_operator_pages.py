@@ -3,7 +3,6 @@ down to the services."""
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import uuid
@@ -50,10 +49,9 @@ Shot = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory, bundles: Path) -> Iterator[Platform]:
     home = tmp_path_factory.mktemp("operated")
-    kept = os.environ.get("VIGIE_TEST_BUNDLES")
-    with operated_platform(home / "home", bundles=Path(kept) if kept else home / "bundles") as started:
+    with operated_platform(home / "home", bundles=bundles) as started:
         yield started
 
 

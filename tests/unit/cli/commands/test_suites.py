@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from services.cli.commands.test import Result, failed_suites, suites
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.commands import test as command
+from services.cli.commands.test import (
+    BROWSER_LOCK,
+    NIGHTLY,
+    SHARED_FOLDER,
+    STACK_IS_UP,
+    NightlyPart,
+    Result,
+    failed_suites,
+    run_nightly,
+    suites,
+)
+from services.core.errors import VigieError
+from services.core.settings import CHECKOUT
 
 
 def commands(*arguments: str, everything: bool = False) -> dict[str, list[str]]:
@@ -48,3 +67,47 @@ def test_a_choice_that_leaves_nothing_to_one_run_is_no_failure_but_to_all_it_is(
     assert failed_suites([nothing, failed]) == ["1"]
     assert failed_suites([nothing]) == ["5"]
     assert failed_suites([nothing, nothing]) == ["5", "5"]
+
+
+def python(code: str) -> list[str]:
+    return [sys.executable, "-c", f"import os, pathlib, sys, time, filelock\n{code}"]
+
+
+FOLDER = f"folder = pathlib.Path(os.environ.get({SHARED_FOLDER!r}, {os.devnull!r}))"
+
+
+def test_browser_waits_for_the_stack_and_quiet_tests_of_the_stack_wait_for_the_browser(tmp_path: Path) -> None:
+    ended = tmp_path / "browser-ended"
+    stack = f"""{FOLDER}
+assert not (folder / {STACK_IS_UP!r}).exists()
+(folder / {STACK_IS_UP!r}).touch()
+with filelock.FileLock(folder / {BROWSER_LOCK!r}, timeout=60):
+    sys.exit(0 if pathlib.Path({str(ended)!r}).exists() else 1)"""
+    pages = f"time.sleep(0.3); pathlib.Path({str(ended)!r}).touch()"
+    results = command._side_by_side(("browser", python(pages)), ("end to end", python(stack)))
+    assert [(result.name, result.code) for result in results] == [("browser", 0), ("end to end", 0)]
+
+
+def test_a_stack_that_does_not_start_keeps_the_browser_from_waiting_for_ever() -> None:
+    results = command._side_by_side(("browser", python("")), ("end to end", python("sys.exit(3)")))
+    assert [result.code for result in results] == [0, 3]
+
+
+def test_a_nightly_part_ends_with_its_first_failure_and_the_next_one_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = {
+        "one": NightlyPart((("fails", python("sys.exit(1)")), ("after it", python("")))),
+        "two": NightlyPart((("sees it", python("sys.exit(os.environ['PART'] != 'two')")),), {"PART": "two"}),
+    }
+    monkeypatch.setattr(command, "NIGHTLY", table)
+    assert [(result.name, result.code) for result in run_nightly([])] == [("fails", 1), ("sees it", 0)]
+    assert [result.name for result in run_nightly(["two"])] == ["sees it"]
+
+
+def test_an_unknown_nightly_part_is_refused_with_the_names_of_those_there_are() -> None:
+    with pytest.raises(VigieError, match="coverage, closed-loop"):
+        run_nightly(["coverag"])
+
+
+def test_every_nightly_part_is_explained_to_contributors() -> None:
+    explained = (CHECKOUT / "CONTRIBUTING.md").read_text()
+    assert [part for part in NIGHTLY if f"`{part}`" not in explained] == []
