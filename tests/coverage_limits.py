@@ -48,9 +48,7 @@ def _measured() -> dict[str, tuple[int, int]]:
         report = Path(folder) / "coverage.json"
         _coverage("json", "--quiet", "-o", str(report))
         files = json.loads(report.read_text())["files"]
-    return {
-        path: (file["summary"]["covered_lines"], file["summary"]["num_statements"]) for path, file in files.items()
-    }
+    return {path: (file["summary"]["covered_lines"], file["summary"]["num_statements"]) for path, file in files.items()}
 
 
 def _coverage(*arguments: str) -> None:

@@ -61,9 +61,12 @@ def run_checks(chosen: Settings) -> list[CheckResult]:
 
 
 def _check_python() -> CheckResult:
-    good = sys.version_info[:2] == (3, 11)
+    good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     return CheckResult(
-        "Python", good, f"{platform.python_version()} ({sys.executable})", "install Python 3.11 and run ./vigie again"
+        "Python",
+        good,
+        f"{platform.python_version()} ({sys.executable})",
+        "install Python 3.11 to 3.13, run ./vigie again",
     )
 
 

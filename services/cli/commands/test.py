@@ -93,16 +93,20 @@ def run_tests(
     nightly: Annotated[
         bool, typer.Option("--nightly", help=f"What takes long, all or the named parts: {', '.join(NIGHTLY)}.")
     ] = False,
+    checks: Annotated[bool, typer.Option(help="Before the tests: lint, types, import contracts, dependencies.")] = True,
     pytest_arguments: Annotated[
         list[str] | None, typer.Argument(help="Passed to pytest, after --.", metavar="[PART] [-- PYTEST_ARGUMENTS]")
     ] = None,
 ) -> None:
     """Lint, types, unit and integration tests: offline, on this machine's cores."""
     arguments = pytest_arguments or []
-    checks, tested = ([], run_nightly(arguments)) if nightly else _run_suites(arguments, everything=everything)
-    for result in (*checks, *tested):
+    if nightly:
+        checked, tested = [], run_nightly(arguments)
+    else:
+        checked, tested = _run_suites(arguments, everything=everything, checks=CHECKS if checks else ())
+    for result in (*checked, *tested):
         err.print(f"{_result_mark(result)} {result.name} [dim]{result.seconds:.0f} s[/]")
-    failed = [result.name for result in checks if result.code] + failed_suites(tested)
+    failed = [result.name for result in checked if result.code] + failed_suites(tested)
     if failed:
         err.print(f"[bold red]Failed:[/] {', '.join(failed)}")
         raise typer.Exit(1)
@@ -155,18 +159,20 @@ def failed_suites(results: Sequence[Result]) -> list[str]:
     return [result.name for result in (ran or results) if result.code]
 
 
-def _run_suites(arguments: Sequence[str], *, everything: bool) -> tuple[list[Result], list[Result]]:
+def _run_suites(
+    arguments: Sequence[str], *, everything: bool, checks: Sequence[Command]
+) -> tuple[list[Result], list[Result]]:
     """Results of the checks and of pytest's runs."""
     chosen = suites(arguments, everything=everything)
     separate = [command for command in chosen if command[0] in SEPARATE_SUITES]
     with ThreadPoolExecutor(1) as pool:
         images = pool.submit(_run, IMAGES, shown=False) if len(separate) > 1 else None
-        checks = _checks()
+        checked = _run_checks(checks)
         tested = [_run(command) for command in chosen if command not in separate]
         if images:
-            checks.append(_shown(images.result()))
+            checked.append(_shown(images.result()))
     tested += _side_by_side(*separate) if len(separate) > 1 else [_run(command) for command in separate]
-    return checks, tested
+    return checked, tested
 
 
 def _side_by_side(browser: Command, end_to_end: Command) -> list[Result]:
@@ -185,10 +191,10 @@ def _side_by_side(browser: Command, end_to_end: Command) -> list[Result]:
         return [pages, platform.result()]
 
 
-def _checks() -> list[Result]:
+def _run_checks(checks: Sequence[Command]) -> list[Result]:
     """Side by side: the slowest, mypy, keeps one core busy."""
     with ThreadPoolExecutor(2) as pool:
-        return [_shown(result) for result in pool.map(lambda check: _run(check, shown=False), CHECKS)]
+        return [_shown(result) for result in pool.map(lambda check: _run(check, shown=False), checks)]
 
 
 def _run(command: Command, *, shown: bool = True, environment: Mapping[str, str] | None = None) -> Result:

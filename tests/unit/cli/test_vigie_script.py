@@ -31,7 +31,7 @@ def _path_with(folder: Path, *, python: str | None) -> str:
     [(None, "no python3"), ('[ "$1" = --version ] && echo "Python 3.9.2" || exit 1', "Python 3.9.2")],
     ids=["missing", "too old"],
 )
-def test_without_python_3_11_it_says_so_and_what_to_do(tmp_path: Path, python: str | None, found: str) -> None:
+def test_without_a_python_that_fits_it_says_so_and_what_to_do(tmp_path: Path, python: str | None, found: str) -> None:
     path = _path_with(tmp_path / "bin", python=python)
     done = subprocess.run(
         [str(CHECKOUT / "vigie"), "doctor"],
@@ -41,7 +41,7 @@ def test_without_python_3_11_it_says_so_and_what_to_do(tmp_path: Path, python: s
         check=False,
     )
     assert done.returncode == 1
-    assert "Python 3.11 is needed" in done.stderr
+    assert "Python 3.11, 3.12 or 3.13 is needed" in done.stderr
     assert found in done.stderr
     assert "VIGIE_PYTHON" in done.stderr
     assert not (tmp_path / "venv").exists()
