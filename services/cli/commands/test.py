@@ -100,8 +100,9 @@ def run_tests(
 ) -> None:
     """Lint, types, unit and integration tests: offline, on this machine's cores."""
     arguments = pytest_arguments or []
+    checked: list[Result] = []
     if nightly:
-        checked, tested = [], run_nightly(arguments)
+        tested = run_nightly(arguments)
     else:
         checked, tested = _run_suites(arguments, everything=everything, checks=CHECKS if checks else ())
     for result in (*checked, *tested):
