@@ -4,7 +4,8 @@
 ``fitted.npz``             what the use case's ``fit`` and ``audit`` learned (no objects inside)
 ``inputs.json``            ranges and known words of each request field, for warnings
 ``targets/<target>/``      ``<member>.ubj`` native boosters, ``<member>.onnx`` the same for serving,
-                           ``calibration.json``; of a late fusion ``<expert>.npz``, its arrays
+                           ``calibration.json``; of a late fusion ``<expert>.npz``, its arrays; of any other
+                           estimator ``<member>.onnx`` alone
 ``importance.json``        each input's share of each target's gain
 ``reference.parquet``      a sample of training rows, for drift"""
 
@@ -72,6 +73,8 @@ class TargetManifest(BaseModel):
     upper: str | None = None
     experts: tuple[str, ...] = ()
     """Names of the experts of a late fusion, which has no boosters."""
+    estimator: str = ""
+    """Class of the estimator that the members were converted from, where they are no boosters."""
     labels: tuple[str, ...] = ()
     """Names of the classes, where they are learned."""
     left_out: tuple[tuple[int, int], ...] = ()

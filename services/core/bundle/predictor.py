@@ -68,21 +68,30 @@ class Prediction(NamedTuple):
 
 
 class OnnxBooster:
-    """One booster in ONNX Runtime: float32 (n, p) in, float32 (n,) or (n, k) out."""
+    """One model in ONNX Runtime: float32 (n, p) in, float32 (n,), (n, 1) or (n, k) out.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: its ``.onnx`` file.
+        row_by_row: run each row by itself. Linear algebra adds up a batch in another order than a row, so this
+            alone makes a row's output equal bit for bit in both; trees need it not.
+    """
+
+    def __init__(self, path: Path, *, row_by_row: bool = False) -> None:
+        self._row_by_row = row_by_row
         self._session = create_session(path.read_bytes())
         self._input = self._session.get_inputs()[0].name
         self._output = [self._session.get_outputs()[-1].name]
 
     def __call__(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        output: NDArray[np.float32] = self._session.run(self._output, {self._input: matrix})[0]
-        return output
+        rows = np.split(matrix, len(matrix)) if self._row_by_row and len(matrix) > 1 else [matrix]
+        outputs = [self._session.run(self._output, {self._input: row})[0] for row in rows]
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
 
 @dataclass(frozen=True, slots=True)
 class _LoadedTarget:
-    """``members``, ``lower`` and ``upper`` are positions among the outputs of ``OnnxEnsemble``."""
+    """``members``, ``lower`` and ``upper`` are positions among the outputs of ``OnnxEnsemble``, which those of the
+    estimators follow."""
 
     name: str
     members: tuple[int, ...]
@@ -128,8 +137,11 @@ class Predictor:
         self.inputs: dict[str, Any] = json.loads((folder / "inputs.json").read_text())
         files: list[tuple[Path, str]] = []
         targets = self.manifest.targets.items()
-        self._targets = tuple(self._load(name, item, files) for name, item in targets if not item.experts)
+        boosted = [self._load(name, item, files) for name, item in targets if not item.experts and not item.estimator]
         self._forests = OnnxEnsemble(files) if files else None
+        forests = len(files)
+        self._targets = (*boosted, *(self._load(name, item, files) for name, item in targets if item.estimator))
+        self._estimators = [(OnnxBooster(path, row_by_row=True), matrix) for path, matrix in files[forests:]]
         self._fusions = tuple(self._load_fusion(name) for name, item in targets if item.experts)
 
     def _load_fusion(self, name: str) -> _LoadedFusion:
@@ -192,6 +204,7 @@ class Predictor:
         target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
         matrices, facts = self.features.features(columns, self.fitted, context)
         outputs = self._forests(matrices) if self._forests is not None else []
+        outputs += [run(matrices[matrix]) for run, matrix in self._estimators]
         values: dict[str, TargetPrediction] = {}
         for target in self._targets:
             if unseen is not None and target.name in unseen:

@@ -1,10 +1,11 @@
-"""Model specifications: boosted trees or late fusion of modality models, and how examples are split."""
+"""Model specifications: boosted trees, late fusion of modality models or any estimator that converts to ONNX, and how
+examples are split."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +77,23 @@ class LateFusion:
     experts: tuple[ModalityModel, ...]
 
 
-Learner = BoostedTrees | LateFusion
+@dataclass(frozen=True, slots=True)
+class OnnxEstimator:
+    """Any estimator that converts to ONNX: scikit-learn's and pipelines of them, or LightGBM's.
+
+    It is trained on the target's matrix (n, p) float32, in which missing values are NaN: an estimator that takes none
+    needs an imputer in its pipeline. The bundle keeps its ONNX graph alone. A regression's interval is the value give
+    or take the residuals of the calibration slice.
+
+    Args:
+        factory: makes the estimator, with ``fit`` and ``predict``, or ``predict_proba`` for classes; a callable or its
+            path ``package.module:name``, which spares the declaration an import of the library.
+        parameters: what the factory is called with. Where the estimator takes a ``random_state``, it gets the run's
+            seed, and one thread where it takes ``n_jobs``.
+    """
+
+    factory: Callable[..., Any] | str
+    parameters: Mapping[str, float | int | str | bool | None] = field(default_factory=dict)
+
+
+Learner = BoostedTrees | LateFusion | OnnxEstimator

@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydantic import BaseModel
 
-from services.core.contract.learners import BoostedTrees, Booster, LateFusion, Learner, ModalityModel, Split
+from services.core.contract.learners import (
+    BoostedTrees,
+    Booster,
+    LateFusion,
+    Learner,
+    ModalityModel,
+    OnnxEstimator,
+    Split,
+)
 from services.core.contract.modules import (
     Arrays,
     Columns,
@@ -67,6 +75,7 @@ __all__ = [
     "MultiClass",
     "MultiClassPrediction",
     "OfficialFile",
+    "OnnxEstimator",
     "Output",
     "ParsedTable",
     "RawData",

@@ -1,15 +1,13 @@
 """Contribution of each request field to each target, in the target's unit, summing to the output.
 
 Boosters: TreeSHAP (Lundberg et al. 2020) on the native models, carried through link and calibration along the
-straight path of margins (Aumann and Shapley 1974). Late fusion: exact Shapley values of the fields (Shapley 1953).
+straight path of margins (Aumann and Shapley 1974). All others: Shapley values of the fields (``shapley``).
 Loaded in the background once the model serves: answers do not need it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from itertools import combinations
-from math import comb
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,15 +16,14 @@ from numpy.typing import NDArray
 
 from services.core.bundle.calibration import BinaryCalibration, MultiClassCalibration, RegressionCalibration
 from services.core.bundle.predictor import Predictor
-from services.core.contract.columns import mask_fields
 from services.core.contract.outputs import unit_of
 from services.core.contract.use_case import (
     BinaryPrediction,
-    LateFusion,
     MultiClassPrediction,
     RegressionPrediction,
     UseCase,
 )
+from services.prediction.inference.shapley import exact_shapley
 
 Floats = NDArray[np.float64]
 
@@ -101,60 +98,6 @@ def _softmax(logits: Floats) -> Floats:
     return result
 
 
-ShapleyOutput = tuple[str, float, float, dict[str, float]]
-"""Class, its probability, what it is when nothing is sent, and what each field adds."""
-
-
-def exact_shapley(
-    predictor: Predictor, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]
-) -> dict[str, list[ShapleyOutput]]:
-    """Target -> its outputs, for the one row of ``columns``. Targets without experts are left out."""
-    request, explained = predictor.use_case.request, {}
-    answered: dict[frozenset[str], Mapping[str, Any]] = {}
-
-    def answer(target: str, sent: frozenset[str], fields: tuple[str, ...]) -> NDArray[np.float64]:
-        if sent not in answered:
-            seen = mask_fields(request, columns, [field for field in fields if field not in sent])
-            answered[sent] = predictor.predict(seen, context).values
-        value = answered[sent][target]
-        assert isinstance(value, MultiClassPrediction)
-        return np.asarray(value.probabilities[0])
-
-    for target in predictor.use_case.targets:
-        if not isinstance(target.learner, LateFusion):
-            continue
-        answered.clear()
-        fields = tuple(dict.fromkeys(field for expert in target.learner.experts for field in expert.fields))
-        added = {
-            field: _shapley_value(field, fields, lambda sent: answer(target.name, sent, fields))  # noqa: B023
-            for field in fields
-        }
-        whole, base = (answer(target.name, sent, fields) for sent in (frozenset(fields), frozenset[str]()))
-        value = answered[frozenset(fields)][target.name]
-        explained[target.name] = [
-            (
-                label,
-                float(whole[place]),
-                float(base[place]),
-                {name: float(added[name][place]) if name in added else 0.0 for name in request.model_fields},
-            )
-            for place, label in enumerate(value.labels)
-        ]
-    return explained
-
-
-def _shapley_value(field: str, fields: tuple[str, ...], answer: Any) -> NDArray[np.float64]:
-    """The mean of what the field adds to all sets of the others, sets of each size alike."""
-    others = [other for other in fields if other != field]
-    total: Any = 0.0
-    for size in range(len(others) + 1):
-        for chosen in combinations(others, size):
-            gain = answer(frozenset((*chosen, field))) - answer(frozenset(chosen))
-            total = total + gain / (len(fields) * comb(len(others), size))
-    share: NDArray[np.float64] = total
-    return share
-
-
 CONTEXT_FIELD = "context"
 """Where contributions of features go that come from no request field, such as the weather."""
 
@@ -193,7 +136,7 @@ class Explainer:
         self.importance: dict[str, dict[str, float]] = {}
         measured = json.loads((predictor.folder / "importance.json").read_text(encoding="utf-8"))
         for name, item in predictor.manifest.targets.items():
-            if item.experts:
+            if item.experts or item.estimator:
                 self.importance[name] = measured[name]
                 continue
             # XGBoost takes seconds to import and answers do not need it.

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from services.core.bundle.calibration import BinaryCalibration
 from services.core.bundle.manifest import BundleManifest
 from services.core.bundle.predictor import Predictor
-from services.core.contract.use_case import BinaryClassification, LateFusion, Regression, Target, UseCase
+from services.core.contract.use_case import (
+    BinaryClassification,
+    LateFusion,
+    OnnxEstimator,
+    Regression,
+    Target,
+    UseCase,
+)
 from services.core.params import Evaluate
 from services.core.scoring.metrics import metric_of
 from services.core.scoring.report import build_report, compute_metrics
@@ -108,6 +115,9 @@ def _target(
         lines.append(f"Late fusion of experts: {said}. They are weighed by what they said of training rows that they")
         lines.append(f"had not learned from. {len(manifest.targets[target.name].labels)} classes, learned from data.")
     by = "what is lost without them" if isinstance(target.learner, LateFusion) else "share of gain"
+    if isinstance(target.learner, OnnxEstimator):
+        lines.append(f"Learned by {manifest.targets[target.name].estimator}, converted to ONNX.")
+        by = "what is lost when their values are shuffled"
     lines.append(f"Inputs by {by}: " + ", ".join(f"{field} {share:.0%}" for field, share in top) + ".")
     return lines
 

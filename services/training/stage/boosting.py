@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.bundle.predictor import OnnxBooster
-from services.core.contract.use_case import BoostedTrees, Booster, MultiClass, Target
+from services.core.contract.use_case import BoostedTrees, Booster, MultiClass, OnnxEstimator, Target
 from services.core.errors import VigieError
 
 TOLERANCE = 1e-5
@@ -27,12 +27,15 @@ class TrainingRows(NamedTuple):
     weight: NDArray[np.float64]
 
 
-def named_boosters(target: Target) -> dict[str, Booster]:
-    """File name -> booster: the members by number, and the interval's two; none where experts learn."""
+def named_boosters(target: Target) -> dict[str, Booster | OnnxEstimator]:
+    """File name -> booster: the members by number, and the interval's two; none where experts learn. Another
+    estimator is its target's only member."""
     learner = target.learner
+    if isinstance(learner, OnnxEstimator):
+        return {"member-0": learner}
     if not isinstance(learner, BoostedTrees):
         return {}
-    boosters = {f"member-{number}": booster for number, booster in enumerate(learner.members)}
+    boosters: dict[str, Booster | OnnxEstimator] = {f"member-{n}": booster for n, booster in enumerate(learner.members)}
     if learner.lower is not None and learner.upper is not None:
         boosters |= {"lower": learner.lower, "upper": learner.upper}
     return boosters
@@ -99,12 +102,22 @@ def check_conversion(folder: Path, names: Sequence[str], matrix: NDArray[np.floa
         served = OnnxBooster(folder / f"{name}.onnx")(matrix).astype(np.float64)
         if served.ndim == 2 and native.ndim == 1:
             served = served[:, 1] if served.shape[1] == 2 else served[:, 0]
-        size = np.abs(native)
-        difference = np.abs(served - native) / np.maximum(size, max(_ABSOLUTE_BELOW, float(np.median(size))))
-        if difference.size and not difference.max() <= TOLERANCE:
-            worst = difference.max()
-            raise VigieError(
-                f"{folder.name}/{name}: the served model differs from the native one by {worst:.1e} relative.",
-                expected=f"at most {TOLERANCE:.0e}",
-                action="Use an objective that onnxmltools converts faithfully.",
-            )
+        require_equal_outputs(f"{folder.name}/{name}", native, served, TOLERANCE)
+
+
+def require_equal_outputs(
+    name: str, native: NDArray[np.float64], served: NDArray[np.float64], tolerance: float
+) -> None:
+    """Hold a model's outputs against those of its conversion, of the same shape.
+
+    Raises:
+        VigieError: they differ by more than ``tolerance`` relative.
+    """
+    size = np.abs(native)
+    difference = np.abs(served - native) / np.maximum(size, max(_ABSOLUTE_BELOW, float(np.median(size))))
+    if difference.size and not difference.max() <= tolerance:
+        raise VigieError(
+            f"{name}: the served model differs from the native one by {difference.max():.1e} relative.",
+            expected=f"at most {tolerance:.0e}",
+            action="Use an objective or estimator that converts to ONNX faithfully, also for missing values.",
+        )

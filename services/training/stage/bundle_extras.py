@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 import services
 from services.core.bundle.calibration import FusionCalibration
 from services.core.bundle.modality_models import LateFusionModel
-from services.core.bundle.predictor import Predictor, save_arrays
+from services.core.bundle.predictor import OnnxBooster, Predictor, average_outputs, save_arrays
 from services.core.contract import columns as column_tools
 from services.core.contract.modules import compute_drift_features
 from services.core.contract.use_case import (
     BUILT_IN,
     BinaryPrediction,
     LateFusion,
+    OnnxEstimator,
+    Regression,
     RegressionPrediction,
     Target,
     TargetPrediction,
@@ -79,8 +81,12 @@ def feature_importance(run: TrainingContext, learned: Mapping[str, NDArray[Any]]
     """Target -> request field -> its share, largest first."""
     shares: dict[str, dict[str, float]] = {}
     for target in run.use_case.targets:
-        fusion = isinstance(target.learner, LateFusion)
-        total = _permutation_loss_by_field(run, target, learned) if fusion else _gain_by_field(run, target)
+        if isinstance(target.learner, LateFusion):
+            total = _permutation_loss_by_field(run, target, learned)
+        elif isinstance(target.learner, OnnxEstimator):
+            total = _shuffled_error_by_field(run, target, learned)
+        else:
+            total = _gain_by_field(run, target)
         shares[target.name] = {field: round(total[field], 6) for field in sorted(total, key=lambda f: -total[f])}
     return shares
 
@@ -128,6 +134,36 @@ def _permutation_loss_by_field(
     whole = loss(columns)
     rises = {
         name: max(loss(column_tools.mask_fields(run.use_case.request, columns, [name])) - whole, 0.0) for name in fields
+    }
+    return {field: rise / (sum(rises.values()) or 1.0) for field, rise in rises.items()}
+
+
+def _shuffled_error_by_field(
+    run: TrainingContext, target: Target, learned: Mapping[str, NDArray[Any]]
+) -> dict[str, float]:
+    """The rise of the squared error of raw outputs when a field's values change places among rows, as a share of all
+    rises (Breiman 2001)."""
+    rows = run.data.rows(CALIBRATE)
+    rows = rows[~np.isnan(run.data.labels[target.name][rows])][:_MAX_ROWS]
+    columns, label = column_tools.select_rows(run.data.columns, rows), run.data.labels[target.name][rows]
+    features, generator = run.use_case.features, np.random.default_rng(run.params.seed)
+    fitted, order = features.prepare(learned), generator.permutation(len(rows))
+    members = tuple(
+        OnnxBooster(run.target_folder(target.name) / f"{copy.name}.onnx", row_by_row=True)
+        for copy in fold_models(run.use_case, target)
+    )
+
+    def loss(seen: Mapping[str, NDArray[Any]]) -> float:
+        raw = average_outputs(members, features.features(seen, fitted, run.context).matrices[target.matrix])
+        wanted = label[:, None] if isinstance(target.output, Regression) else np.eye(raw.shape[1])[label.astype(int)]
+        return float(np.square(raw.reshape(wanted.shape[0], -1) - wanted).mean())
+
+    used = {field for name in features.FEATURE_NAMES[target.matrix] for field in features.FEATURE_INPUTS.get(name, ())}
+    whole = loss(columns)
+    rises = {
+        field: max(loss({**columns, field: columns[field][order]}) - whole, 0.0)
+        for field in run.use_case.request.model_fields
+        if field in used
     }
     return {field: rise / (sum(rises.values()) or 1.0) for field, rise in rises.items()}
 

@@ -87,6 +87,20 @@ def with_parameters(target: Target, chosen: Mapping[str, float | int]) -> Target
     return replace(target, learner=replace(learner, members=members))
 
 
+def tuned_parameters(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
+    """``<target>.<member>.<parameter>`` -> what the search chose in place of what is declared, for the manifest."""
+    tuned: dict[str, str | int | float] = {}
+    for before, target in zip(declared.targets, used.targets, strict=True):
+        if isinstance(before.learner, BoostedTrees) and isinstance(target.learner, BoostedTrees):
+            pairs = zip(before.learner.members, target.learner.members, strict=True)
+            for number, (old, new) in enumerate(pairs):
+                values = {"num_boost_round": new.rounds, **new.parameters}
+                known = {"num_boost_round": old.rounds, **old.parameters}
+                changed = {key: value for key, value in values.items() if known.get(key) != value}
+                tuned |= {f"{target.name}.member-{number}.{key}": value for key, value in changed.items()}
+    return tuned
+
+
 def _early_and_late_rows(
     run: TrainingContext,
     target: Target,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.contract.columns import image_fields
-from services.core.contract.use_case import Booster, Split, Target, UseCase
+from services.core.contract.use_case import Booster, OnnxEstimator, Split, Target, UseCase
 from services.core.errors import VigieError
 from services.training.stage import boosting
 
@@ -173,7 +173,7 @@ class FoldModel:
     """One booster of a bundle. ``left_out`` is None where it learns from all training rows."""
 
     name: str
-    booster: Booster
+    booster: Booster | OnnxEstimator
     left_out: HeldOutFold | None
 
 

@@ -22,15 +22,17 @@ from services.core.contract import columns as column_tools
 from services.core.contract.class_labels import with_class_labels
 from services.core.contract.use_case import (
     BinaryClassification,
+    Booster,
     Features,
     LateFusion,
     MultiClass,
+    OnnxEstimator,
     Regression,
     Target,
     UseCase,
 )
 from services.core.params import Train
-from services.training.stage import boosting
+from services.training.stage import boosting, estimators
 from services.training.stage import calibration as calibrate
 from services.training.stage.bundle_extras import (
     add_post_training_checks,
@@ -40,7 +42,7 @@ from services.training.stage.bundle_extras import (
     library_versions,
     split_spans,
 )
-from services.training.stage.hyperparameter_search import tune_hyperparameters
+from services.training.stage.hyperparameter_search import tune_hyperparameters, tuned_parameters
 from services.training.stage.late_fusion import fit_late_fusions
 from services.training.stage.splitting import (
     CALIBRATE,
@@ -80,7 +82,8 @@ def calibrate_targets(run: TrainingContext, learned: Mapping[str, NDArray[Any]])
         own = np.flatnonzero(~np.isnan(labels[target.name]))
         matrix, outcome = seen.matrices[target.matrix][own], labels[target.name][own]
         made = fold_models(run.use_case, target)
-        boosting.check_conversion(folder, [copy.name for copy in made], matrix)
+        if not isinstance(target.learner, OnnxEstimator):  # an estimator was checked when it was fitted
+            boosting.check_conversion(folder, [copy.name for copy in made], matrix)
         parts = run.data.parts_at(rows[own]).get(target.name)
         calibration: Calibration
         if isinstance(target.output, Regression):
@@ -113,7 +116,10 @@ def _mean_member_output(
 ) -> NDArray[np.float64]:
     """The members' mean output; with ``parts`` (repeats, n) of those alone that did not learn from the row."""
     members = [copy for copy in made if copy.name.startswith("member-")]
-    forests = tuple(OnnxBooster(folder / f"{copy.name}.onnx") for copy in members)
+    forests = tuple(
+        OnnxBooster(folder / f"{copy.name}.onnx", row_by_row=isinstance(copy.booster, OnnxEstimator))
+        for copy in members
+    )
     if parts is None:
         return average_outputs(forests, matrix)
     left_out = [copy.left_out for copy in members if copy.left_out is not None]
@@ -198,7 +204,7 @@ def train(
         use_case=use_case.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         simulated=simulated,
-        data={**(source or {}), **split_spans(use_case, run.data), **_tuned_parameters(use_case, run.use_case)},
+        data={**(source or {}), **split_spans(use_case, run.data), **tuned_parameters(use_case, run.use_case)},
         versions=library_versions(use_case),
         targets={target.name: _target_manifest(use_case, target, data.classes) for target in use_case.targets},
         files={},
@@ -233,32 +239,33 @@ def _fit_boosters(
     ]
     needed = {(target.name, copy.left_out): target for target, copy, _ in jobs}
     learning = {key: learned_from(target, key[1]) for key, target in needed.items()}
-    jobs.sort(key=lambda job: -job[1].booster.rounds * learning[job[0].name, job[1].left_out].label.size)
+    jobs.sort(
+        key=lambda job: -getattr(job[1].booster, "rounds", 100) * learning[job[0].name, job[1].left_out].label.size
+    )
     with ThreadPoolExecutor(max_workers=run.params.threads) as pool:
-        sizes = dict.fromkeys((t.name, copy.left_out, boosting.max_bins(copy.booster)) for t, copy, _ in jobs)
+        sizes = dict.fromkeys(
+            (t.name, copy.left_out, boosting.max_bins(copy.booster))
+            for t, copy, _ in jobs
+            if isinstance(copy.booster, Booster)
+        )
         binned = {key: pool.submit(boosting.quantile_matrix, learning[key[:2]], key[2]) for key in sizes}
 
         def fit(job: tuple[Target, FoldModel, int]) -> None:
             target, copy, seed = job
+            folder = run.target_folder(target.name)
+            if isinstance(copy.booster, OnnxEstimator):
+                own = learning[target.name, copy.left_out]
+                estimator = estimators.fit_estimator(target, copy.booster, own, seed)
+                estimators.save_estimator(target, estimator, copy.name, folder, own.matrix)
+                return
             data = binned[target.name, copy.left_out, boosting.max_bins(copy.booster)].result()
             fitted = boosting.fit_booster(target, copy.booster, data, seed)
             width = learning[target.name, copy.left_out].matrix.shape[1]
-            boosting.save_booster(fitted, copy.name, run.target_folder(target.name), width)
+            boosting.save_booster(fitted, copy.name, folder, width)
 
         for target in targets:
             run.target_folder(target.name).mkdir(parents=True)
         list(pool.map(fit, jobs))
-
-
-def _tuned_parameters(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
-    """What the search chose in place of the declared parameters."""
-    return {
-        f"{target.name}.{name}.{key}": value
-        for before, target in zip(declared.targets, used.targets, strict=True)
-        for name, booster in boosting.named_boosters(target).items()
-        for key, value in booster.parameters.items()
-        if boosting.named_boosters(before)[name].parameters.get(key) != value
-    }
 
 
 def _target_manifest(use_case: UseCase, target: Target, classes: Mapping[str, tuple[str, ...]]) -> TargetManifest:
@@ -281,6 +288,7 @@ def _target_manifest(use_case: UseCase, target: Target, classes: Mapping[str, tu
         members=tuple(name for name in names if name.startswith("member-")),
         lower="lower" if interval else None,
         upper="upper" if interval else None,
+        estimator=estimators.class_name(target.learner) if isinstance(target.learner, OnnxEstimator) else "",
         labels=classes.get(target.name, ()),
         left_out=tuple(copy.left_out for copy in made if copy.left_out is not None),
     )
