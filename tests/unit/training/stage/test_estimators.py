@@ -27,6 +27,7 @@ from services.training.evaluation.evaluate import evaluate
 from services.training.gate.compare import compare_models
 from services.training.stage import estimators
 from services.training.stage.boosting import TrainingRows
+from services.training.stage.splitting import fold_models
 from services.training.stage.train import train
 from tests.toy.bundles import make_examples
 from tests.toy.declaration import ToyRequest
@@ -115,13 +116,11 @@ def test_they_are_evaluated_and_pass_the_gate_as_boosters_do(
     assert 0 < decision.latency_ms < params.max_latency_ms
 
 
-def test_cross_validation_trains_one_for_each_part(examples: pd.DataFrame, tmp_path: Path) -> None:
-    crossed = replace(ESTIMATORS, split=Split("cross", folds=2, repeats=1), variants=())
-    plain = examples.drop(columns="event_time")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.toy.features.fit", lambda *_: {"towns": np.array(["east"]), "delays": np.zeros(1)})
-        predictor = Predictor(crossed, fitted(crossed, plain, tmp_path / "bundle"))
-    assert predictor.manifest.targets["late"].members == ("member-0-0-0", "member-0-0-1")
+def test_cross_validation_trains_one_for_each_part() -> None:
+    crossed = replace(ESTIMATORS, split=Split("cross", folds=2, repeats=1))
+    models = fold_models(crossed, crossed.target("late"))
+    assert [(model.name, model.left_out) for model in models] == [("member-0-0-0", (0, 0)), ("member-0-0-1", (0, 1))]
+    assert all(model.booster is LEARNERS["late"] for model in models)
 
 
 def test_a_factory_that_cannot_be_used_is_refused_in_words() -> None:
