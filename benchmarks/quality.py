@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/quality.py [--data ../shared/data] [--write docs/benchmarks/quality.md]
 
-The latest share of each use case's examples is kept apart before anything is trained; Vigie's own
+The latest share of each use case's examples is held out before anything is trained; Vigie's own
 split into training, calibration and test slices happens inside what is left. All contenders are scored
-on the rows that were kept apart, by the code that scores bundles everywhere.
+on the rows that were held out, by the code that scores bundles everywhere.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ FOLDERS = {
 
 
 def kept_apart(use_case: UseCase, examples: pd.DataFrame) -> pd.Series:
-    """The rows kept apart: the last ones in time, of each period where data comes in periods; without time those
+    """The rows held out: the last ones in time, of each period where data comes in periods; without time those
     of some groups. Rows of one group stay together."""
     if "event_time" not in examples:
         groups = examples[use_case.group].astype(str)
@@ -76,7 +76,7 @@ def kept_apart(use_case: UseCase, examples: pd.DataFrame) -> pd.Series:
 
 
 def compare(use_case: UseCase, folder: Path) -> Iterator[tuple[str, dict[str, Any], float]]:
-    """Contender, its report on the rows kept apart, seconds of training."""
+    """Contender, its report on the rows held out, seconds of training."""
     tables = read_folder(use_case.name, folder)
     examples = use_case.raw.build_examples(tables)
     reference, context = use_case.raw.lookup_tables(tables), use_case.raw.training_context(tables)
@@ -123,7 +123,7 @@ def table(use_case: UseCase, results: list[tuple[str, dict[str, Any], float]]) -
     lines = [
         f"## {use_case.title.en} (`{use_case.name}`)",
         "",
-        f"{rows:,} examples kept apart, {'the latest' if timed else 'groups by a hash,'} {KEPT_APART:.0%}.",
+        f"{rows:,} examples held out, {'the latest' if timed else 'groups by a hash,'} {KEPT_APART:.0%}.",
         "",
         "| target | metric | " + " | ".join(names) + " |",
         "|---|---|" + "---:|" * len(names),
@@ -152,7 +152,7 @@ def main() -> None:
         "# Quality on real data",
         "",
         "Written by `benchmarks/quality.py`; run it again to repeat every figure. The latest rows (without time,",
-        "some groups) are kept apart before anything is trained; the same code scores every contender on them. The",
+        "some groups) are held out before anything is trained; the same code scores every contender on them. The",
         "references see the request's fields as they come: the average (median or class shares), a ridge or logistic",
         "regression on one-hot words, XGBoost with 200 trees of depth 6 on ordinal codes; where there are few rows,",
         "500 extremely randomised trees. Where classes are learned from texts and pictures, the references see the",

@@ -69,28 +69,28 @@ Run = Callable[[str, Callable[[Load], None]], None]
 
 
 def test_nobody_notices_the_loss_of_the_gateway(stack: Stack, under_load: Run) -> None:
-    under_load("gateway killed, away for 15 s", lose(stack, "gateway", seconds=15))
+    under_load("gateway killed, down for 15 s", lose(stack, "gateway", seconds=15))
 
 
 def test_nobody_notices_the_loss_of_the_registry(stack: Stack, under_load: Run) -> None:
-    under_load("registry killed, away for 15 s", lose(stack, "registry", seconds=15))
+    under_load("registry killed, down for 15 s", lose(stack, "registry", seconds=15))
 
 
 def test_nobody_notices_the_loss_of_airflow(stack: Stack, under_load: Run) -> None:
-    under_load("all of Airflow killed, away for 15 s", lose(stack, *ORCHESTRATION, seconds=15))
+    under_load("all of Airflow killed, down for 15 s", lose(stack, *ORCHESTRATION, seconds=15))
 
 
 def test_nobody_notices_the_loss_of_the_stage_services(stack: Stack, under_load: Run) -> None:
-    under_load("ingestion, preprocessing and training killed, away for 10 s", lose(stack, *STAGES, seconds=10))
+    under_load("ingestion, preprocessing and training killed, down for 10 s", lose(stack, *STAGES, seconds=10))
 
 
 def test_nobody_notices_a_database_that_is_away_for_a_minute(stack: Stack, under_load: Run) -> None:
-    under_load("PostgreSQL killed, away for 60 s", lose(stack, "postgres", seconds=DATABASE_AWAY_SECONDS))
+    under_load("PostgreSQL killed, down for 60 s", lose(stack, "postgres", seconds=DATABASE_AWAY_SECONDS))
 
 
 def test_nobody_notices_that_all_but_edge_and_prediction_are_lost_at_once(stack: Stack, under_load: Run) -> None:
     everything = ("gateway", "registry", "postgres", *ORCHESTRATION, *STAGES, "prometheus")
-    under_load("all but edge and prediction killed at once, away for 15 s", lose(stack, *everything, seconds=15))
+    under_load("all but edge and prediction killed at once, down for 15 s", lose(stack, *everything, seconds=15))
 
 
 def test_nobody_notices_a_model_swap(platform: Platform, under_load: Run, two_versions: tuple[int, int]) -> None:
