@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--only", help="one use case, or prepared-2021")
     chosen = parser.parse_args()
     lines = [
-        "# Quality on real data",
+        "# How good are the models on real data?",
         "",
         "Written by `benchmarks/quality.py`; run it again to repeat every figure. The latest rows (without time,",
         "some groups) are held out before anything is trained; the same code scores every contender on them. The",
