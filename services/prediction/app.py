@@ -24,8 +24,8 @@ from starlette.responses import Response
 from services.core import use_case_registry as declared
 from services.core.contract.use_case import ContextSource, UseCase
 from services.core.process_metrics import register_process_metrics, register_skipped_gauge
-from services.core.web.api_docs import mount_docs
-from services.core.web.authentication import PUBLIC, document_roles
+from services.core.web.api_docs import document_roles, mount_docs
+from services.core.web.authentication import PUBLIC
 from services.core.web.errors import error_detail, error_response
 from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import RequestIdMiddleware

@@ -1,147 +1,130 @@
-"""API documentation pages, served without a foreign server."""
+"""Swagger UI for a service's OpenAPI document, which says which role each route requires.
+
+The assets are those of the package ``fastapi-swagger``: the page asks nothing of another host. Calls from it are
+exercises unless the caller chooses another traffic type (``swagger_start.js``)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from html import escape
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import fastapi_swagger.resources
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import FileResponse, HTMLResponse, Response
 
-from services.core.web.authentication import REQUIRED_ROLE
+from services.core.auth.principal import Role
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, CSRF_HEADER
+from services.core.prediction_log.traffic_type import EXERCISE
+from services.core.web.authentication import CSRF_COOKIE, REQUIRED_ROLE, ROLE_SCHEME, SESSION_COOKIE, USE_CASE_EXTENSION
 
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--soft:#8882}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
-code,td:first-child{font-family:ui-monospace,monospace;font-size:.92em}
-details{border:1px solid var(--line);border-radius:6px;margin:.5rem 0}summary{padding:.5rem .8rem;cursor:pointer}
-details>div{padding:.2rem 1rem 1rem;border-top:1px solid var(--line)}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.25rem .6rem .25rem 0;
-border-bottom:1px solid var(--soft)}.method{display:inline-block;min-width:4.5rem;font-weight:700}
-.role{float:right;font-size:.85em;opacity:.8}
-"""
+_PACKAGE = Path(str(files(fastapi_swagger.resources)))
+_ASSETS = {
+    **{name: _PACKAGE / name for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png")},
+    "start.js": Path(__file__).with_name("swagger_start.js"),
+}
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+    # Swagger UI sets styles on its elements; scripts are files of this service and nothing else.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
 }
-_BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<", "maxLength": "length ≤"}
+_ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
 def mount_docs(app: FastAPI, path: str) -> None:
-    """Serve the manual of ``app`` at ``path``."""
-    pages: list[str] = []
+    """Serve Swagger UI at ``path`` and its assets below."""
+    page = _page(app.title, path, app.openapi_url or "")
 
-    async def manual(_: Request) -> HTMLResponse:
-        if not pages:
-            pages.append(render_docs(app.openapi(), app.openapi_url or ""))
-        return HTMLResponse(pages[0], headers=_HEADERS)
+    async def docs(_: Request) -> Response:
+        return HTMLResponse(page, headers=_HEADERS)
 
-    app.add_route(path, manual, include_in_schema=False)
+    async def asset(request: Request) -> Response:
+        file = _ASSETS.get(request.path_params["name"])
+        return Response(status_code=404) if file is None else FileResponse(file, headers=_ASSET_HEADERS)
 
-
-def render_docs(document: Mapping[str, Any], address: str) -> str:
-    """HTML of an OpenAPI document, which itself is at ``address``."""
-    return "".join(_page(document, address))
+    app.add_route(path, docs, include_in_schema=False)
+    app.add_route(path + "/{name}", asset, include_in_schema=False)
 
 
-def _page(document: Mapping[str, Any], address: str) -> Iterator[str]:
-    information = document["info"]
-    title = escape(information["title"])
-    yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
-    yield f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style><h1>{title}</h1>'
-    yield _paragraphs(information.get("description", ""))
-    yield f'<p>For programs: <a href="{escape(address)}">{escape(address)}</a></p>'
-    groups: dict[str, list[str]] = {}
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            group = (operation.get("tags") or ["other"])[0]
-            groups.setdefault(group, []).append("".join(_operation(path, method, operation, document)))
-    for name, entries in groups.items():
-        yield f"<h2>{escape(name)}</h2>" + "".join(entries)
+def _page(title: str, path: str, document: str) -> str:
+    data = {
+        "openapi": document,
+        "kind-header": CALL_KIND_HEADER,
+        "kind": EXERCISE,
+        "csrf-header": CSRF_HEADER,
+        "csrf-cookie": CSRF_COOKIE,
+    }
+    attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        '<meta name="viewport" content="width=device-width">'
+        f'<link rel="icon" href="{path}/favicon-32x32.png"><link rel="stylesheet" href="{path}/swagger-ui.css"></head>'
+        f'<body><div id="docs"></div><noscript>The OpenAPI document: <a href="{document}">{document}</a></noscript>'
+        f'<script src="{path}/swagger-ui-bundle.js"></script><script src="{path}/start.js" {attributes}></script>'
+        "</body></html>"
+    )
 
 
-def _operation(path: str, method: str, operation: Mapping[str, Any], document: Mapping[str, Any]) -> Iterator[str]:
-    role = operation.get(REQUIRED_ROLE)
-    yield f"<details><summary>{f'<span class=role>{escape(str(role))}</span>' if role else ''}"
-    yield f'<span class="method">{method.upper()}</span> <code>{escape(path)}</code> '
-    yield f"— {escape(operation.get('summary', ''))}</summary><div>{_paragraphs(operation.get('description', ''))}"
-    if parameters := operation.get("parameters"):
-        rows = (
-            (
-                p["name"],
-                f"{p['in']}, {_type_name(p.get('schema', {}))}",
-                p.get("required", False),
-                p.get("description", ""),
-            )
-            for p in parameters
-        )
-        yield "<h4>Parameters</h4>" + _table(rows)
-    for kind, content in operation.get("requestBody", {}).get("content", {}).items():
-        yield f"<h4>Body ({escape(kind)})</h4>" + _schema(content.get("schema", {}), document)
-    yield "<h4>Answers</h4>"
-    for status, response in operation.get("responses", {}).items():
-        yield f"<p><code>{escape(status)}</code> {escape(response.get('description', ''))}</p>"
-        schema = response.get("content", {}).get("application/json", {}).get("schema")
-        if schema and status.startswith("2"):
-            yield _schema(schema, document)
-    yield "</div></details>"
+_SCHEMES: Mapping[str, Mapping[str, str]] = {
+    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /auth/token gives one."},
+    "key": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "An API key of a centre."},
+    "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "Set by the sign-in page."},
+}
 
 
-def _schema(schema: Mapping[str, Any], document: Mapping[str, Any], depth: int = 0) -> str:
-    """The fields of an object, and below them those of the objects that they hold."""
-    found = _resolved(schema, document)
-    fields = found.get("properties")
-    if not fields:
-        return f"<p>{escape(_type_name(schema))}</p>"
-    required = set(found.get("required", []))
-    rows = ((name, _type_name(field), name in required, field.get("description", "")) for name, field in fields.items())
-    below = []
-    if depth < 2:
-        for name, field in fields.items():
-            inner = _resolved(field.get("items", field), document)
-            if inner.get("properties"):
-                below.append(f"<p><code>{escape(name)}</code>:</p>{_schema(inner, document, depth + 1)}")
-    return _table(rows) + "".join(below)
+def document_roles(app: FastAPI) -> None:
+    """Make the OpenAPI document say which role each route requires."""
+    original = app.openapi
+
+    def with_roles() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _document_security(original())
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = with_roles  # type: ignore[method-assign]
 
 
-def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
-    reference = schema.get("$ref")
-    if reference is None:
-        return schema
-    found: Mapping[str, Any] = document["components"]["schemas"][reference.rpartition("/")[2]]
+def undeclared_routes(app: FastAPI) -> list[str]:
+    """The routes that do not say who may call them, hidden ones included; the manual and the OpenAPI document
+    are for everybody."""
+    found = [f"{method} {path}" for method, path, operation in operations(app) if REQUIRED_ROLE not in operation]
+    documented = {path for _, path, _ in operations(app)}
+    folder = (app.openapi_url or "").rpartition("/")[0]
+    manual = {app.openapi_url, f"{folder}/docs", f"{folder}/docs/{{name}}"}
+    for route in iter_route_contexts(app.routes):
+        path = route.path_format or route.path
+        if path not in documented and path not in manual:
+            found.append(f"hidden {path}")
     return found
 
 
-def _type_name(schema: Mapping[str, Any]) -> str:
-    if "$ref" in schema:
-        return str(schema["$ref"].rpartition("/")[2])
-    if options := schema.get("anyOf") or schema.get("oneOf"):
-        return " or ".join(_type_name(option) for option in options)
-    if "enum" in schema:
-        return "one of " + ", ".join(map(str, schema["enum"]))
-    if "const" in schema:
-        return repr(schema["const"])
-    kind = str(schema.get("type", "any"))
-    if kind == "array":
-        return f"list of {_type_name(schema.get('items', {}))}"
-    parts = [kind, *(f"{sign} {schema[bound]}" for bound, sign in _BOUNDS.items() if bound in schema)]
-    if "x-unit" in schema:
-        parts.append(str(schema["x-unit"]))
-    return " ".join(parts)
+def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Method, path and OpenAPI entry of every documented operation."""
+    for path, entries in app.openapi()["paths"].items():
+        for method, operation in entries.items():
+            yield method.upper(), path, operation
 
 
-def _table(rows: Iterator[tuple[str, str, bool, str]]) -> str:
-    body = "".join(
-        f"<tr><td>{escape(name)}{'' if required else ' ?'}<td>{escape(kind)}<td>{escape(text)}"
-        for name, kind, required, text in rows
-    )
-    return f"<table><tr><th>name<th>what<th>meaning{body}</table>"
-
-
-def _paragraphs(text: str) -> str:
-    paragraphs = (part.strip() for part in re.split(r"\n\s*\n", text))
-    marked = (re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(part)) for part in paragraphs if part)
-    return "".join(f"<p>{part}</p>" for part in marked)
+def _document_security(document: dict[str, Any]) -> None:
+    """From FastAPI's security entries to ``x-required-role`` and the three ways to show who one is."""
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    for name in [name for name in schemes if name.startswith(ROLE_SCHEME)]:
+        del schemes[name]
+    order = list(Role)
+    for operation in (entry for entries in document["paths"].values() for entry in entries.values()):
+        marks = [name for item in operation.get("security", []) for name in item if name.startswith(ROLE_SCHEME)]
+        if not marks:
+            continue
+        parts = [mark.split(":", 2) for mark in marks]
+        operation[REQUIRED_ROLE] = str(max((Role(role) for _, role, _ in parts), key=order.index))
+        named = [use_case for _, _, use_case in parts if use_case]
+        if named:
+            operation[USE_CASE_EXTENSION] = named[0]
+        operation["security"] = [{name: []} for name in _SCHEMES]
+        schemes.update({name: dict(scheme) for name, scheme in _SCHEMES.items()})

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.core.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.settings import settings
-from services.core.web.api_docs import mount_docs
-from services.core.web.authentication import PUBLIC, document_roles
+from services.core.web.api_docs import document_roles, mount_docs
+from services.core.web.authentication import PUBLIC
 from services.core.web.errors import ErrorBody, error_detail, error_response
 from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import LogContextMiddleware, RequestIdMiddleware, log_access, run_server, server_config

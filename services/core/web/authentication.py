@@ -8,15 +8,13 @@ authenticator (``app.state.authenticator``) knows with that role or a higher one
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
 from fastapi.openapi.models import HTTPBearer
-from fastapi.routing import iter_route_contexts
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.types import Scope
@@ -124,12 +122,7 @@ USE_CASE_EXTENSION = "x-use-case"
 """In the OpenAPI document: the route belongs to this use case, and keys may be for others."""
 RETRY_SECONDS = 5
 
-_MARK = "vigie-role"
-_SCHEMES: Mapping[str, Mapping[str, str]] = {
-    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "POST /auth/token gives one."},
-    "key": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER, "description": "An API key of a centre."},
-    "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE, "description": "Set by the sign-in page."},
-}
+ROLE_SCHEME: Final = "vigie-role"
 
 
 class RequiredRole(SecurityBase):
@@ -139,8 +132,8 @@ class RequiredRole(SecurityBase):
         self.role = role
         self.use_case = use_case
         self._enough = frozenset(other for other in Role if other.covers(role))
-        # How FastAPI tells of a dependency in the OpenAPI document; ``document_roles`` makes our words of it.
-        self.scheme_name = f"{_MARK}:{role}:{use_case or ''}"
+        # How FastAPI tells of a dependency in the OpenAPI document; ``api_docs.document_roles`` makes our words of it.
+        self.scheme_name = f"{ROLE_SCHEME}:{role}:{use_case or ''}"
         self.model = HTTPBearer()
 
     async def __call__(self, request: Request) -> Principal:
@@ -198,56 +191,3 @@ def auth_http_error(refusal: AuthError) -> HttpError:
     if refusal.reason is not AuthErrorCode.MISSING:
         challenge += f', error="invalid_token", error_description="{refusal.message}"'
     return http_error(401, refusal.reason, refusal.message, headers={"WWW-Authenticate": challenge})
-
-
-def document_roles(app: FastAPI) -> None:
-    """Make the OpenAPI document say which role each route requires."""
-    original = app.openapi
-
-    def with_roles() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            _document_security(original())
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    app.openapi = with_roles  # type: ignore[method-assign]
-
-
-def undeclared_routes(app: FastAPI) -> list[str]:
-    """The routes that do not say who may call them, hidden ones included; the manual and the OpenAPI document
-    are for everybody."""
-    found = [f"{method} {path}" for method, path, operation in operations(app) if REQUIRED_ROLE not in operation]
-    documented = {path for _, path, _ in operations(app)}
-    folder = (app.openapi_url or "").rpartition("/")[0]
-    manual = {app.openapi_url, app.docs_url, app.redoc_url, app.swagger_ui_oauth2_redirect_url, f"{folder}/docs"}
-    for route in iter_route_contexts(app.routes):
-        path = route.path_format or route.path
-        if path not in documented and path not in manual:
-            found.append(f"hidden {path}")
-    return found
-
-
-def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and OpenAPI entry of every documented operation."""
-    for path, entries in app.openapi()["paths"].items():
-        for method, operation in entries.items():
-            yield method.upper(), path, operation
-
-
-def _document_security(document: dict[str, Any]) -> None:
-    """From FastAPI's security entries to ``x-required-role`` and the three ways to show who one is."""
-    schemes = document.get("components", {}).get("securitySchemes", {})
-    for name in [name for name in schemes if name.startswith(_MARK)]:
-        del schemes[name]
-    order = list(Role)
-    for operation in (entry for entries in document["paths"].values() for entry in entries.values()):
-        marks = [name for item in operation.get("security", []) for name in item if name.startswith(_MARK)]
-        if not marks:
-            continue
-        parts = [mark.split(":", 2) for mark in marks]
-        operation[REQUIRED_ROLE] = str(max((Role(role) for _, role, _ in parts), key=order.index))
-        named = [use_case for _, _, use_case in parts if use_case]
-        if named:
-            operation[USE_CASE_EXTENSION] = named[0]
-        operation["security"] = [{name: []} for name in _SCHEMES]
-        schemes.update({name: dict(scheme) for name, scheme in _SCHEMES.items()})

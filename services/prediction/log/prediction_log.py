@@ -21,7 +21,7 @@ from services.core.contract.use_case import UseCase
 from services.core.headers import CALL_KIND_HEADER, raw
 from services.core.prediction_log.records import PSEUDONYM_PREFIX, CallOrigin, Record, encode_prediction
 from services.core.prediction_log.store import PredictionLogDatabase, RejectedRecord, store_records
-from services.core.prediction_log.traffic_type import LIVE, TRAFFIC_TYPES, TrafficType
+from services.core.prediction_log.traffic_type import EXERCISE, LIVE, TRAFFIC_TYPES, TrafficType
 from services.core.web.errors import http_error
 from services.prediction.api.request_body import IncidentIdExtractor
 from services.prediction.log.wal import WriteAheadLog
@@ -39,6 +39,7 @@ TRAFFIC_TYPE_OPENAPI: dict[str, Any] = {
             "required": False,
             "description": "An exercise's calls count nowhere; a simulator's never join real data.",
             "schema": {"type": "string", "enum": list(TRAFFIC_TYPES), "default": LIVE},
+            "example": EXERCISE,  # what Swagger UI begins with
         }
     ]
 }

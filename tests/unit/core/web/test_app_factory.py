@@ -191,13 +191,33 @@ def test_two_services_in_one_process_count_apart() -> None:
     assert _app().state.metrics is not _app().state.metrics
 
 
-def test_the_manual_names_every_route_with_its_role_and_asks_no_other_server(client: TestClient) -> None:
-    answer = client.get("/trial/docs")
-    assert "Send a form" in answer.text
-    assert "<span class=role>service</span>" in answer.text
-    assert "number ≤ 10" in answer.text
-    assert not re.search(r"https?://|<script|@import", answer.text)
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+def test_the_documentation_page_is_swagger_ui_and_asks_no_other_host(client: TestClient) -> None:
+    page = client.get("/trial/docs")
+    addresses = re.findall(r'(?:src|href|data-openapi)="([^"]+)"', page.text)
+    assert len(addresses) == 6
+    for address in addresses:
+        assert address.startswith("/trial/")
+        assert client.get(address).status_code == 200, address
+    assert not re.search(r"https?:|//|@import|<style|<script>|style=", page.text.removeprefix("<!doctype html>"))
+    assert "SwaggerUIBundle" in client.get("/trial/docs/swagger-ui-bundle.js").text
+    started = client.get("/trial/docs/start.js").text
+    assert "validatorUrl: null" in started, "the validator is another host's"
+    assert not re.search("https?:", started)
+
+
+def test_the_documentation_page_may_run_the_services_own_files_alone(client: TestClient) -> None:
+    policy = client.get("/trial/docs").headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "connect-src 'self'" in policy
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "__init__.py", "..%2f__init__.py"])
+def test_the_documentation_page_has_its_own_files_alone(client: TestClient, name: str) -> None:
+    assert client.get(f"/trial/docs/{name}").status_code == 404
+
+
+def test_the_document_says_which_role_each_route_requires(client: TestClient) -> None:
     assert client.get("/trial/openapi.json").json()["paths"]["/things/owner"]["get"]["x-required-role"] == "service"
 
 

@@ -12,8 +12,9 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
 from services.core.auth.principal import AllowAll, AuthError, AuthErrorCode, Principal, Role
+from services.core.web.api_docs import operations, undeclared_routes
 from services.core.web.app_factory import create_service_app
-from services.core.web.authentication import PUBLIC, operations, requires, undeclared_routes
+from services.core.web.authentication import PUBLIC, requires
 
 CSRF = "c" * 43
 SAME_SITE = {"X-Vigie-CSRF": CSRF, "Sec-Fetch-Site": "same-origin", "Origin": "https://vigie.test"}
