@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from services.core.contract.use_case import Table
 from services.core.raw_files import delimited_text, workbooks
 from services.core.raw_files.delimited_text import RawTable, unique_column_names
-from services.core.raw_files.documents import Document, ensure_seekable
+from services.core.raw_files.documents import Document
 
 
 def detect_table(header: Collection[str], tables: Sequence[Table]) -> Table | None:
@@ -84,9 +84,8 @@ def workbook_texts(document: Document, tables: Sequence[Table]) -> Iterator[tupl
         VigieError: it cannot be read.
     """
     with document.open() as stream:
-        yield from workbooks.workbook_to_csv(
-            ensure_seekable(stream), document.name, lambda names: detect_table(names, tables) is not None
-        )
+        signatures = [table.header_signature for table in tables]
+        yield from workbooks.workbook_to_csv(stream, document.name, signatures)
 
 
 def preamble_length(content: str, tables: Sequence[Table]) -> int:

@@ -87,20 +87,19 @@ def _select_source(use_case: UseCase, source: str, home: VigiePaths, root: Path)
     chosen = settings()
     limits = DownloadLimits(chosen.official_timeout_seconds, chosen.official_size_limit_mb * 1_000_000)
     official = HttpSource(use_case, home.downloads / use_case.name, limits)
-    workbooks = home.downloads / use_case.name / "workbooks"
     if source == "official":
         return official
     if source == "simulator":
         return simulator
     if source == "auto":
-        choices: tuple[Source, ...] = (official, FolderSource(use_case, home.drop(use_case.name), workbooks), simulator)
+        choices: tuple[Source, ...] = (official, FolderSource(use_case, home.drop(use_case.name)), simulator)
         return next(choice for choice in choices if choice.available())
     path = Path(source).expanduser()
     if not path.is_dir():
         raise VigieError(
             f"{source!r} is no source: there is no such folder.", expected="auto, official, simulator or a folder"
         )
-    return FolderSource(use_case, path, workbooks)
+    return FolderSource(use_case, path)
 
 
 def _drop_simulated(folder: Path) -> tuple[str, ...]:

@@ -49,11 +49,11 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class LandingWriter:
-    """Lands documents in ``folder`` and notes what became of each. ``cache`` keeps the texts of
-    workbooks, by content, because reading one again takes minutes."""
+    """Lands documents in ``folder`` and notes what became of each. ``scratch`` is an empty folder for the texts of
+    workbooks, which are read once and not kept."""
 
     folder: Path
-    cache: Path
+    scratch: Path
     tables: Sequence[Table]
     added: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
@@ -105,11 +105,9 @@ class LandingWriter:
         return [] if landed is None else [landed]
 
     def _texts(self, document: Document) -> list[Path]:
-        marks = repr([table.header_signature for table in self.tables]).encode()
-        data = document.read()
-        folder = self.cache / hashlib.sha256(data + marks).hexdigest()[:32]
+        folder = self.scratch / hashlib.sha256(document.name.encode()).hexdigest()[:32]
         if not folder.is_dir():
-            structlog.get_logger().info("reading a workbook", file=document.name, megabytes=round(len(data) / 1e6, 1))
+            structlog.get_logger().info("reading a workbook", file=document.name)
             with replacing_folder(folder) as part:
                 for number, (title, content) in enumerate(workbook_texts(document, self.tables), start=1):
                     file = part / f"{number:02d}-{landing.safe_file_name(title)}.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,9 +237,10 @@ class HttpSource:
         bodies = [
             download(file.url, self._cache / _url_hash(file.url), self._limits, sha256=file.sha256) for file in files
         ]
-        arrivals = LandingWriter(folder, self._cache / "workbooks", self._use_case.tables)
-        for file, body in zip(files, bodies, strict=True):
-            _land(arrivals, file, body)
+        with tempfile.TemporaryDirectory() as scratch:
+            arrivals = LandingWriter(folder, Path(scratch), self._use_case.tables)
+            for file, body in zip(files, bodies, strict=True):
+                _land(arrivals, file, body)
         return FetchResult(tuple(arrivals.added), tuple(arrivals.known), arrivals.ignored)
 
 

@@ -21,16 +21,18 @@ class FolderSource:
 
     name = "folder"
 
-    def __init__(self, use_case: UseCase, path: Path, cache: Path) -> None:
+    def __init__(self, use_case: UseCase, path: Path) -> None:
         self._use_case = use_case
         self._path = path
-        self._cache = cache
 
     def available(self) -> bool:
         return self._path.is_dir() and any(file.is_file() for file in self._path.rglob("*"))
 
     def fetch(self, folder: Path) -> FetchResult:
-        arrivals = LandingWriter(folder, self._cache, self._use_case.tables)
+        with tempfile.TemporaryDirectory() as scratch:
+            return self._land(LandingWriter(folder, Path(scratch), self._use_case.tables))
+
+    def _land(self, arrivals: LandingWriter) -> FetchResult:
         found = [document for document in list_documents(self._path, arrivals.is_image) if arrivals.wanted(document)]
         pictured = next(arrivals.images(self._path), None) is not None
         if not found and not pictured:

@@ -12,11 +12,11 @@ from typing import Any
 
 import openpyxl
 import streamlit as st
-from openpyxl.utils.exceptions import InvalidFileException
 from pydantic import BaseModel
 
 from services.core.contract.use_case import UseCase
 from services.core.errors import VigieError
+from services.core.raw_files.workbooks import WorkbookBudget, read_first_sheet
 from services.dashboard.api import predictions
 from services.dashboard.api.client import ApiError
 from services.dashboard.components.data_display import table
@@ -29,6 +29,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ENCODINGS = ("utf-8-sig", "cp1252")
 _TRUE, _FALSE = {"true", "yes", "oui", "vrai", "1"}, {"false", "no", "non", "faux", "0"}
 INCIDENT = "incident_id"
+_BUDGET = WorkbookBudget(cells=4_000_000, memory_mb=1_536, seconds=60)
 
 
 def read_rows(name: str, content: bytes) -> list[dict[str, Any]]:
@@ -37,7 +38,9 @@ def read_rows(name: str, content: bytes) -> list[dict[str, Any]]:
     Raises:
         VigieError: it is no CSV or Excel file.
     """
-    table = _read_excel(content) if name.lower().endswith((".xlsx", ".xlsm")) else _read_csv(content)
+    table = (
+        read_first_sheet(content, name, _BUDGET) if name.lower().endswith((".xlsx", ".xlsm")) else _read_csv(content)
+    )
     lines = iter(table)
     head = [str(cell or "").strip() for cell in next(lines, [])]
     found = []
@@ -110,17 +113,6 @@ def _read_csv(content: bytes) -> Iterable[list[Any]]:
         separator = max(";,\t", key=head.count)
         return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     raise VigieError("This is no text.", expected="a CSV file in UTF-8, or an Excel file (.xlsx)")
-
-
-def _read_excel(content: bytes) -> Iterable[list[Any]]:
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheet = book.worksheets[0]
-        return [list(line) for line in sheet.iter_rows(values_only=True)]
-    except (InvalidFileException, KeyError, ValueError, OSError, IndexError) as error:
-        raise VigieError("This is no Excel file.", expected="an .xlsx workbook") from error
-    except Exception as error:  # a zip that is broken in a way of its own
-        raise VigieError("This Excel file is damaged.", expected="an .xlsx workbook") from error
 
 
 def _parse_cell(kind: str, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of cell
