@@ -3,6 +3,7 @@ stages that it touches."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,19 @@ class Search(_Model):
     """Share of the training rows, the latest ones, on which trials are compared."""
 
 
+Hyperparameter = float | int | str | bool
+
+
+class LearnerOverride(_Model):
+    """Hyperparameters of one target in place of those that the use case declares."""
+
+    num_boost_round: int | None = Field(default=None, gt=0)
+    """Rounds of every member of boosted trees."""
+    parameters: dict[str, Hyperparameter | dict[str, Hyperparameter]] = {}
+    """Of boosted trees those of every member, of an estimator what its factory is called with, of a late fusion those
+    of each modality model by its name. What is not named stays as declared."""
+
+
 class Train(_Model):
     seed: int = 7
     folds: int = Field(default=5, ge=2)
@@ -61,6 +75,8 @@ class Train(_Model):
     reference_rows: int = Field(default=5_000, ge=10)
     """Rows that the bundle keeps for drift detection."""
     search: Search = Search()
+    learners: dict[str, LearnerOverride] = {}
+    """Target -> its hyperparameters."""
 
 
 class Evaluate(_Model):
@@ -173,6 +189,21 @@ class Params(_Model):
                 action=f"Add {use_case} below use_cases in {PARAMS_FILE}.",
             )
         return self.use_cases[use_case]
+
+
+def write_learners(folder: Path, use_case: str, learners: Mapping[str, LearnerOverride]) -> None:
+    """Put hyperparameters below ``use_cases.<use_case>.train.learners`` in ``folder``'s ``params.yaml``, in place of
+    those of the same name; comments and all else stay."""
+    from dvc.utils.serialize import modify_yaml  # noqa: PLC0415 - training has it, calls do not need it
+
+    with modify_yaml(folder / PARAMS_FILE) as content:
+        written = content["use_cases"][use_case].setdefault("train", {}).setdefault("learners", {})
+        for target, override in learners.items():
+            entry = written.setdefault(target, {})
+            if override.num_boost_round is not None:
+                entry["num_boost_round"] = override.num_boost_round
+            if override.parameters:
+                entry.setdefault("parameters", {}).update(override.parameters)
 
 
 def load_params(folder: Path = Path()) -> Params:

@@ -109,10 +109,28 @@ def preprocess(use_case: UseCaseName) -> None:
     out.print_json(data=manifest)
 
 
-def train(use_case: UseCaseName) -> None:
+def train(
+    use_case: UseCaseName,
+    write_found: Annotated[
+        bool, typer.Option("--write-found", help="Write what the search found into params.yaml, for later trainings.")
+    ] = False,
+) -> None:
     """Train the models on the examples and write the candidate bundle."""
     run_stage(settings().home, use_case, "train")
+    if write_found:
+        _write_found(use_case, settings().home.models(use_case) / "bundle")
     out.print(str(settings().home.models(use_case) / "bundle"), markup=False)
+
+
+def _write_found(use_case: str, bundle: Path) -> None:
+    from services.core.bundle.manifest import read_manifest  # noqa: PLC0415
+    from services.core.params import PARAMS_FILE, write_learners  # noqa: PLC0415
+    from services.training.stage.hyperparameter_search import found_hyperparameters  # noqa: PLC0415
+
+    found = found_hyperparameters(use_cases.get(use_case), read_manifest(bundle).data)
+    if found:
+        write_learners(CHECKOUT, use_case, found)
+    out.print(f"{PARAMS_FILE}: {', '.join(found) or 'nothing found to write'}", markup=False)
 
 
 def evaluate(use_case: UseCaseName, data: DataFolder = None, as_json: AsJson = False) -> None:

@@ -15,6 +15,39 @@ from services.core.errors import VigieError
 
 TOLERANCE = 1e-5
 """Largest relative difference between the native booster and its conversion."""
+HYPERPARAMETERS = frozenset(
+    [
+        "eta",
+        "learning_rate",
+        "gamma",
+        "min_split_loss",
+        "max_depth",
+        "min_child_weight",
+        "max_delta_step",
+        "subsample",
+        "sampling_method",
+        "colsample_bytree",
+        "colsample_bylevel",
+        "colsample_bynode",
+        "lambda",
+        "reg_lambda",
+        "alpha",
+        "reg_alpha",
+        "grow_policy",
+        "max_leaves",
+        "max_bin",
+        "num_parallel_tree",
+        "scale_pos_weight",
+        "base_score",
+        "quantile_alpha",
+        "huber_slope",
+        "tweedie_variance_power",
+        "max_cat_threshold",
+        "max_cat_to_onehot",
+    ]
+)
+"""What ``params.yaml`` may change of a booster, by XGBoost's names: XGBoost itself only warns of one that it does not
+know."""
 _ABSOLUTE_BELOW = 0.02
 """Below this size, and below a booster's typical output, differences count in absolute terms: both sum
 float32 leaves, each in its own order, and a result near zero carries the rounding of the large numbers

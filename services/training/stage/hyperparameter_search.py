@@ -1,11 +1,12 @@
-"""Optional hyperparameter search (Optuna) within the declared bounds and a budget."""
+"""Hyperparameters: those that ``params.yaml`` puts in place of the declared ones, and the optional search (Optuna)
+within the declared bounds and a budget."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import structlog
@@ -15,16 +16,21 @@ from services.core.contract.use_case import (
     BinaryClassification,
     BinaryPrediction,
     BoostedTrees,
+    LateFusion,
     MultiClass,
     MultiClassPrediction,
+    OnnxEstimator,
     RegressionPrediction,
     Target,
     TargetPrediction,
     UseCase,
 )
+from services.core.errors import VigieError
+from services.core.params import PARAMS_FILE, LearnerOverride
 from services.core.scoring.metrics import metric_of
 from services.training.stage import boosting
 from services.training.stage.boosting import TrainingRows
+from services.training.stage.estimators import make_estimator
 from services.training.stage.splitting import positions
 from services.training.stage.training_data import OutOfFoldFeatures, TrainingContext
 
@@ -32,6 +38,70 @@ _INTEGER_PARAMETERS = {"rounds", "max_depth", "max_leaves", "max_bin", "num_para
 """Parameters that XGBoost takes as whole numbers alone, however their bounds are written."""
 
 Hyperparameters = dict[str, float | int]
+
+
+def with_overrides(use_case: UseCase, learners: Mapping[str, LearnerOverride]) -> UseCase:
+    """The use case with the hyperparameters of ``train.learners`` in ``params.yaml``.
+
+    Raises:
+        VigieError: there is no such target or parameter.
+    """
+    _require_known("target", learners, [target.name for target in use_case.targets], use_case.name)
+    targets = [
+        _overridden(target, learners[target.name]) if target.name in learners else target for target in use_case.targets
+    ]
+    return replace(use_case, targets=tuple(targets))
+
+
+def _overridden(target: Target, override: LearnerOverride) -> Target:
+    learner, values = target.learner, dict(override.parameters)
+    if override.num_boost_round is not None and not isinstance(learner, BoostedTrees):
+        raise VigieError(f"{PARAMS_FILE}: {target.name} is not learned by boosted trees and has no num_boost_round.")
+    if isinstance(learner, LateFusion):
+        _require_known("modality model", values, [expert.name for expert in learner.experts], target.name)
+        experts = []
+        for expert in learner.experts:
+            changes = values.get(expert.name, {})
+            own = changes if isinstance(changes, dict) else {str(changes): 0}
+            _require_known("parameter", own, ("ridge", "components", "landmarks", "width"), expert.name)
+            experts.append(replace(expert, **cast("Any", own)))
+        return replace(target, learner=replace(learner, experts=tuple(experts)))
+    flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    _require_known("parameter", values.keys() - flat.keys(), flat, target.name)
+    if isinstance(learner, OnnxEstimator):
+        changed = replace(learner, parameters={**learner.parameters, **flat})
+        make_estimator(changed)
+        return replace(target, learner=changed)
+    declared = {name for member in learner.members for name in member.parameters}
+    _require_known("parameter", flat, declared | boosting.HYPERPARAMETERS, target.name)
+    rounds = {} if override.num_boost_round is None else {"rounds": override.num_boost_round}
+    return with_parameters(target, {**flat, **rounds})
+
+
+def _require_known(what: str, names: Iterable[str], known: Collection[str], of: str) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise VigieError(
+            f"{PARAMS_FILE}: train.learners: {of} has no {what} {', '.join(unknown)}.",
+            expected="one of " + ", ".join(sorted(known)),
+        )
+
+
+def found_hyperparameters(use_case: UseCase, data: Mapping[str, Any]) -> dict[str, LearnerOverride]:
+    """Target -> what the search behind a bundle chose, read from its manifest's ``data``; blank where it kept what
+    was declared."""
+    found = {}
+    for target in use_case.targets:
+        if isinstance(target.learner, BoostedTrees):
+            values = {
+                name: data[key]
+                for name in target.learner.search
+                if (key := f"{target.name}.member-0.{'num_boost_round' if name == 'rounds' else name}") in data
+            }
+            rounds = values.pop("rounds", None)
+            if values or rounds is not None:
+                found[target.name] = LearnerOverride(num_boost_round=rounds, parameters=values)
+    return found
 
 
 def tune_hyperparameters(
@@ -71,7 +141,7 @@ def tune_hyperparameters(
     return replace(run.use_case, targets=tuple(targets))
 
 
-def with_parameters(target: Target, chosen: Mapping[str, float | int]) -> Target:
+def with_parameters(target: Target, chosen: Mapping[str, float | int | str]) -> Target:
     """The target with these parameters in all its members; ``rounds`` is a booster's number of rounds."""
     learner, values = target.learner, dict(chosen)
     assert isinstance(learner, BoostedTrees)
@@ -88,7 +158,8 @@ def with_parameters(target: Target, chosen: Mapping[str, float | int]) -> Target
 
 
 def tuned_parameters(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
-    """``<target>.<member>.<parameter>`` -> what the search chose in place of what is declared, for the manifest."""
+    """``<target>.<member>.<parameter>`` -> what the search, or ``params.yaml``, chose in place of what
+    is declared, for the manifest."""
     tuned: dict[str, str | int | float] = {}
     for before, target in zip(declared.targets, used.targets, strict=True):
         if isinstance(before.learner, BoostedTrees) and isinstance(target.learner, BoostedTrees):

@@ -42,7 +42,7 @@ from services.training.stage.bundle_extras import (
     library_versions,
     split_spans,
 )
-from services.training.stage.hyperparameter_search import tune_hyperparameters, tuned_parameters
+from services.training.stage.hyperparameter_search import tune_hyperparameters, tuned_parameters, with_overrides
 from services.training.stage.late_fusion import fit_late_fusions
 from services.training.stage.splitting import (
     CALIBRATE,
@@ -171,6 +171,7 @@ def train(
     Raises:
         VigieError: too few examples, or a booster whose conversion for serving is not faithful.
     """
+    declared, use_case = use_case, with_overrides(use_case, params.learners)
     data = prepare_training_data(use_case, examples)
     use_case = with_class_labels(use_case, data.classes)
     run = TrainingContext(use_case, data, reference, context, params, folder)
@@ -204,7 +205,7 @@ def train(
         use_case=use_case.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         simulated=simulated,
-        data={**(source or {}), **split_spans(use_case, run.data), **tuned_parameters(use_case, run.use_case)},
+        data={**(source or {}), **split_spans(use_case, run.data), **tuned_parameters(declared, run.use_case)},
         versions=library_versions(use_case),
         targets={target.name: _target_manifest(use_case, target, data.classes) for target in use_case.targets},
         files={},
