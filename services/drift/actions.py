@@ -11,10 +11,10 @@ import structlog
 from sqlalchemy import Engine
 
 from services.core.contract.use_case import Text
-from services.core.drift_state import MonitoringRunRow
 from services.core.errors import ConflictError, VigieError
 from services.core.headers import service_headers
 from services.core.model_registry import promotion_freeze
+from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.settings import Settings
 from services.drift import run_store
 

@@ -18,9 +18,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.core import use_case_registry as declared
 from services.core.contract.use_case import UseCase
-from services.core.drift_state import MonitoringRunRow
 from services.core.errors import NotFoundError
 from services.core.jobs.metrics import JobMetrics
+from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.paths import VigiePaths
 from services.core.web.authentication import SERVICE
 from services.core.web.service_auth import ServicePrincipal

@@ -19,12 +19,12 @@ from services.core import params
 from services.core import use_case_registry as declared
 from services.core.contract.use_case import Text, UseCase
 from services.core.database.connection import database_address, make_engine
-from services.core.drift_state import LabelQuarantineRow, MonitoringRunRow, quarantined_labels
 from services.core.errors import VigieError
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.options import MonitorOptions
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import RegisteredVersion, Tag
+from services.core.monitoring.drift_state import LabelQuarantineRow, MonitoringRunRow, quarantined_labels
 from services.core.params import Monitoring
 from services.core.paths import VigiePaths
 from services.core.prediction_log.traffic_type import LIVE, SIMULATED

@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
-from services.core.drift_state import ConceptDriftEventRow, LabelQuarantineRow, MonitoringRunRow
 from services.core.io import atomic_write
+from services.core.monitoring.drift_state import ConceptDriftEventRow, LabelQuarantineRow, MonitoringRunRow
 from services.core.paths import VigiePaths
 
 if TYPE_CHECKING:

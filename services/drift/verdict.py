@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from services.core.bundle.predictor import Predictor
 from services.core.contract.columns import column_types
 from services.core.contract.use_case import TargetPrediction, UseCase
-from services.core.drift_state import MonitoringRunRow
 from services.core.model_registry.version import RegisteredVersion
+from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.params import Monitoring
 from services.drift import run_store
 from services.drift.actions import MonitoringAction

@@ -21,10 +21,10 @@ from services.core.bundle.predictor import Prediction, Predictor, load_arrays
 from services.core.contract import columns as column_tools
 from services.core.contract.columns import column_types
 from services.core.contract.use_case import TargetPrediction, UseCase
-from services.core.drift_state import is_quarantined
 from services.core.errors import VigieError
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import CHALLENGER, CHAMPION, RegisteredVersion, Tag
+from services.core.monitoring.drift_state import is_quarantined
 from services.core.paths import VigiePaths
 from services.core.prediction_log.label_export import to_label_columns, to_request_columns, to_series
 from services.core.prediction_log.queries import latest_labels, reports_for

@@ -23,7 +23,7 @@ from starlette.responses import Response
 
 from services.core import use_case_registry as declared
 from services.core.contract.use_case import ContextSource, UseCase
-from services.core.process_metrics import register_process_metrics, register_skipped_gauge
+from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.web.api_docs import document_roles, mount_docs
 from services.core.web.authentication import PUBLIC
 from services.core.web.errors import error_detail, error_response

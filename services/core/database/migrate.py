@@ -22,10 +22,10 @@ TABLE_MODULES: tuple[str, ...] = (
     "services.core.auth.tables",
     "services.core.audit.tables",
     "services.core.model_registry.promotion_freeze",
-    "services.core.alerts",
+    "services.core.monitoring.alerts",
     "services.core.prediction_log.tables",
     "services.core.jobs.tables",
-    "services.core.drift_state",
+    "services.core.monitoring.drift_state",
 )
 """Modules that declare tables."""
 MIGRATION_BRANCHES = ("access", "alerts", "calls", "jobs", "monitoring")

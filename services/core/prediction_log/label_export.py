@@ -24,7 +24,7 @@ from services.core.contract.class_labels import learned_class_targets
 from services.core.contract.columns import column_types
 from services.core.contract.fields import in_zone
 from services.core.contract.use_case import MultiClass, Target, UseCase
-from services.core.drift_state import concept_drift_events, usable_label_filter
+from services.core.monitoring.drift_state import concept_drift_events, usable_label_filter
 from services.core.prediction_log.queries import latest_labels, reports_for
 from services.core.prediction_log.records import DIGEST_PREFIX, PSEUDONYM_PREFIX
 from services.core.prediction_log.store import (

@@ -18,7 +18,7 @@ from prometheus_fastapi_instrumentator import metrics as instrumentations
 from pydantic import BaseModel, ConfigDict, SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.core.process_metrics import register_process_metrics, register_skipped_gauge
+from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.settings import settings
 from services.core.web.api_docs import document_roles, mount_docs
 from services.core.web.authentication import PUBLIC

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.core.alerts import AlertChange, AlertRow, AlertWebhook, Severity, list_open_alerts, upsert
 from services.core.audit.log import AuditEntry
 from services.core.auth.principal import Principal, Role
+from services.core.monitoring.alerts import AlertChange, AlertRow, AlertWebhook, Severity, list_open_alerts, upsert
 from services.core.web.authentication import SERVICE
 from services.core.web.service_auth import authenticate_service
 from services.gateway.audit.service import SERVICE_NAME, RequestOrigin, request_origin_of

@@ -24,8 +24,8 @@ from sqlalchemy.orm import Session
 from services.core import use_case_registry as declared
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
-from services.core.drift_state import MonitoringRunRow
 from services.core.model_registry.client import ModelRegistry
+from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.params import Evaluate, Gate, Ingest, Preprocess, Simulate, Train
 from services.core.paths import VigiePaths
 from services.core.pipeline.workspace import set_current

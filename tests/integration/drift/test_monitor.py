@@ -13,10 +13,10 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
-from services.core.drift_state import MonitoringRunRow, concept_drift_events
 from services.core.jobs.metrics import JobMetrics
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.client import ModelRegistry
+from services.core.monitoring.drift_state import MonitoringRunRow, concept_drift_events
 from services.core.params import Monitoring
 from services.core.paths import VigiePaths
 from services.drift import run_store

@@ -20,8 +20,8 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from services.core.alerts import EXPIRES_AFTER
 from services.core.audit.tables import AuditEntryRow
+from services.core.monitoring.alerts import EXPIRES_AFTER
 from services.core.settings import CHECKOUT
 from tests.gateways import PASSWORD, SERVICE_TOKEN, make_gateway
 from tests.prometheus_tools import free_port, program, started

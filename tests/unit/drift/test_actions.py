@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from services.core.drift_state import MonitoringRunRow
 from services.core.errors import ConflictError, VigieError
 from services.core.model_registry import promotion_freeze
+from services.core.monitoring.drift_state import MonitoringRunRow
 from services.drift.actions import MonitoringAction, RetrainingLimits, start_retraining
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from benchmarks.gate_error_rates import CHAMPION_ERROR, SimulatedModel, calls
 from services.core.bundle.predictor import Prediction, Predictor
 from services.core.contract.use_case import RegressionPrediction, Split, Text
-from services.core.drift_state import MonitoringRunRow, concept_drift_events, usable_label_filter
+from services.core.monitoring.drift_state import MonitoringRunRow, concept_drift_events, usable_label_filter
 from services.core.params import Gate
 from services.drift import run_store
 from services.drift.label_quality import SuspectLabels

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from services.core.drift_state import MonitoringRunRow
+from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.params import Monitoring
 from services.drift.column_drift import ColumnDrift
 from services.drift.performance.degradation import Degradation, Degradations

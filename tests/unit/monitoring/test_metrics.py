@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 from services.core.jobs.job import Job, JobResult
 from services.core.jobs.metrics import JobMetrics
 from services.core.jobs.tables import JobState
+from services.core.monitoring.process_metrics import ContainerCollector, DiskCollector
 from services.core.paths import VigiePaths
-from services.core.process_metrics import ContainerCollector, DiskCollector
 from services.core.steps import ALL_USE_CASES, jobs_of_service
 from services.gateway.platform.dependency_probe import HostCollector
 from services.ingestion.service import PublishedRowsCollector

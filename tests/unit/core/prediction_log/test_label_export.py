@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from services.core.contract.use_case import UseCase
-from services.core.drift_state import LabelQuarantineRow
+from services.core.monitoring.drift_state import LabelQuarantineRow
 from services.core.prediction_log.label_export import ExportResult, export_labels
 from services.core.prediction_log.records import decode_record
 from services.core.prediction_log.store import store_records
