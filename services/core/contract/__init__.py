@@ -1,3 +1,4 @@
-"""The use-case contract: what a use case declares and implements. Declarations import only pydantic and the standard
-library.
+"""The use-case contract: what a use case declares and implements.
+
+Declarations import only pydantic and the standard library.
 """

@@ -9,7 +9,15 @@ from services.core.contract.use_case import MultiClass, UseCase
 
 
 def with_class_labels(use_case: UseCase, labels: Mapping[str, tuple[str, ...]]) -> UseCase:
-    """The use case whose targets have these classes, where they are learned; itself where none are."""
+    """Put class labels that were learned into a use case.
+
+    Args:
+        use_case: The declaration.
+        labels: Target name -> its classes, for targets whose classes are learned.
+
+    Returns:
+        A copy whose targets have these classes; ``use_case`` itself where ``labels`` is empty.
+    """
     if not labels:
         return use_case
     targets = tuple(
@@ -20,5 +28,5 @@ def with_class_labels(use_case: UseCase, labels: Mapping[str, tuple[str, ...]]) 
 
 
 def learned_class_targets(use_case: UseCase) -> tuple[str, ...]:
-    """The targets whose classes are learned."""
+    """Name the targets whose classes are learned from data."""
     return tuple(t.name for t in use_case.targets if isinstance(t.output, MultiClass) and t.output.learned)

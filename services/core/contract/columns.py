@@ -27,7 +27,11 @@ _STRING_TYPES = frozenset({"category", "text"})
 
 @cache
 def column_types(model: type[BaseModel]) -> dict[str, ColumnType]:
-    """Field name -> kind of column, in the order of the model's fields."""
+    """Return field name -> kind of column, in the order of the model's fields.
+
+    Raises:
+        TypeError: a field has a type that no column can hold.
+    """
     pictures = image_fields(model)
     return {
         name: "image" if name in pictures else _column_type(info.annotation, f"{model.__name__}.{name}")
@@ -36,7 +40,7 @@ def column_types(model: type[BaseModel]) -> dict[str, ColumnType]:
 
 
 def allowed_values(model: type[BaseModel], field: str) -> tuple[str, ...]:
-    """The words that a category field may hold."""
+    """Return the words that a category field may hold; none for other fields."""
     inner = _unwrap_annotation(model.model_fields[field].annotation)
     if get_origin(inner) is Literal:
         return tuple(get_args(inner))
@@ -47,7 +51,7 @@ def allowed_values(model: type[BaseModel], field: str) -> tuple[str, ...]:
 
 @cache
 def image_fields(model: type[BaseModel]) -> dict[str, Image]:
-    """The fields that hold a picture, and what may be sent there."""
+    """Return the fields that hold a picture, with what may be sent there."""
     found = {
         name: _image_in_annotation(info.annotation) or _image_in_metadata(info.metadata)
         for name, info in model.model_fields.items()
@@ -57,16 +61,24 @@ def image_fields(model: type[BaseModel]) -> dict[str, Image]:
 
 @cache
 def free_text_fields(model: type[BaseModel]) -> frozenset[str]:
-    """The fields in which no two requests need say the same."""
+    """Return the fields of sentences, in which no two requests need say the same."""
     extras = {name: info.json_schema_extra for name, info in model.model_fields.items()}
     return frozenset(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("x-free-text"))
 
 
 def from_rows(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[Any]]:
-    """Columns of validated requests: their fields as Python values, pictures as the border decoded them.
+    """Convert validated requests to columns.
 
     All numbers become one array and all words another, whose rows are the columns: for a single call
-    that takes half the time of an array for each field."""
+    that takes half the time of an array for each field.
+
+    Args:
+        model: The request model.
+        rows: n requests: field -> Python value, pictures as the border decoded them.
+
+    Returns:
+        Field -> (n,): float64, objects of str, or objects of uint8 arrays (side, side, 3); see ``Columns``.
+    """
     of = column_types(model)
     numbers: list[list[Any]] = []
     words: list[list[Any]] = []
@@ -90,11 +102,20 @@ def from_rows(model: type[BaseModel], rows: Sequence[Mapping[str, Any]]) -> dict
 
 
 def from_frame(model: type[BaseModel], frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """Columns of a table whose columns are named like the request's fields; a picture is the bytes of its file.
+    """Convert a table whose columns are named like the request's fields to columns.
+
     A missing column is an error: the table and the request are one contract.
+
+    Args:
+        model: The request model.
+        frame: n rows; times are UTC timestamps, a picture is the bytes of its file.
+
+    Returns:
+        Field -> (n,), exactly as ``from_rows`` makes it of the same requests.
 
     Raises:
         VigieError: a picture cannot be read.
+        KeyError: a column is missing.
     """
     columns: dict[str, NDArray[Any]] = {}
     for name, kind in column_types(model).items():
@@ -130,19 +151,30 @@ def _object_column(values: Sequence[Any]) -> NDArray[Any]:
 
 
 def midnight(day: date) -> float:
-    """A date as its column holds it: seconds from 1970 to its midnight in UTC."""
+    """Return a date as its column holds it: seconds from 1970 to its midnight in UTC."""
     return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def select_rows(columns: Mapping[str, NDArray[Any]], rows: Any) -> dict[str, NDArray[Any]]:
-    """The chosen rows (indices, mask or slice) of every column."""
+    """Select rows of every column.
+
+    Args:
+        columns: Name -> (n,).
+        rows: Indices, a mask (n,) or a slice.
+    """
     return {name: values[rows] for name, values in columns.items()}
 
 
 def mask_fields(
     model: type[BaseModel], columns: Mapping[str, NDArray[Any]], fields: Sequence[str]
 ) -> dict[str, NDArray[Any]]:
-    """The same rows, of which these fields were not sent."""
+    """Return the same rows as if some fields had not been sent.
+
+    Args:
+        model: The request model.
+        columns: Field -> (n,); not changed.
+        fields: The fields to blank: NaN, "" or None, by their kind.
+    """
     blank: dict[str, NDArray[Any]] = {}
     for name in fields:
         kind = column_types(model)[name]
@@ -154,7 +186,14 @@ def mask_fields(
 def of_variant(
     use_case: UseCase, variant: InputScenario, columns: dict[str, NDArray[Any]], context: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[Any]], Mapping[str, Any]]:
-    """Columns and context of the same rows as the variant's caller would send them."""
+    """Return columns and context of the same rows as the variant's caller would send them.
+
+    Args:
+        use_case: The declaration.
+        variant: One of its ``variants``.
+        columns: Field -> (n,); not changed.
+        context: What is known from outside; not changed.
+    """
     columns = mask_fields(use_case.request, columns, variant.without)
     return variant.apply(columns, context) if variant.apply is not None else (columns, context)
 

@@ -1,5 +1,6 @@
-"""Describes request and response fields for API pages and forms, and attaches time zones. Pydantic and the standard
-library alone.
+"""Describes request and response fields for API pages and forms, and attaches time zones.
+
+Pydantic and the standard library alone.
 """
 
 from __future__ import annotations
@@ -7,14 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from services.core.contract.use_case import Text
+
+class Text(NamedTuple):
+    """A sentence or label for people, in both languages of the platform.
+
+    Attributes:
+        en: English.
+        fr: French.
+    """
+
+    en: str
+    fr: str
 
 
 def request_field(
@@ -27,10 +38,19 @@ def request_field(
     free_text: bool = False,
     **bounds: Any,
 ) -> Any:
-    """A pydantic field with its title and help in both languages, its unit, bounds and examples.
+    """Make a pydantic field with its title and help in both languages, its unit, bounds and examples.
 
-    English goes where OpenAPI expects it; French and the unit travel as ``x-`` extensions. ``free_text`` is for
-    sentences: a value that was never seen before is no news there."""
+    English goes where OpenAPI expects it; French and the unit travel as ``x-`` extensions.
+
+    Args:
+        default: The value of a field that was not sent; without one the field is required.
+        title: Label of the field.
+        help: What to enter.
+        examples: Valid values, the one for documentation first.
+        unit: Unit of a number, for example ``km``.
+        free_text: Whether it holds sentences, in which a value that was never seen before is no news.
+        **bounds: Pydantic's own, for example ``ge``, ``le`` and ``max_length``.
+    """
     extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
     if unit is not None:
         extra["x-unit"] = unit
@@ -47,7 +67,13 @@ def request_field(
 
 
 def response_field(title: Text, help: Text, *, unit: str | None = None) -> Any:
-    """The same for a field of an answer."""
+    """Make a pydantic field of an answer, with its title and help in both languages.
+
+    Args:
+        title: Label of the field.
+        help: What it says.
+        unit: Unit of a number, for example ``s``.
+    """
     extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
     if unit is not None:
         extra["x-unit"] = unit
@@ -56,10 +82,16 @@ def response_field(title: Text, help: Text, *, unit: str | None = None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """Marks a text field as a picture: ``Annotated[str, Image()]``. Callers send a JPEG, PNG or WebP file in base64,
-    or upload it; the models see it as a white square of ``side`` pixels with the picture scaled into its middle.
+    """Marks a text field as a picture: ``Annotated[str, Image()]``.
 
-    ``max_bytes`` bounds the file, and ``max_pixels`` the picture that it unpacks to."""
+    Callers send a JPEG, PNG or WebP file in base64, or upload it; the models see it as a white square with the picture
+    scaled into its middle.
+
+    Attributes:
+        side: Width and height of the square, pixels.
+        max_bytes: The largest file, bytes.
+        max_pixels: The largest picture that a file may unpack to, pixels.
+    """
 
     side: int = 112
     max_bytes: int = 4_000_000
@@ -99,8 +131,14 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def in_zone(moment: datetime, zone: str) -> datetime:
-    """The moment with a zone: a naive one means the use case's own zone. Of an hour that happens
-    twice the first is meant; a time inside the hour that never happens is moved on by the gap."""
+    """Attach a time zone to a naive moment.
+
+    Of an hour that happens twice the first is meant; a time inside the hour that never happens is moved on by the gap.
+
+    Args:
+        moment: A moment with a zone, which is returned as it is, or a naive one.
+        zone: IANA name of the use case's zone.
+    """
     if moment.tzinfo is not None:
         return moment
     return moment.replace(tzinfo=_zone(zone)).astimezone(UTC)

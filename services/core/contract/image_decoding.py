@@ -56,10 +56,14 @@ class DecodedImage:
 
 
 def decode_fields(images: Mapping[str, Image], fields: dict[str, Any]) -> None:
-    """Put decoded pictures in the place of the base64 in validated ``fields``.
+    """Put decoded pictures in the place of the base64 in validated fields.
+
+    Args:
+        images: Field -> what may be sent there.
+        fields: A validated request; changed in place.
 
     Raises:
-        PictureError: one is no picture that may be sent; ``field`` says which.
+        ImageError: one is no picture that may be sent; ``field`` says which.
     """
     for name, image in images.items():
         sent = fields[name]
@@ -72,9 +76,17 @@ def decode_fields(images: Mapping[str, Image], fields: dict[str, Any]) -> None:
 
 
 def decode_base64(text: str, image: Image) -> DecodedImage:
-    """
+    """Decode a picture from base64, with or without the head of a ``data:`` address.
+
+    Args:
+        text: The file in base64.
+        image: What may be sent.
+
+    Returns:
+        The pixels, uint8 (side, side, 3).
+
     Raises:
-        PictureError: the text is not base64 of a picture that may be sent.
+        ImageError: the text is not base64 of a picture that may be sent.
     """
     head = _DATA_URL.match(text, 0, 64)
     try:
@@ -85,9 +97,17 @@ def decode_base64(text: str, image: Image) -> DecodedImage:
 
 
 def decode_image(data: bytes, image: Image) -> DecodedImage:
-    """
+    """Decode a picture from the bytes of its file.
+
+    Args:
+        data: A JPEG, PNG or WebP file.
+        image: What may be sent.
+
+    Returns:
+        The pixels, uint8 (side, side, 3).
+
     Raises:
-        PictureError: the bytes are not a picture that may be sent.
+        ImageError: the bytes are not a picture that may be sent.
     """
     if not data:
         raise ImageError("image_empty", "The picture's file is empty.", image.allowed)

@@ -18,7 +18,7 @@ _FIRST, _LAST = 1990, 2050
 
 
 class LocalTime(NamedTuple):
-    """All arrays have the shape of the times that they were made from; NaN times give NaN."""
+    """Clock and calendar; all arrays have the shape of the times that they were made from, and NaN times give NaN."""
 
     hour: NDArray[np.float64]
     """0.0 to just below 24.0, with minutes as a fraction."""
@@ -56,7 +56,15 @@ def _transitions(zone: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def local_time(seconds: NDArray[np.float64], zone: str) -> LocalTime:
-    """Clock and calendar in ``zone`` at ``seconds`` since 1970 UTC."""
+    """Compute clock and calendar of a time zone.
+
+    Args:
+        seconds: Seconds since 1970 UTC, float64 of any shape.
+        zone: IANA name of the time zone.
+
+    Returns:
+        Arrays of the same shape.
+    """
     day, hour = local_day(seconds, zone)
     return LocalTime(
         hour=hour,
@@ -67,7 +75,15 @@ def local_time(seconds: NDArray[np.float64], zone: str) -> LocalTime:
 
 
 def local_day(seconds: NDArray[np.float64], zone: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """``day`` and ``hour`` of ``LocalTime`` alone, for those who look the calendar up by day."""
+    """Compute ``day`` and ``hour`` of ``LocalTime`` alone, for those who look the calendar up by day.
+
+    Args:
+        seconds: Seconds since 1970 UTC, float64 of any shape.
+        zone: IANA name of the time zone.
+
+    Returns:
+        Days since 1970-01-01 of the local date, and hours 0 to below 24, float64 of the same shape.
+    """
     starts, offsets = _transitions(zone)
     local = seconds + offsets[starts.searchsorted(seconds, side="right") - 1]
     day = np.floor(local / 86_400)
@@ -75,5 +91,5 @@ def local_day(seconds: NDArray[np.float64], zone: str) -> tuple[NDArray[np.float
 
 
 def day_number(value: date) -> int:
-    """Days since 1970-01-01, as in ``LocalTime.day``."""
+    """Return days since 1970-01-01, as in ``LocalTime.day``."""
     return value.toordinal() - date(1970, 1, 1).toordinal()

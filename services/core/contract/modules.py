@@ -1,7 +1,8 @@
 """Base classes of what a use case implements (``features``, ``raw``, ``simulator``), with defaults where it need not.
 
 A module of a use case implements one of them by functions and constants of the same names, or by a subclass. What it
-leaves out has the base class's default."""
+leaves out has the base class's default.
+"""
 
 from __future__ import annotations
 
@@ -166,11 +167,7 @@ class RawData(ABC):
         """
 
     def build_label_examples(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Add to reported calls what else examples hold; by default nothing.
-
-        Args:
-            rows: Request fields and labels, one row per call.
-        """
+        """Add to reported calls (request fields and labels, a row each) what else examples hold; by default nothing."""
         return rows
 
     def lookup_tables(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
@@ -196,7 +193,7 @@ class Simulator(ABC):
     def write(
         self, folder: Path, *, seed: int, rows: int, start: str, days: int, drift: Sequence[str] = ()
     ) -> list[Path]:
-        """Write about ``rows`` incidents from the day ``start`` (ISO) on over ``days`` days.
+        """Write files and return their paths.
 
         Args:
             folder: Where the files go.
@@ -205,31 +202,33 @@ class Simulator(ABC):
             start: First day, ISO.
             days: How many days.
             drift: Changes of the world, by names that the simulator knows.
-
-        Returns:
-            The written files.
         """
 
 
 class ContextSource(Protocol):
-    """Keeps the context of the moment. It refreshes itself in the background between ``start`` and
-    ``stop``; the other two are called for each prediction and answer from memory, at once."""
+    """Keeps the context of the moment, and refreshes itself in the background between ``start`` and ``stop``.
 
-    def start(self) -> None: ...
+    ``snapshot`` and ``warning`` are called for each prediction and answer from memory, at once.
+    """
 
-    def stop(self) -> None: ...
+    def start(self) -> None:
+        """Start to refresh the context in the background."""
 
-    def snapshot(self) -> Mapping[str, Any]: ...
+    def stop(self) -> None:
+        """End the refreshing."""
+
+    def snapshot(self) -> Mapping[str, Any]:
+        """Return the context of this moment: name -> array or value."""
 
     def warning(self) -> str | None:
-        """A sentence for the answer's warnings where what is known is missing or stale, else None."""
+        """Return a sentence for the answer's warnings where what is known is missing or stale, else None."""
 
 
 class ContextModule(Protocol):
     """``context.py``, for use cases that need something from outside at call time."""
 
     def source(self, settings: Settings) -> ContextSource | None:
-        """What keeps this use case's context, or None where its model needs nothing from outside."""
+        """Return what keeps this use case's context, or None where its model needs nothing from outside."""
 
 
 @cache
@@ -242,7 +241,7 @@ def load_hooks(base: type[Any], module: ModuleType, kind: str) -> Any:
         kind: The module's name in its package.
 
     Returns:
-        An instance of the module's own subclass, or of one with the module's functions and constants; one per module.
+        An instance of the module's own subclass, or of one made of its functions; one per module.
 
     Raises:
         VigieError: the module lacks something that has no default.
@@ -266,8 +265,16 @@ def load_hooks(base: type[Any], module: ModuleType, kind: str) -> Any:
 def compute_drift_features(
     use_case: UseCase, columns: Mapping[str, NDArray[Any]], fitted: Any
 ) -> Mapping[str, NDArray[Any]]:
-    """Each watched column (n,): float64 (missing is NaN) or objects of str (missing is ""). Empty where the use case
-    declares none. ``fitted`` is None where no model is."""
+    """Compute the columns for drift that a use case declares.
+
+    Args:
+        use_case: The declaration.
+        columns: Request field -> (n,).
+        fitted: What ``FeatureSet.prepare`` returned, None where no model is.
+
+    Returns:
+        Each of ``UseCase.watched`` -> (n,): float64 (missing is NaN) or objects of str (missing is "").
+    """
     if not use_case.watched:
         return {}
     found = use_case.features.drift_features(columns, fitted)
@@ -275,10 +282,16 @@ def compute_drift_features(
 
 
 def drift_features_as_json(columns: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
-    """Derived columns row by row as JSON holds them: None for missing."""
-    lists = {name: values.tolist() for name, values in columns.items()}
-    count = len(next(iter(lists.values()))) if lists else 0
-    return [{name: _json_value(values[row]) for name, values in lists.items()} for row in range(count)]
+    """Convert columns for drift to rows as JSON holds them: None for missing.
+
+    Args:
+        columns: Name -> (n,).
+
+    Returns:
+        n objects: name -> value.
+    """
+    lists = [values.tolist() for values in columns.values()]
+    return [dict(zip(columns, map(_json_value, row), strict=True)) for row in zip(*lists, strict=True)]
 
 
 def _json_value(value: Any) -> Any:

@@ -9,10 +9,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A number with an interval, for example seconds. ``interval_by`` names the fact (see
-    ``Features``) whose groups get their own conformal correction. ``centred`` lets the calibration
-    slice move the value by its residuals' centre: right for a median or a mean, wrong for a learner
-    that stands between the two on purpose."""
+    """A number with an interval, for example seconds.
+
+    Attributes:
+        unit: Unit of the number.
+        coverage: Share of the truth that the interval is to cover, 0 to 1.
+        interval_by: The extra (see ``Features``) whose groups get their own conformal correction.
+        minimum: The least value that can be, in its unit.
+        centred: Whether the calibration slice moves the value by its residuals' centre: right for a median or a mean,
+            wrong for a learner that stands between the two on purpose.
+        objective: What the value is held against, in its unit, where people have set themselves one.
+    """
 
     unit: str
     coverage: float = 0.90
@@ -20,13 +27,18 @@ class Regression:
     minimum: float | None = None
     centred: bool = True
     objective: float | None = None
-    """What the value is held against, in its unit, where people have set themselves one."""
 
 
 @dataclass(frozen=True, slots=True)
 class BinaryClassification:
-    """A calibrated probability and a decision. The threshold minimises the stated costs on the
-    calibration slice: what a missed positive costs against what a false alarm costs."""
+    """A calibrated probability and a decision.
+
+    The threshold minimises the stated costs on the calibration slice.
+
+    Attributes:
+        cost_of_miss: What a missed positive costs.
+        cost_of_false_alarm: What a false alarm costs, in the same unit.
+    """
 
     cost_of_miss: float
     cost_of_false_alarm: float
@@ -34,15 +46,21 @@ class BinaryClassification:
 
 @dataclass(frozen=True, slots=True)
 class MultiClass:
-    """One of several classes with probabilities; labels of examples are indices into ``labels``.
+    """One of several classes with probabilities.
 
-    Without labels the classes are learned: the examples' label column holds their names (missing is blank), the
-    bundle keeps the names that its training rows had, and a class that a model has never seen has probability 0."""
+    Labels of examples are indices into ``labels``. Without labels the classes are learned: the examples' label column
+    holds their names (missing is blank), the bundle keeps the names that its training rows had, and a class that a
+    model has never seen has probability 0.
+
+    Attributes:
+        labels: Names of the classes, in the order of the probabilities.
+    """
 
     labels: tuple[str, ...] = ()
 
     @property
     def learned(self) -> bool:
+        """Whether the classes are learned from data."""
         return not self.labels
 
 
@@ -50,12 +68,19 @@ Output = Regression | BinaryClassification | MultiClass
 
 
 def unit_of(output: Output) -> str:
+    """Return the unit of what a target predicts."""
     return output.unit if isinstance(output, Regression) else "probability"
 
 
 @dataclass(frozen=True, slots=True)
 class RegressionPrediction:
-    """Scalars for one row, float64 arrays of shape (n,) for many."""
+    """A number and its interval, in the target's unit.
+
+    Attributes:
+        value: A scalar for one row, float64 (n,) for many.
+        lower: Lower end of the interval, shaped as ``value``.
+        upper: Upper end of the interval, shaped as ``value``.
+    """
 
     value: Any
     lower: Any
@@ -64,24 +89,34 @@ class RegressionPrediction:
 
 @dataclass(frozen=True, slots=True)
 class BinaryPrediction:
-    """``probability`` is a scalar for one row, a float64 array (n,) for many."""
+    """A probability and the threshold above which it decides.
+
+    Attributes:
+        probability: A scalar for one row, float64 (n,) for many.
+        threshold: 0 to 1.
+    """
 
     probability: Any
     threshold: float
 
     @property
     def decision(self) -> Any:
+        """Whether the probability reaches the threshold, shaped as ``probability``."""
         return self.probability >= self.threshold
 
 
 @dataclass(frozen=True, slots=True)
 class MultiClassPrediction:
-    """``probabilities`` has shape (k,) for one row, (n, k) for many, in the order of ``labels``."""
+    """Probabilities of the classes.
+
+    Attributes:
+        probabilities: (k,) for one row, (n, k) for many, float64, in the order of ``labels``.
+        labels: Names of the k classes.
+    """
 
     probabilities: Any
     labels: tuple[str, ...]
     names: Mapping[str, str] | None = None
-    """Label -> what people call the class, where labels are codes."""
 
 
 TargetPrediction = RegressionPrediction | BinaryPrediction | MultiClassPrediction

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class SparseRows:
-    """Row ``i`` has ``values[starts[i]:starts[i + 1]]`` in the columns ``places`` of the same slice."""
+    """Sparse rows in CSR layout.
+
+    Row ``i`` has ``values[starts[i]:starts[i + 1]]`` in the columns ``places`` of the same slice.
+
+    Attributes:
+        starts: int64 (n + 1,).
+        places: Column of each value, int64 (nnz,).
+        values: float32 (nnz,).
+        width: How many columns there are.
+    """
 
     starts: NDArray[np.int64]
     places: NDArray[np.int64]
@@ -20,7 +29,12 @@ class SparseRows:
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Sequence[int], Sequence[float]]], width: int) -> SparseRows:
-        """From each row's places and values."""
+        """Make sparse rows.
+
+        Args:
+            rows: For each of n rows its columns and values.
+            width: How many columns there are.
+        """
         starts = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum([len(places) for places, _ in rows], out=starts[1:])
         return cls(
@@ -31,15 +45,20 @@ class SparseRows:
         )
 
     def __len__(self) -> int:
+        """Return how many rows there are."""
         return len(self.starts) - 1
 
     def row(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Places and values of one row."""
+        """Return columns, int64 (k,), and values, float32 (k,), of one row."""
         here = slice(self.starts[index], self.starts[index + 1])
         return self.places[here], self.values[here]
 
     def __getitem__(self, rows: NDArray[np.int64]) -> SparseRows:
-        """The chosen rows, by their numbers."""
+        """Return the chosen rows.
+
+        Args:
+            rows: Their numbers, int64 (m,).
+        """
         chosen = [self.row(int(index)) for index in rows]
         starts = np.zeros(len(chosen) + 1, dtype=np.int64)
         np.cumsum([len(places) for places, _ in chosen], out=starts[1:])

@@ -19,17 +19,26 @@ if TYPE_CHECKING:
 )
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One kind of official file. A file belongs to the table when its header holds all ``marks``;
-    it is refused when it then lacks one of ``required``. ``"a|b"`` means that either name will do.
-    Rows of a newer file replace all older rows with the same ``key``; within a file the last row of
-    a key wins unless ``several_rows``. ``optional`` tables may be absent.
+    """One kind of official file: how it is recognised and how its rows are merged.
 
-    ``below_text`` is for files whose header stands below lines of text: it is looked for in the first so many
-    lines, and what stands above it comes with every row, in the column ``above``. With ``file_names`` the
-    file's name comes with every row, in the column ``file``, for publishers that say something there alone.
+    A file belongs to the table when its header holds all of ``header_signature``; it is refused when it then lacks one
+    of ``required``. ``"a|b"`` means that either name will do. Rows of a newer file replace all older rows with the same
+    ``key``.
 
-    ``images`` makes a table of image files, in folders and archives: a regular expression that their whole names
-    match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no marks."""
+    Attributes:
+        name: Name of the table.
+        header_signature: Columns by which a file is recognised.
+        required: Columns that it must have.
+        key: Columns that identify a row.
+        allow_duplicate_keys: Whether all rows of a key within a file count; else the last one wins.
+        optional: Whether there may be no such file.
+        max_preamble_lines: For files whose header stands below lines of text: it is looked for in the first so many
+            lines, and what stands above it comes with every row, in the column ``above``.
+        with_file_name: Whether the file's name comes with every row, in the column ``file``, for publishers that say
+            something there alone.
+        images: Makes a table of image files, in folders and archives: a regular expression that their whole names
+            match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no header.
+    """
 
     name: str
     header_signature: tuple[str, ...]
@@ -44,7 +53,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class OfficialFile:
-    """A file that its publisher offers for download; ``sha256`` only where it never changes."""
+    """A file that its publisher offers for download.
+
+    Attributes:
+        url: Where it is.
+        title: What people call it.
+        sha256: Its hash, only where it never changes.
+    """
 
     url: str
     title: str
@@ -52,7 +67,7 @@ class OfficialFile:
 
 
 class ParsedTable(NamedTuple):
-    """Canonical rows (with the ``line`` they came from) and the refused ones."""
+    """Canonical rows, with the ``line`` that they came from, and the refused ones."""
 
     rows: pd.DataFrame
     faults: pd.DataFrame

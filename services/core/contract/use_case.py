@@ -1,9 +1,9 @@
-"""The use-case contract: the declaration (``UseCase``, ``Target``, ...) from which ingestion, training, gate, serving,
-drift and forms follow.
+"""The declaration of a use case, from which ingestion, training, gate, serving, drift and forms follow.
 
 Only pydantic and the standard library are imported here, because Airflow and the dashboard load declarations too. A use
 case is one package with the modules ``declaration``, ``features``, ``raw``, ``simulator`` and, optionally, ``context``
-(see ``modules``). All but the first are imported on first use."""
+(see ``modules``). All but the first are imported on first use.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
+from services.core.contract.fields import Text
 from services.core.contract.learners import (
     BoostedTrees,
     Booster,
+    EvaluationSlice,
+    Guardrail,
+    InputScenario,
     LateFusion,
     Learner,
     ModalityModel,
     OnnxEstimator,
     Split,
+    Subgroup,
+    Target,
 )
 from services.core.contract.modules import (
     Arrays,
@@ -93,103 +99,29 @@ __all__ = [
 ]
 
 
-class Text(NamedTuple):
-    """A sentence or label for people, in both languages of the platform."""
-
-    en: str
-    fr: str
-
-
-# --- how a target is learned --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Guardrail:
-    """A metric that a challenger must not worsen by more than ``limit`` (absolute)."""
-
-    metric: str
-    limit: float
-
-
-@accepts_old_fields(guards="guardrails")
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One thing to predict. Its rows are the examples whose ``label`` column is not missing. ``matrix`` is what
-    its boosters see; the experts of a ``LateFusion`` name their own, and it stays blank."""
-
-    name: str
-    title: Text
-    label: str
-    output: Output
-    matrix: str
-    learner: Learner
-    metric: str
-    guardrails: tuple[Guardrail, ...] = ()
-    weight: str | None = None
-    split: Split | None = None
-    reported: tuple[str, ...] = ()
-
-
-@accepts_old_fields(beside="report_as")
-@dataclass(frozen=True, slots=True)
-class InputScenario:
-    """The same rows as a caller with less knowledge would send them, scored under ``name`` and,
-    with a ``training_weight`` above zero, added to the training rows with that weight.
-
-    ``without`` names the request fields that such a caller does not send. For whatever else is different, ``apply``
-    gets columns and context and returns both, changed copies. ``beside`` (metric -> its name there)
-    reports metrics among the target's own, in place of an entry for the variant."""
-
-    name: str
-    target: str
-    apply: Callable[[dict[str, Any], Mapping[str, Any]], tuple[dict[str, Any], Mapping[str, Any]]] | None = None
-    training_weight: float = 0.0
-    report_as: Mapping[str, str] = field(default_factory=dict)
-    without: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationSlice:
-    """The rows of a target, or of a variant, whose ``column`` (of the examples) holds ``value``, scored under
-    ``name`` as well. ``metrics`` are those that are reported, without any the target's."""
-
-    name: str
-    target: str
-    column: str
-    value: str
-    metrics: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Subgroup:
-    """Metrics are also reported and guarded per value of this column of the examples."""
-
-    column: str
-    title: Text
-
-
-# --- the use case -------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class MapSpec:
-    """Where calls lie, for maps: the request's fields of a position, and lines to draw in their unit. Nothing is
-    fetched to draw a map, so the lines are few and rough."""
+    """Where calls lie, for maps: the request's fields of a position, and lines to draw in their unit.
+
+    Nothing is fetched to draw a map, so the lines are few and rough.
+
+    Attributes:
+        x: Request field of the x coordinate (easting or longitude).
+        y: Request field of the y coordinate (northing or latitude).
+        lines: Each (x, y), ...; the first ones that end where they begin are the area.
+        points: Named places that are known beforehand, (x, y); a model may know more (``FeatureSet.map_points``).
+        named: The field that holds the name of such a place; then x and y may be no fields of the request.
+        degrees: Whether x and y are longitude and latitude.
+        area: The field by which tables for people are laid out.
+    """
 
     x: str
-    """Field that grows to the east,"""
     y: str
-    """and to the north."""
     lines: tuple[tuple[tuple[float, float], ...], ...]
-    """Each (x, y), ...; the first ones that end where they begin are the area."""
     points: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Named places that are known beforehand, (x, y); a model may know more (``places`` in ``features``)."""
     named: str | None = None
-    """The field that holds the name of such a place; then x and y may be no fields of the request."""
     degrees: bool = False
-    """Whether x and y are longitude and latitude."""
     area: str | None = None
-    """The field by which tables for people are laid out."""
 
 
 @accepts_old_fields(personal="pii_fields")
@@ -238,6 +170,11 @@ class UseCase:
     package of the same name may take this one's place."""
 
     def target(self, name: str) -> Target:
+        """Return one of the targets.
+
+        Raises:
+            KeyError: there is no target of that name.
+        """
         for target in self.targets:
             if target.name == name:
                 return target
@@ -245,18 +182,25 @@ class UseCase:
 
     @property
     def features(self) -> FeatureSet:
+        """Its ``features`` module."""
         return cast("FeatureSet", self._hooks("features", FeatureSet))
 
     @property
     def raw(self) -> RawData:
+        """Its ``raw`` module."""
         return cast("RawData", self._hooks("raw", RawData))
 
     @property
     def simulator(self) -> Simulator:
+        """Its ``simulator`` module."""
         return cast("Simulator", self._hooks("simulator", Simulator))
 
     def context_source(self, settings: Settings) -> ContextSource | None:
-        """A new source of what comes from outside at call time, if there is one."""
+        """Make a new source of what comes from outside at call time, if there is one.
+
+        Args:
+            settings: Where the platform keeps its state, and which providers it asks.
+        """
         if importlib.util.find_spec(self._path("context")) is None:
             return None
         return cast("ContextModule", importlib.import_module(self._path("context"))).source(settings)
@@ -273,5 +217,5 @@ class UseCase:
 
 
 def example_request(model: type[BaseModel]) -> dict[str, Any]:
-    """The first example of each request field: a request as a caller would send it, and as the documentation shows."""
+    """Return the first example of each request field: a request as a caller would send it."""
     return {name: info.examples[0] for name, info in model.model_fields.items() if info.examples}
