@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -53,13 +52,15 @@ def poisoned(platform: Platform, use_case: str, kind: str) -> Found:
         text = keys[centre]
         wait_for("the key", lambda t=text: platform.with_key(t, "GET", "/v1/use-cases").status_code == 200, seconds=60)  # type: ignore[misc]
     error = _error(platform, keys, played, use_case, "")
-    for report in _poison(played, kind):
+    reports = _poison(played, kind)
+    for report in reports:
         body = {"outcomes": [report["outcome"]]}
         answer = platform.with_key(
             keys[report["centre"]], "POST", f"/v1/{use_case}/outcomes", json=body, headers={CALL_KIND_HEADER: SIMULATED}
         )
         assert answer.status_code == 202, answer.text
-    time.sleep(5)  # until they are delivered
+    last = reports[-1]["outcome"]["request_id"]
+    wait_for("the last outcome in the log", lambda: _reported(platform, use_case, last), seconds=60)
     look(platform, use_case)
     held = tuple(hold for hold in _holds(platform, use_case) if hold["id"] not in already and not hold["lifted_at"])
     for hold in held:  # the cause is mended: later outcomes are believed, these stay out
@@ -70,6 +71,13 @@ def poisoned(platform: Platform, use_case: str, kind: str) -> Found:
     after = champion_of(platform, use_case)
     error_after = error if after == before else _error(platform, keys, played[-400:], use_case, "-again")
     return Found(kind, held, before, after, newest["tags"].get("gate", ""), error, error_after)
+
+
+def _reported(platform: Platform, use_case: str, request_id: str) -> list[Any]:
+    """The prediction, once its outcome lies beside it. Outcomes are delivered in order."""
+    asked = {"request_id": request_id, "has_outcome": True, "kind": "simulated"}
+    found: list[Any] = platform.get(f"/v1/{use_case}/predictions", params=asked)["predictions"]
+    return found
 
 
 def _error(platform: Platform, keys: Mapping[str, str], played: list[SimulatedCall], use_case: str, mark: str) -> float:

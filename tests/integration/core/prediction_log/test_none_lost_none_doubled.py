@@ -31,7 +31,8 @@ from tests.unit.core.prediction_log.test_schema import differences
 
 CALL = {"called_at": "2024-01-05T10:00:00Z", "distance": 3.2, "kind": "parcel", "town": "east"}
 CONNECTIONS = 4
-OUTAGE_SECONDS = 5.0
+CALLS_OF_A_PHASE = 150
+"""Answered before, during and after the outage."""
 
 
 @pytest.fixture
@@ -139,22 +140,23 @@ def test_a_stopped_database_and_a_killed_process_lose_and_double_nothing(
 ) -> None:
     answered: list[str] = []
 
+    async def more_calls() -> None:
+        before = len(answered)
+        await until(lambda: len(answered) >= before + CALLS_OF_A_PHASE)
+
     async def play(process: Process) -> None:
         stop = asyncio.Event()
         load = asyncio.create_task(steady_load(process.port, stop, answered))
-        await asyncio.sleep(1.5)
+        await more_calls()
         await asyncio.to_thread(postgres.stop)
         try:
-            await asyncio.sleep(OUTAGE_SECONDS / 2)
+            await more_calls()  # calls are answered while the database is away
             await asyncio.to_thread(process.end, signal.SIGKILL)
-            before = len(answered)
             await asyncio.to_thread(process.start)
-            await asyncio.sleep(OUTAGE_SECONDS / 2)
-            await until(lambda: len(answered) > before)  # calls are answered while the database is away
+            await more_calls()
         finally:
             await asyncio.to_thread(postgres.start)
-        await asyncio.sleep(1.0)
-        await until(lambda: len(answered) > 100)
+        await more_calls()
         stop.set()
         await load
 
