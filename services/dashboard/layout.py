@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 import streamlit as st
 import structlog
 
+from services.core.messages import LANGUAGES, Translator
+from services.dashboard import i18n
 from services.dashboard import session as sessions
 from services.dashboard.api.client import (
     ApiError,
@@ -26,7 +28,6 @@ from services.dashboard.api.client import (
 )
 from services.dashboard.components import feedback, frontend
 from services.dashboard.components.feedback import notice, show_error
-from services.dashboard.i18n import LANGUAGES, Translator
 from services.dashboard.pages import PAGES, PageEntry, for_role
 from services.dashboard.session import Session, forget_sign_in
 from services.dashboard.settings import settings
@@ -114,7 +115,7 @@ log = structlog.get_logger(__name__)
 
 
 def run_app() -> None:
-    words = Translator(sessions.language())
+    words = Translator(i18n.language())
     st.set_page_config(
         page_title=words("shell.product"),
         page_icon=str(Path(__file__).parent / "icon.png"),
@@ -222,7 +223,7 @@ def _language(words: Translator) -> None:
         required=True,
     )
     if chosen is not None and chosen != words.language:
-        sessions.set_language(chosen)
+        i18n.set_language(chosen)
         st.rerun()
 
 

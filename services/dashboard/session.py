@@ -17,6 +17,7 @@ import streamlit as st
 from services.core import use_case_registry
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
+from services.core.messages import Formats, Language, Translator
 from services.dashboard.api.client import (
     Client,
     Service,
@@ -25,17 +26,15 @@ from services.dashboard.api.client import (
     end_session,
     fresh_token,
 )
-from services.dashboard.components.frontend import EXERCISE_COOKIE, LANGUAGE_COOKIE, SESSION_COOKIE
-from services.dashboard.i18n import Formats, Language, Translator
+from services.dashboard.components.frontend import EXERCISE_COOKIE, SESSION_COOKIE
+from services.dashboard.i18n import language
 from services.dashboard.settings import settings
 
 T = TypeVar("T")
 
 RENEW_BEFORE_SECONDS = 90.0
 """A token is renewed so long before it ends."""
-_TOKEN, _ENDS, _USER, _LANGUAGE, _EXERCISE, _CACHE = (
-    f"vigie_{name}" for name in ("token", "ends", "user", "language", "exercise", "memory")
-)
+_TOKEN, _ENDS, _USER, _EXERCISE, _CACHE = (f"vigie_{name}" for name in ("token", "ends", "user", "exercise", "memory"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +116,6 @@ class Session:
             f"served-{use_case}", 30, lambda: self.client.get(Service.PREDICTION, f"/v1/{use_case}")
         )
         return found
-
-
-def language() -> Language:
-    """Chosen in the page, else as last time (a cookie), else the browser's."""
-    chosen = st.session_state.get(_LANGUAGE) or st.context.cookies.get(LANGUAGE_COOKIE) or st.context.locale or ""
-    found: Language = "fr" if chosen.lower().startswith("fr") else "en"
-    st.session_state[_LANGUAGE] = found
-    return found
-
-
-def set_language(chosen: Language) -> None:
-    st.session_state[_LANGUAGE] = chosen
 
 
 def exercise() -> bool:

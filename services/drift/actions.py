@@ -10,9 +10,9 @@ import httpx
 import structlog
 from sqlalchemy import Engine
 
-from services.core.contract.use_case import Text
 from services.core.errors import ConflictError, VigieError
 from services.core.headers import service_headers
+from services.core.messages import Message, render
 from services.core.model_registry import promotion_freeze
 from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.settings import Settings
@@ -25,15 +25,15 @@ _TIMEOUT_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class MonitoringAction:
     kind: str
-    text: Text
+    message: Message
     run_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        made = {"kind": self.kind, "en": self.text.en, "fr": self.text.fr}
-        return made | ({} if self.run_id is None else {"run_id": self.run_id})
+        run = {} if self.run_id is None else {"run_id": self.run_id}
+        return {"kind": self.kind, "message": self.message.as_json()} | run
 
 
-NO_ACTION = MonitoringAction(run_store.NONE, Text("Nothing was done.", "Rien n'a été fait."))
+NO_ACTION = MonitoringAction(run_store.NONE, Message("monitoring.no_action"))
 
 
 class ActionClient(Protocol):
@@ -93,90 +93,55 @@ class RetrainingLimits:
 
 
 def start_retraining(
-    engine: Engine, desk: ActionClient, run: MonitoringRunRow, *, reasons: str, learnable: int, limits: RetrainingLimits
+    engine: Engine,
+    client: ActionClient,
+    run: MonitoringRunRow,
+    *,
+    reasons: str,
+    learnable: int,
+    limits: RetrainingLimits,
 ) -> MonitoringAction:
     """Start one, unless a limit, a freeze or a lack of outcomes stands against it. ``learnable``: outcomes since the
     change. Cooldown is counted in the calls' own time, the daily limit in the machine's."""
-    kept = _retraining_blocker(engine, run, learnable, limits)
-    if kept is not None:
-        return MonitoringAction(run_store.NONE, kept)
+    blocker = _retraining_blocker(engine, run, learnable, limits)
+    if blocker is not None:
+        return MonitoringAction(run_store.NONE, blocker)
     try:
-        started = desk.retrain(run.use_case, run.id, reasons)
+        started = client.retrain(run.use_case, run.id, reasons)
     except ConflictError as error:
-        return MonitoringAction(
-            run_store.NONE,
-            Text(f"No retraining: {error.problem}", f"Pas de réentraînement : {error.problem}"),
-        )
+        return MonitoringAction(run_store.NONE, Message("monitoring.retraining_refused", {"problem": error.problem}))
     except VigieError as error:
         log.warning("retraining not started", use_case=run.use_case, reason=str(error).splitlines()[0])
-        problem = error.problem
-        return MonitoringAction(
-            run_store.NONE,
-            Text(
-                f"A retraining is called for and could not be started: {problem}",
-                f"Un réentraînement s'impose et n'a pas pu être lancé : {problem}",
-            ),
-        )
-    return MonitoringAction(
-        run_store.RETRAINING,
-        Text(
-            f"A retraining was started, with {learnable} outcomes since the change among its rows; the gate decides.",
-            f"Un réentraînement a été lancé, avec {learnable} retours depuis le changement ; le contrôle décide.",
-        ),
-        started,
-    )
+        return MonitoringAction(run_store.NONE, Message("monitoring.retraining_failed", {"problem": error.problem}))
+    return MonitoringAction(run_store.RETRAINING, Message("monitoring.retraining", {"outcomes": learnable}), started)
 
 
-def start_rollback(desk: ActionClient, use_case: str, version: int, old: int, told: Text) -> MonitoringAction:
+def start_rollback(client: ActionClient, use_case: str, version: int, old: int, reason: Message) -> MonitoringAction:
     """Go back from ``version`` to the one before it."""
     try:
-        started = desk.roll_back(use_case, version, told.en)
+        started = client.roll_back(use_case, version, render(reason, "en"))
     except VigieError as error:
         log.error("rollback failed", use_case=use_case, version=version, reason=str(error).splitlines()[0])
-        return MonitoringAction(
-            run_store.NONE,
-            Text(
-                f"Version {version} should be rolled back, and that failed: {error.problem}",
-                f"La version {version} devrait être retirée, et cela a échoué : {error.problem}",
-            ),
-        )
-    return MonitoringAction(
-        run_store.ROLLBACK,
-        Text(
-            f"Version {version} was rolled back to version {old}. {told.en}",
-            f"Retour de la version {version} à la version {old}. {told.fr}",
-        ),
-        started,
-    )
+        failure = Message("monitoring.rollback_failed", {"version": version, "problem": error.problem})
+        return MonitoringAction(run_store.NONE, failure)
+    message = Message("monitoring.rollback", {"version": version, "old": old, "reason": reason})
+    return MonitoringAction(run_store.ROLLBACK, message, started)
 
 
-def _retraining_blocker(engine: Engine, run: MonitoringRunRow, learnable: int, limits: RetrainingLimits) -> Text | None:
+def _retraining_blocker(
+    engine: Engine, run: MonitoringRunRow, learnable: int, limits: RetrainingLimits
+) -> Message | None:
     """Why there is no retraining now."""
     frozen = promotion_freeze.active_freeze(engine)
     if frozen is not None:
-        return Text(
-            f"No retraining: promotions are frozen by {frozen.by} ({frozen.reason}).",
-            f"Pas de réentraînement : les promotions sont gelées par {frozen.by} ({frozen.reason}).",
-        )
+        return Message("monitoring.retraining_frozen", {"by": frozen.by, "reason": frozen.reason})
     if learnable < limits.outcomes:
-        return Text(
-            f"No retraining yet: {learnable} outcomes since the change are too few to learn from; "
-            f"{limits.outcomes} are needed.",
-            f"Pas encore de réentraînement : {learnable} retours depuis le changement ne suffisent pas ; il en faut "
-            f"{limits.outcomes}.",
-        )
+        return Message("monitoring.retraining_lacks_outcomes", {"outcomes": learnable, "needed": limits.outcomes})
     last = run_store.last_retraining(engine, run.use_case)
     if last is not None and last.window_to is not None and run.window_to is not None:
         hours = (run.window_to - last.window_to).total_seconds() / 3_600
         if 0 <= hours < limits.cooldown_hours:
-            return Text(
-                f"No retraining: the last one was started {hours:.0f} h ago, {limits.cooldown_hours:g} h have to pass.",
-                f"Pas de réentraînement : le dernier a été lancé il y a {hours:.0f} h, il faut attendre "
-                f"{limits.cooldown_hours:g} h.",
-            )
+            return Message("monitoring.retraining_cooldown", {"hours": hours, "needed": limits.cooldown_hours})
     if run_store.retrainings_today(engine, run.use_case) >= limits.daily:
-        return Text(
-            f"No retraining: {limits.daily} were started within 24 hours, which is the limit.",
-            f"Pas de réentraînement : {limits.daily} ont été lancés en 24 heures, c'est la limite.",
-        )
+        return Message("monitoring.retraining_daily_limit", {"limit": limits.daily})
     return None

@@ -82,7 +82,7 @@ def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
 
 def run_body(run: MonitoringRunRow) -> dict[str, Any]:
     """The run's summary; whether its report is still there can change."""
-    return run.summary | {"report": run.report}
+    return run_store.with_sentences(run.summary) | {"report": run.report}
 
 
 def _get_run(engine: Engine, run_id: str) -> MonitoringRunRow:
@@ -112,8 +112,7 @@ def _quarantines(engine: Engine, use_case: str) -> list[dict[str, Any]]:
             "code": hold.code,
             "since": hold.since.isoformat(),
             "until": None if hold.until is None else hold.until.isoformat(),
-            "en": hold.reason["en"],
-            "fr": hold.reason["fr"],
+            **run_store.entry_with_sentences(hold.reason),
             "lifted_at": None if hold.lifted_at is None else hold.lifted_at.isoformat(),
             "lifted_by": hold.lifted_by,
         }

@@ -17,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from services.core import params
 from services.core import use_case_registry as declared
-from services.core.contract.use_case import Text, UseCase
+from services.core.contract.use_case import UseCase
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import VigieError
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.options import MonitorOptions
+from services.core.messages import Message, render
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import RegisteredVersion, Tag
 from services.core.monitoring.drift_state import LabelQuarantineRow, MonitoringRunRow, quarantined_labels
@@ -32,10 +33,11 @@ from services.core.settings import CHECKOUT
 from services.drift import actions, run_store
 from services.drift.actions import NO_ACTION, ActionClient, GatewayClient, MonitoringAction, RetrainingLimits
 from services.drift.label_quality import find_suspect_sources
-from services.drift.messages import Reason
 from services.drift.performance.comparison import compare_challenger, regressed_from_previous
 from services.drift.performance.degradation import Degradation
 from services.drift.performance.live_error import measure_live_error, measure_other_versions
+from services.drift.reasons import Reason
+from services.drift.run_store import with_sentences
 from services.drift.settings import DriftSettings
 from services.drift.statistics import bounding_box
 from services.drift.verdict import (
@@ -62,7 +64,7 @@ class Monitor:
     engine: Engine
     registry: ModelRegistry
     params: Monitoring
-    desk: ActionClient
+    client: ActionClient
     limits: RetrainingLimits
 
     def run(self, run_id: str, use_case_name: str, *, with_report: bool = True, act: bool = True) -> MonitoringRunRow:
@@ -97,18 +99,14 @@ class Monitor:
 
     def _without(self, run: MonitoringRunRow, calls: int, champion: RegisteredVersion | None) -> MonitoringRunRow:
         """Nothing can be said."""
-        needed = self.params.minimum_calls
-        text = (
-            Text("No model serves yet.", "Aucun modèle n'est encore en service.")
+        message = (
+            Message("monitoring.no_model")
             if champion is None
-            else Text(
-                f"{calls} calls in the window are too few; {needed} are needed.",
-                f"{calls} appels dans la fenêtre ne suffisent pas ; il en faut {needed}.",
-            )
+            else Message("monitoring.too_few_calls", {"calls": calls, "needed": self.params.minimum_calls})
         )
         run.verdict = TOO_FEW
         run.summary = run_summary(
-            run, MonitoringResult(), [Reason("too_few", text)], NO_ACTION, calls=calls, outcomes=0
+            run, MonitoringResult(), [Reason("too_few", message)], NO_ACTION, calls=calls, outcomes=0
         )
         return self._kept(run)
 
@@ -148,11 +146,11 @@ class Monitor:
         run.inputs_drifted = look.share >= self.params.drifted_share
         action = NO_ACTION
         if watch is not None:
-            reasons.insert(0, Reason("worse_than_before", watch.text))
+            reasons.insert(0, watch)
             run.verdict = DRIFTED
             old = int(champion.tags[Tag.FOLLOWS])
             if act:
-                action = actions.start_rollback(self.desk, use_case.name, champion.number, old, watch.text)
+                action = actions.start_rollback(self.client, use_case.name, champion.number, old, watch.message)
         elif verdict == DRIFTED:
             action = self._retrain(run, use_case, window, look=look, reasons=reasons, act=act)
         run.action = action.kind
@@ -195,9 +193,9 @@ class Monitor:
         learnable = int((window[labels].notna().any(axis=1) & (window["event_time"] >= since)).sum())
         if not act:
             return NO_ACTION
-        told = " ".join(reason.text.en for reason in reasons[:3])
+        because = " ".join(render(reason.message, "en") for reason in reasons[:3])
         return actions.start_retraining(
-            self.engine, self.desk, run, reasons=told, learnable=learnable, limits=self.limits
+            self.engine, self.client, run, reasons=because, learnable=learnable, limits=self.limits
         )
 
     def _segments(
@@ -243,14 +241,14 @@ def monitor(task: JobContext) -> Mapping[str, Any]:
             engine=engine,
             registry=ModelRegistry.open(task.home),
             params=chosen,
-            desk=GatewayClient(settings),
+            client=GatewayClient(settings),
             limits=retraining_limits(
                 chosen, daily=settings.drift_daily_retrainings, cooldown_hours=settings.drift_cooldown_hours
             ),
         ).run(task.id, task.use_case, with_report=options.report, act=options.act)
     finally:
         engine.dispose()
-    summary = made.summary
+    summary = with_sentences(made.summary)
     task.progress(f"monitor: {made.verdict}")
     return {
         **{name: summary[name] for name in ("id", "verdict", "window", "model_version", "action")},

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from services.core.contract.use_case import MultiClass, Regression, TargetPrediction, Text, UseCase
-from services.drift.messages import french_number
+from services.core.contract.use_case import MultiClass, Regression, TargetPrediction, UseCase
+from services.core.messages import Message
 from services.drift.statistics import point_prediction
 from services.drift.window import HoldoutReference
 
@@ -62,7 +62,7 @@ class SuspectLabels:
     since: float
     """Seconds since 1970, of arrival."""
     value: float
-    reason: Text
+    reason: Message
 
 
 def find_suspect_labels(reports: list[LabelSample]) -> list[SuspectLabels]:
@@ -99,13 +99,7 @@ def _uncorrelated(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> Su
         "unconnected",
         since,
         now,
-        Text(
-            f"Outcomes of {centre} no longer go with the calls: the rank correlation of {item.target} with what was "
-            f"answered is {now:.2f}, usually {usual:.2f}. They look mixed up, and are not learned from.",
-            f"Les retours de {centre} ne correspondent plus aux appels : la corrélation de rang de {item.target} avec "
-            f"les réponses est de {french_number(f'{now:.2f}')}, d'ordinaire {french_number(f'{usual:.2f}')}. Ils "
-            "semblent mélangés et ne servent plus à l'apprentissage.",
-        ),
+        Message("monitoring.labels_unconnected", {"centre": centre, "target": item.target, "now": now, "usual": usual}),
     )
 
 
@@ -141,14 +135,15 @@ def _shifted(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> Suspect
         "shifted",
         float(item.received[rows[start]]),
         shift,
-        Text(
-            f"All outcomes of {centre} are off by the same amount: {item.target} is {abs(shift):.0f} {item.unit} "
-            f"{'longer' if shift > 0 else 'shorter'} than what was answered, on short and long calls alike, and other "
-            "centres' are not. It looks like a clock or a definition, and they are not learned from.",
-            f"Tous les retours de {centre} sont décalés d'autant : {item.target} est "
-            f"{'plus long' if shift > 0 else 'plus court'} de {abs(shift):.0f} {item.unit} que la réponse, sur les "
-            "appels courts comme sur les longs, et pas dans les autres centres. Cela ressemble à une horloge ou à une "
-            "définition ; ils ne servent plus à l'apprentissage.",
+        Message(
+            "monitoring.labels_shifted",
+            {
+                "centre": centre,
+                "target": item.target,
+                "shift": abs(shift),
+                "unit": item.unit,
+                "direction": Message("monitoring.longer" if shift > 0 else "monitoring.shorter"),
+            },
         ),
     )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from sqlalchemy import Engine, func, select, update
 from sqlalchemy.orm import Session
 
 from services.core.io import atomic_write
+from services.core.messages import sentences
 from services.core.monitoring.drift_state import ConceptDriftEventRow, LabelQuarantineRow, MonitoringRunRow
 from services.core.paths import VigiePaths
 
@@ -50,6 +51,17 @@ def save_run(engine: Engine, run: MonitoringRunRow, kept_reports: int) -> list[s
         old = list(session.scalars(query.order_by(MonitoringRunRow.finished_at.desc()).offset(kept_reports)))
         session.execute(update(MonitoringRunRow).where(MonitoringRunRow.id.in_(old)).values(report=False))
         return old
+
+
+def with_sentences(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's summary as it is sent: reasons and action have their sentences (``en``, ``fr``) beside the codes. Runs
+    of 0.1.0 hold sentences alone."""
+    reasons = [entry_with_sentences(reason) for reason in summary["reasons"]]
+    return {**summary, "reasons": reasons, "action": entry_with_sentences(summary["action"])}
+
+
+def entry_with_sentences(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {**entry, **(sentences(entry["message"]) if "message" in entry else {})}
 
 
 def last_retraining(engine: Engine, use_case: str) -> MonitoringRunRow | None:
@@ -112,7 +124,8 @@ def quarantine_labels(engine: Engine, use_case: str, doubts: Sequence[SuspectLab
                     since=datetime.fromtimestamp(doubt.since, UTC),
                     until=None,
                     code=doubt.code,
-                    reason={"en": doubt.reason.en, "fr": doubt.reason.fr},
+                    # 0.1.0, which may run on this table still, reads the sentences.
+                    reason={"message": doubt.reason.as_json()} | sentences(doubt.reason),
                     created_at=datetime.now(UTC),
                     run_id=run_id,
                 )

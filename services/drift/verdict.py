@@ -33,7 +33,8 @@ from services.drift.column_drift import (
     request_columns,
 )
 from services.drift.label_quality import SuspectLabels
-from services.drift.messages import (
+from services.drift.performance.degradation import Degradation, Degradations
+from services.drift.reasons import (
     DRIFT_FEATURE_PREFIX,
     OUTPUT_PREFIX,
     Reason,
@@ -43,7 +44,6 @@ from services.drift.messages import (
     estimate_reason,
     volume_reason,
 )
-from services.drift.performance.degradation import Degradation, Degradations
 from services.drift.statistics import point_prediction
 from services.drift.window import ModelVersions, drift_features_of
 

@@ -10,8 +10,8 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
+from services.core.messages import Language
 from services.dashboard.components.frontend import BLUE, GREEN, INK, LINE, ORANGE, PURPLE, QUIET, SKY, VERMILION
-from services.dashboard.i18n import Language
 
 SERIES = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
 """Colours of categories, in order."""

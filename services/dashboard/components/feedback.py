@@ -14,6 +14,7 @@ from typing import Any, Literal
 import streamlit as st
 import structlog
 
+from services.core.messages import Translator
 from services.dashboard.api.client import (
     ApiError,
     PermissionDeniedError,
@@ -23,7 +24,6 @@ from services.dashboard.api.client import (
     ServiceUnavailableError,
     SessionExpiredError,
 )
-from services.dashboard.i18n import Translator
 from services.dashboard.session import Session
 
 log = structlog.get_logger(__name__)

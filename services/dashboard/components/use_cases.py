@@ -19,7 +19,7 @@ from services.core import use_case_registry
 from services.core.contract.columns import allowed_values, column_types
 from services.core.contract.fields import Image
 from services.core.contract.use_case import Regression, Text, UseCase
-from services.dashboard.i18n import Formats, Translator
+from services.core.messages import Formats, Translator
 from services.dashboard.session import Session
 
 

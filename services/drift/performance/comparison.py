@@ -14,12 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from services.core.contract.use_case import Target, TargetPrediction, Text, UseCase
+from services.core.contract.use_case import Target, TargetPrediction, UseCase
+from services.core.messages import Message
 from services.core.model_registry.version import RegisteredVersion, Tag
 from services.core.params import Monitoring
 from services.core.scoring.metrics import Metric, metric_of, metrics_of
 from services.core.scoring.scored_predictions import align_labels, take_rows
-from services.drift.messages import Reason
+from services.drift.reasons import Reason, loss_title
 from services.drift.statistics import estimated_loss, loss_name, row_losses
 from services.drift.verdict import MonitoringResult
 from services.drift.window import ModelVersions, day_numbers
@@ -232,14 +233,13 @@ def regressed_from_previous(
         limit = params.rollback_limit * (1.0 if place == 0 else _OTHER_TARGETS_FACTOR)
         enough = entry["count"] >= params.minimum_outcomes
         if enough and entry["high"] < 0 and entry["new"] > entry["old"] * (1 + limit):
-            title = use_case.target(entry["target"]).title
-            return Reason(
-                "worse_than_before",
-                Text(
-                    f"On the same {entry['count']} calls its {entry['metric']} of '{title.en}' is "
-                    f"{entry['new']:.4g}, that of version {old.number} before it {entry['old']:.4g}.",
-                    f"Sur les mêmes {entry['count']} appels, son {entry['metric']} de « {title.fr} » est de "
-                    f"{entry['new']:.4g}, celui de la version {old.number} précédente de {entry['old']:.4g}.",
-                ),
-            )
+            values = {
+                "count": entry["count"],
+                "loss": loss_title(entry["metric"]),
+                "target": use_case.target(entry["target"]).title,
+                "new": entry["new"],
+                "old": entry["old"],
+                "version": old.number,
+            }
+            return Reason("worse_than_before", Message("monitoring.worse_than_before", values))
     return None

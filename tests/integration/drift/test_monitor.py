@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from sqlalchemy import Engine
 
 from services.core.jobs.metrics import JobMetrics
+from services.core.messages import sentences
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.client import ModelRegistry
 from services.core.monitoring.drift_state import MonitoringRunRow, concept_drift_events
@@ -134,8 +135,8 @@ def test_a_slow_east_is_named_confirmed_and_retrained_once(look: Look, engine: E
     assert (second.verdict, second.action) == ("drifted", "retraining")
     reason = second.summary["reasons"][0]
     assert (reason["code"], reason["column"], reason["area"]) == ("error_segment", "town", "east")
-    assert "east" in reason["en"]
-    assert "au lieu de" in reason["fr"]
+    assert "east" in sentences(reason["message"])["en"]
+    assert "au lieu de" in sentences(reason["message"])["fr"]
     began = BEGIN + timedelta(days=13 * 0.6)
     assert abs(datetime.fromisoformat(reason["since"]) - began) < timedelta(days=1.5)
     assert second.summary["action"]["run_id"] == "run-1"
@@ -170,7 +171,7 @@ def test_during_a_freeze_no_retraining_is_asked_for(look: Look, engine: Engine, 
         promotion_freeze.freeze_promotions(connection, reason="a storm", by="ada")
     run = look()
     assert (run.verdict, run.action) == ("drifted", "none")
-    assert "a storm" in run.summary["action"]["en"]
+    assert "a storm" in sentences(run.summary["action"]["message"])["en"]
     assert desk.retrained == []
 
 
@@ -195,8 +196,8 @@ def test_drifted_inputs_are_told_with_what_they_do_to_the_error(look: Look, engi
     assert "input_shifted" in codes(run)
     reason = next(r for r in run.summary["reasons"] if r.get("column") == "distance")
     assert reason["value"] > 1
-    assert "error" in reason["en"]
-    assert "erreur" in reason["fr"]
+    assert "error" in sentences(reason["message"])["en"]
+    assert "erreur" in sentences(reason["message"])["fr"]
 
 
 @pytest.mark.parametrize("kind", ["shuffled", "short"])
@@ -240,7 +241,7 @@ def test_a_new_champion_that_does_worse_on_the_same_calls_is_rolled_back(
     run = look()
     assert (run.verdict, run.action) == ("drifted", "rollback")
     assert desk.rolled_back == [2]
-    assert "version 1" in run.summary["action"]["en"].lower()
+    assert "version 1" in sentences(run.summary["action"]["message"])["en"].lower()
     duel = run.summary["shadow"]["previous"]["targets"][0]
     assert duel["new"] > duel["old"]
     assert "worse_than_before" in codes(run)

@@ -115,7 +115,7 @@ def month_of(home: Path, engine: Engine, desk: Pipeline) -> Played:
         stored.version = champion.number
     errors, calls = missed(home, engine, registry, new=max(served_from))
     for day, seen in zip(range(CLOSES - 5, DAYS + 1), looks, strict=True):
-        print(day, seen.verdict, seen.action, [reason["en"] for reason in seen.summary["reasons"]])  # noqa: T201
+        print(day, seen.verdict, seen.action, [reason["message"] for reason in seen.summary["reasons"]])  # noqa: T201
     print(served_from, errors, calls)  # noqa: T201 - the proof is to be read: docs/closed-loop.md
     return Played(looks, desk, served_from, errors, calls)
 

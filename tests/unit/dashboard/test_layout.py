@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from services.core.auth.principal import Role
+from services.core.messages import CATALOGUE, Formats
+from services.core.messages.formats import NARROW_SPACE
 from services.dashboard.components import data_display
-from services.dashboard.i18n import CATALOGUE, NARROW_SPACE, Formats
 from services.dashboard.pages import PAGES, RESERVED, for_role
 from services.dashboard.session import User
 from services.dashboard.settings import DashboardSettings

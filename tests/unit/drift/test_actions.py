@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from services.core.errors import ConflictError, VigieError
+from services.core.messages import render
 from services.core.model_registry import promotion_freeze
 from services.core.monitoring.drift_state import MonitoringRunRow
 from services.drift.actions import MonitoringAction, RetrainingLimits, start_retraining
@@ -77,7 +78,7 @@ def test_too_few_outcomes_since_the_change_are_nothing_to_learn_from(engine: Eng
     desk = Desk()
     done = asked(engine, desk, learnable=299)
     assert (done.kind, desk.asked) == ("none", [])
-    assert "300" in done.text.fr
+    assert "300" in render(done.message, "fr")
 
 
 def test_the_last_one_needs_time_to_show_what_it_did(engine: Engine) -> None:
@@ -85,13 +86,13 @@ def test_the_last_one_needs_time_to_show_what_it_did(engine: Engine) -> None:
     kept(engine, look(calls_until=NOW - timedelta(hours=10), action="retraining"))
     done = asked(engine, desk)
     assert (done.kind, desk.asked) == ("none", [])
-    assert "10 h ago" in done.text.en
+    assert "10 h ago" in render(done.message, "en")
 
 
 def test_a_day_has_its_limit_whatever_the_calls_own_time(engine: Engine) -> None:
     desk = Desk()
     kept(engine, *(look(calls_until=NOW - timedelta(days=days), action="retraining") for days in (3, 6)))
-    assert "2 were started within 24 hours" in asked(engine, desk).text.en
+    assert "2 were started within 24 hours" in render(asked(engine, desk).message, "en")
     assert desk.asked == []
 
 
@@ -109,7 +110,7 @@ def test_nothing_is_started_while_promotions_are_frozen(engine: Engine) -> None:
     desk = Desk()
     with engine.begin() as connection:
         promotion_freeze.freeze_promotions(connection, reason="a storm", by="ada")
-    assert "a storm" in asked(engine, desk).text.en
+    assert "a storm" in render(asked(engine, desk).message, "en")
     assert desk.asked == []
 
 
@@ -123,4 +124,4 @@ def test_nothing_is_started_while_promotions_are_frozen(engine: Engine) -> None:
 def test_a_refusal_is_told_and_counts_for_nothing(engine: Engine, refusal: VigieError, said: str) -> None:
     done = asked(engine, Desk(refusal))
     assert done.kind == "none"
-    assert done.text.en.endswith(said)
+    assert render(done.message, "en").endswith(said)

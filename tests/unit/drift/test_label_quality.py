@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from services.core.messages import render
 from services.drift.label_quality import LabelSample, SuspectLabels, find_suspect_labels
 
 NOISE = 45.0
@@ -69,9 +70,9 @@ def test_shuffled_labels_of_one_centre_are_doubted_from_when_they_began() -> Non
     (doubt,) = find_suspect_labels([given])
     assert (doubt.centre, doubt.code) == ("south", "unconnected")
     assert doubt.since == pytest.approx(7 * 86_400, abs=2 * 86_400)
-    assert "mixed up" in doubt.reason.en
-    assert "mélangés" in doubt.reason.fr
-    assert re.search(r"les réponses est de -?0,\d\d, d'ordinaire 0,\d\d\.", doubt.reason.fr)
+    assert "mixed up" in render(doubt.reason, "en")
+    assert "mélangés" in render(doubt.reason, "fr")
+    assert re.search(r"les réponses est de -?0,\d\d, d'ordinaire 0,\d\d\.", render(doubt.reason, "fr"))
 
 
 def test_shuffled_labels_of_all_centres_are_doubted_too() -> None:

@@ -14,7 +14,8 @@ from sqlalchemy import Engine
 
 from benchmarks.gate_error_rates import CHAMPION_ERROR, SimulatedModel, calls
 from services.core.bundle.predictor import Prediction, Predictor
-from services.core.contract.use_case import RegressionPrediction, Split, Text
+from services.core.contract.use_case import RegressionPrediction, Split
+from services.core.messages import Message
 from services.core.monitoring.drift_state import MonitoringRunRow, concept_drift_events, usable_label_filter
 from services.core.params import Gate
 from services.drift import run_store
@@ -53,7 +54,7 @@ def report(centre: str, at: datetime) -> dict[str, Any]:
 
 
 def doubt(centre: str, since: datetime) -> SuspectLabels:
-    return SuspectLabels(centre, "shifted", since.timestamp(), -60.0, Text("off by a minute", "décalé d'une minute"))
+    return SuspectLabels(centre, "shifted", since.timestamp(), -60.0, Message("monitoring.no_action"))
 
 
 # --- which outcomes ---------------------------------------------------------------------------------------

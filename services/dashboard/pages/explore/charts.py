@@ -9,11 +9,11 @@ import altair as alt
 import streamlit as st
 
 from services.core.contract.use_case import UseCase
+from services.core.messages.data import WEEKDAYS
 from services.dashboard.components.data_display import apply_theme, colour_scale, draw_chart
 from services.dashboard.components.feedback import empty_state
 from services.dashboard.components.frontend import BLUE, INK
 from services.dashboard.components.maps import map_extent, map_size, outline
-from services.dashboard.i18n.data import WEEKDAYS
 from services.dashboard.session import Session
 
 CALENDAR = ("hour", "weekday")

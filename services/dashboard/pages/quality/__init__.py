@@ -94,7 +94,7 @@ def _table(session: Session, runs: Sequence[Mapping[str, Any]]) -> None:
     for run in runs[:20]:
         verdict = run["verdict"]
         word = words.known(f"drift.word_{verdict}", verdict)
-        said = "; ".join(words.pair(dict(reason)) for reason in run["reasons"][:3])
+        said = "; ".join(words.pair(reason) for reason in run["reasons"][:3])
         share = formats.percent(run["drift"]["share"])
         rows.append(
             [
@@ -228,7 +228,7 @@ def _verdict(session: Session, found: Mapping[str, Any]) -> None:
 
 
 def _reason(session: Session, reason: Mapping[str, Any]) -> str:
-    said = session.words.pair(dict(reason))
+    said = session.words.pair(reason)
     if reason.get("since"):
         said += " " + session.words("drift.since", at=session.formats.day(reason["since"]))
     return said

@@ -174,7 +174,7 @@ def show_quarantines(session: Session, holds: Sequence[Mapping[str, Any]]) -> No
             "drift.hold_line",
             centre=hold["centre"] or words("terms.all_centres"),
             since=formats.moment(hold["since"]),
-            reason=words.pair(dict(hold)),
+            reason=words.pair(hold),
         )
         if hold.get("lifted_at"):
             lifted = words("drift.lifted", by=hold["lifted_by"], at=formats.moment(hold["lifted_at"]))

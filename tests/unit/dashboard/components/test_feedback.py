@@ -11,9 +11,9 @@ def page() -> None:
     import streamlit as st
 
     from services.core.auth.principal import Role
+    from services.core.messages import Formats, Translator
     from services.dashboard.api.client import RequestRejectedError, ServiceUnavailableError
     from services.dashboard.components.feedback import ConfirmedAction, confirm_button, last_result
-    from services.dashboard.i18n import Formats, Translator
     from services.dashboard.session import Session, User
 
     user = User("u-1", "ada", Role.ADMIN, "north", None, None)

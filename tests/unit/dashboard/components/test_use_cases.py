@@ -6,8 +6,8 @@ import pytest
 
 from services.core import use_case_registry
 from services.core.contract.use_case import UseCase
+from services.core.messages import Formats, Translator
 from services.dashboard.components.use_cases import fields_of, validate_request
-from services.dashboard.i18n import Formats, Translator
 
 FIRE = use_case_registry.get("fire_response")
 CALL = {"call_time": "2024-03-14T18:25:00", "easting": 530_850, "northing": 180_950}

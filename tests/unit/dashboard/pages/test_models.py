@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from services.core.auth.principal import Role
+from services.core.messages import Formats, Language, Translator
 from services.dashboard.components.use_cases import improvement, metric_title, metric_value, target_title
-from services.dashboard.i18n import Formats, Language, Translator
 from services.dashboard.pages.models.diff import changed_values, data_lines, metric_changes
 from services.dashboard.pages.models.version import _check_result
 from services.dashboard.session import Session, User

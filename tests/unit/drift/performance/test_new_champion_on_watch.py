@@ -8,10 +8,11 @@ from typing import Any, cast
 import pandas as pd
 import pytest
 
+from services.core.messages import render
 from services.core.model_registry.version import RegisteredVersion
 from services.core.params import Monitoring
-from services.drift.messages import Reason
 from services.drift.performance import comparison
+from services.drift.reasons import Reason
 from services.drift.verdict import MonitoringResult
 from services.drift.window import ModelVersions
 from tests.toy.declaration import USE_CASE
@@ -52,8 +53,8 @@ def judged(
 def test_one_that_is_surely_worse_by_more_than_the_limit_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = judged(monkeypatch, WORSE)
     assert found is not None
-    assert "70" in found.text.en
-    assert "version 1" in found.text.fr
+    assert "70" in render(found.message, "en")
+    assert "version 1" in render(found.message, "fr")
 
 
 @pytest.mark.parametrize(
