@@ -4,43 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import altair as alt
 import streamlit as st
+from babel import Locale
+from jinja2 import Environment, FileSystemLoader
 
 from services.core.messages import Language
+from services.core.messages.formats import NARROW_SPACE
 from services.dashboard.components.frontend import BLUE, GREEN, INK, LINE, ORANGE, PURPLE, QUIET, SKY, VERMILION
 
 SERIES = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
 """Colours of categories, in order."""
-_NUMBER_LOCALES = {
-    "en": {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]},
-    "fr": {"decimal": ",", "thousands": "\u202f", "grouping": [3], "currency": ["", ""], "percent": "\u202f%"},
-}
-_TIME_LOCALES = {
-    "fr": {
-        "dateTime": "%A %e %B %Y à %X", "date": "%d/%m/%Y", "time": "%H:%M:%S", "periods": ["", ""],
-        "days": ["dimanche", "lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi"],
-        "shortDays": ["dim.", "lun.", "mar.", "mer.", "jeu.", "ven.", "sam."],
-        "months": ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre",
-                   "novembre", "décembre"],
-        "shortMonths": ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.",
-                        "déc."],
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+)
+
+
+class Html(str):
+    """A text that is HTML already."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+def render_template(name: str, **values: Any) -> Html:
+    """HTML of a template of this folder; values are escaped, but for those that are ``Html``."""
+    return Html(_TEMPLATES.get_template(name).render(**values))
+
+
+@cache
+def chart_locale(language: Language) -> dict[str, Any]:
+    """Numbers and dates of charts, as Vega takes them."""
+    locale = Locale.parse(language)
+    symbols, gap = locale.number_symbols["latn"], NARROW_SPACE if language == "fr" else ""
+    number = {
+        "decimal": symbols["decimal"],
+        "thousands": symbols["group"],
+        "grouping": [3],
+        "currency": ["", ""],
+        "percent": f"{gap}%",
     }
-}  # fmt: skip
+    if language == "en":
+        return {"number": number}
+    days = [6, *range(6)]  # Vega's week begins with Sunday, Babel's with Monday
+    time = {
+        "dateTime": "%A %e %B %Y à %X",
+        "date": "%d/%m/%Y",
+        "time": "%H:%M:%S",
+        "periods": ["", ""],
+        "days": [locale.days["format"]["wide"][day] for day in days],
+        "shortDays": [locale.days["format"]["abbreviated"][day] for day in days],
+        "months": [locale.months["format"]["wide"][month] for month in range(1, 13)],
+        "shortMonths": [locale.months["format"]["abbreviated"][month] for month in range(1, 13)],
+    }
+    return {"number": number, "time": time}
 
 
 def apply_theme(chart: Any, language: Language, *, height: int | None = None) -> Any:
     """The chart with the dashboard's type size, colours and the language's numbers and dates."""
-    locale: dict[str, Any] = {"number": _NUMBER_LOCALES[language]}
-    if language in _TIME_LOCALES:
-        locale["time"] = _TIME_LOCALES[language]
     if height is not None:
         chart = chart.properties(height=height)
     return (
-        chart.configure(locale=locale, background="transparent", font="Source Sans, sans-serif")
+        chart.configure(locale=chart_locale(language), background="transparent", font="Source Sans, sans-serif")
         .configure_axis(labelFontSize=15, titleFontSize=15, labelColor=INK, titleColor=QUIET, gridColor=LINE)
         .configure_legend(labelFontSize=15, titleFontSize=15, labelColor=INK, titleColor=QUIET)
         .configure_title(fontSize=17, color=INK, anchor="start")
@@ -82,23 +113,23 @@ def bars_html(items: Sequence[Bar], *, label: str, largest: float | None = None)
     def at(value: float) -> float:
         return left + width * (value - low) / room
 
-    rows = []
+    bars = []
     for bar in items:
         start, end = sorted((at(0.0), at(bar.value)))
-        side = f"left:calc({end:.1f}% + 6px)" if bar.value >= 0 else f"right:calc({100 - start:.1f}% + 6px)"
-        up = " class='up'" if bar.value > 0 and (low < 0 or bar.strong) else ""
-        weight = "font-weight:700" if bar.strong else ""
-        rows.append(
-            f"<div class='t' style='{weight}'>{escape(bar.title)}</div>"
-            f"<div class='b'><i{up} style='left:{start:.1f}%;width:{max(end - start, 0.4):.1f}%'></i>"
-            f"<span style='{side};{weight}'>{escape(bar.text)}</span></div>"
+        bars.append(
+            {
+                "title": bar.title,
+                "text": bar.text,
+                "strong": bar.strong,
+                "up": bar.value > 0 and (low < 0 or bar.strong),
+                "right_of_line": bar.value >= 0,
+                "start": start,
+                "end": end,
+                "width": max(end - start, 0.4),
+            }
         )
     # ``at`` counts from the left edge; the line is placed by CSS's rule for backgrounds.
-    return (
-        f"<div class='v-bars' role='group' aria-label='{escape(label, quote=True)}' style='--zero:{at(0.0):.1f}%'>"
-        + "".join(rows)
-        + "</div>"
-    )
+    return render_template("bars.html", label=label, zero=at(0.0), bars=bars)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,36 +156,27 @@ def interval_html(item: IntervalBar, *, label: str, end: float | None = None) ->
     def at(value: float) -> float:
         return min(100.0, max(0.0, 100.0 * (value - item.start) / room))
 
-    def piece(low: float, high: float, kind: str) -> str:
-        return f"<div class='span {kind}' style='left:{at(low):.1f}%;width:{max(at(high) - at(low), 0.6):.1f}%'></div>"
+    def span(low: float, high: float, kind: str = "") -> dict[str, Any]:
+        return {"kind": kind, "start": at(low), "width": max(at(high) - at(low), 0.6)}
 
-    pieces = []
     if item.mark is None or item.upper <= item.mark:
-        pieces.append(piece(item.lower, item.upper, ""))
+        spans = [span(item.lower, item.upper)]
     else:
-        if item.lower < item.mark:
-            pieces.append(piece(item.lower, item.mark, ""))
-        pieces.append(piece(max(item.lower, item.mark), item.upper, "late"))
-    marks = ""
-    if item.mark is not None and item.start <= item.mark <= top:
-        place = at(item.mark)
-        marks = (
-            f"<div class='mark' style='left:{place:.1f}%'></div>"
-            f"<div class='label top' style='left:{min(92.0, max(8.0, place)):.1f}%'>{escape(item.mark_text)}</div>"
-        )
+        within = [span(item.lower, item.mark)] if item.lower < item.mark else []
+        spans = [*within, span(max(item.lower, item.mark), item.upper, "late")]
     low_at, high_at = at(item.lower), at(item.upper)
     if high_at - low_at < 22:  # the two labels would stand on each other
-        middle = min(86.0, max(14.0, (low_at + high_at) / 2))
-        labels = f"<div class='label low' style='left:{middle:.1f}%'>{escape(' – '.join(item.texts))}</div>"
+        labels = [(min(86.0, max(14.0, (low_at + high_at) / 2)), " – ".join(item.texts))]
     else:
-        labels = "".join(
-            f"<div class='label low' style='left:{min(94.0, max(6.0, place)):.1f}%'>{escape(text)}</div>"
-            for place, text in ((low_at, item.texts[0]), (high_at, item.texts[1]))
-        )
-    return (
-        f"<div class='v-scale' role='img' aria-label='{escape(label, quote=True)}'><div class='axis'></div>"
-        + "".join(pieces)
-        + f"<div class='middle' style='left:{at(item.value):.1f}%'></div>{marks}{labels}</div>"
+        labels = [(min(94.0, max(6.0, place)), text) for place, text in zip((low_at, high_at), item.texts, strict=True)]
+    return render_template(
+        "interval.html",
+        label=label,
+        spans=spans,
+        middle=at(item.value),
+        mark=None if item.mark is None or not item.start <= item.mark <= top else at(item.mark),
+        mark_text=item.mark_text,
+        labels=labels,
     )
 
 
@@ -168,12 +190,6 @@ Cell = str
 """Text. What is HTML already, such as a tag, stands in ``Html``."""
 
 
-class Html(str):
-    """A text that is HTML already."""
-
-    __slots__ = ()
-
-
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, numbers: Sequence[int] = ()) -> None:
     """``numbers``: indices of the columns that hold numbers, which stand to the right. The first names its row."""
     st.html(table_html(caption, columns, rows, numbers=numbers))
@@ -182,29 +198,4 @@ def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], 
 def table_html(
     caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, numbers: Sequence[int] = ()
 ) -> str:
-    aside = frozenset(numbers)
-
-    def kind(at: int) -> str:
-        return " class='n'" if at in aside else ""
-
-    head = "".join(f"<th scope='col'{kind(at)}>{_cell_html(name)}</th>" for at, name in enumerate(columns))
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<th scope='row'{kind(at)}>{_cell_html(cell)}</th>"
-            if at == 0
-            else f"<td{kind(at)}>{_cell_html(cell)}</td>"
-            for at, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f"<div class='v-table-frame' tabindex='0' role='region' aria-label='{escape(caption, quote=True)}'>"
-        f"<table class='v-table' aria-label='{escape(caption, quote=True)}'><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _cell_html(cell: Cell) -> str:
-    return str(cell) if isinstance(cell, Html) else escape(cell)
+    return render_template("table.html", caption=caption, columns=columns, rows=rows, numbers=numbers)

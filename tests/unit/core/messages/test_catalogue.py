@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import string
 import subprocess
 import sys
@@ -60,6 +61,16 @@ def test_the_texts_that_services_and_pages_ask_for_are_there() -> None:
     files = sorted((CHECKOUT / "services").rglob("*.py"))
     missing = {path.name: absent for path in files if (absent := _asked(path) - set(CATALOGUE))}
     assert missing == {}
+
+
+def test_the_texts_that_templates_ask_for_are_there() -> None:
+    asked = {
+        key
+        for template in (CHECKOUT / "services").rglob("templates/*.html")
+        for key in re.findall(r'words\("([a-z_]+\.[a-z_]+)"', template.read_text())
+    }
+    assert "fallback.title" in asked
+    assert asked <= set(CATALOGUE)
 
 
 def test_a_message_survives_storage_and_is_written_as_each_language_does() -> None:
