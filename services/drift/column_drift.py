@@ -31,9 +31,17 @@ MIN_WINDOW_ROWS = 60
 
 
 def seasonal_weights(reference: pd.Series, current: pd.Series, zone: str) -> tuple[Floats, bool]:
-    """Weights of the reference rows (n,) by which they have the current rows' mix of months and hours, and whether
-    the reference knows those months at all. Where it does not, the hours alone are matched; where that does not work
-    either, all count alike."""
+    """Weights that give the reference the window's mix of months and hours of day.
+
+    Args:
+        reference: times of the reference rows (n,), with a time zone.
+        current: times of the window's calls (m,), with a time zone.
+        zone: the use case's time zone.
+
+    Returns:
+        Weights (n,), and whether the reference has those months at all. Where it has not, the hours alone are matched;
+        where that does not work either, all rows count alike.
+    """
     for with_month in (True, False):
         ours, theirs = _strata(reference, zone, with_month), _strata(current, zone, with_month)
         found, covered = _stratum_weights(ours, theirs)
@@ -43,8 +51,14 @@ def seasonal_weights(reference: pd.Series, current: pd.Series, zone: str) -> tup
 
 
 def reference_windows(times: pd.Series, days: float) -> list[NDArray[np.bool_]]:
-    """The reference cut into stretches as long as the window: how far those lie from the rest is what unchanged
-    months do by themselves."""
+    """The reference cut into windows of ``days``: how far those lie from the rest is natural variation.
+
+    Args:
+        times: of the reference rows (n,).
+
+    Returns:
+        At most ``MAX_WINDOWS`` masks (n,), bool.
+    """
     seconds = times.to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     number = np.floor((seconds - seconds.min()) / (days * 86_400)).astype(np.int64)
     found = [number == value for value in np.unique(number)]
@@ -80,7 +94,7 @@ MIN_VALUES = 30
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Reference and current values: floats with NaN, or words with "" for missing."""
+    """A column's values in the reference (n,) and the window (m,): floats with NaN, or text with "" for missing."""
 
     name: str
     kind: Kind
@@ -130,8 +144,17 @@ def compare_columns(
     params: Monitoring,
     zone: str,
 ) -> tuple[list[ColumnDrift], bool]:
-    """Each column's drift, and whether the reference has rows of the window's season. Columns that hold nothing on
-    both sides are left out."""
+    """The drift of each column, corrected for their number (Holm).
+
+    Args:
+        columns: values of n reference rows and m calls. Columns that are empty on both sides are left out.
+        reference_times: of the reference rows (n,); None where the use case has no time.
+        current_times: of the calls (m,).
+        zone: the use case's time zone.
+
+    Returns:
+        The drifts, and whether the reference has rows of the window's season.
+    """
     if reference_times is None:
         weight, season = np.ones(len(columns[0].reference) if columns else 0), True
         stretches: list[ReferenceWindow] = []

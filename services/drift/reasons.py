@@ -70,7 +70,7 @@ def error_reason(use_case: UseCase, breach: Degradation, *, lasting: bool) -> Re
         "when": when if lasting else Message("monitoring.not_lasting", {"when": when}),
     }
     if breach.bias:
-        values |= {"predicted": breach.said, "observed": _observed_rate(breach)}
+        values |= {"predicted": breach.predicted, "observed": _observed_rate(breach)}
     else:
         values |= {
             "loss": loss_title(loss_name(target)),
@@ -94,7 +94,7 @@ def loss_title(metric: str) -> Message:
 
 def _observed_rate(breach: Degradation) -> float:
     """How often it was so: what was answered and the bias, whose sign is lost where it is said too often."""
-    return abs(breach.said + breach.value if breach.under else breach.said - breach.value)
+    return abs(breach.predicted + breach.value if breach.under else breach.predicted - breach.value)
 
 
 def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None, effect: Message) -> Reason:

@@ -34,7 +34,8 @@ OTHER_CATEGORY = "\0other"
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """``value`` is 0 for equal samples; ``chance`` is the probability of one as large between equal populations."""
+    """Distance of two samples: ``value`` is 0 for equal ones; ``p_value`` is the probability of one as large between
+    equal populations."""
 
     measure: str
     value: float
@@ -42,8 +43,16 @@ class Distance:
 
 
 def numeric_distance(reference: Floats, current: Floats, weights: Floats) -> Distance:
-    """Wasserstein distance of the weighted reference to the current values, in standard deviations of the reference.
-    The chance is that of the Kolmogorov-Smirnov distance at the weights' effective size. Neither has a NaN."""
+    """Wasserstein distance of two numeric samples, with the p-value of the Kolmogorov-Smirnov test.
+
+    Args:
+        reference: values (n,) without NaN.
+        current: values (m,) without NaN.
+        weights: of the reference rows (n,). The test counts them with their effective sample size.
+
+    Returns:
+        The distance in standard deviations of the reference; the share of moved values where the reference is constant.
+    """
     spread = _weighted_deviation(reference, weights)
     if spread == 0:  # a constant: it moved, or it did not
         moved = float(np.mean(current != reference[0]))
@@ -53,7 +62,13 @@ def numeric_distance(reference: Floats, current: Floats, weights: Floats) -> Dis
 
 
 def categorical_distance(reference: NDArray[Any], current: NDArray[Any], weights: Floats) -> Distance:
-    """Jensen-Shannon distance (base 2, 0 to 1) of the words' shares; the chance is a chi-squared test's."""
+    """Jensen-Shannon distance (base 2, 0 to 1) of the categories' shares, with the p-value of a chi-squared test.
+
+    Args:
+        reference: categories (n,), as str.
+        current: categories (m,), as str.
+        weights: of the reference rows (n,).
+    """
     shares, counts = category_shares(reference, current, weights)
     middle = (shares + counts / counts.sum()) / 2
     own = counts / counts.sum()
@@ -64,7 +79,16 @@ def categorical_distance(reference: NDArray[Any], current: NDArray[Any], weights
 
 
 def category_shares(reference: NDArray[Any], current: NDArray[Any], weights: Floats) -> tuple[Floats, Floats]:
-    """Weighted shares in the reference and counts in the current sample, over the words of either."""
+    """Weighted shares in the reference and counts in the current sample, over the categories of either.
+
+    Args:
+        reference: categories (n,), as str. Beyond the ``MAX_CATEGORIES`` most frequent ones they count as one.
+        current: categories (m,), as str.
+        weights: of the reference rows (n,).
+
+    Returns:
+        Shares (k,), which sum to 1, and counts (k,), both in the categories' order.
+    """
     ours: dict[str, float] = {}
     for word, weight in zip(reference.tolist(), weights.tolist(), strict=True):
         ours[word] = ours.get(word, 0.0) + weight
@@ -86,20 +110,33 @@ def category_shares(reference: NDArray[Any], current: NDArray[Any], weights: Flo
 
 
 def share_difference_p_value(reference: float, current: float, size: float, count: int) -> float:
-    """Chance of two shares as different as these, of samples of these sizes, between equal populations."""
+    """Two-sided p-value of the z-test of two shares, with pooled variance.
+
+    Args:
+        reference: share in the reference, 0 to 1.
+        current: share in the current sample, 0 to 1.
+        size: effective sample size of the reference.
+        count: rows of the current sample.
+    """
     pooled = (reference * size + current * count) / (size + count)
     error = np.sqrt(max(pooled * (1 - pooled), 1e-12) * (1 / size + 1 / count))
     return float(2 * stats.norm.sf(abs(current - reference) / error))
 
 
 def effective_sample_size(weights: Floats) -> float:
-    """How many equally weighted rows say as much (Kish)."""
+    """How many equally weighted rows are as precise as rows with these ``weights`` (n,).
+
+    Source: L. Kish, Survey Sampling, Wiley 1965.
+    """
     return float(weights.sum() ** 2 / (weights**2).sum()) if len(weights) else 0.0
 
 
-def holm(chances: Floats) -> Floats:
-    """P-values corrected for their number by Holm's method (n,)."""
-    corrected: Floats = multipletests(chances, method="holm")[1]
+def holm(p_values: Floats) -> Floats:
+    """P-values (n,) corrected for their number (n,) by Holm's method.
+
+    Source: S. Holm, A simple sequentially rejective multiple test procedure, Scand. J. Statist. 6 (1979) 65-70.
+    """
+    corrected: Floats = multipletests(p_values, method="holm")[1]
     return corrected
 
 
@@ -137,13 +174,20 @@ def _chi_squared_p_value(shares: Floats, counts: Floats, weights: Floats) -> flo
 
 
 def loss_name(target: Target) -> str:
-    """The metric that is the mean of ``losses``."""
+    """The metric that is the mean of ``row_losses``: ``mae``, ``brier`` or ``log_loss``."""
     return {Regression: "mae", BinaryClassification: "brier", MultiClass: "log_loss"}[type(target.output)]
 
 
 def row_losses(label: Floats, value: TargetPrediction) -> Floats:
-    """Absolute error, squared error of the probability, or minus the logarithm of the true class's probability (n,).
-    NaN where there is no label."""
+    """Loss of each row: absolute error, squared error of the probability, or the true class's negative log-probability.
+
+    Args:
+        label: outcomes (n,), float64: value, 0/1 or class index; NaN where unknown.
+        value: predictions of the n rows.
+
+    Returns:
+        Losses (n,), float64, in the target's unit for regressions; NaN where there is no label.
+    """
     if isinstance(value, RegressionPrediction):
         return np.abs(np.asarray(value.value) - label)
     if isinstance(value, BinaryPrediction):
@@ -156,8 +200,14 @@ def row_losses(label: Floats, value: TargetPrediction) -> Floats:
 
 
 def estimated_loss(value: TargetPrediction) -> Floats:
-    """What the answers themselves expect to lose (n,), from calibrated probabilities and predicted intervals. For
-    quantities it is half the interval's width: right up to a factor, which the frozen test rows give."""
+    """Loss of each row that the predictions themselves expect, where no outcome is known.
+
+    Args:
+        value: calibrated predictions of n rows.
+
+    Returns:
+        Losses (n,), float64. Of regressions half the interval's width: right up to a factor that the test set gives.
+    """
     if isinstance(value, RegressionPrediction):
         return (np.asarray(value.upper) - np.asarray(value.lower)) / 2
     if isinstance(value, BinaryPrediction):
@@ -168,7 +218,7 @@ def estimated_loss(value: TargetPrediction) -> Floats:
 
 
 def point_prediction(value: TargetPrediction) -> NDArray[Any]:
-    """The answer as a number per row: value, probability, or the likeliest class."""
+    """One number for each row (n,): value, probability, or index of the likeliest class."""
     if isinstance(value, RegressionPrediction):
         return np.asarray(value.value)
     if isinstance(value, BinaryPrediction):
@@ -200,9 +250,17 @@ class Segment:
 def segment_columns(
     use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, Any], reference: pd.DataFrame
 ) -> dict[str, NDArray[Any]]:
-    """Column -> each row's word (n,): the declared subgroups, fields that hold words, facts that the models found in
-    words (such as the station that a call was given to), the centre, and the hour of day in four parts. Of a field with
-    too many words it is whether ``reference``, the bundle's sample, has the word."""
+    """The segments that calls are grouped by: declared subgroups, categorical fields, facts that the models found (such
+    as the station that a call was given to), the centre, and the hour of day in four parts.
+
+    Args:
+        frame: n calls of the window, or rows of the test set.
+        facts: name -> values (n,) that the model gave beside its predictions; those of text are segments.
+        reference: the bundle's reference sample. Of a field with too many values the segment is whether it has the value.
+
+    Returns:
+        Column -> each row's value (n,), as str; "" where there is none.
+    """
     of, free = column_types(use_case.request), free_text_fields(use_case.request)
     names = [group.column for group in use_case.subgroups if group.column in frame]
     names += [name for name, kind in of.items() if kind in {"category", "text", "flag"} and name not in {*names, *free}]
@@ -240,7 +298,14 @@ def is_informative(word: str) -> bool:
 
 
 def bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_]) -> dict[str, list[float]]:
-    """Where the rows lie: field -> [low, high], of the fields that the use case declares as places."""
+    """Where the rows lie: field -> [low, high], of the fields that the use case declares as places.
+
+    Args:
+        rows: which of the n rows of ``frame`` (n,).
+
+    Returns:
+        The 2nd and 98th percentile of each field, in the field's unit.
+    """
     found = {}
     for name, step in use_case.pii_fields.items():
         if step is None or name not in frame or not pd.api.types.is_numeric_dtype(frame[name]):

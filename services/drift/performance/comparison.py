@@ -33,7 +33,7 @@ _MIN_DAYS = 10
 
 @dataclass(frozen=True, slots=True)
 class LabelledPredictions:
-    """One target's answers to calls whose outcome is known."""
+    """One target's predictions for n calls whose outcome is known: ``label`` (n,), ``day`` since 1970 (n,)."""
 
     target: Target
     label: Floats
@@ -45,7 +45,11 @@ class LabelledPredictions:
 
 
 def metric_interval(item: LabelledPredictions, metric: Metric, seed: int) -> tuple[float, float, float]:
-    """The metric with its 95 % interval. Days are drawn where there are ten, else calls: a Poisson weight each."""
+    """The metric with its 95 % interval, by a Poisson bootstrap of days (of calls where there are fewer than ten days).
+
+    Returns:
+        Value, lower and upper end; NaN ends where no resample has a value.
+    """
     value = metric.value(item.target, item.label, item.value)
     generator = np.random.default_rng(seed)
     _, day = np.unique(item.day, return_inverse=True)
@@ -93,11 +97,20 @@ def estimated_performance(
     known: LabelledPredictions | None,
     significance: float,
 ) -> dict[str, Any]:
-    """What the error is likely to be on calls of which nothing is known yet, from what the answers say about
-    themselves; checked on the calls whose outcome is known. The ``frozen`` rows whose label (n,) is known give the
-    factor between said and true, all of them the reference: a label may be missing because the target does not
-    apply, and answers to such calls are less sure than others. ``surely_above``: whether chance (``significance``) is
-    ruled out as the reason for a value above the reference."""
+    """Estimated error on calls whose outcome is not known yet, from what the predictions say about themselves.
+
+    Args:
+        without: predictions of the calls without an outcome.
+        frozen: predictions of the n rows of the test set, which are the reference: all of them, because a label may be
+            missing where the target does not apply, and predictions of such calls are less sure than others.
+        frozen_label: outcomes of the test set (n,), NaN where unknown. Where known they give the factor between
+            expected and true loss.
+        known: the calls with an outcome, on which the estimate is checked.
+        significance: of ``surely_above``, whether chance is ruled out as the reason for a value above the reference.
+
+    Returns:
+        The entry of the run's summary; losses in the target's unit, or as ``brier`` and ``log_loss`` have them.
+    """
     labelled = ~np.isnan(frozen_label)
     true = float(row_losses(frozen_label[labelled], take_rows(frozen, np.flatnonzero(labelled))).mean())
     usual = estimated_loss(frozen)

@@ -30,8 +30,9 @@ _CLUSTER_INFLATION = 1.5
 
 @dataclass(frozen=True, slots=True)
 class LossSample:
-    """One target's losses on live calls with an outcome, and on the frozen test rows of the version that answered.
-    ``scale`` is what the frozen losses are multiplied by where the model has learned from those rows."""
+    """One target's losses on n live calls with an outcome, and on the k test rows of the version that answered.
+    ``loss``, ``day``, ``seconds`` and each of ``groups`` are (n,); ``reference_loss`` and ``reference_groups`` are (k,).
+    ``scale`` is what the test rows' losses are multiplied by where the model has learned from them."""
 
     target: str
     loss: Floats
@@ -78,7 +79,7 @@ class Degradation:
     share: float = 1.0
     """Of the target's judged calls."""
     bias: bool = False
-    said: float = 0.0
+    predicted: float = 0.0
     """Of a bias: the mean probability that was answered."""
     under: bool = True
     """Of a bias: whether too little was answered."""
@@ -126,8 +127,18 @@ def find_degradations(judged: list[LossSample], params: Monitoring) -> Degradati
 
 
 def change_point(loss: Floats, seconds: Floats, usual: float) -> float | None:
-    """From when on the losses lie above ``usual``: the best cut of the row into before and after, or None where they
-    do so from the beginning. Losses are capped, so that a single one is no turning point."""
+    """From when on the losses lie above ``usual``: the best cut into before and after.
+
+    Args:
+        loss: losses (n,). They are capped, so that a single one is no turning point.
+        seconds: the calls' own times (n,), seconds since 1970.
+        usual: the reference's mean loss.
+
+    Returns:
+        Seconds since 1970; None where they lie above it from the beginning.
+
+    Source: E. S. Page, Continuous inspection schemes, Biometrika 41 (1954) 100-115.
+    """
     order = np.argsort(seconds, kind="stable")
     capped = np.minimum(loss[order], usual + 3 * max(float(np.median(np.abs(loss - usual))), abs(usual) * 0.5, 1e-9))
     middle = (usual + capped[len(capped) // 2 :].mean()) / 2
@@ -166,7 +177,7 @@ def _bias_fields(item: LossSample, rows: Bools) -> dict[str, Any]:
     """What a breach says of a bias on these rows."""
     if item.answer is None:
         return {}
-    return {"bias": True, "said": float(item.answer[rows].mean()), "under": item.under}
+    return {"bias": True, "predicted": float(item.answer[rows].mean()), "under": item.under}
 
 
 def _most_certain_segment(item: LossSample, left: Bools, params: Monitoring) -> Degradation | None:

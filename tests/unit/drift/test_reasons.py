@@ -24,7 +24,7 @@ REASONS = {
     "error": error_reason(USE_CASE, Degradation("seconds", None, 136.4, 0.475, 99, 0.001), lasting=True),
     "score": error_reason(USE_CASE, Degradation("late", None, 0.3056, 0.1811, 99, 0.001), lasting=True),
     "bias": error_reason(
-        USE_CASE, Degradation("late", None, 0.25, 0.0, 167, 0.001, bias=True, said=0.64, under=True), lasting=False
+        USE_CASE, Degradation("late", None, 0.25, 0.0, 167, 0.001, bias=True, predicted=0.64, under=True), lasting=False
     ),
     "missing": column_reason(USE_CASE, column("missing"), None, effect_on_error(False, False)),
     "unseen": column_reason(USE_CASE, column("unseen"), None, effect_on_error(True, False)),

@@ -15,21 +15,9 @@ from services.core.steps import STEPS
 from services.dashboard.api.client import ResourceNotFoundError, Service
 from services.dashboard.components.data_display import Bar, bars_html
 from services.dashboard.components.feedback import empty_state, error_boundary, loading_spinner, notice
-from services.dashboard.components.use_cases import choose_use_case
+from services.dashboard.components.use_cases import choose_use_case, fields_of, title_of
 from services.dashboard.pages.explore.charts import by_group, group_title, histogram, places_map, time_charts
 from services.dashboard.session import Session
-
-
-def field_title(session: Session, use_case: UseCase, name: str) -> str:
-    info = use_case.request.model_fields[name]
-    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-    french = str(extra.get("x-title-fr") or "")
-    return (french if session.language == "fr" and french else info.title) or name
-
-
-def field_unit(use_case: UseCase, name: str) -> str:
-    extra = use_case.request.model_fields[name].json_schema_extra
-    return str(extra.get("x-unit") or "") if isinstance(extra, dict) else ""
 
 
 def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -> None:
@@ -39,7 +27,7 @@ def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -
     name = st.selectbox(
         words("explore.field"),
         names,
-        format_func=lambda name: field_title(session, use_case, name),
+        format_func=lambda name: title_of(use_case, name, session.words),
         key=f"explore-field-{use_case.name}",
     )
     field = fields[name]
@@ -52,7 +40,7 @@ def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -
     elif field["kind"] == "flag":
         total = field["true"] + field["false"]
         counts = [(words("explore.yes"), field["true"]), (words("explore.no"), field["false"])]
-        _bars(session, field_title(session, use_case, name), counts, total)
+        _bars(session, title_of(use_case, name, session.words), counts, total)
     else:
         st.write(words("explore.picture_field" if field["kind"] == "image" else "explore.time_field"))
 
@@ -69,15 +57,15 @@ def show_missing(session: Session, use_case: UseCase, fields: Mapping[str, Any])
         return
     found.sort(key=lambda line: -line[1])
     items = [
-        Bar(field_title(session, use_case, name), share, session.formats.percent(share, 1)) for name, share in found
+        Bar(title_of(use_case, name, session.words), share, session.formats.percent(share, 1)) for name, share in found
     ]
     st.html(bars_html(items, label=words("explore.missing"), largest=1.0))
 
 
 def _number(session: Session, use_case: UseCase, name: str, field: Mapping[str, Any]) -> None:
-    unit = field_unit(use_case, name)
+    unit = fields_of(use_case.request)[name].unit
     number_summary(session, field, unit)
-    title = field_title(session, use_case, name) + (f" ({unit})" if unit else "")
+    title = title_of(use_case, name, session.words) + (f" ({unit})" if unit else "")
     histogram(session, field, title)
 
 
@@ -107,7 +95,7 @@ def _categories(session: Session, use_case: UseCase, name: str, field: Mapping[s
     total = sum(rows for _, rows in counts) + field["others"]
     if field["others"]:
         counts.append((words("explore.others"), field["others"]))
-    _bars(session, field_title(session, use_case, name), counts, total)
+    _bars(session, title_of(use_case, name, session.words), counts, total)
 
 
 def _bars(session: Session, label: str, counts: list[tuple[str, int]], total: int) -> None:

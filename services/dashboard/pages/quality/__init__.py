@@ -155,7 +155,6 @@ def embed(html: str, title: str) -> None:
     components.html(frame, height=HEIGHT)
 
 
-VERDICT_TONES: dict[str, Tone] = {"stable": "good", "watch": "warn", "drifted": "bad", "too_few": "info"}
 SECTIONS = ("quality", "columns", "history", "report")
 
 
@@ -221,7 +220,7 @@ def _verdict(session: Session, found: Mapping[str, Any]) -> None:
     verdict = found["verdict"]
     title = words.known(f"drift.verdict_{verdict}", verdict)
     reasons = [_reason(session, reason) for reason in found["reasons"]]
-    notice(VERDICT_TONES.get(verdict, "info"), title, said, reasons, urgent=False)
+    notice(_VERDICT_TONES.get(verdict, "info"), title, said, reasons, urgent=False)
     action = found.get("action") or {}
     if action.get("kind", "none") != "none":
         notice("info", words("drift.action"), words.pair(action))

@@ -12,8 +12,7 @@ from services.core.contract.use_case import UseCase
 from services.dashboard.api.client import Service
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import ConfirmedAction, badge, confirm_button, empty_state, notice
-from services.dashboard.components.use_cases import metric_title, metric_value, target_title
-from services.dashboard.pages.explore import field_title
+from services.dashboard.components.use_cases import metric_title, metric_value, target_title, title_of
 from services.dashboard.session import Session
 
 GROUPINGS = ("centre", "area", "hour")
@@ -154,7 +153,7 @@ def show_columns(session: Session, use_case: UseCase, drift: Mapping[str, Any]) 
 def column_title(session: Session, use_case: UseCase, name: str) -> str:
     """Of a request's field, an answer, or a watched column."""
     if name in use_case.request.model_fields:
-        return field_title(session, use_case, name)
+        return title_of(use_case, name, session.words)
     watched = use_case.watched
     if name in watched:
         return session.words.of(watched[name])

@@ -211,8 +211,8 @@ def test_what_is_said_and_what_happened_are_of_the_same_calls() -> None:
         under=False,
     )
     breach = find_degradations([item], PARAMS).segments[0]
-    assert breach.said == pytest.approx(0.8, abs=0.02)
-    assert breach.said - breach.value == pytest.approx(0.5, abs=0.1)
+    assert breach.predicted == pytest.approx(0.8, abs=0.02)
+    assert breach.predicted - breach.value == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_probability_that_is_too_low_on_new_roads_is_found_though_their_loss_is_no_larger() -> None:
