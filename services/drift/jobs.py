@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import structlog
+from numpy.typing import NDArray
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -39,7 +40,6 @@ from services.drift.performance.live_error import measure_live_error, measure_ot
 from services.drift.reasons import Reason
 from services.drift.run_store import with_sentences
 from services.drift.settings import DriftSettings
-from services.drift.statistics import bounding_box
 from services.drift.verdict import (
     DRIFTED,
     TOO_FEW,
@@ -208,7 +208,7 @@ class Monitor:
             assert breach.segment is not None
             column, value = breach.segment.column, breach.segment.value
             rows = np.asarray(look.groups[column] == value, dtype=np.bool_)
-            place = {} if column in of_examples else bounding_box(use_case, window, rows)
+            place = {} if column in of_examples else _bounding_box(use_case, window, rows)
             made.append({"column": column, "value": value, "box": place})
         return made
 
@@ -217,6 +217,25 @@ class Monitor:
         run_store.remove_reports(self.home, run.use_case, old)
         log.info("calls looked at", use_case=run.use_case, verdict=run.verdict, action=run.action, run=run.id)
         return run
+
+
+def _bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_]) -> dict[str, list[float]]:
+    """Where the rows lie: field -> [low, high], of the fields that the use case declares as places.
+
+    Args:
+        rows: which of the n rows of ``frame`` (n,).
+
+    Returns:
+        The 2nd and 98th percentile of each field, in the field's unit.
+    """
+    found = {}
+    for name, step in use_case.pii_fields.items():
+        if step is None or name not in frame or not pd.api.types.is_numeric_dtype(frame[name]):
+            continue
+        values = frame.loc[rows, name].dropna()
+        if len(values) >= max(10, rows.sum() / 2):
+            found[name] = [float(values.quantile(0.02)), float(values.quantile(0.98))]
+    return found
 
 
 def retraining_limits(

@@ -243,9 +243,6 @@ class Segment:
     def is_place_or_kind(self) -> bool:
         return self.column not in {CENTRE, HOUR}
 
-    def described(self) -> str:
-        return self.value if self.column == CENTRE else f"{self.column} {self.value}"
-
 
 def segment_columns(
     use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, Any], reference: pd.DataFrame
@@ -256,7 +253,7 @@ def segment_columns(
     Args:
         frame: n calls of the window, or rows of the test set.
         facts: name -> values (n,) that the model gave beside its predictions; those of text are segments.
-        reference: the bundle's reference sample. Of a field with too many values the segment is whether it has the value.
+        reference: the bundle's reference sample. Of a field with too many values: whether it has it.
 
     Returns:
         Column -> each row's value (n,), as str; "" where there is none.
@@ -283,37 +280,9 @@ def segment_columns(
     return {name: words for name, words in found.items() if 1 < len(set(words.tolist())) <= MAX_VALUES}
 
 
-def add_derived_columns(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
-    """Calls with the columns that follow from their fields, as their outcomes would have them in training."""
-    if frame.empty:
-        return frame
-    made = use_case.raw.build_label_examples(frame.reset_index(drop=True))
-    kept = [group.column for group in use_case.subgroups if group.column in made and group.column not in frame]
-    return frame.assign(**{name: made[name].to_numpy() for name in kept})
-
-
 def is_informative(word: str) -> bool:
     """Whether a value says anything about the calls that have it."""
     return word not in _UNINFORMATIVE
-
-
-def bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_]) -> dict[str, list[float]]:
-    """Where the rows lie: field -> [low, high], of the fields that the use case declares as places.
-
-    Args:
-        rows: which of the n rows of ``frame`` (n,).
-
-    Returns:
-        The 2nd and 98th percentile of each field, in the field's unit.
-    """
-    found = {}
-    for name, step in use_case.pii_fields.items():
-        if step is None or name not in frame or not pd.api.types.is_numeric_dtype(frame[name]):
-            continue
-        values = frame.loc[rows, name].dropna()
-        if len(values) >= max(10, rows.sum() / 2):
-            found[name] = [float(values.quantile(0.02)), float(values.quantile(0.98))]
-    return found
 
 
 def _as_text(series: pd.Series) -> NDArray[Any]:

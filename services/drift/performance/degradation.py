@@ -31,7 +31,7 @@ _CLUSTER_INFLATION = 1.5
 @dataclass(frozen=True, slots=True)
 class LossSample:
     """One target's losses on n live calls with an outcome, and on the k test rows of the version that answered.
-    ``loss``, ``day``, ``seconds`` and each of ``groups`` are (n,); ``reference_loss`` and ``reference_groups`` are (k,).
+    ``loss``, ``day``, ``seconds`` and ``groups`` are (n,); ``reference_loss`` and ``reference_groups`` are (k,).
     ``scale`` is what the test rows' losses are multiplied by where the model has learned from them."""
 
     target: str

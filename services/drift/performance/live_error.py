@@ -18,7 +18,7 @@ from services.core.scoring.scored_predictions import align_labels, take_rows
 from services.drift.performance import comparison, degradation
 from services.drift.performance.comparison import LabelledPredictions
 from services.drift.performance.degradation import LossSample
-from services.drift.statistics import CENTRE, HOUR, add_derived_columns, loss_name, row_losses, segment_columns
+from services.drift.statistics import CENTRE, HOUR, loss_name, row_losses, segment_columns
 from services.drift.verdict import MonitoringResult
 from services.drift.window import HoldoutReference, ModelVersions, day_numbers
 
@@ -37,7 +37,7 @@ def measure_live_error(
 ) -> None:
     """The champion's live error, overall and by group, into ``look``."""
     own = window["call_version"].to_numpy(dtype=object) == str(version.number)
-    complete = add_derived_columns(use_case, window)
+    complete = _add_derived_columns(use_case, window)
     groups = segment_columns(use_case, complete, prediction.extras, frozen.sample)
     reference_groups = segment_columns(use_case, frozen.frame, frozen.extras, frozen.sample)
     look.groups = groups
@@ -229,3 +229,12 @@ def _mark_degraded(look: MonitoringResult, version: str) -> None:
                 same = entry.get(column) == breach.segment.value
                 same &= column != "area" or entry.get("column") == breach.segment.column
             entry["breached"] |= same
+
+
+def _add_derived_columns(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
+    """Calls with the columns that follow from their fields, as their outcomes would have them in training."""
+    if frame.empty:
+        return frame
+    derived = use_case.raw.build_label_examples(frame.reset_index(drop=True))
+    names = [group.column for group in use_case.subgroups if group.column in derived and group.column not in frame]
+    return frame.assign(**{name: derived[name].to_numpy() for name in names})
