@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from services.core import use_case_registry
 from services.core.contract.use_case import Text, UseCase, example_request
-from services.dashboard.i18n import Formats, Translator
+from services.core.messages import Formats, Translator
 from services.dashboard.pages.board.calls import answer_text
 from services.dashboard.pages.call.answer_view import extra_fields, target_card
 from services.dashboard.session import Session
