@@ -20,7 +20,7 @@ from services.core.errors import VigieError
 from services.core.raw_files.delimited_text import RawTable, make_raw_table
 from services.core.raw_files.documents import list_documents
 from services.core.raw_files.images import is_image_of, list_image_files, read_image_tables
-from services.core.raw_files.table_detection import NO_KNOWN_SHEET, missing_columns, read_raw_tables, rejection_reason
+from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, missing_columns, read_raw_tables
 
 _MAX_SHOWN = 10
 
@@ -90,10 +90,10 @@ def read_files(
             frames.setdefault(table.name, []).append(checked)
         for document in list_documents(path, lambda found: is_image_of(found, use_case.tables)):
             label = name if document.name == path.name else document.name
-            why = rejection_reason(document, use_case.tables)
-            sheets = [] if why else list(read_raw_tables(document, use_case.tables))
+            match = match_header(document, use_case.tables)
+            sheets = list(read_raw_tables(document, use_case.tables, match))
             if not sheets:
-                result.ignored[label] = why or NO_KNOWN_SHEET
+                result.ignored[label] = match.reason or NO_KNOWN_SHEET
             for table, sheet in sheets:
                 checked = _parse(use_case, table, sheet, label=label, max_bad_share=max_bad_share, result=result)
                 frames.setdefault(table.name, []).append(checked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from services.core.contract.use_case import Table
 from services.core.raw_files import delimited_text, workbooks
@@ -39,42 +40,60 @@ def closest_table(header: Collection[str], tables: Sequence[Table]) -> tuple[Tab
 NO_KNOWN_SHEET = "no sheet with a known header"
 
 
-def rejection_reason(document: Document, tables: Sequence[Table]) -> str:
-    """Why a document holds none of the tables; empty where it holds one, or is a workbook, whose sheets
-    tell only when they are read. Looks at the header alone.
+class HeaderMatch(NamedTuple):
+    """The table whose header a document has, and how many lines of text stand above it; ``reason`` where it has none.
+    All empty for a workbook, whose sheets tell only when they are read."""
+
+    table: Table | None = None
+    preamble_lines: int = 0
+    reason: str = ""
+
+
+def match_header(document: Document, tables: Sequence[Table]) -> HeaderMatch:
+    """Looks at the header alone.
 
     Raises:
         VigieError: a file called .csv that is no text.
     """
     if document.kind == "workbook":
-        return ""
+        return HeaderMatch()
     if document.kind == "other":
-        return "neither text nor a workbook"
+        return HeaderMatch(reason="neither text nor a workbook")
     if b"\0" in document.head and not document.should_be_readable:
-        return "not text"
-    content = delimited_text.decode_text(document.head, document.name)
-    names = unique_column_names(delimited_text.read_header(content)[0])
-    if detect_table(names, tables) is not None or preamble_length(content, tables):
-        return ""
-    near = closest_table(names, tables)
-    return "unknown header" if near is None else f"like {near[0].name}, but without {', '.join(near[1])}"
+        return HeaderMatch(reason="not text")
+    return _match_text(delimited_text.decode_text(document.head, document.name), tables)
 
 
-def read_raw_tables(document: Document, tables: Sequence[Table]) -> Iterator[tuple[Table, RawTable]]:
-    """The sheets of a document that are one of the tables, in its order.
+def read_raw_tables(
+    document: Document, tables: Sequence[Table], match: HeaderMatch
+) -> Iterator[tuple[Table, RawTable]]:
+    """The sheets of a document that are one of the tables, in its order. ``match`` is what ``match_header`` says.
 
     Raises:
         VigieError: it cannot be read.
     """
     if document.kind == "workbook":
-        parts = [(f"{document.name}/{title}", content.encode()) for title, content in workbook_texts(document, tables)]
-    else:
-        parts = [(document.name, document.read())]
-    for name, data in parts:
-        sheet = _parse_raw_table(delimited_text.decode_text(data, name), name, tables)
-        table = detect_table([str(column) for column in sheet.rows.columns], tables)
-        if table is not None:
-            yield table, sheet
+        for title, content in workbook_texts(document, tables):
+            of_sheet = _match_text(content, tables)
+            if of_sheet.table is not None:
+                name = f"{document.name}/{title}"
+                yield of_sheet.table, _parse_raw_table(content, name, of_sheet.preamble_lines)
+    elif match.table is not None:
+        content = delimited_text.decode_text(document.read(), document.name)
+        yield match.table, _parse_raw_table(content, document.name, match.preamble_lines)
+
+
+def _match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:
+    above = _preamble_length(content, tables)
+    header = content.splitlines()[above] if above else content
+    names = unique_column_names(delimited_text.read_header(header)[0])
+    table = detect_table(names, tables)
+    if table is not None:
+        return HeaderMatch(table, above)
+    near = closest_table(names, tables)
+    return HeaderMatch(
+        reason="unknown header" if near is None else f"like {near[0].name}, but without {', '.join(near[1])}"
+    )
 
 
 def workbook_texts(document: Document, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
@@ -88,7 +107,7 @@ def workbook_texts(document: Document, tables: Sequence[Table]) -> Iterator[tupl
         yield from workbooks.workbook_to_csv(stream, document.name, signatures)
 
 
-def preamble_length(content: str, tables: Sequence[Table]) -> int:
+def _preamble_length(content: str, tables: Sequence[Table]) -> int:
     """How many lines of text stand above the header of a table that may have some; 0 where none is found."""
     for table in tables:
         for number, line in enumerate(content.splitlines()[: table.max_preamble_lines]):
@@ -97,9 +116,8 @@ def preamble_length(content: str, tables: Sequence[Table]) -> int:
     return 0
 
 
-def _parse_raw_table(content: str, name: str, tables: Sequence[Table]) -> RawTable:
+def _parse_raw_table(content: str, name: str, above: int) -> RawTable:
     """The content as a sheet. Text above the header becomes the column ``above``; lines keep their numbers."""
-    above = preamble_length(content, tables)
     if not above:
         return delimited_text.parse_csv_text(content, name)
     lines = content.splitlines(keepends=True)

@@ -133,7 +133,8 @@ class _SheetTooLargeError(Exception):
 def _convert(folder: Path, signatures: list[list[str]] | None, cells: int) -> None:
     from python_calamine import CalamineWorkbook, SheetTypeEnum  # noqa: PLC0415 - the parent needs none of it
 
-    path, titles = folder / "workbook", []
+    path = folder / "workbook"
+    titles: list[str] = []
     with CalamineWorkbook.from_path(path) as book:
         for index, about in enumerate(book.sheets_metadata):
             if about.typ is not SheetTypeEnum.WorkSheet:

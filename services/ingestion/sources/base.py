@@ -16,7 +16,7 @@ from services.core.raw_files import landing
 from services.core.raw_files.documents import Document
 from services.core.raw_files.images import ImageFile, is_image_of, land_image_archive, list_image_files
 from services.core.raw_files.landing import LandedFile, Origin
-from services.core.raw_files.table_detection import NO_KNOWN_SHEET, rejection_reason, workbook_texts
+from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, workbook_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class LandingWriter:
         Raises:
             VigieError: it should hold one and is damaged.
         """
-        why = rejection_reason(document, self.tables)
+        why = match_header(document, self.tables).reason
         if not why and document.kind == "workbook" and not self._texts(document):
             why = NO_KNOWN_SHEET
         if why:

@@ -13,7 +13,7 @@ import pytest
 from services.core.contract.use_case import UseCase
 from services.core.errors import VigieError
 from services.core.raw_files.documents import list_documents
-from services.core.raw_files.table_detection import rejection_reason
+from services.core.raw_files.table_detection import match_header
 
 
 def zipped(**members: bytes) -> bytes:
@@ -96,14 +96,14 @@ def test_a_file_is_recognised_by_its_header_and_not_by_its_name(
 ) -> None:
     deliveries("photo.jpg", [1])
     (document,) = list_documents(tmp_path)
-    assert rejection_reason(document, toy.tables) == ""
+    assert match_header(document, toy.tables).table is toy.tables[0]
 
 
 def test_what_is_no_table_is_left_alone_with_a_reason(toy: UseCase, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
     (tmp_path / "b.csv").write_bytes(b"some,other,table\n1,2,3\n")
     (tmp_path / "c.csv").write_bytes(b"delivery_id,kind\n1,letter\n")
-    reasons = [rejection_reason(document, toy.tables) for document in list_documents(tmp_path)]
+    reasons = [match_header(document, toy.tables).reason for document in list_documents(tmp_path)]
     assert reasons == ["neither text nor a workbook", "unknown header", "like deliveries, but without distance"]
 
 
@@ -111,7 +111,7 @@ def test_a_csv_file_that_is_no_text_is_an_error_not_passed_by(toy: UseCase, tmp_
     (tmp_path / "a.csv").write_bytes("delivery_id,distance\n1,2\n".encode("utf-16-le"))
     (document,) = list_documents(tmp_path)
     with pytest.raises(VigieError, match=r"a\.csv cannot be read as text"):
-        rejection_reason(document, toy.tables)
+        match_header(document, toy.tables)
 
 
 def test_a_long_accented_first_part_of_a_file_is_not_cut_inside_a_letter(toy: UseCase, tmp_path: Path) -> None:
