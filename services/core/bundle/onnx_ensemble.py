@@ -1,20 +1,17 @@
 """All boosters of a bundle in one ONNX Runtime session.
 
 A single call spends more time on entering ONNX Runtime than in the trees: six boosters in one session take half the
-time
-of six sessions. The nodes are those of the bundle's ``.onnx`` files, so the outputs are equal bit for bit."""
+time of six sessions. The nodes are those of the bundle's ``.onnx`` files, so the outputs are equal bit for bit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx.compose
 import onnxruntime
-from numpy.typing import NDArray
 
 from services.core.errors import VigieError
 
@@ -29,7 +26,11 @@ def create_session(model: bytes) -> onnxruntime.InferenceSession:
 
 
 class OnnxEnsemble:
-    """``files``: each booster's file and the matrix that it reads.
+    """The merged session: ``run(outputs, {name: matrix})`` gives each booster's output, float32 (n, 1) or (n, k), in
+    the order of the files. ``matrices`` names the float32 (n, p) inputs.
+
+    Args:
+        files: each booster's file and the matrix that it reads.
 
     Raises:
         VigieError: the files were not written by one converter.
@@ -54,14 +55,8 @@ class OnnxEnsemble:
                 if opsets.setdefault(opset.domain, opset.version) != opset.version:
                     raise VigieError(f"{path} was written for another version of ONNX.", action="Train again.")
         graph.input.extend(inputs.values())
-        self._matrices = tuple(inputs)
-        self._outputs = [output.name for output in graph.output]
+        self.matrices = tuple(inputs)
+        self.outputs = [output.name for output in graph.output]
         opset_imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
         merged = onnx.helper.make_model(graph, opset_imports=opset_imports, ir_version=newest)
-        self._run = create_session(merged.SerializeToString()).run
-
-    def __call__(self, matrices: Mapping[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Each booster's output, float32 (n, 1) or (n, k), in the order of ``files``."""
-        feeds = {name: matrices[name] for name in self._matrices}
-        outputs: list[NDArray[np.float32]] = self._run(self._outputs, feeds)
-        return outputs
+        self.run = create_session(merged.SerializeToString()).run

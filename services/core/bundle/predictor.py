@@ -203,7 +203,9 @@ class Predictor:
         """Predict every target for the rows of ``columns``. ``unseen`` is for rows that may have been learned from:
         target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
         matrices, facts = self.features.features(columns, self.fitted, context)
-        outputs = self._forests(matrices) if self._forests is not None else []
+        outputs: list[NDArray[np.float32]] = []
+        if (forests := self._forests) is not None:
+            outputs = forests.run(forests.outputs, {name: matrices[name] for name in forests.matrices})
         outputs += [run(matrices[matrix]) for run, matrix in self._estimators]
         values: dict[str, TargetPrediction] = {}
         for target in self._targets:
