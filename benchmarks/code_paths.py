@@ -20,17 +20,18 @@ from typing import Any
 import httpx
 
 from services.core.bundle.manifest import save_arrays
-from services.core.contract import columns
 from services.core.model_registry.client import ModelRegistry
 from services.core.params import Evaluate, Ingest, Preprocess
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
+from services.ingestion.sources.acquire import acquire
 from services.ingestion.stage.ingest import ingest
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
 from services.preprocessing.stage.preprocess import preprocess
 from services.training.evaluation.evaluate import evaluate
 from services.training.promotion import gate_and_register, promote_if_allowed
+from services.training.stage.training_data import prepare_training_data
 from services.training.stage.workspace import Workspace, read_inputs
 from tests.toy import simulator
 from tests.toy.bundles import make_examples, make_toy_bundle
@@ -98,20 +99,18 @@ def predict_call(folder: Path) -> list[str]:
 
 
 def csv_row(folder: Path) -> list[str]:
-    """A landed CSV file to feature vectors, through the functions of the stages."""
+    """A CSV file in a folder to feature vectors, through the functions of the stages."""
 
     def stages(root: Path) -> None:
-        landing = root / "data" / "toy" / "landing"
-        landing.mkdir(parents=True)
-        simulator.write(landing, seed=1, rows=300, start="2024-01-01", days=60)
+        (root / "files").mkdir(parents=True)
+        simulator.write(root / "files", seed=1, rows=300, start="2024-01-01", days=60)
+        acquire("toy", str(root / "files"), root / "data" / "toy" / "landing", home=VigiePaths(root / "home"))
         ingest("toy", root, Ingest())
         preprocess("toy", root, Preprocess())
         inputs = read_inputs(Workspace(root, "toy"))
-        rows = columns.from_frame(USE_CASE.request, inputs.examples)
-        labels = {target.name: inputs.examples[target.label].to_numpy() for target in USE_CASE.targets}
-        features = USE_CASE.features
-        fitted = features.prepare(features.fit(rows, labels, inputs.reference, inputs.context))
-        features.features(rows, fitted, inputs.context)
+        data, features = prepare_training_data(USE_CASE, inputs.examples), USE_CASE.features
+        fitted = features.prepare(features.fit(data.columns, data.labels, inputs.reference, inputs.context))
+        features.features(data.columns, fitted, inputs.context)
 
     with toy_declared():
         stages(folder / "once")
