@@ -36,7 +36,7 @@ def main() -> None:
             "kind": "live",
             "simulated": False,
             "warnings": [],
-            "answer": use_case.compose(values, facts, request),
+            "answer": use_case.build_response(values, facts, request),
         }
     ).encode()
     with tempfile.TemporaryDirectory() as folder:

@@ -113,7 +113,7 @@ def _contract_violations(declared: UseCase) -> Iterator[str]:
         return
     try:
         values, facts = declared.baseline(request)
-        answer = declared.compose(values, facts, request)
+        answer = declared.build_response(values, facts, request)
         declared.answer.model_validate(answer)
         if declared.adjust is not None:
             values = {**declared.adjust(values, facts)}

@@ -42,7 +42,7 @@ def column_title(use_case: UseCase, column: str) -> Text | Message:
     if column.startswith(OUTPUT_PREFIX):
         target = use_case.target(column.removeprefix(OUTPUT_PREFIX))
         return Message("monitoring.answer", {"title": target.title})
-    watched = use_case.watched.get(column.removeprefix(DRIFT_FEATURE_PREFIX))
+    watched = use_case.drift_features.get(column.removeprefix(DRIFT_FEATURE_PREFIX))
     if watched is not None:
         return Text(watched.en, watched.fr)
     for subgroup in use_case.subgroups:

@@ -68,7 +68,7 @@ class ToyAnswer(BaseModel):
     size: str
 
 
-def compose(
+def build_response(
     values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     seconds, late, size = values["seconds"], values["late"], values["size"]
@@ -148,7 +148,7 @@ USE_CASE = UseCase(
     official=(),
     group="delivery_id",
     split=Split("time", calibrate=0.15, test=0.15),
-    compose=compose,
+    build_response=build_response,
     baseline=baseline,
     zone="Europe/London",
     time_field="called_at",

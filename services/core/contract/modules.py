@@ -125,7 +125,7 @@ class FeatureSet(ABC):
         return {}
 
     def drift_features(self, columns: Columns, fitted: Any) -> Mapping[str, NDArray[Any]]:
-        """Derive the columns that ``UseCase.watched`` declares; needed only where it declares any.
+        """Derive the columns that ``UseCase.drift_features`` declares; needed only where it declares any.
 
         Args:
             columns: Request field -> (n,).
@@ -273,12 +273,12 @@ def compute_drift_features(
         fitted: What ``FeatureSet.prepare`` returned, None where no model is.
 
     Returns:
-        Each of ``UseCase.watched`` -> (n,): float64 (missing is NaN) or objects of str (missing is "").
+        Each of ``UseCase.drift_features`` -> (n,): float64 (missing is NaN) or objects of str (missing is "").
     """
-    if not use_case.watched:
+    if not use_case.drift_features:
         return {}
     found = use_case.features.drift_features(columns, fitted)
-    return {name: found[name] for name in use_case.watched}
+    return {name: found[name] for name in use_case.drift_features}
 
 
 def drift_features_as_json(columns: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:

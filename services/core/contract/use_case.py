@@ -124,7 +124,7 @@ class MapSpec:
     area: str | None = None
 
 
-@accepts_old_fields(personal="pii_fields")
+@accepts_old_fields(compose="build_response", personal="pii_fields", watched="drift_features")
 @dataclass(frozen=True, slots=True)
 class UseCase:
     """One declaration, from which ingestion, training, the gate, serving, drift, forms and DAGs follow."""
@@ -139,15 +139,15 @@ class UseCase:
     official: tuple[OfficialFile, ...]
     group: str
     split: Split
-    compose: Callable[[Mapping[str, TargetPrediction], Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+    build_response: Callable[[Mapping[str, TargetPrediction], Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
     """(values of one row by target, facts of one row, the request's fields) -> the answer's fields:
     the business rules. Runs on the request path."""
     baseline: Callable[[Mapping[str, Any]], tuple[dict[str, TargetPrediction], dict[str, Any]]]
     """A request's fields -> values and facts without any model: what is answered when there is no
     bundle at all and what the first model has to beat. Must never fail on a valid request."""
     adjust: Callable[[Mapping[str, TargetPrediction], Mapping[str, Any]], Mapping[str, TargetPrediction]] | None = None
-    """(values of one row by target, facts of one row) -> the values that ``compose`` puts into the answer, where its
-    rules change a model's own: a cap, or two models brought into line. Makes ``predictions`` agree with ``answer``."""
+    """(values of one row by target, facts of one row) -> the values that ``build_response`` puts into the answer, where
+    its rules change a model's own: a cap, or two models brought into line. ``predictions`` follows."""
     zone: str | None = None
     time_field: str | None = None
     """The request's field that says when it happened: a moment, or a day. Without one it is when the call came."""
@@ -156,8 +156,8 @@ class UseCase:
     subgroups: tuple[Subgroup, ...] = ()
     pii_fields: Mapping[str, float | None] = field(default_factory=dict)
     """Fields that say where or whom, kept as pseudonyms on request: text -> None, a number -> its rounding step."""
-    watched: Mapping[str, Text] = field(default_factory=dict)
-    """Columns for drift that the feature module's ``watched`` derives from requests, where the fields themselves
+    drift_features: Mapping[str, Text] = field(default_factory=dict)
+    """Columns for drift that ``FeatureSet.drift_features`` derives from requests, where the fields themselves
     are nothing to compare: text and pictures."""
     cross_fitted: bool = True
     """Whether training rows are encoded out of fold. Not needed where ``fit`` looks at no label."""

@@ -174,7 +174,7 @@ class PredictionService:
             model: what answered these requests, None for the baseline.
             columns: the requests' columns, where they are built already.
         """
-        if not self.use_case.watched or not every:
+        if not self.use_case.drift_features or not every:
             return [b""] * len(every)
         try:
             if columns is None:
@@ -229,7 +229,7 @@ class PredictionService:
             return self._fallback(serving.model, call)
         self._count(serving.version, source, kind, (decided.word,))
         told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
-        if not self.use_case.watched:
+        if not self.use_case.drift_features:
             return PredictionResult(told, decided.by_target, b"")
         (watched,) = self._watched(serving.model, (fields,), select_rows(columns, slice(place, place + 1)))
         return PredictionResult(told, decided.by_target, watched)

@@ -53,7 +53,7 @@ class DecisionEncoder:
 class ResponseBuilder:
     def __init__(self, use_case: UseCase) -> None:
         self._use_case = use_case.name
-        self._compose, self._adjust = use_case.compose, use_case.adjust
+        self._compose, self._adjust = use_case.build_response, use_case.adjust
         self._units = [(target.name, unit_of(target.output)) for target in use_case.targets]
 
     def body(

@@ -157,7 +157,7 @@ USE_CASE = UseCase(
     ),
     group="incident_id",
     split=Split("time", calibrate=0.06, test=0.06, within="period"),
-    compose=compose,
+    build_response=compose,
     baseline=baseline,
     pii_fields={"easting": 1_000.0, "northing": 1_000.0, "latitude": 0.01, "longitude": 0.01, "property_type": None},
     incident_is_group=True,

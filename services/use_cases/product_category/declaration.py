@@ -154,7 +154,7 @@ USE_CASE = UseCase(
     official=(),
     group="product",
     split=Split("hash", calibrate=0.03, test=0.15),
-    compose=compose,
+    build_response=compose,
     baseline=baseline,
     adjust=adjust,
     variants=(
@@ -175,7 +175,7 @@ USE_CASE = UseCase(
         Subgroup("language", Text("Language of the title", "Langue du titre")),
         Subgroup("title_names_class", Text("Title names its class", "Le titre nomme la classe")),
     ),
-    watched={
+    drift_features={
         "title_length": Text("Length of the title", "Longueur du titre"),
         "description_length": Text("Length of the description", "Longueur de la description"),
         "language": Text("Language", "Langue"),

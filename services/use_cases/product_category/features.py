@@ -123,7 +123,7 @@ def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any])
 
 
 def drift_features(columns: Columns, fitted: FittedTables | None) -> Mapping[str, NDArray[Any]]:
-    """What drift looks at: see ``UseCase.watched``. A share of unseen words needs a vocabulary."""
+    """What drift looks at: see ``UseCase.drift_features``. A share of unseen words needs a vocabulary."""
     count = len(columns["title"])
     found: dict[str, NDArray[Any]] = {
         name: np.full(count, np.nan)

@@ -85,7 +85,7 @@ USE_CASE = UseCase(
     official=(),
     group="day",
     split=Split("time", calibrate=0.10, test=0.04),
-    compose=compose,
+    build_response=compose,
     baseline=baseline,
     time_field="date",
     place=MapSpec(

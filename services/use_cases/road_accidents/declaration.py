@@ -126,7 +126,7 @@ USE_CASE = UseCase(
     official=tuple(OfficialFile(_CODES + code, f"BAAC {title}") for title, code in _OFFICIAL.items()),
     group="accident",
     split=Split("time", calibrate=0.08, test=0.04),
-    compose=compose,
+    build_response=compose,
     baseline=baseline,
     adjust=adjust,
     pii_fields={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},

@@ -151,7 +151,7 @@ USE_CASE = UseCase(
     official=tuple(OfficialFile(f"{_UCI}{colour}.csv", f"UCI wine quality, {colour}") for colour in COLOURS),
     group="wine",
     split=Split("cross", folds=5, repeats=2),
-    compose=compose,
+    build_response=compose,
     baseline=baseline,
     adjust=adjust,
     parts=tuple(EvaluationSlice(f"quality_{colour}", "quality", "colour", colour) for colour in COLOURS),

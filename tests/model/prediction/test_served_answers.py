@@ -146,7 +146,7 @@ def test_what_is_served_is_what_the_predictor_says_offline(served: Served) -> No
     for index, record in enumerate(frame[list(of)].to_dict("records")):
         call = {name: _sent(of[name], value) for name, value in record.items() if not _missing(value)}
         fields: Mapping[str, Any] = served.model.request.model_validate(call).__dict__
-        answer = served.use_case.compose(*to_scalars(offline, index), fields)
+        answer = served.use_case.build_response(*to_scalars(offline, index), fields)
         assert json.dumps(served.post("predict", call)["answer"]) == json.dumps(json.loads(json.dumps(answer)))
 
 

@@ -154,7 +154,7 @@ def column_title(session: Session, use_case: UseCase, name: str) -> str:
     """Of a request's field, an answer, or a watched column."""
     if name in use_case.request.model_fields:
         return title_of(use_case, name, session.words)
-    watched = use_case.watched
+    watched = use_case.drift_features
     if name in watched:
         return session.words.of(watched[name])
     target = name.removeprefix(_PREDICTION)

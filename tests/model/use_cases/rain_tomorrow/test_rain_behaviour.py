@@ -196,7 +196,7 @@ def test_what_is_served_from_the_last_days_is_what_the_whole_history_says_offlin
         values, facts = to_scalars(offline, number)
         call = call_of({str(name): value for name, value in record.items()})
         answer = served("predict", call)["answer"]
-        assert json.dumps(answer) == json.dumps(json.loads(json.dumps(QUICK.compose(values, facts, call))))
+        assert json.dumps(answer) == json.dumps(json.loads(json.dumps(QUICK.build_response(values, facts, call))))
         assert answer["own_days"] == 6
         assert answer["other_stations"] == 9
 

@@ -163,7 +163,7 @@ def test_every_answer_is_valid_and_its_probabilities_sum_to_one(trained: Any) ->
     records: list[Any] = later.to_dict("records")
     for index, record in enumerate(records):
         values, facts = to_scalars(prediction, index)
-        answer = RoadAccidentAnswer.model_validate(USE_CASE.compose(values, facts, record))
+        answer = RoadAccidentAnswer.model_validate(USE_CASE.build_response(values, facts, record))
         assert sum(answer.severity.probabilities.model_dump().values()) == pytest.approx(1.0)
         assert answer.priority.decision == (answer.priority.probability >= answer.priority.threshold)
 

@@ -46,7 +46,7 @@ def test_the_baseline_answers_the_example_request_in_the_declared_form(name: str
     request = use_case.request.model_validate(example_request(use_case.request)).model_dump()
     values, facts = use_case.baseline(request)
     assert set(values) == {target.name for target in use_case.targets}
-    use_case.answer.model_validate(use_case.compose(values, facts, request))
+    use_case.answer.model_validate(use_case.build_response(values, facts, request))
 
 
 @pytest.mark.parametrize("name", use_case_registry.names())

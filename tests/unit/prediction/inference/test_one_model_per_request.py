@@ -62,9 +62,9 @@ def swapping(
         if armed["swap"]:
             armed["swap"] = False
             service.desk.slot.swap(models[1], confirmed=True)
-        return USE_CASE.compose(values, facts, request)
+        return USE_CASE.build_response(values, facts, request)
 
-    use_case = replace(USE_CASE, compose=compose, watched={"town_delay": Text("Delay", "Retard")})
+    use_case = replace(USE_CASE, build_response=compose, drift_features={"town_delay": Text("Delay", "Retard")})
     service = make_service(use_cases=[use_case])
     service.app.state.calls.journal.open()
     models = []

@@ -104,5 +104,5 @@ def test_eight_thousand_accidents_take_little_time(tmp_path: Path) -> None:
 def test_the_baseline_answers_every_simulated_call(simulated: pd.DataFrame) -> None:
     for record in simulated.head(200).to_dict("records"):
         values, facts = baseline(record)
-        answer = USE_CASE.answer.model_validate(USE_CASE.compose(values, facts, record))
+        answer = USE_CASE.answer.model_validate(USE_CASE.build_response(values, facts, record))
         assert sum(answer.severity.probabilities.model_dump().values()) == pytest.approx(1.0)  # type: ignore[attr-defined]
