@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from services.core.contract.use_case import Table
@@ -96,7 +97,9 @@ def _match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:
     )
 
 
-def workbook_texts(document: Document, tables: Sequence[Table]) -> Iterator[tuple[str, str]]:
+def workbook_texts(
+    document: Document, tables: Sequence[Table], scratch: Path | None = None
+) -> Iterator[tuple[str, str]]:
     """Title and CSV text of the sheets of a workbook that are one of the tables.
 
     Raises:
@@ -104,7 +107,7 @@ def workbook_texts(document: Document, tables: Sequence[Table]) -> Iterator[tupl
     """
     with document.open() as stream:
         signatures = [table.header_signature for table in tables]
-        yield from workbooks.workbook_to_csv(stream, document.name, signatures)
+        yield from workbooks.workbook_to_csv(stream, document.name, signatures, scratch=scratch)
 
 
 def _preamble_length(content: str, tables: Sequence[Table]) -> int:

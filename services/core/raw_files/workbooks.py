@@ -38,12 +38,16 @@ class WorkbookBudget:
     """What reading one workbook may take. ``cells`` counts the rectangle that a sheet spans, empty cells included."""
 
     cells: int = 60_000_000
-    memory_mb: int = 6_144
+    memory_mb: int = 4_096
     seconds: int = 900
 
 
 def workbook_to_csv(
-    stream: BinaryIO, name: str, signatures: Sequence[Sequence[str]], budget: WorkbookBudget = WorkbookBudget()
+    stream: BinaryIO,
+    name: str,
+    signatures: Sequence[Sequence[str]],
+    budget: WorkbookBudget = WorkbookBudget(),
+    scratch: Path | None = None,
 ) -> Iterator[tuple[str, str]]:
     """The sheets that have a known header, as CSV text. Rows keep their numbers.
 
@@ -52,6 +56,7 @@ def workbook_to_csv(
         name: of the workbook, for error messages.
         signatures: for each table the columns that its header holds; ``"a|b"`` is either of two.
         budget: what reading may take.
+        scratch: an existing folder on a disk with room for the texts; by default that of temporary files.
 
     Yields:
         Title and text of a sheet.
@@ -59,7 +64,7 @@ def workbook_to_csv(
     Raises:
         VigieError: the bytes are no workbook or a damaged one, or reading it exceeds the budget.
     """
-    with _converted(stream, name, [list(names) for names in signatures], budget) as folder:
+    with _converted(stream, name, [list(names) for names in signatures], budget, scratch) as folder:
         for number, title in enumerate(json.loads((folder / "titles").read_text(encoding="utf-8"))):
             yield title, (folder / str(number)).read_text(encoding="utf-8")
 
@@ -79,10 +84,11 @@ def read_first_sheet(content: bytes, name: str, budget: WorkbookBudget) -> list[
 
 @contextmanager
 def _converted(
-    stream: BinaryIO, name: str, signatures: list[list[str]] | None, budget: WorkbookBudget
+    stream: BinaryIO, name: str, signatures: list[list[str]] | None, budget: WorkbookBudget, scratch: Path | None = None
 ) -> Iterator[Path]:
     """The folder that the process has written its texts to; gone after the block."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as temporary:
+        folder = str(Path(temporary).resolve())
         with (Path(folder) / "workbook").open("wb") as copy:
             shutil.copyfileobj(stream, copy)
         command = [sys.executable, "-m", __name__, folder, json.dumps([signatures, asdict(budget)])]

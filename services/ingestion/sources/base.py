@@ -109,7 +109,7 @@ class LandingWriter:
         if not folder.is_dir():
             structlog.get_logger().info("reading a workbook", file=document.name)
             with replacing_folder(folder) as part:
-                for number, (title, content) in enumerate(workbook_texts(document, self.tables), start=1):
+                for number, (title, content) in enumerate(workbook_texts(document, self.tables, self.scratch), start=1):
                     file = part / f"{number:02d}-{landing.safe_file_name(title)}.csv"
                     file.write_text(content, encoding="utf-8", newline="")
         return sorted(folder.iterdir())

@@ -237,7 +237,9 @@ class HttpSource:
         bodies = [
             download(file.url, self._cache / _url_hash(file.url), self._limits, sha256=file.sha256) for file in files
         ]
-        with tempfile.TemporaryDirectory() as scratch:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # beside the landing folder: the texts of a large workbook may not fit among temporary files
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             arrivals = LandingWriter(folder, Path(scratch), self._use_case.tables)
             for file, body in zip(files, bodies, strict=True):
                 _land(arrivals, file, body)

@@ -29,7 +29,9 @@ class FolderSource:
         return self._path.is_dir() and any(file.is_file() for file in self._path.rglob("*"))
 
     def fetch(self, folder: Path) -> FetchResult:
-        with tempfile.TemporaryDirectory() as scratch:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # beside the landing folder: the texts of a large workbook may not fit among temporary files
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             return self._land(LandingWriter(folder, Path(scratch), self._use_case.tables))
 
     def _land(self, arrivals: LandingWriter) -> FetchResult:

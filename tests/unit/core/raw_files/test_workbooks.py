@@ -77,7 +77,7 @@ def stray_cell(row: int, column: int) -> bytes:
 
 
 def test_one_cell_in_the_last_corner_is_refused_in_words_and_takes_no_memory() -> None:
-    with pytest.raises(VigieError, match=r"odd\.xlsx needs more than 6144 MB of memory"):
+    with pytest.raises(VigieError, match=r"odd\.xlsx needs more than 4096 MB of memory"):
         texts(stray_cell(1_048_576, 16_384), "odd.xlsx")
 
 
