@@ -46,7 +46,7 @@ def _live(name: str, drift: tuple[str, ...], played: UseCaseScenario) -> dict[st
         request = {field: value for field, value in example.request.items() if field not in played.left_out}
         predictions = json.loads(answering.one(request, "benchmark"))["predictions"]
         live.add(predictions, example.labels)
-    return live.told()
+    return live.summary()
 
 
 def _told(live: dict[str, dict[str, Any]]) -> str:

@@ -10,8 +10,8 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, Param, TriggerRule, task
 
 from services.core import use_case_registry
 from services.core.contract.use_case import UseCase
-from services.core.orchestration import NO_SOURCE
-from services.core.steps import STEPS
+from services.core.jobs.walk import job_options, new_steps, next_action
+from services.core.steps import NO_SOURCE, STEPS
 from vigie_orchestration.approval import PromotionApproval
 from vigie_orchestration.dag_factory import dag_arguments, drift_signal, raw_data, schedule_window, weekly_schedule
 from vigie_orchestration.job_operator import SOURCE, job_task
@@ -35,13 +35,9 @@ steps whose inputs are the same are not computed again.
 """
 log = logging.getLogger(__name__)
 
-OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "ingest": {"source": "{{ params.source }}", "fresh": False},
-    "gate": {"force": "{{ params.force }}"},
-    # what was judged and approved, and no newer candidate in its place
-    "promote": {"approved": "{{ ti.xcom_pull(task_ids='gate')['version'] }}"},
-}
-"""Step -> what its job is told."""
+RUN_OPTIONS: Mapping[str, Any] = {"source": "{{ params.source }}", "force": "{{ params.force }}"}
+GATE_RESULT: Mapping[str, Any] = {"version": "{{ ti.xcom_pull(task_ids='gate')['version'] }}"}
+"""Templates of what a run was started with and of what its gate decided."""
 
 
 def retrain(use_case: UseCase) -> DAG:
@@ -55,7 +51,7 @@ def retrain(use_case: UseCase) -> DAG:
                 arguments["skip_if"] = f"{{{{ params.source == '{NO_SOURCE}' }}}}"
             if step.name == "promote":
                 before = consent(use_case, before[0])
-            current = job_task(use_case.name, step, OPTIONS.get(step.name), **arguments)
+            current = job_task(use_case.name, step, job_options(step.name, RUN_OPTIONS, GATE_RESULT), **arguments)
             before >> current
             before = [current]
     return dag
@@ -100,7 +96,9 @@ def consent(use_case: UseCase, gate: Any) -> list[Any]:
 @task.short_circuit(task_id="allowed", task_display_name="May it be promoted?", retries=0)
 def may_be_promoted(result: dict[str, Any]) -> bool:
     """Goes on if the gate passed the version; otherwise says why not and skips the promotion."""
-    if result.get("promote"):
+    steps = new_steps(("gate", "promote"), {})
+    steps[0] |= {"state": "succeeded", "result": result}
+    if next_action(steps, {}).kind == "run":
         return True
     log.info(
         "The champion stays. The gate's decision on version %s: %s.", result.get("version"), result.get("decision")

@@ -32,3 +32,11 @@ class ConflictError(VigieError):
 
 class UnavailableError(VigieError):
     """Something that is needed does not answer now; later it may."""
+
+
+class UnexpectedAnswerError(VigieError):
+    """Another service answered with a status or a body that was not expected."""
+
+    def __init__(self, problem: str, *, status: int, expected: str = "", action: str = "") -> None:
+        super().__init__(problem, expected=expected, action=action)
+        self.status = status

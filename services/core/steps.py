@@ -1,5 +1,5 @@
-"""The one list of steps from raw data to a serving model. The command line's ``run``, Airflow's
-DAGs and the gateway's buttons follow it."""
+"""The one list of steps from raw data to a serving model, and the names of the DAGs and assets that follow it. The
+command line's ``run``, Airflow's DAGs and the gateway's buttons follow it."""
 
 from __future__ import annotations
 
@@ -85,3 +85,27 @@ def stages_through(last: str) -> tuple[str, ...]:
 def jobs_of_service(service: str) -> tuple[str, ...]:
     """What the stage service can be asked to do."""
     return tuple(name for name, step in JOBS.items() if step.service == service)
+
+
+NO_SOURCE = "none"
+"""The source of a retraining that fetches no files and starts with what is published."""
+
+
+def dag_id(kind: str, use_case: str) -> str:
+    """The DAG of a use case; ``kind`` is ``ingest``, ``retrain``, ``monitor`` or ``rollback``."""
+    return f"{dag_prefix(kind)}{use_case}"
+
+
+def dag_prefix(kind: str) -> str:
+    """How the ids of all DAGs of a kind begin."""
+    return f"{kind}_"
+
+
+def raw_data_asset(use_case: str) -> str:
+    """The asset that ingestion updates when the data has really changed."""
+    return f"raw_data_{use_case}"
+
+
+def drift_signal_asset(use_case: str) -> str:
+    """The asset that the gateway updates when monitoring calls for a retraining."""
+    return f"drift_signal_{use_case}"

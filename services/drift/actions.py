@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from services.core.errors import ConflictError, VigieError
 from services.core.headers import service_headers
+from services.core.jobs.retraining import RetrainingLimits, retraining_blocker
 from services.core.messages import Message, render
-from services.core.model_registry import promotion_freeze
 from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.settings import Settings
 from services.drift import run_store
@@ -85,13 +85,6 @@ class GatewayClient:
         return str(answer.json()["id"])
 
 
-@dataclass(frozen=True, slots=True)
-class RetrainingLimits:
-    cooldown_hours: float
-    daily: int
-    outcomes: int
-
-
 def start_retraining(
     engine: Engine,
     client: ActionClient,
@@ -102,8 +95,8 @@ def start_retraining(
     limits: RetrainingLimits,
 ) -> MonitoringAction:
     """Start one, unless a limit, a freeze or a lack of outcomes stands against it. ``learnable``: outcomes since the
-    change. Cooldown is counted in the calls' own time, the daily limit in the machine's."""
-    blocker = _retraining_blocker(engine, run, learnable, limits)
+    change."""
+    blocker = retraining_blocker(engine, run.use_case, limits=limits, calls_until=run.window_to, outcomes=learnable)
     if blocker is not None:
         return MonitoringAction(run_store.NONE, blocker)
     try:
@@ -126,22 +119,3 @@ def start_rollback(client: ActionClient, use_case: str, version: int, old: int, 
         return MonitoringAction(run_store.NONE, failure)
     message = Message("monitoring.rollback", {"version": version, "old": old, "reason": reason})
     return MonitoringAction(run_store.ROLLBACK, message, started)
-
-
-def _retraining_blocker(
-    engine: Engine, run: MonitoringRunRow, learnable: int, limits: RetrainingLimits
-) -> Message | None:
-    """Why there is no retraining now."""
-    frozen = promotion_freeze.active_freeze(engine)
-    if frozen is not None:
-        return Message("monitoring.retraining_frozen", {"by": frozen.by, "reason": frozen.reason})
-    if learnable < limits.outcomes:
-        return Message("monitoring.retraining_lacks_outcomes", {"outcomes": learnable, "needed": limits.outcomes})
-    last = run_store.last_retraining(engine, run.use_case)
-    if last is not None and last.window_to is not None and run.window_to is not None:
-        hours = (run.window_to - last.window_to).total_seconds() / 3_600
-        if 0 <= hours < limits.cooldown_hours:
-            return Message("monitoring.retraining_cooldown", {"hours": hours, "needed": limits.cooldown_hours})
-    if run_store.retrainings_today(engine, run.use_case) >= limits.daily:
-        return Message("monitoring.retraining_daily_limit", {"limit": limits.daily})
-    return None

@@ -23,6 +23,7 @@ from services.core.database.connection import database_address, make_engine
 from services.core.errors import VigieError
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.options import MonitorOptions
+from services.core.jobs.retraining import RetrainingLimits
 from services.core.messages import Message, render
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import RegisteredVersion, Tag
@@ -32,7 +33,7 @@ from services.core.paths import VigiePaths
 from services.core.prediction_log.traffic_type import LIVE, SIMULATED
 from services.core.settings import CHECKOUT
 from services.drift import actions, run_store
-from services.drift.actions import NO_ACTION, ActionClient, GatewayClient, MonitoringAction, RetrainingLimits
+from services.drift.actions import NO_ACTION, ActionClient, GatewayClient, MonitoringAction
 from services.drift.label_quality import find_suspect_sources
 from services.drift.performance.comparison import compare_challenger, regressed_from_previous
 from services.drift.performance.degradation import Degradation

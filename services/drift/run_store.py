@@ -64,24 +64,6 @@ def entry_with_sentences(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {**entry, **(sentences(entry["message"]) if "message" in entry else {})}
 
 
-def last_retraining(engine: Engine, use_case: str) -> MonitoringRunRow | None:
-    query = select(MonitoringRunRow).where(MonitoringRunRow.use_case == use_case, MonitoringRunRow.action == RETRAINING)
-    with Session(engine, expire_on_commit=False) as session:
-        return session.scalars(query.order_by(MonitoringRunRow.finished_at.desc()).limit(1)).first()
-
-
-def retrainings_today(engine: Engine, use_case: str) -> int:
-    """Within the last 24 hours of the machine's own time."""
-    since = datetime.now(UTC) - timedelta(hours=24)
-    query = select(func.count()).where(
-        MonitoringRunRow.use_case == use_case,
-        MonitoringRunRow.action == RETRAINING,
-        MonitoringRunRow.finished_at > since,
-    )
-    with Session(engine) as session:
-        return session.scalar(query) or 0
-
-
 def count_actions(engine: Engine, action: str) -> dict[str, int]:
     """Use case -> how often monitoring did this."""
     query = select(MonitoringRunRow.use_case, func.count()).where(MonitoringRunRow.action == action)

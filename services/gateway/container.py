@@ -5,10 +5,11 @@ Maintenance rotates signing keys and deletes what has expired."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import structlog
 from argon2 import PasswordHasher
@@ -18,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from services.core.audit.log import AuditChain
-from services.core.auth.principal import Role
+from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import CentreRow
 from services.core.errors import VigieError
 from services.core.model_registry import promotion_freeze
@@ -31,6 +32,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.users import service as users_service
 
 log = structlog.get_logger(__name__)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,21 @@ class GatewayContainer:
         """A session whose changes are written together, or not at all where it ends with an error."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+
+    async def run_in_transaction(self, work: Callable[[Session], ResultT]) -> ResultT:
+        """``work`` in a transaction, off the event loop."""
+
+        def run() -> ResultT:
+            with self.transaction() as session:
+                return work(session)
+
+        return await asyncio.to_thread(run)
+
+    def record(self, origin: RequestOrigin, action: str, *, by: Principal | None, **entry: Any) -> None:
+        """One audit entry in a transaction of its own, for what changes nothing else in the database; ``entry`` as in
+        ``AuditLog.add``."""
+        with self.transaction() as session:
+            self.trail.add(session, origin, action, by=by, **entry)
 
 
 def create_audit_chain(settings: GatewaySettings) -> AuditChain:
@@ -164,16 +181,16 @@ class MaintenanceTask:
             gateway.counters.frozen.set(promotion_freeze.active_freeze_in(session.connection()) is not None)
 
     async def _prepare(self) -> None:
-        said = False
+        logged = False
         while not self.prepared:
             try:
                 await asyncio.to_thread(prepare_database, self._gateway)
                 await asyncio.to_thread(self._gateway.access.renew)
             except (SQLAlchemyError, VigieError) as error:
-                if not said:
+                if not logged:
                     reason = str(error) if isinstance(error, VigieError) else type(error).__name__
                     log.error("the gateway cannot start its work", reason=reason)
-                said = True
+                logged = True
                 await asyncio.sleep(PREPARE_RETRY_SECONDS)
                 continue
             self._gateway.access.start()

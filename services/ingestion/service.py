@@ -123,7 +123,7 @@ def ingest(task: JobContext) -> Mapping[str, Any]:
         task.progress(f"files from {found.source} ({kind}): {len(found.added)} new, {len(found.known)} known")
 
     before, old_state = _manifest(task.home, task.use_case), _state(task.home, task.use_case)
-    state = run_stages(task.home, task.use_case, "ingest", prepare=prepare, progress=task.progress, said=task.log)
+    state = run_stages(task.home, task.use_case, "ingest", prepare=prepare, progress=task.progress, output=task.log)
     manifest = _manifest(task.home, task.use_case)
     return {
         "source": acquired[0].source,

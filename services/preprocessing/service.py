@@ -57,7 +57,7 @@ def preprocess(task: JobContext) -> Mapping[str, Any]:
     def prepare(workspace: Path) -> None:
         task.progress(str(export_labels(task.use_case, workspace)))
 
-    state = run_stages(task.home, task.use_case, "preprocess", prepare=prepare, progress=task.progress, said=task.log)
+    state = run_stages(task.home, task.use_case, "preprocess", prepare=prepare, progress=task.progress, output=task.log)
     path = state / "data" / task.use_case / "examples" / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     return {

@@ -21,7 +21,7 @@ from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.bundle.predictor import Predictor, load_arrays
 from services.core.contract import columns as column_tools
 from services.core.database.connection import database_address, make_engine, not_made_yet
-from services.core.errors import ConflictError, UnavailableError, VigieError
+from services.core.errors import UnavailableError, VigieError
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag
@@ -154,7 +154,7 @@ def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
         return
     engine = make_engine(url)
     try:
-        frozen = promotion_freeze.active_freeze(engine)
+        promotion_freeze.ensure_not_frozen(engine)
     except SQLAlchemyError as error:
         raise UnavailableError(
             f"Whether promotions are frozen cannot be read ({type(error).__name__}), so nothing is promoted.",
@@ -163,12 +163,6 @@ def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
         ) from error
     finally:
         engine.dispose()
-    if frozen is not None:
-        raise ConflictError(
-            f"Promotions are frozen since {frozen.since:%Y-%m-%d %H:%M} UTC by {frozen.by}: {frozen.reason}",
-            expected="promotions that are not frozen",
-            action="Promote when the freeze is lifted (DELETE /admin/freeze); a rollback works all the same.",
-        )
 
 
 def _platform_settings(home: VigiePaths, registry: ModelRegistry) -> Settings:

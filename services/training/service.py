@@ -67,7 +67,7 @@ DECISION_BY_OUTCOME: Mapping[str, str] = {"passed": "promote", "refused": "refus
 
 
 def train(task: JobContext) -> Mapping[str, Any]:
-    state = run_stages(task.home, task.use_case, "train", progress=task.progress, said=task.log)
+    state = run_stages(task.home, task.use_case, "train", progress=task.progress, output=task.log)
     manifest = read_manifest(state / "models" / task.use_case / "bundle")
     return {
         "state": state.name,
@@ -78,7 +78,7 @@ def train(task: JobContext) -> Mapping[str, Any]:
 
 
 def evaluate(task: JobContext) -> Mapping[str, Any]:
-    state = run_stages(task.home, task.use_case, "evaluate", progress=task.progress, said=task.log)
+    state = run_stages(task.home, task.use_case, "evaluate", progress=task.progress, output=task.log)
     path = state / "models" / task.use_case / "evaluation" / "metrics.json"
     report = json.loads(path.read_text(encoding="utf-8"))
     return {"state": state.name, "metrics": report["metrics"], "baseline": report.get("baseline", {})}

@@ -10,7 +10,7 @@ from zlib import crc32
 from airflow.sdk import Asset, CronTriggerTimetable
 
 from services.core.contract.use_case import UseCase
-from services.core.orchestration import dag_id, drift_signal_asset, raw_data_asset
+from services.core.steps import dag_id, drift_signal_asset, raw_data_asset
 from vigie_orchestration.settings import OrchestrationSettings
 
 RUN_IMMEDIATELY_WITHIN = timedelta(seconds=0.5)

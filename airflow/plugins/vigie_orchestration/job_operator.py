@@ -12,12 +12,14 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from services.core.errors import UnavailableError, VigieError
+from services.core.errors import VigieError
+from services.core.jobs.client import RETRYABLE_STATES, ServiceRequest, cancel_job, is_transient
+from services.core.jobs.walk import Job, JobServiceExecutor, run_blocking, run_step
 from services.core.steps import Step
 from vigie_orchestration.links import LINKS, mlflow_links
-from vigie_orchestration.stage_service import RETRYABLE_STATES, Job, StageService
+from vigie_orchestration.settings import stage_client
 from vigie_orchestration.trigger import JobTrigger
 
 MAX_RESULT_CHARACTERS = 8_000
@@ -65,10 +67,8 @@ class JobOperator(BaseOperator):
             raise AirflowSkipException(f"{self.task_display_name}: not asked for in this run.")
         try:
             job = self._find_or_start(context)
-        except UnavailableError as error:
-            raise AirflowException(str(error)) from error
         except VigieError as error:
-            raise AirflowFailException(str(error)) from error
+            raise (AirflowException if is_transient(error) else AirflowFailException)(str(error)) from error
         self._job_id = str(job["id"])
         self.log.info("Job %s of the %s service: %s.", self._job_id, self.service, job["state"])
         if job["state"] == "succeeded":
@@ -105,7 +105,7 @@ class JobOperator(BaseOperator):
             case "late":
                 self._cancel(str(job["id"]))
                 raise AirflowFailException(f"{self._name()} was not done within {self.time_limit} and was cancelled.")
-            case "away":
+            case "unavailable":
                 raise AirflowException(event["problem"])
             case _:
                 raise AirflowFailException(event["problem"])
@@ -117,17 +117,23 @@ class JobOperator(BaseOperator):
     def _find_or_start(self, context: Context) -> Job:
         ti, run = context["ti"], context["dag_run"]
         person = (run.conf or {}).get("requested_by") or run.triggering_user_name or ""
-        service = StageService(self.service, on_behalf_of=str(person))
-        key = job_key(ti.dag_id, ti.run_id, ti.task_id)
-        job = self._patiently(lambda: service.submit(self.use_case, self.step, self.options, key))
-        if job["state"] in RETRYABLE_STATES and ti.try_number > 1:
-            self.log.info("Job %s was %s before and is run again.", job["id"], job["state"])
-            return service.retry(str(job["id"]))
-        return job
+        client = stage_client(self.service)
+
+        async def call(_: str, request: ServiceRequest) -> Job:
+            return dict(self._patiently(lambda: client.call_sync(request)))
+
+        executor = JobServiceExecutor(
+            call,
+            self.use_case,
+            lambda _: job_key(ti.dag_id, ti.run_id, ti.task_id),
+            on_behalf_of=str(person),
+            rerun=lambda job: ti.try_number > 1 and job["state"] in RETRYABLE_STATES,
+        )
+        return run_blocking(run_step({"step": self.step}, self.options, executor))
 
     def _patiently(self, submit: Callable[[], Job]) -> Job:
         retrying = Retrying(
-            retry=retry_if_exception_type(UnavailableError),
+            retry=retry_if_exception(_may_succeed_later),
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_exponential(FIRST_PAUSE, max=LONGEST_PAUSE),
             before_sleep=self._try_again,
@@ -149,12 +155,16 @@ class JobOperator(BaseOperator):
 
     def _cancel(self, job_id: str) -> None:
         try:
-            StageService(self.service).cancel(job_id)
+            stage_client(self.service).call_sync(cancel_job(job_id))
         except VigieError as error:
             self.log.warning("Job %s could not be cancelled: %s", job_id, error)
 
     def _name(self) -> str:
         return f"{self.step} of {self.use_case}"
+
+
+def _may_succeed_later(error: BaseException) -> bool:
+    return isinstance(error, VigieError) and is_transient(error)
 
 
 def job_key(dag_id: str, run_id: str, task_id: str) -> str:

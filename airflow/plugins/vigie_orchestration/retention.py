@@ -33,9 +33,9 @@ def clean_runs(keep_days: int, *, dry_run: bool) -> None:
     if done.returncode:
         log.error("%s", done.stdout + done.stderr)
     done.check_returncode()
-    for said in done.stdout.splitlines():
-        if said.startswith(("Checking", "Found", "Performing")):
-            log.info("%s", said)
+    for output in done.stdout.splitlines():
+        if output.startswith(("Checking", "Found", "Performing")):
+            log.info("%s", output)
 
 
 def clean_logs(keep_days: int, *, dry_run: bool) -> int:

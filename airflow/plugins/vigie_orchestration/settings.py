@@ -7,6 +7,9 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.core.errors import VigieError
+from services.core.jobs.client import ServiceClient
+from services.core.settings import Settings
 from services.core.settings import settings as shared
 
 BASE_PATH = "/airflow"
@@ -91,3 +94,21 @@ class OrchestrationSettings(BaseSettings):
             "training": self.training_url,
             "drift": self.drift_url,
         }[service].rstrip("/")
+
+
+def stage_client(service: str) -> ServiceClient:
+    """The client of a stage service. Address and credential come from the environment of the process that calls,
+    never from a task's arguments: those are stored and shown.
+
+    Raises:
+        VigieError: there is no credential.
+    """
+    token = Settings().service_token
+    if token is None:
+        raise VigieError(
+            "There is no credential for the stage services.",
+            expected="VIGIE_SERVICE_TOKEN, the same for all services",
+            action="Run ./vigie init, or set the variable for Airflow's scheduler and triggerer.",
+        )
+    url = OrchestrationSettings().service_url(service)
+    return ServiceClient(f"the {service} service", url, token=token, caller="airflow")

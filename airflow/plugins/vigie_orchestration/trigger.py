@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from services.core.errors import UnavailableError, VigieError
-from vigie_orchestration.settings import OrchestrationSettings
-from vigie_orchestration.stage_service import FINAL_STATES, Job, StageService
+from services.core.errors import VigieError
+from services.core.jobs.client import FINAL_STATES, cancel_job, get_job, is_transient
+from vigie_orchestration.settings import OrchestrationSettings, stage_client
 from vigie_orchestration.trigger_delay import delay_trigger
 
 MAX_LOG_CHARACTERS = 6_000
@@ -23,7 +23,7 @@ class JobTrigger(BaseTrigger):
 
     - ``late``: the job was not done at ``deadline`` (seconds since 1970, so that a restart of the triggerer
       gives it no more time);
-    - ``away``: the service did not answer for longer than ``VIGIE_AIRFLOW_OUTAGE_SECONDS``;
+    - ``unavailable``: the service did not answer for longer than ``VIGIE_AIRFLOW_OUTAGE_SECONDS``;
     - ``refused``: it does not know the job or does not accept the credential.
 
     When the task is ended by hand, cleared or its run marked as failed, the job is cancelled.
@@ -53,24 +53,24 @@ class JobTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, Any]:
         chosen = OrchestrationSettings()
-        service = StageService(self.service)
         answered = time.monotonic()
-        while (left := self.deadline - time.time()) > 0:
-            asked = time.monotonic()
-            try:
-                job = await service.wait(self.job_id, min(20.0, left))
-            except UnavailableError as error:
-                self.log.warning("no answer from %s, waiting on: %s", self.service, error.problem)
-                if time.monotonic() - answered > chosen.airflow_outage_seconds:
-                    return {"outcome": "away", "job": {"id": self.job_id}, "problem": str(error)}
-            except VigieError as error:
-                return {"outcome": "refused", "job": {"id": self.job_id}, "problem": str(error)}
-            else:
-                answered = time.monotonic()
-                if job.get("state") in FINAL_STATES:
-                    return {"outcome": job["state"], "job": _event_job(job)}
-            # A service that holds the request until the job is done is asked again at once.
-            await asyncio.sleep(max(0.0, chosen.airflow_poll_seconds - (time.monotonic() - asked)))
+        async with stage_client(self.service) as client:
+            while (left := self.deadline - time.time()) > 0:
+                asked = time.monotonic()
+                try:
+                    job = await client.call(get_job(self.job_id, min(20.0, left)))
+                except VigieError as error:
+                    if not is_transient(error):
+                        return {"outcome": "refused", "job": {"id": self.job_id}, "problem": str(error)}
+                    self.log.warning("no answer from %s, waiting on: %s", self.service, error.problem)
+                    if time.monotonic() - answered > chosen.airflow_outage_seconds:
+                        return {"outcome": "unavailable", "job": {"id": self.job_id}, "problem": str(error)}
+                else:
+                    answered = time.monotonic()
+                    if job.get("state") in FINAL_STATES:
+                        return {"outcome": job["state"], "job": _event_job(job)}
+                # A service that holds the request until the job is done is asked again at once.
+                await asyncio.sleep(max(0.0, chosen.airflow_poll_seconds - (time.monotonic() - asked)))
         return {"outcome": "late", "job": {"id": self.job_id}}
 
     async def _task_was_ended(self) -> bool:
@@ -88,14 +88,15 @@ class JobTrigger(BaseTrigger):
 
     async def _cancel(self) -> None:
         try:
-            await StageService(self.service).cancel_async(self.job_id)
+            async with stage_client(self.service) as client:
+                await client.call(cancel_job(self.job_id))
         except VigieError as error:
             self.log.warning("job %s could not be cancelled: %s", self.job_id, error)
         else:
             self.log.info("job %s was cancelled, because its task was ended", self.job_id)
 
 
-def _event_job(job: Job) -> Job:
+def _event_job(job: dict[str, Any]) -> dict[str, Any]:
     """What people and the next tasks need of it."""
-    kept = {name: job.get(name) for name in ("id", "state", "step", "result", "error", "attempts")}
-    return {**kept, "log_tail": str(job.get("log_tail") or "")[-MAX_LOG_CHARACTERS:]}
+    shown = {name: job.get(name) for name in ("id", "state", "step", "result", "error", "attempts")}
+    return {**shown, "log_tail": str(job.get("log_tail") or "")[-MAX_LOG_CHARACTERS:]}

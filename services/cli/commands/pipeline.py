@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,10 +29,15 @@ from services.cli.console import (
 )
 from services.core import use_case_registry as use_cases
 from services.core.errors import VigieError
+from services.core.jobs.walk import RETRAINING_STEPS, Job, StepProgress, advance, new_steps, run_blocking
 from services.core.paths import VigiePaths
 from services.core.pipeline.dvc_runner import terminate_group
 from services.core.settings import CHECKOUT, settings
 from services.core.steps import STAGES, STEPS
+
+if TYPE_CHECKING:
+    from services.core.model_registry.version import RegisteredVersion
+    from services.training.gate.decision import Decision
 
 PARALLEL_USE_CASES = 2
 """Use cases whose stages run at once: what two cores carry."""
@@ -49,14 +55,48 @@ def run(
         print_json(result)
 
 
+class LocalExecutor:
+    """Runs the steps in this process. The stages are one run of DVC, which begins with the first of them.
+
+    Args:
+        stages: runs the stages of the use case, or waits for them.
+    """
+
+    def __init__(self, home: VigiePaths, use_case: str, stages: Callable[[], object]) -> None:
+        self._home, self._use_case, self._stages = home, use_case, stages
+        self.candidate: RegisteredVersion | None = None
+        self.decision: Decision | None = None
+
+    async def execute(self, progress: StepProgress, options: Mapping[str, Any]) -> Job:  # noqa: ARG002
+        from services.training import promotion  # noqa: PLC0415 - its libraries take a second
+
+        name, result = progress["step"], dict[str, Any]()
+        if name == STAGES[0]:
+            self._stages()
+        elif name == "gate":
+            with step(f"{self._use_case}: registered and compared with the champion"):
+                self.candidate, self.decision = promotion.gate_and_register(self._home, self._use_case)
+            result = {"version": self.candidate.number, "promote": self.decision.promote}
+        elif name == "promote":
+            assert self.candidate is not None
+            assert self.decision is not None
+            by = command_line_principal()
+            promotion.promote_if_allowed(self._home, self._use_case, self.candidate, self.decision, by=by)
+        return {"id": name, "state": "succeeded", "result": result}
+
+
 def run_chain(home: VigiePaths, use_case: str, source: str, *, fresh: bool = False) -> dict[str, Any]:
     """All steps in the order of ``STEPS``; what the gate decided and measured."""
     # The registry's library and first tables take seconds of one core, while the first stages leave one idle.
     registry = threading.Thread(target=lambda: open_registry(home).prepare(), daemon=True)
     registry.start()
-    run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
-    registry.join()
-    return show_metrics_and_gate(home, use_case)
+
+    def stages() -> None:
+        run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
+        registry.join()
+        print_metrics(use_case, home.models(use_case) / "evaluation" / "metrics.json")
+
+    return walk(home, use_case, RETRAINING_STEPS, stages)
 
 
 def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
@@ -65,7 +105,7 @@ def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[
     open_registry(home).prepare()
     children: list[int] = []
     with ThreadPoolExecutor(PARALLEL_USE_CASES) as pool:
-        stages = {
+        states = {
             name: pool.submit(
                 _run_stages,
                 home,
@@ -77,11 +117,15 @@ def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[
             )
             for name in names
         }
+
+        def stages(name: str) -> None:
+            with step(f"{name}: raw files to {STAGES[-1]}"):
+                states[name].result()
+            print_metrics(name, home.models(name) / "evaluation" / "metrics.json")
+
         try:
             for name in names:
-                with step(f"{name}: raw files to {STAGES[-1]}"):
-                    stages[name].result()
-                yield show_metrics_and_gate(home, name)
+                yield walk(home, name, RETRAINING_STEPS, partial(stages, name))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in children:
@@ -89,10 +133,26 @@ def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[
             raise
 
 
-def show_metrics_and_gate(home: VigiePaths, use_case: str) -> dict[str, Any]:
-    """Show what the evaluation found and put the candidate through the gate."""
-    print_metrics(use_case, home.models(use_case) / "evaluation" / "metrics.json")
-    return gate_and_promote(home, use_case)
+def gate_and_promote(home: VigiePaths, use_case: str) -> dict[str, Any]:
+    """Put the published candidate through the gate and promote it if that allows it."""
+    return walk(home, use_case, ("gate", "promote"), lambda: None)
+
+
+def walk(home: VigiePaths, use_case: str, steps: Sequence[str], stages: Callable[[], object]) -> dict[str, Any]:
+    """Run these steps here, one after the other; what the gate decided."""
+    executor, progress = LocalExecutor(home, use_case, stages), new_steps(steps, {})
+    while run_blocking(advance(progress, {}, executor)).kind == "run":
+        pass
+    version, decision = executor.candidate, executor.decision
+    assert version is not None
+    assert decision is not None
+    print_decision(use_case, version, decision)
+    return {
+        "use_case": use_case,
+        "version": version.number,
+        "promoted": progress[-1]["state"] == "succeeded",
+        "reasons": list(decision.reasons),
+    }
 
 
 def ingest(use_case: UseCaseName, source: Source = "auto", fresh: Fresh = False) -> None:
@@ -226,16 +286,6 @@ def _acquire(
     tell(f"files from {acquired.source} ({kind}): {counts}")
     if acquired.dropped:
         tell(f"[yellow]{len(acquired.dropped)} simulated files made way for real ones[/]")
-
-
-def gate_and_promote(home: VigiePaths, use_case: str) -> dict[str, Any]:
-    from services.training.promotion import gate_and_register, promote_if_allowed  # noqa: PLC0415
-
-    with step(f"{use_case}: registered and compared with the champion"):
-        version, decision = gate_and_register(home, use_case)
-    promoted = promote_if_allowed(home, use_case, version, decision, by=command_line_principal())
-    print_decision(use_case, version, decision)
-    return {"use_case": use_case, "version": version.number, "promoted": promoted, "reasons": list(decision.reasons)}
 
 
 def open_registry(home: VigiePaths) -> Any:

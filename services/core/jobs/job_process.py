@@ -130,7 +130,7 @@ class JobProcess:
             return JobResult(JobState.INTERRUPTED, error=dict(INTERRUPTED_ERROR))
         if self._error is not None:
             return JobResult(JobState.FAILED, error=self._error)
-        how = "without a word" if self._code is None else f"with code {self._code}"
+        how = "without an error message" if self._code is None else f"with code {self._code}"
         if self._code == -signal.SIGKILL:
             how = "by force, as the system does where memory runs out,"
         return failed_result(
@@ -238,7 +238,7 @@ def run_handler(work: JobHandler, task: JobContext) -> JobMessage:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, the job has failed and its log says why
         traceback.print_exc()
-        problem = f"The job failed in a way that nobody foresaw ({type(error).__name__})."
+        problem = f"The job failed with an unexpected error ({type(error).__name__})."
         return {"error": {"problem": problem, "expected": "", "action": "Its log has the details."}}
     if size > MAX_RESULT_BYTES:
         problem = f"The job's result takes {size} bytes as JSON."

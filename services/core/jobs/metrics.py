@@ -20,7 +20,7 @@ whose counters nobody would see: what they did is counted here, from their resul
 class JobMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._told: dict[str, ResultCallback] = {}
+        self._callbacks: dict[str, ResultCallback] = {}
         self.ended = Counter(
             "vigie_jobs_ended", "Jobs by how they ended.", ("use_case", "step", "state"), registry=registry
         )
@@ -57,9 +57,9 @@ class JobMetrics:
                 for state in FINAL_STATES:
                     self.ended.labels(use_case, step, state)
 
-    def tell(self, step: str, told: ResultCallback) -> None:
-        """Have ``told`` called with what each successful job of ``step`` results in."""
-        self._told[step] = told
+    def tell(self, step: str, callback: ResultCallback) -> None:
+        """Have ``callback`` called with what each successful job of ``step`` results in."""
+        self._callbacks[step] = callback
 
     def count(self, job: Job, outcome: JobResult, seconds: float, peak_bytes: float) -> None:
         """One job that ended here."""
@@ -69,5 +69,5 @@ class JobMetrics:
         if outcome.state is not JobState.SUCCEEDED:
             return
         self.succeeded.labels(job.use_case, job.step).set_to_current_time()
-        if (told := self._told.get(job.step)) is not None:
-            told(job.use_case, outcome.result or {})
+        if (callback := self._callbacks.get(job.step)) is not None:
+            callback(job.use_case, outcome.result or {})

@@ -203,17 +203,19 @@ class JobQueue:
                 heads.append(row.id)
         return heads
 
-    def renew(self, job_id: str, worker: str, lease_seconds: float, **told: Any) -> tuple[bool, bool]:
-        """Keep a running job and store ``told`` (``progress``, ``log_tail``) with it. Whether it still is this
+    def renew(self, job_id: str, worker: str, lease_seconds: float, **values: Any) -> tuple[bool, bool]:
+        """Keep a running job and store ``values`` (``progress``, ``log_tail``) with it. Whether it still is this
         worker's, and whether it is to be cancelled."""
         with self._engine.begin() as connection:
-            kept = connection.execute(
-                self._held(job_id, worker).values(lease_until=self._clock() + timedelta(seconds=lease_seconds), **told)
+            renewed = connection.execute(
+                self._held(job_id, worker).values(
+                    lease_until=self._clock() + timedelta(seconds=lease_seconds), **values
+                )
             ).rowcount
             cancel = connection.scalar(select(JobRow.cancel_requested).where(self._mine(job_id)))
-        return bool(kept), bool(cancel)
+        return bool(renewed), bool(cancel)
 
-    def finish(self, job_id: str, worker: str, outcome: JobResult, **told: Any) -> bool:
+    def finish(self, job_id: str, worker: str, outcome: JobResult, **values: Any) -> bool:
         """Store how a job ended. False where the job was taken from this worker meanwhile."""
         with self._engine.begin() as connection:
             return bool(
@@ -225,7 +227,7 @@ class JobQueue:
                         finished_at=self._clock(),
                         worker=None,
                         lease_until=None,
-                        **told,
+                        **values,
                     )
                 ).rowcount
             )

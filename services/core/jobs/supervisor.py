@@ -231,7 +231,7 @@ class JobSupervisor:
             self._runner.send_signal(signal.SIGTERM)
 
     def _drain(self) -> None:
-        """What the processes said last."""
+        """The last lines of their output."""
         limit = time.monotonic() + DRAIN_SECONDS
         sources = {self._output, self._messages}
         while sources & set(self._selector.get_map()) and time.monotonic() < limit:

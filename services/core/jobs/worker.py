@@ -120,13 +120,13 @@ class JobWorker:
         job, outcome = running.job, running.outcome
         if outcome.state == JobState.INTERRUPTED:
             self._queue.interrupt(job.id, self.id, rerun=self._settings.job_rerun_interrupted)
-            kept = True
+            stored = True
         else:
-            kept = self._queue.finish(job.id, self.id, outcome, **running.output())
+            stored = self._queue.finish(job.id, self.id, outcome, **running.output())
         del self._running[job.id]
         seconds = time.monotonic() - self._started.pop(job.id)
         log.info(
-            "job ended" if kept else "job ended after it was taken from this service",
+            "job ended" if stored else "job ended after it was taken from this service",
             job=job.id,
             use_case=job.use_case,
             step=job.step,

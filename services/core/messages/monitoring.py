@@ -106,6 +106,10 @@ MONITORING: dict[str, Text] = {
         "No retraining: promotions are frozen by {by} ({reason}).",
         "Pas de réentraînement : les promotions sont gelées par {by} ({reason}).",
     ),
+    "retraining_under_way": Text(
+        "No retraining: a retraining of {use_case} that began at {begun} UTC has not ended.",
+        "Pas de réentraînement : celui de {use_case}, lancé le {begun} UTC, n'est pas terminé.",
+    ),
     "retraining_lacks_outcomes": Text(
         "No retraining yet: {outcomes:number} outcomes since the change are too few to learn from; {needed:number} are "
         "needed.",

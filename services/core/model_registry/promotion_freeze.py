@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, String, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.core.database.base import NAME, Base
+from services.core.errors import ConflictError
 
 
 class PlatformSettingRow(Base):
@@ -44,8 +45,23 @@ def active_freeze(engine: Engine) -> PromotionFreeze | None:
         return active_freeze_in(connection)
 
 
+def ensure_not_frozen(engine: Engine) -> None:
+    """
+    Raises:
+        ConflictError: promotions are frozen.
+        sqlalchemy.exc.SQLAlchemyError: the database does not answer.
+    """
+    frozen = active_freeze(engine)
+    if frozen is not None:
+        raise ConflictError(
+            f"Promotions are frozen since {frozen.since:%Y-%m-%d %H:%M} UTC by {frozen.by}: {frozen.reason}",
+            expected="promotions that are not frozen",
+            action="Promote when the freeze is lifted (DELETE /admin/freeze); a rollback works all the same.",
+        )
+
+
 def active_freeze_in(connection: Connection) -> PromotionFreeze | None:
-    """``frozen`` within a transaction."""
+    """``active_freeze`` within a transaction."""
     row = connection.execute(
         select(PlatformSettingRow.value, PlatformSettingRow.changed, PlatformSettingRow.changed_by).where(
             PlatformSettingRow.name == SETTING_NAME

@@ -10,10 +10,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from sqlalchemy import Index, String, Text, case, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from services.core.database.base import Base
+from services.core.database.base import Base, insert_if_new
 
 ID, WORD, NAME = 64, 40, 120
 """Longest values, in characters."""
@@ -129,7 +128,6 @@ def list_open_alerts(session: Session, now: datetime) -> list[AlertRow]:
 
 def _insert_if_new(session: Session, alert: WebhookAlert, now: datetime) -> bool:
     """Whether the row is new; two notices at once make one."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     values = {
         "id": alert.id,
         "name": alert.name,
@@ -143,7 +141,5 @@ def _insert_if_new(session: Session, alert: WebhookAlert, now: datetime) -> bool
         "seen_at": now,
         "ended_at": None,
     }
-    done = session.execute(
-        dialect.insert(AlertRow).values(values).on_conflict_do_nothing(index_elements=["id"]).returning(AlertRow.id)
-    )
-    return done.first() is not None
+    insert = insert_if_new(session.connection(), AlertRow, index_elements=["id"]).values(values)
+    return session.scalar(insert.returning(AlertRow.id)) is not None

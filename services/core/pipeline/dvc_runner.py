@@ -29,14 +29,14 @@ def run_dvc(
     *,
     log: Path | None = None,
     progress: Callable[[str], None] | None = None,
-    said: Callable[[str], None] | None = None,
+    output: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
     inherit: Sequence[int] = (),
 ) -> list[str]:
-    """Run ``dvc ARGUMENTS`` in the workspace ``folder`` and return the last lines that it said.
+    """Run ``dvc ARGUMENTS`` in the workspace ``folder`` and return the last lines of its output.
 
     ``progress`` hears of every stage that starts or is skipped, ``started`` gets the process's id, all
-    output goes to ``log`` and line by line to ``said``, ``inherit`` lists file descriptors that the process
+    output goes to ``log`` and line by line to ``output``, ``inherit`` lists file descriptors that the process
     keeps open.
 
     Raises:
@@ -59,7 +59,7 @@ def run_dvc(
     try:
         if started is not None:
             started(process.pid)
-        lines = _stream_output(process, log, progress, said)
+        lines = _stream_output(process, log, progress, output)
         code = process.wait()
     except BaseException:
         terminate_group(process.pid)
@@ -102,7 +102,7 @@ def _stream_output(
     process: subprocess.Popen[str],
     log: Path | None,
     progress: Callable[[str], None] | None,
-    said: Callable[[str], None] | None,
+    output: Callable[[str], None] | None,
 ) -> list[str]:
     """Read the output to its end; the last lines of it."""
     last: list[str] = []
@@ -113,8 +113,8 @@ def _stream_output(
             if sink is not None:
                 sink.write(line)
                 sink.flush()
-            if said is not None:
-                said(line.rstrip())
+            if output is not None:
+                output(line.rstrip())
             last = [*last[-_LAST_LINES:], line.rstrip()]
             if progress is not None and (found := _RUNNING.match(line)):
                 progress(f"{found['stage']}: running")
@@ -127,9 +127,9 @@ def _stream_output(
 
 
 def _failure(arguments: Sequence[str], code: int, lines: Sequence[str], log: Path | None) -> VigieError:
-    said = "\n".join(line for line in lines if line and not _is_log_line(line))
+    output = "\n".join(line for line in lines if line and not _is_log_line(line))
     return VigieError(
-        f"dvc {' '.join(arguments)} ended with code {code}. Its last lines:\n{said}",
+        f"dvc {' '.join(arguments)} ended with code {code}. Its last lines:\n{output}",
         action=f"See {log}." if log is not None else "",
     )
 

@@ -30,7 +30,7 @@ def run_stages(
     *,
     prepare: Callable[[Path], None] | None = None,
     progress: Callable[[str], None] | None = None,
-    said: Callable[[str], None] | None = None,
+    output: Callable[[str], None] | None = None,
     started: Callable[[int], None] | None = None,
     root: Path = CHECKOUT,
     parameters: Params | None = None,
@@ -40,7 +40,7 @@ def run_stages(
     """Run the DVC stages of ``use_case`` up to ``last_stage`` and publish what they made.
 
     ``prepare`` gets the workspace before the stages run; that is where raw files are acquired.
-    ``progress`` hears lines such as ``"train: running"`` and ``"ingest: unchanged"``, ``said`` every line
+    ``progress`` hears lines such as ``"train: running"`` and ``"ingest: unchanged"``, ``output`` every line
     that DVC and the stages print, which ``logs/runs`` keeps as well. ``started`` gets the id of DVC's process
     group as soon as it runs, for whoever may have to end it. ``root`` is the checkout whose code,
     stages and parameters are run; ``parameters`` take the place of its params.yaml.
@@ -81,7 +81,7 @@ def run_stages(
                 ["repro", f"{last_stage}@{use_case}"],
                 log=_log_file(home, use_case, run_id),
                 progress=progress,
-                said=said,
+                output=output,
                 started=runs,
                 inherit=(mine.descriptor,),
             )

@@ -58,14 +58,14 @@ def run_lock(
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         _acquire(descriptor, holder, use_case, wait_seconds, progress)
-        said: dict[str, str | int] = {
+        holder_info: dict[str, str | int] = {
             "place": _process_namespace(),
             "process": os.getpid(),
             "purpose": purpose,
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        _write_holder(holder, said)
-        yield RunLock(descriptor, holder, said)
+        _write_holder(holder, holder_info)
+        yield RunLock(descriptor, holder, holder_info)
         holder.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
@@ -94,14 +94,16 @@ def _acquire(
         time.sleep(_POLL_SECONDS)
 
 
-def _terminate_orphans(said: dict[str, str | int]) -> str:
+def _terminate_orphans(holder_info: dict[str, str | int]) -> str:
     """Who holds the lock. Where its process is gone, only the DVC process that it started can still
     hold it, and nobody waits for that one's result."""
-    process, child = said.get("process"), said.get("child")
-    here = said.get("place") == _process_namespace()
+    process, child = holder_info.get("process"), holder_info.get("child")
+    here = holder_info.get("place") == _process_namespace()
     if here and isinstance(process, int) and isinstance(child, int) and not _is_alive(process):
         terminate_group(child)
-    return f"{said.get('purpose', 'unknown')} in process {process} since {said.get('since', 'a moment ago')}"
+    return (
+        f"{holder_info.get('purpose', 'unknown')} in process {process} since {holder_info.get('since', 'a moment ago')}"
+    )
 
 
 def _process_namespace() -> str:
@@ -131,5 +133,5 @@ def _read_holder(path: Path) -> dict[str, str | int]:
     return content
 
 
-def _write_holder(path: Path, said: dict[str, str | int]) -> None:
-    atomic_write(path, json.dumps(said))
+def _write_holder(path: Path, holder_info: dict[str, str | int]) -> None:
+    atomic_write(path, json.dumps(holder_info))

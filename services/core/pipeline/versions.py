@@ -157,9 +157,9 @@ def collect_garbage(home: VigiePaths, kept_locks: Iterable[str], *, dry_run: boo
         numbered = [(f"kept/{number}", out) for number, out in enumerate(wanted.values())]
         with bare_workspace(home, numbered, "garbage") as workspace:
             arguments = ["gc", "--workspace", "--cloud", "--remote", "local", "--force"]
-            said = run_dvc(home, workspace, [*arguments, *(["--dry"] if dry_run else [])])
+            output = run_dvc(home, workspace, [*arguments, *(["--dry"] if dry_run else [])])
     removed = {"local": 0, "remote": 0}
-    for line in said:
+    for line in output:
         if found := _REMOVED_LINE.search(line):
             removed["remote" if found["place"].startswith("remote") else "local"] += int(found[1])
     structlog.get_logger().info("garbage collected", **removed, kept=len(wanted), dry_run=dry_run)

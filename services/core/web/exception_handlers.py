@@ -14,13 +14,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from services.core.errors import ConflictError, NotFoundError, UnavailableError, VigieError
+from services.core.errors import ConflictError, NotFoundError, UnavailableError, UnexpectedAnswerError, VigieError
 from services.core.headers import REQUEST_ID_HEADER
 from services.core.web.errors import MAX_ERRORS, HttpError, error_detail, error_response, safe_field_name
 
 log = structlog.get_logger(__name__)
 
-STATUS_BY_ERROR: Mapping[type[VigieError], int] = {NotFoundError: 404, ConflictError: 409, UnavailableError: 503}
+STATUS_BY_ERROR: Mapping[type[VigieError], int] = {
+    NotFoundError: 404,
+    ConflictError: 409,
+    UnexpectedAnswerError: 502,
+    UnavailableError: 503,
+}
 """Any other ``VigieError`` is the caller's to mend: 400."""
 _LOCATIONS = frozenset({"body", "query", "path", "header", "cookie"})
 

@@ -36,7 +36,7 @@ from services.gateway.auth.schemas import (
     SessionTokenResponse,
 )
 from services.gateway.auth.session_store import ENTRY_CODE_PREFIX, ENTRY_CODE_SECONDS, TokenLifetimes
-from services.gateway.auth.token_routes import INVALID_CREDENTIALS, TokenRevoker, too_many_attempts
+from services.gateway.auth.token_routes import INVALID_CREDENTIALS, TokenRevoker, throttled
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import page_url, safe_redirect_path
 
@@ -86,7 +86,7 @@ _WAIT_FOR_OTHER_PAGE_SECONDS = 0.5
 
 def session_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["signing in"])
-    withdrawal = TokenRevoker(gateway)
+    revoker = TokenRevoker(gateway)
 
     def signed_in_answer(request: Request, found: LoginSucceeded) -> Response:
         body = CurrentUser.of(found.caller, must_change_password=found.must_change_password)
@@ -114,8 +114,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         if isinstance(found, LoginSucceeded):
             return signed_in_answer(request, found)
         if found.wait_seconds:
-            headers = {"Retry-After": str(found.wait_seconds)}
-            raise http_error(429, "too_many_requests", too_many_attempts(found.wait_seconds), headers=headers)
+            raise throttled(found.wait_seconds)
         raise http_error(401, "credentials", INVALID_CREDENTIALS, headers={"WWW-Authenticate": 'Bearer realm="vigie"'})
 
     @router.post(
@@ -147,18 +146,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         """Where the edge sends a browser whose session has run out: to the page if the sign-in still lasts,
         else to the sign-in page."""
         target = safe_redirect_path(next)
-        found = await renewed(request)
-        if isinstance(found, LoginSucceeded):
-            response = RedirectResponse(page_url(request, gateway.settings, target), 303)
-            set_cookies(request, response, found, gateway.sign_in.lifetimes)
-            return response
-        if found.just_renewed:  # the other answer brings the cookies
-            await asyncio.sleep(_WAIT_FOR_OTHER_PAGE_SECONDS)
-            return RedirectResponse(page_url(request, gateway.settings, target), 303)
-        sign_in_page = page_url(request, gateway.settings, f"/?next={quote(target, safe='/')}")
-        response = RedirectResponse(sign_in_page, 303)
-        clear_cookies(response)
-        return response
+        return await _redirect(gateway, request, await renewed(request), target)
 
     @router.post("/auth/logout", openapi_extra=dict(PUBLIC), summary="Sign out", status_code=204)
     def sign_out(request: Request) -> Response:
@@ -170,7 +158,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         origin = request_origin_of(request)
         for text in (credential.text, request.cookies.get(REFRESH_COOKIE)):
             if text:
-                withdrawal.revoke(text, origin, action="login.ended")
+                revoker.revoke(text, origin, action="login.ended")
         response = Response(status_code=204)
         clear_cookies(response)
         return response
@@ -181,7 +169,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
 def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["signing in"])
     inside = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
-    withdrawal = TokenRevoker(gateway)
+    revoker = TokenRevoker(gateway)
 
     @inside.post("/internal/entries", openapi_extra=dict(SERVICE), summary="A code by which a browser enters")
     async def entry(request: Request, given: LoginRequest) -> EntryCode:
@@ -192,8 +180,7 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
         if isinstance(found, LoginSucceeded) and found.refresh_token is not None:
             return EntryCode(code=found.refresh_token, expires_in=ENTRY_CODE_SECONDS)
         if isinstance(found, LoginFailed) and found.wait_seconds:
-            headers = {"Retry-After": str(found.wait_seconds)}
-            raise http_error(429, "too_many_requests", too_many_attempts(found.wait_seconds), headers=headers)
+            raise throttled(found.wait_seconds)
         raise http_error(401, "credentials", INVALID_CREDENTIALS)
 
     @inside.post("/internal/session-tokens", openapi_extra=dict(SERVICE), summary="A fresh token of a sign-in")
@@ -208,7 +195,7 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
 
     @inside.post("/internal/session-ends", openapi_extra=dict(SERVICE), summary="End a sign-in", status_code=204)
     def end(request: Request, given: SessionTokenRequest) -> Response:
-        withdrawal.end_session(given.token, _browser_origin(request, given.address))
+        revoker.end_session(given.token, _browser_origin(request, given.address))
         return Response(status_code=204)
 
     @router.get(
@@ -233,21 +220,28 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
         found = await to_thread.run_sync(
             lambda: gateway.sign_in.with_refresh_token(code, origin, RENEWAL_GRACE, prefix=ENTRY_CODE_PREFIX)
         )
-        if isinstance(found, LoginSucceeded):
-            response = RedirectResponse(page_url(request, gateway.settings, target), 303)
-            set_cookies(request, response, found, gateway.sign_in.lifetimes)
-            response.headers["Referrer-Policy"] = "no-referrer"
-            return response
-        if found.just_renewed:  # asked twice by an impatient browser; the first answer brings the cookies
-            await asyncio.sleep(_WAIT_FOR_OTHER_PAGE_SECONDS)
-            return RedirectResponse(page_url(request, gateway.settings, target), 303)
-        sign_in_page = page_url(request, gateway.settings, f"/?next={quote(target, safe='/')}")
-        response = RedirectResponse(sign_in_page, 303)
-        clear_cookies(response)
+        response = await _redirect(gateway, request, found, target)
+        response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
     router.include_router(inside)
     return router
+
+
+async def _redirect(
+    gateway: GatewayContainer, request: Request, found: LoginSucceeded | LoginFailed, target: str
+) -> Response:
+    """To the page, signed in, or else to the sign-in page."""
+    if isinstance(found, LoginFailed) and not found.just_renewed:
+        response = RedirectResponse(page_url(request, gateway.settings, f"/?next={quote(target, safe='/')}"), 303)
+        clear_cookies(response)
+        return response
+    response = RedirectResponse(page_url(request, gateway.settings, target), 303)
+    if isinstance(found, LoginSucceeded):
+        set_cookies(request, response, found, gateway.sign_in.lifetimes)
+    else:  # asked twice by an impatient browser, or by two pages: the other answer brings the cookies
+        await asyncio.sleep(_WAIT_FOR_OTHER_PAGE_SECONDS)
+    return response
 
 
 def _browser_origin(request: Request, address: str) -> RequestOrigin:

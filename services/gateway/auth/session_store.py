@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.core.auth.api_keys import hash_api_key
 from services.core.auth.tables import LoginAttemptRow, RefreshTokenRow, UserRow
+from services.core.database.base import insert_if_new
 
 FIRST_LOCKOUT, MAX_LOCKOUT = timedelta(seconds=30), timedelta(minutes=15)
 FAILURE_RETENTION = timedelta(hours=24)
@@ -109,10 +109,7 @@ def _lockout_duration(failures: int, allowed: int) -> timedelta:
 def _attempt_row(session: Session, subject: str, now: datetime) -> LoginAttemptRow:
     """The subject's row, made if need be, and locked: one attempt after the other."""
     values = {"subject": subject, "failures": 0, "since": now, "last": now}
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(postgresql.insert(LoginAttemptRow).values(values).on_conflict_do_nothing())
-    else:
-        session.execute(sqlite.insert(LoginAttemptRow).values(values).on_conflict_do_nothing())
+    session.execute(insert_if_new(session.connection(), LoginAttemptRow).values(values))
     return session.get_one(LoginAttemptRow, subject, with_for_update=True, populate_existing=True)
 
 

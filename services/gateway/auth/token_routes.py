@@ -31,7 +31,7 @@ from services.core.web.authentication import (
     extract_session,
     is_same_origin,
 )
-from services.core.web.errors import error_detail, http_error
+from services.core.web.errors import HttpError, error_detail, http_error
 from services.core.web.server import PRINCIPAL_KEY
 from services.core.web.service_auth import authenticate_service
 from services.gateway.api_keys import service as api_keys_service
@@ -71,6 +71,12 @@ class OAuthError(Exception):
 
 def too_many_attempts(wait_seconds: int) -> str:
     return f"Too many attempts; try again in {wait_seconds} seconds."
+
+
+def throttled(wait_seconds: int) -> HttpError:
+    """The answer to who has to wait after failed attempts."""
+    headers = {"Retry-After": str(wait_seconds)}
+    return http_error(429, "too_many_requests", too_many_attempts(wait_seconds), headers=headers)
 
 
 class TokenRevoker:
@@ -115,7 +121,7 @@ class TokenRevoker:
 
 def token_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["signing in"])
-    withdrawal = TokenRevoker(gateway)
+    revoker = TokenRevoker(gateway)
 
     @router.post(
         "/auth/token",
@@ -147,7 +153,7 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
     ) -> Response:
         """RFC 7009: a refresh token ends its sign-in, an access token stops counting everywhere within seconds.
         Who has the token may take it back. The answer is 200 in any case."""
-        withdrawal.revoke(token, request_origin_of(request))
+        revoker.revoke(token, request_origin_of(request))
         return Response(headers=NO_STORE)
 
     @router.get("/.well-known/jwks.json", openapi_extra=dict(PUBLIC), summary="Public keys of access tokens")

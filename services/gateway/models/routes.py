@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request, Response
@@ -15,6 +16,7 @@ from services.core import use_case_registry as declared
 from services.core.audit.log import AuditOutcome
 from services.core.auth.principal import Principal
 from services.core.errors import ConflictError
+from services.core.jobs.client import FINAL_STATES, get_job, submit_job
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.version import CHAMPION, RegisteredVersion
 from services.gateway.audit.service import RequestOrigin, request_origin_of
@@ -36,7 +38,7 @@ from services.gateway.models.service import (
     version_details,
 )
 from services.gateway.runs.orchestrator import RunOrchestrator
-from services.gateway.service_client import FINAL_STATES, JobClient
+from services.gateway.service_client import JobClient
 
 JOB_WAIT_SECONDS = 25.0
 """So long the answer waits for the end; the job goes on by itself."""
@@ -55,12 +57,11 @@ class ModelActions:
             ConflictError: promotions are frozen.
         """
         target = f"version {version}"
-        frozen = await run_in_threadpool(promotion_freeze.active_freeze, self._gateway.engine)
-        if frozen is not None:
-            await self._tell(caller, origin, "model.promoted", use_case, target, "refused", {"frozen": True})
-            raise ConflictError(
-                f"Promotions are frozen by {frozen.by}: {frozen.reason}", action="DELETE /admin/freeze lifts it."
-            )
+        try:
+            await run_in_threadpool(promotion_freeze.ensure_not_frozen, self._gateway.engine)
+        except ConflictError:
+            await self._record(caller, origin, "model.promoted", use_case, target, "refused", frozen=True)
+            raise
         return await self._act(caller, origin, use_case, "promote", {"version": version}, target, reason, key)
 
     async def roll_back(
@@ -82,28 +83,26 @@ class ModelActions:
         key: str | None,
     ) -> ModelActionResult:
         # Written before: an action whose end is not heard of is in the log all the same.
-        await self._tell(caller, origin, f"model.{step}_asked", use_case, target, "ok", {"reason": reason})
+        await self._record(caller, origin, f"model.{step}_asked", use_case, target, "ok", reason=reason)
         action = f"model.{AUDIT_VERBS[step]}"
         try:
-            job = await self._stages.submit(
-                use_case, step, options, f"{step}:{caller.id}:{key or uuid.uuid4().hex}", caller.name
-            )
+            request = submit_job(use_case, step, options, f"{step}:{caller.id}:{key or uuid.uuid4().hex}", caller.name)
+            job = await self._stages.call(step, request)
             if job["state"] not in FINAL_STATES:
-                job = await self._stages.job(step, job["id"], JOB_WAIT_SECONDS)
+                job = await self._stages.call(step, get_job(job["id"], JOB_WAIT_SECONDS))
         except Exception as error:
-            more = {"error": type(error).__name__}
-            await self._tell(caller, origin, action, use_case, target, "failed", more)
+            await self._record(caller, origin, action, use_case, target, "failed", error=type(error).__name__)
             raise
         if job["state"] in FINAL_STATES:
             outcome: AuditOutcome = "ok" if job["state"] == "succeeded" else "failed"
             version = (job.get("result") or {}).get("version")
             named = target if version is None else f"version {version}"
-            await self._tell(caller, origin, action, use_case, named, outcome, {"job": str(job["id"])})
+            await self._record(caller, origin, action, use_case, named, outcome, job=str(job["id"]))
         return ModelActionResult(
             use_case=use_case, id=job["id"], state=job["state"], result=job.get("result"), error=job.get("error")
         )
 
-    async def _tell(  # noqa: PLR0917
+    async def _record(  # noqa: PLR0917
         self,
         caller: Principal,
         origin: RequestOrigin,
@@ -111,15 +110,10 @@ class ModelActions:
         use_case: str,
         target: str,
         outcome: AuditOutcome,
-        details: Mapping[str, str | bool],
+        **details: str | bool,
     ) -> None:
-        def write() -> None:
-            with self._gateway.transaction() as session:
-                self._gateway.trail.add(
-                    session, origin, action, by=caller, use_case=use_case, target=target, outcome=outcome, **details
-                )
-
-        await run_in_threadpool(write)
+        entry = partial(self._gateway.record, origin, action, by=caller, use_case=use_case, target=target)
+        await run_in_threadpool(entry, outcome=outcome, **details)
 
 
 IdempotencyKey = Annotated[

@@ -8,7 +8,8 @@ import json
 import os
 import re
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ from services.core.settings import Settings
 from services.gateway.models.schemas import ModelVersionDetails
 
 LIST_TIMEOUT_SECONDS = 5.0
+_API = "api/2.0/mlflow"
 _REGISTRY_HINT = "See that it runs, and VIGIE_REGISTRY_URL and MLFLOW_TRACKING_USERNAME with its password."
 
 
@@ -37,24 +39,12 @@ def list_versions(settings: Settings, use_case: str) -> list[RegisteredVersion]:
     """
     if settings.registry_url is None:
         return ModelRegistry(settings).versions(use_case)
-    user = (os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
-    try:
-        with httpx.Client(
-            base_url=settings.registry_url.rstrip("/") + "/api/2.0/mlflow",
-            auth=user if user[0] else None,
-            timeout=LIST_TIMEOUT_SECONDS,
-            trust_env=False,
-        ) as client:
-            model = client.get("/registered-models/get", params={"name": use_case})
-            if model.status_code == 404:
-                return []
-            aliases = model.raise_for_status().json()["registered_model"].get("aliases", [])
-            found = _search_versions(client, use_case)
-    except (httpx.HTTPError, ValueError, KeyError) as error:
-        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
-        raise UnavailableError(
-            f"The model registry does not answer as it should ({status}).", action=_REGISTRY_HINT
-        ) from None
+    with _registry_client(settings.registry_url, LIST_TIMEOUT_SECONDS) as client:
+        model = client.get(f"{_API}/registered-models/get", params={"name": use_case})
+        if model.status_code == 404:
+            return []
+        aliases = model.raise_for_status().json()["registered_model"].get("aliases", [])
+        found = _search_versions(client, use_case)
     named: dict[str, list[str]] = {}
     for alias in aliases:
         named.setdefault(str(alias["version"]), []).append(str(alias["alias"]))
@@ -71,7 +61,7 @@ def _search_versions(client: httpx.Client, use_case: str) -> list[dict[str, Any]
     found: list[dict[str, Any]] = []
     params = {"filter": f"name = '{use_case}'", "max_results": "1000"}
     while True:
-        page = client.get("/model-versions/search", params=params).raise_for_status().json()
+        page = client.get(f"{_API}/model-versions/search", params=params).raise_for_status().json()
         found += page.get("model_versions", [])
         if not page.get("next_page_token"):
             return found
@@ -105,7 +95,7 @@ class RunArtifacts:
     def content(self, path: str) -> bytes:
         """
         Raises:
-            NotFoundError: the version has no such file, or one beyond ``LARGEST_MB``.
+            NotFoundError: the version has no such file, or one beyond ``MAX_ARTIFACT_MB``.
         """
         found = self._from_disk(path) if self._url is None else self._from_server(path)
         if found is None or len(found) > MAX_ARTIFACT_MB * 1_000_000:
@@ -126,7 +116,7 @@ class RunArtifacts:
         if self._url is None:
             place = self._place(folder)
             return sorted(path.name for path in place.iterdir()) if place is not None and place.is_dir() else []
-        answer = self._asked("api/2.0/mlflow/artifacts/list", {"run_id": self._version.run_id, "path": folder})
+        answer = self._get(f"{_API}/artifacts/list", {"run_id": self._version.run_id, "path": folder})
         if answer.status_code != httpx.codes.OK:
             return []
         files = answer.json().get("files", [])
@@ -145,28 +135,34 @@ class RunArtifacts:
         return place.read_bytes() if place is not None and place.is_file() else None
 
     def _from_server(self, path: str) -> bytes | None:
-        answer = self._asked("get-artifact", {"run_uuid": self._version.run_id, "path": path})
+        answer = self._get("get-artifact", {"run_uuid": self._version.run_id, "path": path})
         return answer.content if answer.status_code == httpx.codes.OK else None
 
-    def _asked(self, path: str, params: dict[str, str]) -> httpx.Response:
+    def _get(self, path: str, params: dict[str, str]) -> httpx.Response:
         assert self._url is not None
-        user = (os.environ.get("MLFLOW_TRACKING_USERNAME", ""), os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
-        try:
-            answer = httpx.get(
-                f"{self._url.rstrip('/')}/{path}",
-                params=params,
-                auth=user if user[0] else None,
-                timeout=ARTIFACT_TIMEOUT_SECONDS,
-                trust_env=False,
-            )
-        except httpx.HTTPError as error:
-            reason = type(error).__name__
-            raise UnavailableError(f"The model registry does not answer ({reason}).", action=_REGISTRY_HINT) from None
-        if answer.status_code in {401, 403} or answer.status_code in {502, 503, 504}:
-            raise UnavailableError(
-                f"The model registry does not answer as it should ({answer.status_code}).", action=_REGISTRY_HINT
-            )
-        return answer
+        with _registry_client(self._url, ARTIFACT_TIMEOUT_SECONDS) as client:
+            answer = client.get(path, params=params)
+            if answer.status_code in {401, 403, 502, 503, 504}:
+                answer.raise_for_status()
+            return answer
+
+
+@contextmanager
+def _registry_client(url: str, timeout: float) -> Iterator[httpx.Client]:
+    """
+    Raises:
+        UnavailableError: the registry does not answer, or not as it should.
+    """
+    user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+    try:
+        auth = (user, password) if user else None
+        with httpx.Client(base_url=url.rstrip("/"), auth=auth, timeout=timeout, trust_env=False) as client:
+            yield client
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        status = error.response.status_code if isinstance(error, httpx.HTTPStatusError) else type(error).__name__
+        raise UnavailableError(
+            f"The model registry does not answer as it should ({status}).", action=_REGISTRY_HINT
+        ) from None
 
 
 PLOT_NAME = re.compile(r"[A-Za-z0-9_]+(-[a-z]+)*\.png")

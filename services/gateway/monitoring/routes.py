@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from functools import partial
 from typing import Annotated, Any
 
 import structlog
@@ -17,11 +18,11 @@ from starlette.concurrency import run_in_threadpool
 from services.core import use_case_registry as declared
 from services.core.auth.principal import Principal, Role
 from services.core.errors import ConflictError, VigieError
-from services.core.model_registry import promotion_freeze
+from services.core.jobs.client import submit_job
+from services.core.messages import render
 from services.core.model_registry.version import CHAMPION
-from services.core.orchestration import NO_SOURCE, drift_signal_asset
+from services.core.steps import NO_SOURCE, drift_signal_asset
 from services.core.web.authentication import SERVICE
-from services.core.web.errors import HttpError
 from services.core.web.service_auth import authenticate_service
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.container import GatewayContainer
@@ -51,8 +52,9 @@ class MonitoringTimer:
                 if done.get(use_case) == slot:
                     continue
                 try:
-                    await self._stages.submit(use_case, "monitor", {}, f"monitor-timer:{use_case}:{slot}", "")
-                except (VigieError, HttpError) as error:
+                    request = submit_job(use_case, "monitor", {}, f"monitor-timer:{use_case}:{slot}")
+                    await self._stages.call("monitor", request)
+                except VigieError as error:
                     log.info("monitoring waits", use_case=use_case, reason=str(error).splitlines()[0][:200])
                     continue
                 done[use_case] = slot
@@ -100,14 +102,14 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
 
     @router.get("/admin/monitoring/runs/{run_id}", summary="One look at the calls, in full")
     async def one(run_id: RunId, caller: Viewer) -> dict[str, Any]:
-        found = await stages.tell(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
+        found = await stages.get(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
         require_use_case(caller, found["use_case"])
         return found
 
     @router.get("/admin/monitoring/runs/{run_id}/report", summary="Evidently's report of it (HTML)")
     async def report(run_id: RunId, caller: Viewer) -> Response:
         """404: it has none, or it is no longer kept."""
-        found = await stages.tell(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
+        found = await stages.get(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
         require_use_case(caller, found["use_case"])
         html = await stages.page(DRIFT_SERVICE, f"/monitoring/runs/{run_id}/report")
         # The report is a page with scripts of its own: it may do nothing here but show itself.
@@ -119,12 +121,12 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
     async def latest(use_case: UseCaseName, caller: Viewer) -> dict[str, Any]:
         """With the centres whose outcomes are held back. 404: nobody has looked yet."""
         require_use_case(caller, declared.get(use_case).name)
-        return await stages.tell(DRIFT_SERVICE, f"/monitoring/{use_case}")
+        return await stages.get(DRIFT_SERVICE, f"/monitoring/{use_case}")
 
     @router.get("/admin/monitoring/{use_case}/runs", summary="The newest looks, in short")
     async def listed(use_case: UseCaseName, caller: Viewer, limit: LimitQuery = 50) -> dict[str, Any]:
         require_use_case(caller, declared.get(use_case).name)
-        return await stages.tell(DRIFT_SERVICE, f"/monitoring/{use_case}/runs?limit={limit}")
+        return await stages.get(DRIFT_SERVICE, f"/monitoring/{use_case}/runs?limit={limit}")
 
     @router.post("/admin/monitoring/{use_case}/runs", summary="Look at the calls now", status_code=202)
     async def look(
@@ -138,30 +140,24 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
         require_use_case(caller, declared.get(use_case).name)
         key = f"monitor:{caller.id}:{idempotency_key or uuid.uuid4().hex}"
         options = (given or MonitoringRequest()).model_dump()
-        job = await stages.submit(use_case, "monitor", options, key, caller.name)
-        await run_in_threadpool(
-            _audit, gateway, "monitoring.started", caller, request_origin_of(request), use_case, job["id"]
-        )
+        job = await stages.call("monitor", submit_job(use_case, "monitor", options, key, caller.name))
+        await _record(gateway, "monitoring.started", caller, request_origin_of(request), use_case, job["id"])
         return job
 
     @router.post("/admin/monitoring/holds/{hold_id}/lift", summary="Believe a centre's held outcomes after all")
     async def lift(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
         """They become training rows with the next retraining, and the centre is not held again for thirty days."""
         require_all_centres(caller)
-        found = await stages.order(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/lift", caller.name)
-        await run_in_threadpool(
-            _audit, gateway, "monitoring.hold_lifted", caller, request_origin_of(request), "", f"hold {hold_id}"
-        )
+        found = await stages.post(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/lift", caller.name)
+        await _record(gateway, "monitoring.hold_lifted", caller, request_origin_of(request), "", f"hold {hold_id}")
         return found
 
     @router.post("/admin/monitoring/holds/{hold_id}/end", summary="Believe a centre again from now on")
     async def end(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
         """For when the cause is mended: what came until now stays out of training."""
         require_all_centres(caller)
-        found = await stages.order(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/end", caller.name)
-        await run_in_threadpool(
-            _audit, gateway, "monitoring.hold_ended", caller, request_origin_of(request), "", f"hold {hold_id}"
-        )
+        found = await stages.post(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/end", caller.name)
+        await _record(gateway, "monitoring.hold_ended", caller, request_origin_of(request), "", f"hold {hold_id}")
         return found
 
     router.include_router(_internal_router(gateway, runner))
@@ -170,36 +166,28 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
 
 def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
     router = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
-    desk, actions = RunService(gateway, runner), ModelActions(gateway, runner.stages)
+    runs, actions = RunService(gateway, runner), ModelActions(gateway, runner.stages)
 
     @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")
     async def retrain(request: Request, given: RetrainingRequest) -> RunStarted:
         """In Airflow an asset event, which starts `retrain_<use case>`; else a run of the gateway's own. 409 while
         promotions are frozen, or another retraining of the use case has not ended."""
         name = declared.get(given.use_case).name
-        frozen = await run_in_threadpool(promotion_freeze.active_freeze, gateway.engine)
-        if frozen is not None:
-            raise ConflictError(f"Promotions are frozen by {frozen.by}: {frozen.reason}")
-        other = await desk.unfinished(DRIFT_PRINCIPAL, "retrain", name, given.monitoring_run)
-        if other is not None:
-            # What it learns may already be the answer, and the gate would compare with a champion about to go.
-            raise ConflictError(
-                f"A retraining of {name} that began at {other.created:%Y-%m-%d %H:%M} UTC has not ended."
-            )
+        blocker = await runs.retraining_blocker(DRIFT_PRINCIPAL, name, given.monitoring_run)
+        if blocker is not None:
+            raise ConflictError(render(blocker, "en").removeprefix("No retraining: "))
         origin = request_origin_of(request)
         if runner.airflow is not None:
             extra = {"monitoring_run": given.monitoring_run, "reason": given.reason[:1_000]}
             event = await runner.airflow.emit(drift_signal_asset(name), extra)
-            detail = f"asset {drift_signal_asset(name)}"
-            await run_in_threadpool(
-                _audit, gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, detail, given.reason
-            )
+            target = f"asset {drift_signal_asset(name)}"
+            await _record(gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, target, given.reason)
             return RunStarted(id=f"asset-event-{event}", backend="airflow")
-        await run_in_threadpool(
-            _audit, gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, given.monitoring_run, given.reason
+        await _record(
+            gateway, "retraining.signalled", DRIFT_PRINCIPAL, origin, name, given.monitoring_run, given.reason
         )
         options = {"source": NO_SOURCE, "force": False, "require_approval": gateway.settings.require_approval}
-        run, _ = await desk.start(
+        run, _ = await runs.start(
             DRIFT_PRINCIPAL, origin, "retrain", use_case=name, options=options, key=given.monitoring_run
         )
         return RunStarted(id=run.id, backend=run.backend)
@@ -224,7 +212,7 @@ def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIR
     return router
 
 
-def _audit(  # noqa: PLR0917
+async def _record(  # noqa: PLR0917
     gateway: GatewayContainer,
     action: str,
     by: Principal,
@@ -233,5 +221,5 @@ def _audit(  # noqa: PLR0917
     target: str,
     reason: str = "",
 ) -> None:
-    with gateway.transaction() as session:
-        gateway.trail.add(session, origin, action, by=by, use_case=use_case, target=target, reason=reason[:500])
+    entry = partial(gateway.record, origin, action, by=by, use_case=use_case, target=target, reason=reason[:500])
+    await run_in_threadpool(entry)

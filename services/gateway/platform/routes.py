@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.core.auth.principal import Principal, Role
 from services.core.errors import NotFoundError, UnavailableError, VigieError
-from services.core.headers import service_headers
+from services.core.jobs.client import ServiceRequest
 from services.core.web.authentication import SERVICE
 from services.core.web.service_auth import ServicePrincipal
 from services.gateway.api_keys import service as api_keys_service
@@ -19,7 +20,7 @@ from services.gateway.container import GatewayContainer
 from services.gateway.deps import Admin, Operator, Viewer
 from services.gateway.platform.schemas import PlatformStatus, RetentionPolicy
 from services.gateway.platform.service import PlatformSettings, platform_components, probe_all
-from services.gateway.service_client import JobClient, ServiceClient
+from services.gateway.service_client import JobClient, create_client
 from services.gateway.settings import GatewaySettings
 from services.gateway.users import service as users_service
 
@@ -37,7 +38,7 @@ def platform_router(settings: GatewaySettings, stages: JobClient) -> APIRouter:
     @router.get("/admin/retention", summary="How long calls and jobs are kept")
     async def retention(caller: Admin) -> RetentionPolicy:  # noqa: ARG001 - the role is what counts
         """As the service says that removes them. 503: it does not answer."""
-        return RetentionPolicy.model_validate(await stages.tell("ingestion", "/retention"))
+        return RetentionPolicy.model_validate(await stages.get("ingestion", "/retention"))
 
     return router
 
@@ -73,30 +74,28 @@ class KeyRevocationRequest(BaseModel):
     ids: list[Annotated[str, Field(max_length=32)]] = Field(min_length=1, max_length=20)
 
 
-def simulation_router(gateway: GatewayContainer, desk: SimulatorClient) -> APIRouter:
+def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> APIRouter:
     router = APIRouter(tags=["simulations"])
 
     @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
     async def start(request: Request, given: SimulationRequest, caller: Operator) -> dict[str, Any]:
-        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator does not
-        answer.
-        """
-        found = await desk.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
-        desk.note(request, caller, "simulation.started", found)
+        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator is down."""
+        found = await simulator.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
+        simulator.record(request, caller, "simulation.started", found)
         return found
 
     @router.get("/admin/simulations", summary="Scenarios, and what was played, newest first")
     async def listed(caller: Operator) -> dict[str, Any]:
-        return await desk.ask("GET", "", caller)
+        return await simulator.ask("GET", "", caller)
 
     @router.get("/admin/simulations/{simulation_id}", summary="One simulation with its live figures")
     async def one(simulation_id: str, caller: Operator) -> dict[str, Any]:
-        return await desk.ask("GET", f"/{_check_simulation_id(simulation_id)}", caller)
+        return await simulator.ask("GET", f"/{_check_simulation_id(simulation_id)}", caller)
 
     @router.delete("/admin/simulations/{simulation_id}", summary="Stop a simulation")
     async def stop(request: Request, simulation_id: str, caller: Operator) -> dict[str, Any]:
-        found = await desk.ask("DELETE", f"/{_check_simulation_id(simulation_id)}", caller)
-        desk.note(request, caller, "simulation.stopped", found)
+        found = await simulator.ask("DELETE", f"/{_check_simulation_id(simulation_id)}", caller)
+        simulator.record(request, caller, "simulation.stopped", found)
         return found
 
     internal = APIRouter(tags=["between services"])
@@ -150,34 +149,28 @@ class SimulatorClient:
     def __init__(self, gateway: GatewayContainer, token: SecretStr) -> None:
         url = gateway.settings.simulator_url
         self._gateway = gateway
-        self._token = token
-        self._backend = None if url is None else ServiceClient("simulator", url, gateway.counters)
+        self._backend = None if url is None else create_client("simulator", url, gateway.counters, token)
 
-    async def ask(self, method: str, path: str, caller: Principal, **more: Any) -> dict[str, Any]:
+    async def ask(
+        self, method: str, path: str, caller: Principal, json: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """
         Raises:
             UnavailableError: there is no simulator, or it does not answer.
         """
         if self._backend is None:
             raise UnavailableError("This platform has no simulator.", action="Set VIGIE_SIMULATOR_URL.")
-        headers = service_headers(self._token.get_secret_value(), "gateway", caller.name)
-        answer = await self._backend.ask(method, f"/simulations{path}", headers=headers, **more)
-        return dict(self._backend.content(answer))
+        request = ServiceRequest(method, f"/simulations{path}", json=json, on_behalf_of=caller.name)
+        return dict(await self._backend.call(request))
 
     async def close(self) -> None:
         if self._backend is not None:
             await self._backend.close()
 
-    def note(self, request: Request, caller: Principal, action: str, found: dict[str, Any]) -> None:
-        with self._gateway.transaction() as session:
-            self._gateway.trail.add(
-                session,
-                request_origin_of(request),
-                action,
-                by=caller,
-                target=f"simulation {found['id']}",
-                scenario=str(found["scenario"]),
-            )
+    def record(self, request: Request, caller: Principal, action: str, found: dict[str, Any]) -> None:
+        target = f"simulation {found['id']}"
+        origin = request_origin_of(request)
+        self._gateway.record(origin, action, by=caller, target=target, scenario=str(found["scenario"]))
 
 
 def _check_simulation_id(simulation_id: str) -> str:

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import httpx
 
 from services.core.errors import ConflictError, NotFoundError, UnavailableError
+from services.core.jobs.client import ServiceRequest
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.service_client import ServiceClient
+from services.gateway.service_client import create_client
 from services.gateway.settings import GatewaySettings
 
 RUN_STATES: Mapping[str, str] = {"queued": "queued", "running": "running", "success": "succeeded", "failed": "failed"}
@@ -23,7 +24,7 @@ ENDED_STATES = frozenset({"success", "failed"})
 class AirflowClient:
     def __init__(self, settings: GatewaySettings, counters: GatewayMetrics) -> None:
         assert settings.airflow_url is not None
-        self._backend = ServiceClient("Airflow", settings.airflow_url, counters)
+        self._backend = create_client("Airflow", settings.airflow_url, counters)
         self._user, self._password = settings.airflow_user, settings.airflow_password
         self._token = ""
         self._signing_in = asyncio.Lock()
@@ -38,15 +39,15 @@ class AirflowClient:
             raise UnavailableError(
                 f"Airflow has no DAG {dag} (yet).", action="Wait until its DAG processor has read the DAGs."
             )
-        return self._payload(answer)
+        return self._read(answer)
 
     async def run(self, dag: str, run: str) -> dict[str, Any]:
-        return self._payload(await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}"))
+        return self._read(await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}"))
 
     async def runs(self, dags: str, limit: int) -> list[dict[str, Any]]:
         """The newest runs of the DAGs whose id starts with ``dags``."""
         params: dict[str, Any] = {"dag_id_pattern": f"{dags}%", "order_by": "-run_after", "limit": limit}
-        found = self._payload(await self._ask("GET", "/dags/~/dagRuns", params=params))
+        found = self._read(await self._ask("GET", "/dags/~/dagRuns", params=params))
         return [run for run in found["dag_runs"] if str(run["dag_id"]).startswith(dags)]
 
     async def emit(self, asset: str, extra: Mapping[str, Any]) -> int:
@@ -56,21 +57,21 @@ class AirflowClient:
             UnavailableError: Airflow does not know the asset (yet).
         """
         params = {"name_pattern": asset, "limit": 100}
-        known = self._payload(await self._ask("GET", "/assets", params=params))["assets"]
+        known = self._read(await self._ask("GET", "/assets", params=params))["assets"]
         found = next((item["id"] for item in known if item["name"] == asset), None)
         if found is None:
             raise UnavailableError(
                 f"Airflow has no asset {asset} (yet).", action="Wait until its DAG processor has read the DAGs."
             )
         answer = await self._ask("POST", "/assets/events", json={"asset_id": found, "extra": dict(extra)})
-        return int(self._payload(answer)["id"])
+        return int(self._read(answer)["id"])
 
     async def count(self, state: str, since: datetime) -> int:
         """How many runs are in Airflow's ``state``; of those that have ended, the ones that did so ``since`` then."""
         params: dict[str, Any] = {"state": state, "limit": 1}
         if state in ENDED_STATES:
             params["end_date_gte"] = since.isoformat()
-        return int(self._payload(await self._ask("GET", "/dags/~/dagRuns", params=params))["total_entries"])
+        return int(self._read(await self._ask("GET", "/dags/~/dagRuns", params=params))["total_entries"])
 
     async def is_awaiting_approval(self, dag: str, run: str) -> bool:
         return await self._open_question(dag, run) is not None
@@ -88,7 +89,7 @@ class AirflowClient:
             f"/dags/{dag}/dagRuns/{quote(run, safe='')}/taskInstances/{task['task_id']}/{task['map_index']}/hitlDetails"
         )
         body = {"chosen_options": ["Approve" if approve else "Reject"], "params_input": {}}
-        self._payload(await self._ask("PATCH", path, json=body))
+        self._read(await self._ask("PATCH", path, json=body))
 
     async def close(self) -> None:
         await self._backend.close()
@@ -97,7 +98,7 @@ class AirflowClient:
         answer = await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}/hitlDetails")
         if answer.status_code == 404:
             raise NotFoundError(f"Airflow has no run {run} of {dag}.")
-        details = self._payload(answer)["hitl_details"]
+        details = self._read(answer)["hitl_details"]
         return next((detail for detail in details if not detail["response_received"]), None)
 
     async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
@@ -105,7 +106,7 @@ class AirflowClient:
         for attempt in range(2):
             token = self._token or await self._sign_in()
             headers = {"Authorization": f"Bearer {token}"}
-            answer = await self._backend.ask(method, f"/api/v2{path}", headers=headers, **more)
+            answer = await self._backend.send(ServiceRequest(method, f"/api/v2{path}", headers=headers, **more))
             if answer.status_code != 401 or attempt:
                 return answer
             self._token = ""
@@ -116,14 +117,14 @@ class AirflowClient:
             if not self._token:
                 password = self._password.get_secret_value() if self._password is not None else ""
                 body = {"username": self._user, "password": password}
-                answer = await self._backend.ask("POST", "/auth/token", json=body)
+                answer = await self._backend.send(ServiceRequest("POST", "/auth/token", json=body))
                 if answer.status_code == 401:
                     raise UnavailableError(
                         "Airflow does not accept the gateway's name and password.",
                         action="Set VIGIE_AIRFLOW_USER and VIGIE_AIRFLOW_PASSWORD as Airflow has them.",
                     )
-                self._token = str(self._payload(answer)["access_token"])
+                self._token = str(self._read(answer)["access_token"])
             return self._token
 
-    def _payload(self, answer: httpx.Response) -> dict[str, Any]:
-        return dict(self._backend.content(answer))
+    def _read(self, answer: httpx.Response) -> dict[str, Any]:
+        return dict(self._backend.read(answer))

@@ -6,31 +6,30 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from services.core.auth.principal import Principal, Role
 from services.core.errors import UnavailableError, VigieError
+from services.core.jobs.job import error_payload
 from services.core.jobs.tables import RunRow
-from services.core.orchestration import dag_id
-from services.core.web.errors import HttpError
+from services.core.jobs.walk import JobServiceExecutor, advance, step_error
+from services.core.steps import dag_id
 from services.gateway.audit.service import RequestOrigin
 from services.gateway.container import GatewayContainer
 from services.gateway.runs import store as runs_store
 from services.gateway.runs.airflow_client import RUN_STATES, AirflowClient
-from services.gateway.service_client import FINAL_STATES, JobClient
+from services.gateway.service_client import JobClient
 
 log = structlog.get_logger(__name__)
 
 CLAIM_SECONDS = 2.0
 """How often runs are looked for that nobody carries on, and how long a backend that did not answer is left alone."""
 JOB_POLL_SECONDS = 10.0
-MAX_JOB_RETRIES = 2
-"""Times that a job is run again that was interrupted by its service's end."""
 AUDIT_ACTIONS = {"ingest": "ingestion", "retrain": "retraining"}
 
 
@@ -47,7 +46,7 @@ class RunOrchestrator:
         poll_seconds: float = JOB_POLL_SECONDS,
     ) -> None:
         self._gateway, self.stages, self.airflow = gateway, stages, airflow
-        self._poll = poll_seconds
+        self._poll, self._write = poll_seconds, gateway.run_in_transaction
         self.owner = uuid.uuid4().hex
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = asyncio.Event()
@@ -88,7 +87,7 @@ class RunOrchestrator:
         """
         try:
             await self._advance(run, wait=0.0)
-        except (VigieError, HttpError):
+        except VigieError:
             await self._write(lambda session: runs_store.delete_run(session, run.id))
             raise
         self._track_in_background(run.id)
@@ -129,7 +128,7 @@ class RunOrchestrator:
                     await self._end(run, "failed", error)
                     return
                 await asyncio.sleep(CLAIM_SECONDS)
-            except (VigieError, HttpError) as error:
+            except VigieError as error:
                 await self._end(run, "failed", error)
                 return
             except Exception as error:
@@ -142,42 +141,23 @@ class RunOrchestrator:
         if run.backend == "airflow":
             await self._advance_in_airflow(run, wait)
             return
-        current = next((step for step in run.steps if step["state"] not in {"succeeded", "skipped"}), None)
-        if current is None:
-            await self._end(run, "succeeded")
+        executor = JobServiceExecutor(
+            self.stages.call,
+            run.use_case,
+            lambda step: f"{run.id}:{step}",
+            on_behalf_of=run.requested_by,
+            wait_seconds=wait,
+        )
+        action = await advance(run.steps, run.options, executor)
+        if action.kind == "await_approval":
+            await self._save(run, steps=run.steps, state=runs_store.AWAITING_APPROVAL)
+            await self._write(lambda session: count_approvals(self._gateway, session))
             return
-        name = str(current["step"])
-        if "job_id" not in current:
-            job = await self.stages.submit(
-                run.use_case, name, job_options(run, name), f"{run.id}:{name}", run.requested_by
-            )
-        else:
-            job = await self.stages.job(name, current["job_id"], wait)
-        if job["state"] == "interrupted" and int(job.get("attempts") or 1) <= MAX_JOB_RETRIES:
-            job = await self.stages.retry(name, str(job["id"]), run.requested_by)
-        current |= {"job_id": job["id"], "state": job["state"]}
-        if job["state"] in FINAL_STATES:
-            current |= {"result": job.get("result"), "error": job.get("error")}
-        await self._record_progress(run, current)
-
-    async def _record_progress(self, run: RunRow, current: dict[str, Any]) -> None:
-        """Write down how the step stands; and what its end means for the run."""
-        name, state, result = current["step"], current["state"], current.get("result") or {}
-        if state in FINAL_STATES and state != "succeeded":
-            told = current.get("error") or {"problem": f"The job was {state}."}
-            await self._save(run, steps=run.steps)
-            await self._end(run, "failed", VigieError(f"{name}: {told.get('problem', '')}", **_error_details(told)))
-            return
-        if state == "succeeded" and name == "gate":
-            if not result.get("promote"):
-                for step in run.steps:
-                    if step["step"] == "promote":
-                        step |= {"state": "skipped", "result": {"reasons": result.get("reasons", [])}}
-            elif run.options.get("require_approval") and not run.options.get("approved_by"):
-                await self._save(run, steps=run.steps, state=runs_store.AWAITING_APPROVAL)
-                await asyncio.to_thread(self._count_approvals)
-                return
         await self._save(run, steps=run.steps, state="running")
+        if action.kind == "failed":
+            await self._end(run, "failed", step_error(action.step))
+        elif action.kind == "succeeded":
+            await self._end(run, "succeeded")
 
     async def _advance_in_airflow(self, run: RunRow, wait: float) -> None:
         if self.airflow is None:
@@ -214,41 +194,22 @@ class RunOrchestrator:
             setattr(run, name, value)
         return saved
 
-    async def _end(self, run: RunRow, state: str, error: Exception | None = None) -> None:
-        told = None
-        if isinstance(error, VigieError):
-            told = {"problem": error.problem, "expected": error.expected, "action": error.action}
-        elif error is not None:
-            told = {"problem": str(error), "expected": "", "action": ""}
-        if not await self._save(run, state=state, error=told, finished=datetime.now(UTC)):
+    async def _end(self, run: RunRow, state: str, error: VigieError | None = None) -> None:
+        payload = None if error is None else error_payload(error)
+        if not await self._save(run, state=state, error=payload, finished=datetime.now(UTC)):
             return
         await asyncio.to_thread(
-            self._tell,
-            run,
+            self._gateway.record,
+            RequestOrigin(),
             f"{AUDIT_ACTIONS[run.kind]}.{state}",
-            f"run {run.id}",
-            "ok" if state == "succeeded" else "failed",
+            by=Principal("user", "", run.requested_by, Role.OPERATOR, run.centre),
+            use_case=run.use_case,
+            target=f"run {run.id}",
+            outcome="ok" if state == "succeeded" else "failed",
+            run=run.id,
         )
         self._gateway.counters.runs.labels(run.kind, state).inc()
         log.info("run ended", run_id=run.id, kind=run.kind, use_case=run.use_case, state=state)
-
-    def _tell(self, run: RunRow, action: str, target: str, outcome: Any) -> None:
-        by = Principal("user", "", run.requested_by, Role.OPERATOR, run.centre)
-        with self._gateway.transaction() as session:
-            self._gateway.trail.add(
-                session,
-                RequestOrigin(),
-                action,
-                by=by,
-                use_case=run.use_case,
-                target=target,
-                outcome=outcome,
-                run=run.id,
-            )
-
-    def _count_approvals(self) -> None:
-        with self._gateway.transaction() as session:
-            self._gateway.counters.approvals.set(runs_store.count_runs_in(session, runs_store.AWAITING_APPROVAL))
 
     def _release(self) -> None:
         try:
@@ -257,24 +218,10 @@ class RunOrchestrator:
         except SQLAlchemyError as error:
             log.warning("runs not released; they are taken over when their lease ends", error=type(error).__name__)
 
-    async def _write(self, work: Callable[[Any], Any]) -> Any:
-        def written() -> Any:
-            with self._gateway.transaction() as session:
-                return work(session)
 
-        return await asyncio.to_thread(written)
-
-
-def job_options(run: RunRow, step: str) -> dict[str, Any]:
-    """The options of the step's job."""
-    if step == "ingest":
-        return {"source": run.options.get("source", "auto"), "fresh": bool(run.options.get("fresh"))}
-    if step == "gate":
-        return {"force": bool(run.options.get("force"))}
-    if step == "promote":
-        gate = next(step for step in run.steps if step["step"] == "gate")
-        return {"approved": gate["result"]["version"]}
-    return {}
+def count_approvals(gateway: GatewayContainer, session: Session) -> None:
+    """Set the metric of runs that wait for a person."""
+    gateway.counters.approvals.set(runs_store.count_runs_in(session, runs_store.AWAITING_APPROVAL))
 
 
 def dag_id_of(run: RunRow) -> str:
@@ -289,7 +236,3 @@ def dag_conf_of(run: RunRow) -> dict[str, Any]:
     """The DAG's params."""
     names = ("source", "fresh") if run.kind == "ingest" else ("source", "force", "require_approval")
     return {name: run.options[name] for name in names if run.options.get(name) is not None}
-
-
-def _error_details(told: dict[str, Any]) -> dict[str, str]:
-    return {name: str(told.get(name) or "") for name in ("expected", "action")}

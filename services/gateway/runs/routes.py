@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from services.core import use_case_registry as declared
 from services.core.auth.principal import Principal
 from services.core.errors import NotFoundError, UnavailableError
+from services.core.jobs.client import cancel_job, retry_job
 from services.core.steps import GLOBAL_STEPS
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.container import GatewayContainer
@@ -36,7 +37,7 @@ LimitQuery = Annotated[int, Query(ge=1, le=200)]
 
 def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
     router = APIRouter(tags=["ingesting and retraining"])
-    desk = RunService(gateway, runner)
+    runs = RunService(gateway, runner)
 
     @router.post("/admin/ingestions", summary="Fetch and validate new files", status_code=202)
     async def ingest(
@@ -49,7 +50,7 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         """In Airflow where there is one, else by the stage services themselves. 503: the backend does not
         answer, and nothing was started."""
         options = {"source": given.source, "fresh": given.fresh}
-        run, new = await desk.start(
+        run, new = await runs.start(
             caller, request_origin_of(request), "ingest", use_case=given.use_case, options=options, key=idempotency_key
         )
         response.status_code = 202 if new else 200
@@ -65,7 +66,7 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
     ) -> Run:
         """All steps in order; the gate decides. With `require_approval` the run waits after the gate."""
         options = given.model_dump(exclude={"use_case"}, exclude_none=True)
-        run, new = await desk.start(
+        run, new = await runs.start(
             caller, request_origin_of(request), "retrain", use_case=given.use_case, options=options, key=idempotency_key
         )
         response.status_code = 202 if new else 200
@@ -73,25 +74,25 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
 
     @router.get("/admin/ingestions", summary="Ingestions, newest first")
     async def ingestions(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
-        return await desk.listed("ingest", use_case, limit)
+        return await runs.listed("ingest", use_case, limit)
 
     @router.get("/admin/retrainings", summary="Retrainings, newest first")
     async def retrainings(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
         """Those that were started here, and Airflow's own."""
-        return await desk.listed("retrain", use_case, limit)
+        return await runs.listed("retrain", use_case, limit)
 
     @router.get("/admin/retrainings/{run_id}", summary="One retraining")
     @router.get("/admin/ingestions/{run_id}", summary="One ingestion")
     async def one(run_id: str, _: Operator) -> Run:
-        return await desk.one(run_id)
+        return await runs.one(run_id)
 
     @router.post("/admin/retrainings/{run_id}/approve", summary="Let a waiting run promote its model")
     async def approve(request: Request, run_id: str, caller: Operator) -> Run:
-        return await desk.answer(caller, request_origin_of(request), run_id, approve=True)
+        return await runs.answer(caller, request_origin_of(request), run_id, approve=True)
 
     @router.post("/admin/retrainings/{run_id}/reject", summary="End a waiting run without a promotion")
     async def reject(request: Request, run_id: str, caller: Operator) -> Run:
-        return await desk.answer(caller, request_origin_of(request), run_id, approve=False)
+        return await runs.answer(caller, request_origin_of(request), run_id, approve=False)
 
     @router.get("/admin/jobs", summary="The newest jobs of the stage services")
     async def jobs(
@@ -134,14 +135,13 @@ def jobs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         job = await runner.stages.find(job_id)
         _require_job_access(caller, job)
         # Written before: an action whose answer is lost is in the log all the same.
-        await run_in_threadpool(tell, AUDIT_VERBS[word], request_origin_of(request), job, caller)
-        change = runner.stages.cancel if word == "cancel" else runner.stages.retry
-        return await change(str(job["step"]), job_id, caller.name)
+        await run_in_threadpool(record, AUDIT_VERBS[word], request_origin_of(request), job, caller)
+        change = cancel_job if word == "cancel" else retry_job
+        return await runner.stages.call(str(job["step"]), change(job_id, caller.name))
 
-    def tell(word: str, origin: RequestOrigin, job: dict[str, Any], caller: Principal) -> None:
-        with gateway.transaction() as session:
-            target = f"job {job['id']} ({job['step']})"
-            gateway.trail.add(session, origin, f"job.{word}", by=caller, use_case=job["use_case"], target=target)
+    def record(word: str, origin: RequestOrigin, job: dict[str, Any], caller: Principal) -> None:
+        target = f"job {job['id']} ({job['step']})"
+        gateway.record(origin, f"job.{word}", by=caller, use_case=job["use_case"], target=target)
 
     return router
 
@@ -166,23 +166,23 @@ def data_router(stages: JobClient) -> APIRouter:
         require_use_case(caller, declared.get(use_case).name)
         silent: dict[str, str] = {}
 
-        async def fetch(service: str, path: str) -> dict[str, Any] | None:
+        async def ask(service: str, path: str) -> dict[str, Any] | None:
             try:
-                return await stages.tell(service, path)
+                return await stages.get(service, path)
             except NotFoundError:
                 return None
             except UnavailableError as error:
                 silent[service] = error.problem
                 return None
 
-        raw = await fetch("ingestion", f"/sources/{use_case}")
-        examples = await fetch("preprocessing", f"/examples/{use_case}")
+        raw = await ask("ingestion", f"/sources/{use_case}")
+        examples = await ask("preprocessing", f"/examples/{use_case}")
         return DataState(use_case=use_case, raw=raw, examples=examples, silent=silent)
 
     @router.get("/admin/data/{use_case}/profile", summary="A picture of a use case's training data")
     async def profile(use_case: str, caller: Viewer) -> dict[str, Any]:
         """Counts and figures of groups, made by preprocessing; no rows. 404: there are no examples yet."""
         require_use_case(caller, declared.get(use_case).name)
-        return await stages.tell("preprocessing", f"/examples/{use_case}/profile")
+        return await stages.get("preprocessing", f"/examples/{use_case}/profile")
 
     return router

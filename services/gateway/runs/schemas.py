@@ -1,4 +1,4 @@
-"""Request and response models of runs, jobs, models, data and platform. (Dissolve by hand: see notes, splits.)"""
+"""Request and response models of runs, jobs and data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.core.orchestration import NO_SOURCE
+from services.core.steps import NO_SOURCE
 from services.gateway.deps import StrictModel
 
 

@@ -10,21 +10,24 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from services.core import use_case_registry as declared
 from services.core.audit.log import AuditOutcome
 from services.core.auth.principal import Principal
 from services.core.errors import ConflictError, UnavailableError, VigieError
+from services.core.jobs.retraining import OPEN_RUN_STATES, retraining_blocker, unfinished_retraining
 from services.core.jobs.tables import RunRow
-from services.core.orchestration import dag_id, dag_prefix
+from services.core.messages import Message
+from services.core.steps import dag_id, dag_prefix
 from services.gateway.audit.service import SERVICE_NAME, SYSTEM_PRINCIPAL, RequestOrigin
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import require_use_case
 from services.gateway.models.service import list_versions
 from services.gateway.runs import store as runs_store
 from services.gateway.runs.airflow_client import RUN_STATES
-from services.gateway.runs.orchestrator import AUDIT_ACTIONS, RunOrchestrator, dag_id_of, dag_run_id_of
+from services.gateway.runs.orchestrator import AUDIT_ACTIONS, RunOrchestrator, count_approvals, dag_id_of, dag_run_id_of
 from services.gateway.runs.schemas import Run, RunList
 from services.gateway.runs.store import RunKind
 
@@ -32,24 +35,11 @@ _INTERNAL_OPTIONS = {"patient"}
 
 
 def run_from_row(row: RunRow) -> Run:
-    in_airflow = row.backend == "airflow"
-    return Run.model_validate(
-        {
-            "id": row.id,
-            "kind": row.kind,
-            "use_case": row.use_case,
-            "backend": row.backend,
-            "state": row.state,
-            "requested_by": row.requested_by,
-            "created": row.created,
-            "finished": row.finished,
-            "options": {name: value for name, value in row.options.items() if name not in _INTERNAL_OPTIONS},
-            "steps": row.steps,
-            "error": row.error,
-            "dag_id": dag_id_of(row) if in_airflow else None,
-            "dag_run_id": dag_run_id_of(row) if in_airflow else None,
-        }
-    )
+    run = Run.model_validate(row, from_attributes=True)
+    run.options = {name: value for name, value in run.options.items() if name not in _INTERNAL_OPTIONS}
+    if row.backend == "airflow":
+        run.dag_id, run.dag_run_id = dag_id_of(row), dag_run_id_of(row)
+    return run
 
 
 def run_from_airflow(kind: RunKind, run: dict[str, Any]) -> Run:
@@ -105,22 +95,27 @@ class RunService:
             centre=caller.centre,
             **({} if key is None else {"key": _idempotency_key(caller, kind, key)}),
         )
-        row, is_new = await run_in_threadpool(self._create, new)
+        row, is_new = await self._gateway.run_in_transaction(
+            lambda session: runs_store.insert_run(session, new, self._runner.owner)
+        )
         if not is_new:
             return run_from_row(row), False
         try:
             await self._runner.begin(row)
         except Exception as error:
-            failed = partial(self._tell, outcome="failed", reason=type(error).__name__)
+            failed = partial(self._record, outcome="failed", reason=type(error).__name__)
             await run_in_threadpool(failed, caller, origin, row, "started")
             raise
-        await run_in_threadpool(self._tell, caller, origin, row, "started")
+        await run_in_threadpool(self._record, caller, origin, row, "started")
         return run_from_row(row), True
 
     async def listed(self, kind: runs_store.RunKind, use_case: str | None, limit: int) -> RunList:
         """The gateway's own runs and those that Airflow started otherwise, newest first."""
         airflow = self._runner.airflow
-        found = [run_from_row(row) for row in await run_in_threadpool(self._newest, kind, use_case, limit)]
+        rows = await self._gateway.run_in_transaction(
+            lambda session: runs_store.newest_runs(session, kind, use_case, limit)
+        )
+        found = [run_from_row(row) for row in rows]
         silent = {}
         if airflow is not None:
             known = {run.dag_run_id for run in found}
@@ -131,26 +126,28 @@ class RunService:
                 silent["airflow"] = error.problem
         return RunList(runs=sorted(found, key=lambda run: run.created, reverse=True)[:limit], silent=silent)
 
-    async def unfinished(self, caller: Principal, kind: runs_store.RunKind, use_case: str, key: str) -> Run | None:
-        """A run of the use case that has not ended, other than the one that ``key`` of ``caller`` stands for. Where
-        Airflow does not say, none of its own."""
-        found = (await self.listed(kind, use_case, _UNFINISHED_SCAN_LIMIT)).runs
-        mine = runs_store.run_id_of(_idempotency_key(caller, kind, key))
-        return next(
-            (
-                run
-                for run in found
-                if run.use_case == use_case and run.state in runs_store.OPEN_STATES and run.id != mine
-            ),
-            None,
-        )
+    async def retraining_blocker(self, caller: Principal, use_case: str, key: str) -> Message | None:
+        """Why no retraining is started now, other than the one that ``key`` of ``caller`` stands for. Where Airflow
+        does not answer, none of its own runs counts."""
+        own_run = runs_store.run_id_of(_idempotency_key(caller, "retrain", key))
+        blocker = await run_in_threadpool(retraining_blocker, self._gateway.engine, use_case, own_run=own_run)
+        if blocker is not None or self._runner.airflow is None:
+            return blocker
+        try:
+            others = await self._runner.airflow.runs(dag_id("retrain", use_case), _UNFINISHED_SCAN_LIMIT)
+        except UnavailableError:
+            return None
+        runs = [run_from_airflow("retrain", run) for run in others]
+        begun = [run.created for run in runs if run.use_case == use_case and run.state in OPEN_RUN_STATES]
+        return unfinished_retraining(use_case, max(begun)) if begun else None
 
     async def one(self, run_id: str) -> Run:
         """
         Raises:
             NotFoundError: there is no such run.
         """
-        row, airflow = await run_in_threadpool(self._get, run_id), self._runner.airflow
+        airflow = self._runner.airflow
+        row = await self._gateway.run_in_transaction(lambda session: runs_store.get_run(session, run_id))
         run = run_from_row(row)
         open_in_airflow = row.backend == "airflow" and row.state == "running" and airflow is not None
         if open_in_airflow and airflow is not None:
@@ -167,54 +164,41 @@ class RunService:
         Raises:
             ConflictError: it does not wait.
         """
-        row = await run_in_threadpool(self._answered, caller, run_id, approve)
+
+        def decide(session: Session) -> RunRow:
+            row = runs_store.get_run(session, run_id, lock=True)
+            require_use_case(caller, row.use_case)
+            if row.backend == "stages":  # else Airflow knows whether it waits
+                if row.state != runs_store.AWAITING_APPROVAL:
+                    raise ConflictError(f"The run does not wait for an approval; it is {row.state}.")
+                runs_store.apply_decision(row, approve=approve, by=caller.name)
+            return row
+
+        row = await self._gateway.run_in_transaction(decide)
         if row.backend == "airflow":
             if self._runner.airflow is None:
                 raise UnavailableError("This run is Airflow's, and VIGIE_AIRFLOW_URL is not set now.")
             await self._runner.airflow.answer_approval(dag_id_of(row), dag_run_id_of(row), approve=approve)
-        await run_in_threadpool(self._tell, caller, origin, row, "approved" if approve else "rejected")
+        await run_in_threadpool(self._record, caller, origin, row, "approved" if approve else "rejected")
         self._runner.wake()
         return run_from_row(row)
 
-    def _create(self, new: runs_store.NewRun) -> tuple[RunRow, bool]:
-        with self._gateway.transaction() as session:
-            return runs_store.insert_run(session, new, self._runner.owner)
-
-    def _get(self, run_id: str) -> RunRow:
-        with self._gateway.transaction() as session:
-            return runs_store.get_run(session, run_id)
-
-    def _newest(self, kind: runs_store.RunKind, use_case: str | None, limit: int) -> list[RunRow]:
-        with self._gateway.transaction() as session:
-            return runs_store.newest_runs(session, kind, use_case, limit)
-
-    def _answered(self, caller: Principal, run_id: str, approve: bool) -> RunRow:
-        with self._gateway.transaction() as session:
-            row = runs_store.get_run(session, run_id, lock=True)
-            require_use_case(caller, row.use_case)
-            if row.backend == "airflow":
-                return row  # Airflow knows whether it waits
-            if row.state != runs_store.AWAITING_APPROVAL:
-                raise ConflictError(f"The run does not wait for an approval; it is {row.state}.")
-            runs_store.apply_decision(row, approve=approve, by=caller.name)
-            return row
-
-    def _tell(
+    def _record(
         self,
         caller: Principal,
         origin: RequestOrigin,
         row: RunRow,
-        word: str,
+        event: str,
         *,
         outcome: AuditOutcome = "ok",
         reason: str = "",
     ) -> None:
         with self._gateway.transaction() as session:
-            self._gateway.counters.approvals.set(runs_store.count_runs_in(session, runs_store.AWAITING_APPROVAL))
+            count_approvals(self._gateway, session)
             self._gateway.trail.add(
                 session,
                 origin,
-                f"{AUDIT_ACTIONS[row.kind]}.{word}",
+                f"{AUDIT_ACTIONS[row.kind]}.{event}",
                 by=caller,
                 use_case=row.use_case,
                 target=f"run {row.id}",
@@ -235,20 +219,20 @@ class FirstTraining:
 
     async def run(self) -> None:
         """Until every use case was looked at; the registry may take its time to start."""
-        left = set(declared.names())
-        said = False
-        while left:
-            for use_case in sorted(left):
+        waiting = set(declared.names())
+        logged = False
+        while waiting:
+            for use_case in sorted(waiting):
                 try:
                     if await asyncio.to_thread(self.look, use_case):
                         self._runner.wake()
                 except (SQLAlchemyError, VigieError) as error:
-                    if not said:
+                    if not logged:
                         log.info("first training waits", use_case=use_case, reason=str(error).splitlines()[0][:300])
-                    said = True
+                    logged = True
                     continue
-                left.discard(use_case)
-            if left:
+                waiting.discard(use_case)
+            if waiting:
                 await asyncio.sleep(FIRST_TRAINING_RETRY_SECONDS)
 
     def look(self, use_case: str) -> bool:

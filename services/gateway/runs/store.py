@@ -10,23 +10,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from services.core.database.base import insert_if_new
 from services.core.errors import ConflictError, NotFoundError
 from services.core.jobs.tables import RunRow
-from services.core.orchestration import NO_SOURCE
-from services.core.steps import JOBS, STEPS
+from services.core.jobs.walk import RETRAINING_STEPS, StepProgress, new_steps
 
 RunKind = Literal["ingest", "retrain"]
 ACTIVE_STATES = ("queued", "running")
 """States in which somebody has to carry a run on."""
 AWAITING_APPROVAL = "awaiting_approval"
-OPEN_STATES = (*ACTIVE_STATES, AWAITING_APPROVAL)
-"""States in which a run has not ended."""
 LEASE = timedelta(seconds=30)
 """A run whose gateway has not been heard of for so long is taken over."""
-"""As a retraining's source: use the data that is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +37,8 @@ class NewRun:
     centre: str
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def steps(self) -> list[dict[str, Any]]:
-        names = [step.name for step in STEPS] if self.kind == "retrain" else ["ingest"]
-        if self.options.get("source") == NO_SOURCE:
-            names.remove("ingest")
-        return [{"step": name, "service": JOBS[name].service, "state": "waiting"} for name in names]
+    def steps(self) -> list[StepProgress]:
+        return new_steps(RETRAINING_STEPS if self.kind == "retrain" else ("ingest",), self.options)
 
 
 def insert_run(session: Session, new: NewRun, owner: str) -> tuple[RunRow, bool]:
@@ -71,13 +64,12 @@ def insert_run(session: Session, new: NewRun, owner: str) -> tuple[RunRow, bool]
         "owner": owner,
         "owned_until": now + LEASE,
     }
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    made = session.scalar(insert(RunRow).values(values).on_conflict_do_nothing().returning(RunRow.id))
+    new_id = session.scalar(insert_if_new(session.connection(), RunRow).values(values).returning(RunRow.id))
     row = session.scalars(select(RunRow).where(RunRow.idempotency_key == new.key)).one()
     asked = (new.kind, new.use_case, dict(new.options))
     if (row.kind, row.use_case, row.options) != asked:
         raise ConflictError("This Idempotency-Key was used for another request.", action="Use a new key.")
-    return row, made is not None
+    return row, new_id is not None
 
 
 def run_id_of(key: str) -> str:
@@ -126,7 +118,8 @@ def renew_lease(session: Session, run_id: str, owner: str) -> bool:
 
 def release_runs(session: Session, owner: str) -> None:
     """Leave all runs of ``owner`` to whoever comes next."""
-    session.execute(update(RunRow).where(RunRow.owner == owner).values(owned_until=None))
+    # Without an owner: a renewal that is still under way in a thread finds nothing to renew.
+    session.execute(update(RunRow).where(RunRow.owner == owner).values(owner="", owned_until=None))
 
 
 def delete_run(session: Session, run_id: str) -> None:

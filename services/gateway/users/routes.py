@@ -22,7 +22,7 @@ from services.gateway.auth import db_authenticator, session_store
 from services.gateway.auth.login import LoginFailed, check_password_policy, generate_password
 from services.gateway.auth.schemas import Credentials, CurrentUser, TokenResponse
 from services.gateway.auth.session_routes import set_cookies
-from services.gateway.auth.token_routes import NO_STORE, too_many_attempts
+from services.gateway.auth.token_routes import NO_STORE, throttled
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import Admin, Operator, Viewer, require_all_centres, require_not_above_own, visible_centres
 from services.gateway.users import service as users_service
@@ -207,8 +207,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
         checked = await gateway.sign_in.with_password(caller.name, given.current, origin)
         if isinstance(checked, LoginFailed):
             if checked.wait_seconds:
-                headers = {"Retry-After": str(checked.wait_seconds)}
-                raise http_error(429, "too_many_requests", too_many_attempts(checked.wait_seconds), headers=headers)
+                raise throttled(checked.wait_seconds)
             raise http_error(403, "credentials", "The current password is not right.", field="current")
         password_hash = await gateway.passwords.hash_async(given.new)
         now, started = await to_thread.run_sync(_store_new_password, gateway, caller, password_hash, origin)
@@ -239,8 +238,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
         origin = request_origin_of(request)
         wait = await to_thread.run_sync(_throttle_registration, gateway, origin)
         if wait:
-            headers = {"Retry-After": str(wait)}
-            raise http_error(429, "too_many_requests", too_many_attempts(wait), headers=headers)
+            raise throttled(wait)
         password_hash = await gateway.passwords.hash_async(given.password)
         return await to_thread.run_sync(_register, gateway, given.username, password_hash, origin)
 

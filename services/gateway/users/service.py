@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import CentreRow, UserCentreRow, UserRow
+from services.core.database.base import insert_if_new
 from services.core.errors import ConflictError, NotFoundError, VigieError
 
 FIRST_ADMIN = "admin"
@@ -120,13 +120,13 @@ def insert_centre(session: Session, name: str, title: str) -> CentreRow:
     """
     if not _CENTRE.fullmatch(name):
         raise VigieError("This is no name of a centre.", expected="1 to 63 small letters, digits and -")
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     values = {"name": name, "title": title or name, "created": datetime.now(UTC)}
     # Two may make it at the same moment: the database says who was first.
-    made = session.scalar(insert(CentreRow).values(values).on_conflict_do_nothing().returning(CentreRow))
-    if made is None:
+    insert = insert_if_new(session.connection(), CentreRow).values(values)
+    row: CentreRow | None = session.scalar(insert.returning(CentreRow))
+    if row is None:
         raise ConflictError(f"There is a centre {name} already.")
-    return made
+    return row
 
 
 def ensure_centre(session: Session, name: str, title: str) -> None:

@@ -165,7 +165,7 @@ def test_a_refusal_is_not_tried_again(
     from airflow.sdk.exceptions import AirflowFailException
 
     monkeypatch.setenv("VIGIE_SERVICE_TOKEN", "x" * 40)
-    with pytest.raises(AirflowFailException, match=r"refused this \(401\): No credential"):
+    with pytest.raises(AirflowFailException, match=r"status 401, which was not expected: No credential"):
         run(orchestration, task(orchestration), context())
     assert len(server.requests) == 1
 
@@ -215,8 +215,8 @@ def test_an_outage_is_borne_for_a_bounded_time(
     monkeypatch.setenv("VIGIE_TRAINING_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("VIGIE_AIRFLOW_OUTAGE_SECONDS", "0.1")
     event = fired(orchestration.trigger.JobTrigger("training", "1", time.time() + 20))
-    assert event["outcome"] == "away"
-    assert "See whether the service training is running" in event["problem"]
+    assert event["outcome"] == "unavailable"
+    assert "See that the training service runs" in event["problem"]
 
 
 def test_a_job_that_takes_too_long_is_cancelled(orchestration: SimpleNamespace, server: JobServer) -> None:
@@ -295,7 +295,7 @@ def test_an_approval_shows_the_decision_its_reasons_numbers_and_links(
     orchestration: SimpleNamespace, server: JobServer
 ) -> None:
     result = {"version": 3, "decision": "passed", "reasons": ["2 s better."], "run_id": "abc"}
-    text = orchestration.approval.described("toy", {**result, "metrics": {"seconds": {"mae": 61.25}}})
+    text = orchestration.approval.approval_body("toy", {**result, "metrics": {"seconds": {"mae": 61.25}}})
     for part in ("version 3", "**passed**", "- 2 s better.", "| seconds.mae | 61.25 |", "/mlflow/#/runs/abc"):
         assert part in text
 

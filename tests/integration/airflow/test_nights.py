@@ -17,7 +17,7 @@ from services.core.settings import CHECKOUT
 
 def times(orchestration: SimpleNamespace, hour: int) -> set[int]:
     """Hours of the day at which the use cases' daily runs start."""
-    crons = [orchestration.presentation.daily(name, hour=hour).expression for name in use_case_registry.names()]
+    crons = [orchestration.dag_factory.daily_schedule(name, hour=hour).expression for name in use_case_registry.names()]
     assert len({cron.split()[0] for cron in crons}) > 1, "all use cases start together"
     return {int(cron.split()[1]) for cron in crons}
 
@@ -33,12 +33,12 @@ def test_the_night_begins_when_the_operator_says(
     if begins is not None:
         monkeypatch.setenv("VIGIE_AIRFLOW_NIGHT_BEGINS", begins)
     assert times(orchestration, 2) <= ingestion
-    assert orchestration.presentation.between(2) == said
+    assert orchestration.dag_factory.schedule_window(2) == said
 
 
 def test_sundays_stay_sundays(orchestration: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIGIE_AIRFLOW_NIGHT_BEGINS", "22")
-    _, hour, *days = orchestration.presentation.weekly("toy", hour=4).expression.split()
+    _, hour, *days = orchestration.dag_factory.weekly_schedule("toy", hour=4).expression.split()
     assert (int(hour) in {2, 3}, days) == (True, ["*", "*", "0"])
 
 
@@ -48,9 +48,9 @@ from datetime import UTC, datetime, timedelta
 from airflow.serialization.decoders import decode_timetable
 from airflow.serialization.encoders import encode_timetable
 from airflow.timetables.base import TimeRestriction
-from vigie_orchestration.dag_factory import daily
+from vigie_orchestration.dag_factory import daily_schedule
 
-stored = json.loads(json.dumps(encode_timetable(daily(sys.argv[1], hour=2))))
+stored = json.loads(json.dumps(encode_timetable(daily_schedule(sys.argv[1], hour=2))))
 scheduled = decode_timetable(stored)
 first = scheduled.next_dagrun_info(last_automated_data_interval=None, restriction=TimeRestriction(None, None, False))
 print(first.logical_date.isoformat())

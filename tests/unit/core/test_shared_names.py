@@ -10,8 +10,8 @@ import pytest
 
 from services.core import headers
 from services.core.model_registry.version import ALIASES, Tag
-from services.core.orchestration import drift_signal_asset, raw_data_asset
 from services.core.settings import CHECKOUT
+from services.core.steps import drift_signal_asset, raw_data_asset
 
 HEADERS = {str(value).lower() for name, value in vars(headers).items() if name.isupper()}
 TAGS = {value for name, value in vars(Tag).items() if name.isupper()}
@@ -87,7 +87,7 @@ def alias_copies(tree: ast.AST) -> Iterator[str]:
 Copies = Callable[[ast.AST], Iterator[str]]
 HOMES: dict[Copies, str] = {
     header_copies: "services/core/headers.py",
-    asset_copies: "services/core/orchestration.py",
+    asset_copies: "services/core/steps.py",
     tag_copies: "",
     alias_copies: "services/core/model_registry/version.py",
 }

@@ -11,10 +11,11 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from services.core.errors import ConflictError, VigieError
+from services.core.jobs.retraining import RetrainingLimits
 from services.core.messages import render
 from services.core.model_registry import promotion_freeze
 from services.core.monitoring.drift_state import MonitoringRunRow
-from services.drift.actions import MonitoringAction, RetrainingLimits, start_retraining
+from services.drift.actions import MonitoringAction, start_retraining
 
 NOW = datetime(2026, 3, 15, 12, tzinfo=UTC)
 """Of the calls; the machine's clock is another."""

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from services.core.contract.use_case import UseCase
-from services.core.orchestration import NO_SOURCE
+from services.core.steps import NO_SOURCE
 from services.dashboard.api.client import Service
 from services.dashboard.components.data_display import table
 from services.dashboard.components.feedback import (
