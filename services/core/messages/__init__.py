@@ -16,10 +16,9 @@ from services.core.contract.use_case import Text
 from services.core.messages.calls import BOARD, CALL
 from services.core.messages.data import DATA, EXPLORE
 from services.core.messages.drift import DRIFT
-from services.core.messages.fallback_pages import FALLBACK_PAGES
 from services.core.messages.formats import LANGUAGES, Formats, Language
 from services.core.messages.interface import CONFIRMATION, SHELL, TERMS
-from services.core.messages.models import MODELS
+from services.core.messages.models import FALLBACK_PAGES, MODELS
 from services.core.messages.monitoring import MONITORING
 from services.core.messages.platform import ADMINISTRATION, PORTAL
 
