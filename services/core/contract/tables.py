@@ -72,3 +72,10 @@ class ParsedTable(NamedTuple):
     rows: pd.DataFrame
     faults: pd.DataFrame
     """Columns ``line`` (int) and ``reason`` (str), one row per refused row."""
+
+    @classmethod
+    def split(cls, rows: pd.DataFrame, reasons: pd.Series) -> ParsedTable:
+        """Split rows by ``reasons``: text of the same index, "" where the row is good."""
+        bad = (reasons != "").to_numpy(dtype=bool)
+        faults = rows.loc[bad, ["line"]].assign(reason=reasons[bad])
+        return cls(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))

@@ -132,9 +132,7 @@ def _split_rejected(rows: pd.DataFrame, refusals: dict[str, pd.Series]) -> Parse
     reason = pd.Series("", index=rows.index, dtype=object)
     for text, refused in refusals.items():
         reason[refused & (reason == "")] = text
-    bad = reason != ""
-    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad].astype(str)})
-    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+    return ParsedTable.split(rows, reason)
 
 
 def _text_column(frame: pd.DataFrame, name: str) -> pd.Series:

@@ -97,13 +97,13 @@ def _products(frame: pd.DataFrame) -> ParsedTable:
         reason = reason.mask(rows[name].str.len() > longest, f"{name} is longer than {longest} characters")
     reason = reason.mask(rows["productid"] == "", "productid is no number")
     reason = reason.mask(rows["row"] == "", "the row has no number")
-    return _split(rows, reason)
+    return ParsedTable.split(rows, reason)
 
 
 def _codes(frame: pd.DataFrame) -> ParsedTable:
     rows = pd.DataFrame({"line": frame["line"], "row": _row(frame), "code": _number(frame["prdtypecode"])})
     reason = pd.Series("", index=frame.index, dtype=object).mask(rows["code"] == "", "prdtypecode is no number")
-    return _split(rows, reason.mask(rows["row"] == "", "the row has no number"))
+    return ParsedTable.split(rows, reason.mask(rows["row"] == "", "the row has no number"))
 
 
 def _names(frame: pd.DataFrame) -> ParsedTable:
@@ -111,13 +111,13 @@ def _names(frame: pd.DataFrame) -> ParsedTable:
         {"line": frame["line"], "code": _number(frame["prdtypecode"]), "name": frame["label"].str.strip()}
     )
     reason = pd.Series("", index=frame.index, dtype=object).mask(rows["code"] == "", "prdtypecode is no number")
-    return _split(rows, reason.mask(rows["name"] == "", "the class has no name"))
+    return ParsedTable.split(rows, reason.mask(rows["name"] == "", "the class has no name"))
 
 
 def _images(frame: pd.DataFrame) -> ParsedTable:
     reason = pd.Series([_fault(file) for file in frame["image"]], index=frame.index, dtype=object)
     rows = frame.assign(imageid=_number(frame["imageid"]), productid=_number(frame["productid"]))
-    return _split(rows[["line", "imageid", "productid", "image"]], reason)
+    return ParsedTable.split(rows[["line", "imageid", "productid", "image"]], reason)
 
 
 def _fault(file: bytes) -> str:
@@ -126,12 +126,6 @@ def _fault(file: bytes) -> str:
     except ImageError as error:
         return error.problem
     return ""
-
-
-def _split(rows: pd.DataFrame, reason: pd.Series) -> ParsedTable:
-    bad = (reason != "").to_numpy(dtype=bool)
-    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
-    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
 
 
 def _row(frame: pd.DataFrame) -> pd.Series:

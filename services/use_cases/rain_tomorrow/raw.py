@@ -108,9 +108,7 @@ def _split_rejected(
     reason = pd.Series("", index=frame.index, dtype=object)
     reason = reason.mask(day.isna(), "Date is not a date such as 2015-11-03")
     reason = reason.mask(rows["station"] == "", "no known station is called " + written.astype(object))
-    bad = (reason != "").to_numpy(dtype=bool)
-    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
-    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+    return ParsedTable.split(rows, reason)
 
 
 def _number(frame: pd.DataFrame, column: str, field: str) -> pd.Series:

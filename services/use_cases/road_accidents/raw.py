@@ -27,9 +27,7 @@ def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
     rows, reason = _READERS[table](frame)
     reason = reason.mask(rows["accident"] == "", _ID_FAULT)
     rows.insert(0, "line", frame["line"].to_numpy())
-    bad = (reason != "").to_numpy(dtype=bool)
-    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
-    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+    return ParsedTable.split(rows, reason)
 
 
 def _caracteristiques(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:

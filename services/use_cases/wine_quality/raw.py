@@ -31,9 +31,7 @@ def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
     more = rows["free_sulfur_dioxide"] > rows["total_sulfur_dioxide"]
     reason = reason.mask(more, "free sulfur dioxide is more than the total")
     reason = reason.mask(~rows["colour"].isin(COLOURS), "neither a column nor the file's name says red or white")
-    bad = (reason != "").to_numpy(dtype=bool)
-    faults = pd.DataFrame({"line": rows.loc[bad, "line"], "reason": reason[bad]})
-    return ParsedTable(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+    return ParsedTable.split(rows, reason)
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
