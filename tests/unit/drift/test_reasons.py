@@ -1,4 +1,4 @@
-"""Reasons are said as each language writes them."""
+"""Reasons are sentences of the catalogue, with numbers as each language writes them."""
 
 from __future__ import annotations
 
