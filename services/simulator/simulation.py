@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -100,7 +100,7 @@ class Simulation:
             self.state, self.error = "failed", f"{type(error).__name__}: see the simulator's log"
             log.exception("simulation failed", simulation=self.plan.id, scenario=self.plan.scenario.name)
         finally:
-            await asyncio.shield(self._clean_up(line, keys))
+            await _to_the_end(self._clean_up(line, keys))
             self.finished_at = datetime.now(UTC)
             log.info("simulation over", simulation=self.plan.id, state=self.state, calls=self.figures.sent)
 
@@ -242,3 +242,17 @@ class Simulation:
             "outcomes_waiting": len(self._waiting) if not self.over else 0,
             **self.figures.summary(),
         }
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await ``work`` however often the waiting task is cancelled meanwhile. A shield alone ends at the second
+    cancellation (an operator's stop, then the service's), and the loop closes before the connections do."""
+    task, cancelled = asyncio.ensure_future(work), False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+    task.result()
+    if cancelled:
+        raise asyncio.CancelledError

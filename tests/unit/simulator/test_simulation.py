@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -217,3 +217,40 @@ def test_what_cannot_be_prepared_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(module, "build_pools", broken)
     _, told = played(plan(**FAST))
     assert (told["state"], told["error"]) == ("failed", "No world today.")
+
+
+class SlowToClose(PlatformClient):
+    """A client whose connections take a moment to close."""
+
+    closed = False
+
+    async def close(self) -> None:
+        await asyncio.sleep(0.05)
+        await super().close()
+        self.closed = True
+
+
+def test_connections_are_closed_before_a_simulation_ends_that_is_stopped_twice() -> None:
+    """An operator stops it, and then the service stops. What is left open is closed by the collector, in whatever runs
+    then:
+    uvloop warned of an unclosed TCPTransport for each connection of the client."""
+
+    async def main() -> SlowToClose:
+        platform = Platform()
+        clients: list[SlowToClose] = []
+
+        def connect(url: str, keys: Mapping[str, str]) -> SlowToClose:
+            clients.append(SlowToClose(url, keys, httpx.MockTransport(platform)))
+            return clients[-1]
+
+        given = SimulatorSettings.model_validate({"gateway_url": None})
+        simulation = Simulation(plan(**{**FAST, "seconds": 30.0}), given, None, line=connect)
+        task = asyncio.create_task(simulation.run())
+        await platform.called.wait()
+        task.cancel()
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return clients[0]
+
+    assert asyncio.run(main()).closed
