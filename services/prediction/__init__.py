@@ -1,3 +1,3 @@
-"""The prediction service: answers calls over HTTP.
+"""The prediction service: serves predictions over HTTP.
 
-With the registry's champion, the last good bundle on disk, or the declared baseline."""
+Answers come from the registry's champion, from the last good bundle on disk, or from the declared baseline."""

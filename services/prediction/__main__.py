@@ -1,4 +1,4 @@
-"""``python -m services.prediction``: one uvicorn worker; scale with replicas."""
+"""``python -m services.prediction``: serves the API with one uvicorn worker; scale with replicas."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.prediction.settings import PredictionSettings, settings
 
 def run(app: FastAPI, chosen: PredictionSettings) -> None:
     """Serve until a signal ends the process."""
-    # A thread that answers a batch gives way to single calls after one millisecond, not five.
+    # A batch thread releases the interpreter to single calls after one millisecond instead of five.
     sys.setswitchinterval(0.001)
-    # nothing here depends on who calls
+    # No route depends on the client's address.
     config = server_config(app, host=chosen.prediction_host, port=chosen.prediction_port, proxy_headers=False)
     run_server(uvicorn.Server(config))
 

@@ -54,7 +54,7 @@ class UseCaseRouters:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One use case in service."""
+    """One use case with its served model, background threads and routes."""
 
     answering: PredictionService
     follower: ModelWatcher
@@ -65,14 +65,14 @@ class Deployment:
     def start(self) -> None:
         try:
             self.context.start()
-        except Exception as error:  # noqa: BLE001 - a use case's own code; its calls are answered without
+        except Exception as error:  # noqa: BLE001 - use-case code; predictions go on without context
             log.error("context does not start", use_case=self.answering.use_case.name, reason=str(error))
         self.follower.start()
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentFactory:
-    """What every desk is made from."""
+    """Creates one deployment per use case from the shared settings, metrics and prediction log."""
 
     settings: PredictionSettings
     champions: RegistryClientFactory
@@ -84,8 +84,10 @@ class DeploymentFactory:
     broken: list[str] = field(default_factory=list)
 
     def every(self, use_cases: Sequence[UseCase] | None) -> dict[str, Deployment]:
-        """Desks of ``check_use_cases``, which all have to open; without them those of all declared ones that can be,
-        and the others' names in ``broken``."""
+        """Create one deployment per use case.
+
+        Use cases that are passed explicitly must all load. Of the registered ones (None) a use case that fails to load
+        is logged, skipped and named in ``broken``."""
         threads = self.settings.prediction_background_threads
         background, lists = anyio.CapacityLimiter(threads), anyio.CapacityLimiter(threads)
         desks = {}
@@ -135,12 +137,12 @@ def create_app(
     load: ModelLoader = LoadedModel,
     clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
-    """The service for ``check_use_cases`` (default: all that are declared).
+    """Create the service for ``use_cases`` (default: all registered ones).
 
     Args:
-        champions: makes a client of the model registry; called in background threads alone.
-        context: sources of outside data that take the place of the use cases' own.
-        load: makes a served model of a bundle; benchmarks put a constant one here.
+        champions: creates a client of the model registry; called in background threads only.
+        context: context sources that replace those of the use cases.
+        load: creates a served model from a bundle; benchmarks pass a constant model.
     """
     counters = PredictionMetrics(CollectorRegistry())
     register_process_metrics(counters.registry, settings.home.root)
@@ -174,13 +176,13 @@ def create_app(
         title="Vigie: predictions",
         version="1",
         description=DESCRIPTION,
-        docs_url=None,  # the framework's page asks a foreign server for its scripts
+        docs_url=None,  # the framework's page loads scripts from another host
         openapi_url="/v1/openapi.json",
         redoc_url=None,
         lifespan=lifespan,
     )
-    # Before all others, because routes are tried in turn, and not through include_router, whose matching costs as much
-    # as reading the request.
+    # First, because routes are matched in order; not through include_router, whose matching costs as much as reading
+    # the request.
     app.router.routes[:0] = [route for desk in desks.values() for route in desk.routers.calls.routes]
     for desk in desks.values():
         app.router.routes += desk.routers.outcomes.routes
@@ -205,14 +207,14 @@ def create_app(
 
 
 def _freeze_garbage_collector() -> None:
-    """Take what start-up made out of the garbage collector's sight: going through it all again and
-    again would hold up requests by tens of milliseconds."""
+    """Exclude the objects that start-up created from garbage collection: scanning them repeatedly would delay
+    requests by tens of milliseconds."""
     gc.collect()
     gc.freeze()
 
 
 def _http_error_handler(names: Sequence[str]) -> Callable[[Request, Exception], Awaitable[Response]]:
-    """Readiness names what is missing beside the use cases that are served."""
+    """Create the handler of HTTP errors; 404 for an unknown use case lists the names of those that are served."""
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

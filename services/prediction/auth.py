@@ -1,4 +1,4 @@
-"""How callers are authenticated: not at all on the loopback interface, or by the gateway's auth snapshot."""
+"""Authentication of callers: by the gateway's auth snapshot, or none in open mode on the loopback interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.prediction.settings import PredictionSettings
 
 
 class AuthState(BaseModel):
-    """How callers are verified, for ``/health/ready``."""
+    """Authentication mode and age of the auth snapshot, for ``/health/ready``."""
 
     mode: Literal["required", "open"]
     list_age_seconds: float | None = Field(
@@ -28,7 +28,7 @@ class AuthState(BaseModel):
 
 
 class AuthLifecycle:
-    """The verifier with its life: it follows the gateway from ``start`` to ``stop``."""
+    """The authenticator and its background polling of the gateway, from ``start`` to ``stop``."""
 
     def __init__(self, verifier: AllowAll | AuthSnapshotPoller) -> None:
         self._follower = verifier if isinstance(verifier, AuthSnapshotPoller) else None
@@ -47,7 +47,7 @@ class AuthLifecycle:
             self._follower.join(seconds)
 
     def state(self) -> AuthState:
-        """Without any list the service is up and refuses every call: stale, and ``list_age_seconds`` is null."""
+        """Without any snapshot the service runs and refuses every call: stale, and ``list_age_seconds`` is null."""
         if self._follower is None:
             return AuthState(mode="open")
         age = self._follower.age()
@@ -57,10 +57,10 @@ class AuthLifecycle:
 
 
 def create_auth(settings: PredictionSettings, registry: CollectorRegistry) -> AuthLifecycle:
-    """How the settings want callers verified.
+    """Create the authenticator that the settings ask for.
 
     Raises:
-        VigieError: open to others than this machine, or no gateway to learn from.
+        VigieError: open mode on a host other than loopback, or the gateway's address or token is missing.
     """
     if settings.prediction_access == "open":
         if not _is_loopback(settings.prediction_host):
@@ -80,7 +80,7 @@ def create_auth(settings: PredictionSettings, registry: CollectorRegistry) -> Au
     refused = Counter(
         "vigie_credentials_refused", "Requests without a good token or key.", ("reason",), registry=registry
     )
-    for reason in AuthErrorCode:  # at zero, so that the first refusal is an increase
+    for reason in AuthErrorCode:  # initialised at zero, so that the first refusal is an increase
         refused.labels(reason.value)
     follower = AuthSnapshotPoller(
         SnapshotFile(settings.home.access_list),

@@ -11,7 +11,7 @@ from services.core.headers import CALL_KIND_HEADER, raw
 from services.core.prediction_log.traffic_type import LIVE, TRAFFIC_TYPES
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-"""A prediction takes milliseconds, and so do the buckets."""
+"""Histogram buckets in seconds, finest in the milliseconds that a prediction takes."""
 
 
 class PredictionMetrics:
@@ -76,7 +76,7 @@ class PredictionMetrics:
 
 
 class RowCounts:
-    """Counts the answered rows of one use case."""
+    """Counts answered rows of one use case by version, source, decision and traffic type."""
 
     def __init__(self, use_case: str, counters: PredictionMetrics) -> None:
         self._use_case = use_case
@@ -84,7 +84,7 @@ class RowCounts:
         self._increments: dict[tuple[str, ...], Callable[[float], None]] = {}
 
     def add(self, version: str, source: str, kind: str, decisions: Sequence[str]) -> None:
-        """``decisions`` are the words of the rows answered."""
+        """Count one row per element of ``decisions``, the rows' decision labels."""
         if len(decisions) == 1:
             self._increment(version, source, decisions[0], kind)(1)
         else:
@@ -92,7 +92,7 @@ class RowCounts:
                 self._increment(version, source, decision, kind)(decisions.count(decision))
 
     def _increment(self, *labels: str) -> Callable[[float], None]:
-        """The labels' own counter, kept: looking it up costs more than counting."""
+        """The cached counter of these labels: looking it up costs more than incrementing."""
         increment = self._increments.get(labels)
         if increment is None:
             increment = self._increments[labels] = self._predictions.labels(self._use_case, *labels).inc
@@ -106,8 +106,8 @@ _TRAFFIC_TYPES = {kind.encode(): kind for kind in TRAFFIC_TYPES}
 
 
 class CallLatencyInstrumentation:
-    """An instrumentation: called after each request that is counted. All series are there from the start, so that the
-    first failure is an increase."""
+    """Instrumentation that records the latency of each single call by traffic type and outcome. All series exist from
+    the start, so that the first failure is an increase."""
 
     def __init__(self, counters: PredictionMetrics, use_cases: Sequence[str]) -> None:
         self._observe: dict[tuple[str, str, str], Callable[[float], None]] = {
@@ -127,6 +127,6 @@ class CallLatencyInstrumentation:
 
     @staticmethod
     def _kind(info: Info) -> str:
-        """What the caller said; a word that is none of ours was refused, and that refusal is a live call's."""
+        """The traffic type in the header. An unknown one was refused, and the refusal counts as a live call's."""
         said = next((value for name, value in info.request.scope["headers"] if name == _HEADER_NAME), b"")
         return _TRAFFIC_TYPES.get(said, LIVE)

@@ -15,28 +15,28 @@ from services.core.prediction_log.settings import PredictionLogSettings
 class PredictionSettings(PredictionLogSettings):
     prediction_host: str = "127.0.0.1"
     prediction_access: Literal["required", "open"] = "required"
-    """``open`` asks nobody who calls; refused where others than this machine can reach the service."""
+    """``open`` admits callers without credentials; refused unless the service listens on loopback only."""
     prediction_body_limit_kb: int = Field(default=64, ge=1, le=10_240)
-    """Largest body of predict and explain."""
+    """Largest body of predict and explain requests, KiB."""
     prediction_batch_limit_mb: int = Field(default=16, ge=1, le=256)
-    """Largest body of a batch."""
+    """Largest body of a batch request, MiB."""
     prediction_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
     prediction_confirmed_seconds: float = Field(default=60.0, gt=0, le=3_600)
-    """How long after the registry's last word an answer still says ``source: champion``."""
+    """How long an answer says ``source: champion`` after the registry's last confirmation, seconds."""
     prediction_disk_wait_seconds: float = Field(default=20.0, ge=0, le=300)
-    """How long start-up waits for the bundles on disk; the registry is never waited for."""
+    """How long start-up waits for the bundles on disk, seconds; it never waits for the registry."""
     prediction_background_threads: int = Field(default=2, ge=1, le=16)
-    """How many batches and explanations run at once, beside single predictions."""
+    """Concurrent batches and explanations, in addition to single predictions."""
     prediction_journal_mb: int = Field(default=1_024, ge=1, le=1_048_576)
-    """What may wait on disk for the database; calls beyond it are answered, and not recorded."""
+    """Largest backlog of the write-ahead log, MiB; calls beyond it are answered but not recorded."""
     prediction_journal_seconds: float = Field(default=1.0, gt=0, le=60)
-    """How often what was recorded is delivered to the database."""
+    """Interval at which recorded calls are shipped to the database, seconds."""
     prediction_outcome_rows: int = Field(default=1_000, ge=1, le=100_000)
-    """Most outcomes of one request."""
+    """Maximum number of outcomes in one request."""
     prediction_list_rows: int = Field(default=500, ge=1, le=5_000)
-    """Most predictions of one page of a list."""
+    """Maximum number of predictions on one page of a list."""
     prediction_published_home: Path | None = None
-    """The home that runs publish to, where it is another than the service's own."""
+    """Home directory that pipeline runs publish to, if it is not the service's own."""
 
     @property
     def published_home(self) -> VigiePaths:
@@ -46,5 +46,5 @@ class PredictionSettings(PredictionLogSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> PredictionSettings:
-    """The process's settings, read once."""
+    """The settings of this process, read once."""
     return PredictionSettings()

@@ -143,7 +143,7 @@ class RequiredRole(SecurityBase):
         """Who calls, if they may.
 
         Raises:
-            RefusedError: 401 without a good credential, 403 with too low a role or for other use cases, 503
+            HttpError: 401 without a good credential, 403 with too low a role or for other use cases, 503
                 where nobody can be verified yet.
         """
         caller = authenticate(scope)
@@ -167,7 +167,7 @@ def authenticate(scope: Scope) -> Principal:
     """Who calls; ``scope["caller"]`` from here on.
 
     Raises:
-        RefusedError: 401, 403 or 503.
+        HttpError: 401, 403 or 503.
     """
     verifier: Authenticator = scope["app"].state.authenticator
     credential = extract_credential(scope["headers"])

@@ -138,7 +138,7 @@ def _validated_options(asked: JobRequest, steps: tuple[str, ...]) -> dict[str, A
     """The options with their defaults.
 
     Raises:
-        RefusedError: 422, the service does not know the step, the use case or an option.
+        HttpError: 422, the service does not know the step, the use case or an option.
     """
     if asked.step not in steps:
         raise http_error(422, "step", "This service has no such step.", field="step", allowed=", ".join(steps))

@@ -38,7 +38,7 @@ def authenticate_service(request: Request) -> Principal:
     The caller's ``id`` is the service; its ``name`` is the person on whose behalf it calls, where it says so.
 
     Raises:
-        RefusedError: 401, no token or another one.
+        HttpError: 401, no token or another one.
     """
     token: SecretStr | None = request.app.state.service_token
     scheme, _, given = request.headers.get("authorization", "").partition(" ")

@@ -1,1 +1,1 @@
-"""HTTP routes, request validation and response models of the prediction service."""
+"""HTTP API of the prediction service: routes, request validation and response models."""

@@ -1,6 +1,6 @@
-"""``GET /v1/{use_case}/predictions``: recorded predictions with outcomes, as JSON or CSV.
+"""``GET /v1/{use_case}/predictions``: lists recorded predictions with their outcomes, as JSON or CSV.
 
-Within the caller's permissions."""
+Only calls that the caller may see."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ _CALL_COLUMNS = (
     "risk",
 )
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What makes a spreadsheet take a text for a formula."""
+"""First characters that make a spreadsheet interpret a text as a formula."""
 
 
 class CsvExport:
-    """The columns of one use case: what is known of the call, ``request.…``, ``answer.…``, ``outcome.…``, and why the
-    centre decided otherwise."""
+    """CSV columns of one use case: metadata of the call, ``request.…``, ``answer.…``, ``outcome.…``, and the centre's
+    reason for an override."""
 
     def __init__(self, use_case: UseCase) -> None:
         self._request = list(use_case.request.model_fields)
@@ -117,7 +117,7 @@ def _leaf_paths(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterable
 
 
 def _nested_model(annotation: Any) -> type[BaseModel] | None:
-    """The model of a field that holds one, also where it may be missing."""
+    """The nested model of a field's annotation, optional ones included."""
     options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
     for option in options:
         if isinstance(option, type) and issubclass(option, BaseModel):
@@ -128,13 +128,13 @@ def _nested_model(annotation: Any) -> type[BaseModel] | None:
 T = TypeVar("T")
 
 CSV_CHUNK_ROWS = 1_000
-"""Rows of an export that are held at a time."""
+"""Rows of an export that are in memory at a time."""
 _RETRY_SECONDS = 10
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class PredictionItem(BaseModel):
-    """One prediction."""
+    """One recorded prediction with its request, answer and outcome."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -172,7 +172,7 @@ class PredictionPage(BaseModel):
 
 
 class ListQuery(BaseModel):
-    """The filters, as they stand in the address."""
+    """Query parameters: filters and page."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -198,7 +198,7 @@ def list_router(
     settings: PredictionSettings,
     background: anyio.CapacityLimiter,
 ) -> APIRouter:
-    """The route of one use case. The database is read off the event loop."""
+    """Create the list route of one use case. The database is read off the event loop."""
     table = CsvExport(use_case)
     zone = use_case.zone or "UTC"
     viewer = Depends(requires(Role.VIEWER, use_case=use_case.name))
@@ -224,7 +224,7 @@ def list_router(
                 rows = first
                 while rows:
                     yield table.rows(rows)
-                    # A database that is lost now ends the connection, and the receiver sees that it is not whole.
+                    # If the database fails now, the connection breaks and the client sees that the file is incomplete.
                     rows = await read(CSV_CHUNK_ROWS, cursor_after(rows[-1])) if len(rows) == CSV_CHUNK_ROWS else []
 
             name = f"{use_case.name}-predictions-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.csv"
@@ -264,10 +264,7 @@ def list_router(
 
 
 async def _run_in_thread(work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
-    """
-    Raises:
-        RefusedError: 503, the database does not answer.
-    """
+    """Run a database query in a thread; HttpError 503 if the database does not answer."""
     try:
         return await anyio.to_thread.run_sync(work, limiter=limiter)
     except DatabaseUnavailableError:
@@ -281,10 +278,7 @@ async def _run_in_thread(work: Callable[[], T], limiter: anyio.CapacityLimiter) 
 
 
 def _filters(use_case: str, asked: ListQuery, caller: Principal, zone: str) -> PredictionFilters:
-    """
-    Raises:
-        RefusedError: 403, the centre's calls are not for this caller.
-    """
+    """The query's filters within the caller's centres; HttpError 403 for another centre."""
     centres = None if caller.centres is None else caller.centres | {caller.centre}
     if asked.centre is not None:
         if not caller.can_see_centre(asked.centre):
@@ -307,10 +301,7 @@ def _filters(use_case: str, asked: ListQuery, caller: Principal, zone: str) -> P
 
 
 def _parse_cursor(text: str | None) -> Cursor | None:
-    """
-    Raises:
-        RefusedError: 422.
-    """
+    """Decode the cursor of the next page; HttpError 422 for an invalid one."""
     if text is None:
         return None
     try:

@@ -1,8 +1,8 @@
-"""Routes ``predict``, ``predict/batch`` and ``explain``, typed from the declarations so that OpenAPI is the manual.
+"""Routes ``predict``, ``predict/batch`` and ``explain``, with OpenAPI schemas generated from each use case.
 
 The endpoints read, validate and answer by themselves: FastAPI documents them from their signature and does not
-validate twice. Single calls go through ``MicroBatcher``: calls that arrive in the same event-loop turns share one
-prediction, without any artificial delay; single rows and batches are equal bit for bit."""
+validate twice. ``MicroBatcher`` collects calls that arrive in the same event-loop turns into one prediction, without
+artificial delay; single rows and batches are equal bit for bit."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ from services.prediction.log.prediction_log import (
 from services.prediction.settings import PredictionSettings
 
 MAX_BATCH_SIZE = 32
-"""More than these are answered in turns, so that other requests are not held up."""
+"""Larger batches are split, so that other requests are not delayed."""
 IDLE_TICKS = 2
 
 
 class MicroBatcher:
-    """Belongs to one event loop."""
+    """Collects calls of one event loop into one prediction."""
 
     def __init__(self, answering: PredictionService) -> None:
         self._answering = answering
@@ -67,8 +67,8 @@ class MicroBatcher:
         return await future
 
     def _flush_if_idle(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Once a turn: answer if nobody has come for two turns (what a turn reads from the network
-        runs in the next), or if many wait."""
+        """Scheduled once per loop turn: predict if no call arrived for two turns (data read in one turn is processed in
+        the next), or if the batch is full."""
         waiting = len(self._waiting)
         self._quiet_turns = self._quiet_turns + 1 if waiting == self._seen else 0
         self._seen = waiting
@@ -82,13 +82,13 @@ class MicroBatcher:
         self._seen = self._quiet_turns = 0
         try:
             answers = self._answering.together([call for call, _ in now])
-        except Exception as error:  # noqa: BLE001 - each of the waiting requests reports it as its own
+        except Exception as error:  # noqa: BLE001 - each of the waiting requests reports it
             for _, future in now:
                 if not future.done():
                     future.set_exception(error)
             return
         for (_, future), answer in zip(now, answers, strict=True):
-            # A caller that hung up has cancelled its future.
+            # A client that disconnected has cancelled its future.
             if not future.done():
                 future.set_result(answer)
 
@@ -101,7 +101,7 @@ class JsonBytesResponse(Response):
 
 
 class RawEndpoint:
-    """Takes the raw request; its signature tells OpenAPI what the body is."""
+    """An endpoint that takes the raw request; its signature declares the body for OpenAPI."""
 
     def __init__(self, handle: RequestHandler, body: type[BaseModel]) -> None:
         self.handle = handle
@@ -113,8 +113,8 @@ class RawEndpoint:
 
 
 class RawRoute(APIRoute):
-    """A route whose endpoint gets the request as it came, once its caller is known to be allowed: of the
-    route's dependencies it has the required role alone, which is asked before the body is read."""
+    """A route whose endpoint gets the unparsed request after authorization. Of the route's dependencies only the
+    required role is evaluated, before the body is read."""
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         assert isinstance(self.endpoint, RawEndpoint)
@@ -131,10 +131,10 @@ class RawRoute(APIRoute):
 
 
 def parse_request_body(request: Request, body: bytes, pictures: Collection[str]) -> Any:
-    """One request's body, JSON or an upload.
+    """Parse the body of one request, JSON or multipart.
 
     Raises:
-        RefusedError: 422 with the reason.
+        HttpError: 422 with the reason.
     """
     kind = next((value for name, value in request.scope["headers"] if name == b"content-type"), b"")
     if pictures and is_multipart(kind):
@@ -143,7 +143,7 @@ def parse_request_body(request: Request, body: bytes, pictures: Collection[str])
 
 
 def multipart_openapi(model: type[BaseModel], pictures: Collection[str]) -> dict[str, Any]:
-    """What the OpenAPI page says about uploads, where a request may hold pictures."""
+    """OpenAPI entry of multipart bodies, for use cases with images."""
     if not pictures:
         return {}
     file = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file."}
@@ -161,18 +161,18 @@ def predict_router(
     settings: PredictionSettings,
     background: anyio.CapacityLimiter,
 ) -> APIRouter:
-    """``predict``, ``predict/batch`` and ``explain`` of one use case."""
+    """Create the routes ``predict``, ``predict/batch`` and ``explain`` of one use case."""
     use_case, validation = answering.use_case, answering.validation
     pictures = validation.pictures
     limit = settings.prediction_body_limit_kb * 1_024 + sum(image.longest for image in pictures.values())
     batch_limit = settings.prediction_batch_limit_mb * 1_048_576
 
     gathering = MicroBatcher(answering)
-    # Of their own, so that a call with a picture does not wait behind batches.
+    # A limiter of its own, so that a call with an image does not wait behind batches.
     singles = anyio.CapacityLimiter(settings.prediction_background_threads)
 
     async def predict(request: Request) -> Response:
-        # On the event loop: an answer takes less time than handing it to a thread.
+        # On the event loop: predicting takes less time than handing it to a thread.
         arrival = RequestContext.of(request.scope)
         body = await read_request_body(request.scope, request.receive, limit)
         incident, sent, fields = validation.take(parse_json(body), arrival.kind)
@@ -181,7 +181,7 @@ def predict_router(
         return JsonBytesResponse(answer)
 
     async def predict_pictured(request: Request) -> Response:
-        # In a thread: unpacking a picture takes milliseconds, in which other use cases' calls are answered.
+        # In a thread: decoding an image takes milliseconds, during which other use cases' calls are answered.
         arrival = RequestContext.of(request.scope)
         body = await read_request_body(request.scope, request.receive, limit, uploads=True)
 

@@ -1,6 +1,6 @@
-"""Reads a request body: strict UTF-8 JSON or multipart/form-data.
+"""Reads request bodies: strict UTF-8 JSON or multipart/form-data.
 
-Bounded in size and depth before it is parsed; the incident id is taken out."""
+Size and depth are checked before parsing. Also extracts the incident id."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def is_multipart(content_type: bytes) -> bool:
 
 
 def parse_multipart(content_type: bytes, body: bytes, pictures: Collection[str]) -> dict[str, Any]:
-    """The request in ``body``; files of the fields ``pictures`` in base64, as they would stand in JSON.
+    """Parse a multipart body; files of the fields ``pictures`` become base64, as in a JSON request.
 
     Raises:
-        RefusedError: 422 with the reason.
+        HttpError: 422 with the reason.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
@@ -60,7 +60,7 @@ def parse_multipart(content_type: bytes, body: bytes, pictures: Collection[str])
             )
         uploaded = b"filename" in options
         if not data and not options.get(b"filename") and (uploaded or name in pictures):
-            continue  # a form in which no file was chosen
+            continue  # a file input without a file
         if uploaded and name not in pictures:
             reason = "This field is no picture, so it cannot be a file."
             raise http_error(422, "not_a_file", reason, field=safe_field_name(name), allowed=_MULTIPART_ALLOWED)
@@ -77,7 +77,7 @@ def _decode_text(name: str, data: bytes) -> str:
 
 
 class _PartCollector:
-    """Collects the parts of a body as they are read."""
+    """Collects the parts that the multipart parser emits."""
 
     def __init__(self) -> None:
         self.found: list[tuple[dict[bytes, bytes], bytes]] = []
@@ -120,17 +120,17 @@ INCIDENT_ID_ALLOWED = f"text of 1 to {MAX_INCIDENT_ID_LENGTH} printable characte
 
 
 class IncidentIdExtractor:
-    """Separates the id from requests before the use case sees them. Where the use case has a field of that
-    name itself, it stays in."""
+    """Removes the incident id from requests before the use case validates them. If the use case has a field of that
+    name itself, it stays."""
 
     def __init__(self, request: type[BaseModel]) -> None:
         self.own_field = INCIDENT_FIELD in request.model_fields
 
     def split(self, payload: Any) -> tuple[str | None, Any]:
-        """The id, if there is one, and the request without it. ``payload`` is not changed.
+        """Return the incident id, if any, and the request without it. ``payload`` is not modified.
 
         Raises:
-            RefusedError: 422, it is no id.
+            HttpError: 422, invalid incident id.
         """
         if type(payload) is not dict or INCIDENT_FIELD not in payload:
             return None, payload
@@ -151,7 +151,7 @@ def is_incident_id(value: object) -> bool:
 
 
 def with_incident_field(request: type[BaseModel]) -> type[BaseModel]:
-    """The request as the OpenAPI page shows it."""
+    """The request model with the optional incident id, for OpenAPI."""
     if INCIDENT_FIELD in request.model_fields:
         return request
     field: Any = (
@@ -169,7 +169,7 @@ def with_incident_field(request: type[BaseModel]) -> type[BaseModel]:
 
 
 MAX_DEPTH = 16
-"""A single request nests once, a batch three times."""
+"""Maximum nesting; a single request needs one level, a batch three."""
 
 _ESCAPED_CHARACTER = re.compile(rb"\\.", re.DOTALL)
 _JSON_STRING = re.compile(rb'"[^"]*"?')
@@ -177,12 +177,12 @@ _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b'"{}[]')))
 
 
 async def read_request_body(scope: Scope, receive: Receive, limit: int, *, uploads: bool = False) -> bytes:
-    """The body, if it is JSON by its content type (or, with ``uploads``, a form with files) and no longer than
+    """Read the body, if its content type is JSON (or, with ``uploads``, multipart) and it is no longer than
     ``limit`` bytes.
 
     Raises:
-        RefusedError: 415 for another content type, 413 for a longer body.
-        ClientDisconnect: the caller hung up.
+        HttpError: 415 for another content type, 413 for a longer body.
+        ClientDisconnect: the client disconnected.
     """
     kind = b""
     for name, value in scope["headers"]:
@@ -246,11 +246,11 @@ _decode = JSONDecoder(object_pairs_hook=_reject_duplicate_keys).decode
 
 
 def parse_json(body: bytes) -> Any:
-    """The JSON value in ``body``. NaN, infinities and numbers beyond float64 pass here and are refused
-    with their field when the fields are validated.
+    """Parse JSON. NaN, infinities and numbers beyond float64 pass here and are refused with their field name
+    during validation.
 
     Raises:
-        RefusedError: 422 with the reason.
+        HttpError: 422 with the reason.
     """
     if not body or body.isspace():
         raise http_error(422, "body_missing", "The body is empty.", allowed="a JSON object")
@@ -273,9 +273,9 @@ def parse_json(body: bytes) -> Any:
 
 
 def _nesting_depth(body: bytes) -> int:
-    """How deeply brackets nest outside strings. Written so that megabytes take milliseconds: a bracket
-    lies outside strings where an even number of quotes comes before it, and taking out pairs of quotes
-    that touch does not change that."""
+    """Maximum nesting of brackets outside strings, in milliseconds per megabyte: a bracket is outside strings if an
+    even number of quotes precedes it, and removing adjacent pairs of quotes does not change
+    that."""
     if b"\\" in body:
         body = _ESCAPED_CHARACTER.sub(b"", body)
     brackets = _JSON_STRING.sub(b"", body.translate(None, _NO_BRACKETS).replace(b'""', b""))

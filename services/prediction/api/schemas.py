@@ -1,6 +1,6 @@
 """Request and response models of the HTTP API, and request validation.
 
-Errors name field, reason and what is allowed."""
+Errors name the field, the reason and what is allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PredictionSource = Literal["champion", "cached", "baseline"]
 
 
 class InputWarning(BaseModel):
-    """Something about a request that makes its answer less sure."""
+    """An input that makes the answer less certain."""
 
     code: Literal["unseen_value", "outside_training_range", "missing_field", "context_missing", "model_failed"]
     field: str | None = Field(description="The request field that it is about, if any.")
@@ -33,7 +33,7 @@ class InputWarning(BaseModel):
 
 
 class RequestErrorDetail(BaseModel):
-    """One reason why a request was refused. Never holds what was sent."""
+    """One reason why a request was refused. Never contains what was sent."""
 
     field: str = Field(description="The request field, empty where the body as a whole is meant.")
     reason: str
@@ -47,7 +47,7 @@ class RequestErrorBody(BaseModel):
 
 
 class PredictionMetadata(BaseModel):
-    """What every answer says about itself."""
+    """Identifies an answer: request, use case, model version and source, with warnings."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -64,7 +64,7 @@ class PredictionMetadata(BaseModel):
 
 
 class QuantityResponse(BaseModel):
-    """A number with its interval, in ``unit``."""
+    """A number with its prediction interval, in ``unit``."""
 
     kind: Literal["quantity"]
     unit: str
@@ -74,7 +74,7 @@ class QuantityResponse(BaseModel):
 
 
 class ProbabilityResponse(BaseModel):
-    """A calibrated probability and the decision that follows from it."""
+    """A calibrated probability and the decision derived from it."""
 
     kind: Literal["probability"]
     unit: Literal["probability"]
@@ -102,7 +102,7 @@ _RESPONSE_TYPES: dict[type[Output], type[TargetResponse]] = {
 
 
 class OutputContributions(BaseModel):
-    """One output of a target: output = base + the sum of contributions."""
+    """Attribution of one output of a target: output = base + the sum of contributions."""
 
     label: str | None = Field(description="The class, where the target has classes.")
     output: float
@@ -124,7 +124,7 @@ class RowErrors(BaseModel):
 
 @cache
 def finite_model(model: type[BaseModel]) -> type[BaseModel]:
-    """The model with NaN and infinities refused in every field."""
+    """A copy of the model that refuses NaN and infinities in every field."""
     body: dict[str, Any] = {
         "__module__": model.__module__,
         "__qualname__": model.__qualname__,
@@ -137,7 +137,7 @@ def finite_model(model: type[BaseModel]) -> type[BaseModel]:
 
 
 def _answer_fields(use_case: UseCase) -> dict[str, Any]:
-    """``answer`` as the use case shapes it, and ``predictions`` by target."""
+    """Response fields: ``answer`` in the use case's shape, and ``predictions`` by target."""
     types = tuple((target.name, _RESPONSE_TYPES[type(target.output)]) for target in use_case.targets)
     predictions = _predictions_model(f"{schema_prefix(use_case)}Predictions", types)
     return {"answer": (use_case.answer, ...), "predictions": (predictions, ...)}
@@ -145,7 +145,7 @@ def _answer_fields(use_case: UseCase) -> dict[str, Any]:
 
 @cache
 def _predictions_model(name: str, types: tuple[tuple[str, type[TargetResponse]], ...]) -> type[BaseModel]:
-    """One model for all routes of a use case, so that OpenAPI has it once."""
+    """The ``predictions`` model, cached so that all routes of a use case share one OpenAPI schema."""
     fields: dict[str, Any] = {target: (response, ...) for target, response in types}
     return create_model(name, **fields)
 
@@ -155,7 +155,7 @@ def prediction_response_model(use_case: UseCase) -> type[BaseModel]:
 
 
 def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
-    """Documents the batch's body; rows are validated one by one so that a bad one does not stop the rest."""
+    """The batch's body for OpenAPI; rows are validated one by one so that an invalid one does not fail the rest."""
     rows = Field(min_length=1, max_length=limit, description="Up to the limit; each row is a request of its own.")
     request: Any = with_incident_field(finite_model(use_case.request))
     return create_model(f"{schema_prefix(use_case)}Batch", rows=(list[request], rows))
@@ -195,14 +195,14 @@ _BOUNDS = (("ge", "at least"), ("gt", "above"), ("le", "at most"), ("lt", "below
 
 
 class FieldErrorFormatter:
-    """What each field of a request may hold, in words."""
+    """Describes what each request field may hold, for error messages."""
 
     def __init__(self, model: type[BaseModel]) -> None:
         self._model = model
         self._texts = {name: self._describe(name) for name in model.model_fields}
 
     def faults(self, error: ValidationError) -> list[dict[str, str]]:
-        """The faults of a request that did not validate, without its values."""
+        """Errors of a request that failed validation, without its values."""
         return [
             error_detail(
                 item["type"],
@@ -251,7 +251,7 @@ def _format_bound(bound: object) -> str:
 RequestFields = Mapping[str, Any]
 
 MAX_IMAGE_ROWS = 1_000
-"""Rows of a batch whose requests may hold pictures: unpacked they are a hundred times what they were."""
+"""Maximum rows of a batch whose requests may hold images: decoded they are a hundred times larger."""
 
 
 class ValidatedRow(NamedTuple):
@@ -264,7 +264,7 @@ class ValidatedRow(NamedTuple):
 
 
 class RequestValidator:
-    """``request`` is the use case's request model, ``pictures`` are its fields that hold one."""
+    """Validates requests. ``request`` is the use case's request model, ``pictures`` are its image fields."""
 
     def __init__(self, use_case: UseCase, counters: PredictionMetrics, batch_rows: int) -> None:
         self.request = finite_model(use_case.request)
@@ -280,19 +280,19 @@ class RequestValidator:
         self._refused_rows = {kind: counters.refused_rows.labels(use_case.name, kind).inc for kind in TRAFFIC_TYPES}
 
     def take(self, payload: Any, kind: TrafficType = LIVE) -> tuple[str | None, Any, RequestFields]:
-        """The incident id of one request, the request without it, and its validated fields.
+        """Return the incident id of one request, the request without it, and its validated fields.
 
         Raises:
-            RefusedError: 422 with field, reason and what is allowed.
+            HttpError: 422 with field, reason and what is allowed.
         """
         incident, request = self.incidents.split(payload)
         return incident, request, self.fields(request, kind)
 
     def fields(self, payload: Any, kind: TrafficType = LIVE) -> RequestFields:
-        """The validated fields of one request; times without a zone are the use case's own, and pictures are unpacked.
+        """Validate one request; times without a zone are in the use case's zone, and images are decoded.
 
         Raises:
-            RefusedError: 422 with field, reason and what is allowed.
+            HttpError: 422 with field, reason and what is allowed.
         """
         try:
             fields: dict[str, Any] = self._validate(payload).__dict__
@@ -314,17 +314,17 @@ class RequestValidator:
         raise HttpError(422, faults)
 
     def kept(self, payload: Any, fields: RequestFields) -> Any:
-        """A valid request as it may be written down: of a picture only which one it was."""
+        """The storable form of a valid request: images are replaced by their digest."""
         if not self.pictures:
             return payload
         digests = {name: DIGEST_PREFIX + fields[name].sha256 for name in self.pictures if fields[name] is not None}
         return {**payload, **digests}
 
     def rows(self, payload: Any, kind: TrafficType) -> tuple[list[ValidatedRow], list[dict[str, Any]]]:
-        """The valid rows of a batch, and what is wrong with the others.
+        """Return the valid rows of a batch, and the errors of the others.
 
         Raises:
-            RefusedError: the body is not a list of rows.
+            HttpError: the body is not a list of rows.
         """
         limit = f"between 1 and {self._batch_rows} rows"
         if not isinstance(payload, dict) or not isinstance(payload.get("rows"), list):

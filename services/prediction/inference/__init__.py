@@ -1,1 +1,1 @@
-"""From validated requests to predictions, responses and explanations."""
+"""Inference: from validated requests to predictions, responses and explanations."""

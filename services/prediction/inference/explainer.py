@@ -1,8 +1,8 @@
-"""Contribution of each request field to each target, in the target's unit, summing to the output.
+"""Attributes a prediction to the request fields (SHAP), in the target's unit, summing to the output.
 
 Boosters: TreeSHAP (Lundberg et al. 2020) on the native models, carried through link and calibration along the
-straight path of margins (Aumann and Shapley 1974). All others: Shapley values of the fields (``shapley``).
-Loaded in the background once the model serves: answers do not need it."""
+straight path of margins (Aumann and Shapley 1974). All others: exact or sampled Shapley values (``shapley``).
+Loaded in the background once the model serves: predictions do not need it."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ _LOGISTIC = {"binary:logistic", "reg:logistic"}
 
 
 def inverse_link(objective: str) -> Callable[[Floats], Floats]:
-    """From margins to a booster's output, for objectives with one output.
+    """The function from margins to a booster's output, for objectives with one output.
 
     Raises:
-        ValueError: an objective whose link is not known here.
+        ValueError: an objective whose link is unknown.
     """
     if objective in _IDENTITY:
         return lambda margin: margin
@@ -54,7 +54,7 @@ def inverse_link(objective: str) -> Callable[[Floats], Floats]:
 
 
 def mean_slope(function: Callable[[Floats], Floats], start: float, end: float) -> float:
-    """The mean slope of ``function`` between two points, its slope there where they are one."""
+    """Mean slope of ``function`` between two points; its derivative if they coincide."""
     if abs(end - start) < 1e-9:
         middle, step = (start + end) / 2, 1e-6
         start, end = middle - step, middle + step
@@ -67,14 +67,14 @@ _PATH, _PATH_WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
 
 def class_attributions(contributions: Floats, bases: Floats, temperature: float, bias: Floats) -> tuple[Floats, Floats]:
-    """Shares of each class's calibrated probability.
+    """Attribution of each class's calibrated probability.
 
     Args:
         contributions: (m, k, p) margin contributions of m averaged members for k classes.
         bases: (m, k) base margins.
 
     Returns:
-        Shares (k, p) and the base probabilities (k,). Their sum is the calibrated probability, within
+        Attributions (k, p) and base probabilities (k,). They sum to the calibrated probability, within
         the quadrature's error (about 1e-6).
     """
     gains = contributions.sum(axis=2)
@@ -99,14 +99,14 @@ def _softmax(logits: Floats) -> Floats:
 
 
 CONTEXT_FIELD = "context"
-"""Where contributions of features go that come from no request field, such as the weather."""
+"""Field that collects the contributions of features from outside the request, such as the weather."""
 
 
 class OutputAttribution(NamedTuple):
-    """One output: ``output = base + sum(contributions)``."""
+    """Attribution of one output: ``output = base + sum(contributions)``."""
 
     label: str | None
-    """The class, where the target has classes."""
+    """The class, if the target has classes."""
     output: float
     base: float
     contributions: dict[str, float]
@@ -117,11 +117,11 @@ class _BoosterTarget(NamedTuple):
     members: list[Any]
     objectives: list[str]
     fold: Floats
-    """(features, fields): how a feature's contribution is shared among the fields it is made from."""
+    """(features, fields): share of a feature's contribution that each of its source fields gets."""
 
 
 class Explainer:
-    """Loads a bundle's native boosters. Made in a background thread; immutable afterwards.
+    """Loads a bundle's native boosters. Created in a background thread; immutable afterwards.
 
     Raises:
         ImportError, OSError, xgboost.core.XGBoostError: the boosters cannot be loaded.
@@ -139,7 +139,7 @@ class Explainer:
             if item.experts or item.estimator:
                 self.importance[name] = measured[name]
                 continue
-            # XGBoost takes seconds to import and answers do not need it.
+            # XGBoost takes seconds to import and predictions do not need it.
             import xgboost  # noqa: PLC0415
 
             self._xgboost = xgboost
@@ -153,7 +153,7 @@ class Explainer:
     def explain(
         self, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]
     ) -> dict[str, tuple[str, list[OutputAttribution]]]:
-        """Target -> its unit and its outputs, for the one row of ``columns``."""
+        """Target -> its unit and the attribution of its outputs, for the single row of ``columns``."""
         matrices, _ = self._predictor.features.features(columns, self._predictor.fitted, context)
         values = self._predictor.predict(columns, context).values
         explained = {}
@@ -208,8 +208,8 @@ class Explainer:
         ]
 
     def _summing(self, label: str | None, output: float, shares: Floats, fold: Floats) -> OutputAttribution:
-        """The base is what the contributions leave of the output, so that the sum is exact although
-        the answer was computed by another engine (in float32, within 1e-5 of this one)."""
+        """Define the base as output minus contributions, so that the sum is exact although the output was computed
+        by ONNX Runtime (in float32, within 1e-5 of the native model)."""
         parts = shares @ fold
         named = {field: float(part) for field, part in zip(self.fields, parts, strict=True)}
         return OutputAttribution(label, output, output - sum(named.values()), named)
@@ -225,7 +225,7 @@ class Explainer:
         return booster
 
     def _importance(self, members: list[Any], fold: Floats) -> dict[str, float]:
-        """Each field's share of the members' total gain."""
+        """Share of each request field in the total gain of all members."""
         gains = np.zeros(len(fold))
         for member in members:
             names = member.feature_names or [f"f{index}" for index in range(len(fold))]
@@ -237,7 +237,7 @@ class Explainer:
 
 
 def explain_baseline(use_case: UseCase, fields: Mapping[str, Any]) -> dict[str, tuple[str, list[OutputAttribution]]]:
-    """The baseline looks at no input but its own table: all of its answer is base."""
+    """Attribute a baseline answer: it uses no request field, so that all of the output is base."""
     names = (*use_case.request.model_fields, CONTEXT_FIELD)
     explained = {}
     for name, value in use_case.baseline(fields)[0].items():
@@ -253,7 +253,7 @@ def explain_baseline(use_case: UseCase, fields: Mapping[str, Any]) -> dict[str, 
 
 
 def _feature_to_field_matrix(use_case: UseCase, features: tuple[str, ...], fields: tuple[str, ...]) -> Floats:
-    """A feature that is made from several fields gives each an equal share."""
+    """(features, fields): a feature derived from several fields is attributed to them in equal shares."""
     fold = np.zeros((len(features), len(fields)))
     for row, feature in enumerate(features):
         made_from = [field for field in use_case.features.FEATURE_INPUTS.get(feature, ()) if field in fields] or [

@@ -1,6 +1,6 @@
-"""From validated requests to response bytes for one use case.
+"""Predicts for one use case: from validated requests to response bytes.
 
-Hot path: no disk, no registry, no pandas; each answer is made from one ``ServedModel``."""
+Hot path: no disk, no registry, no pandas; each response comes from one ``ServedModel``."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class ValidatedRequest(NamedTuple):
 
 
 class PredictionResult(NamedTuple):
-    """One call's answer."""
+    """Response to one call, with what the prediction log records."""
 
     body: bytes
     decisions: bytes
-    """JSON object, target -> decision, of the targets that decide."""
+    """JSON object, target -> decision, of the targets that have one."""
     watched: bytes
-    """JSON object of the columns for drift, derived with the model that answered; empty where the use case has none."""
+    """JSON object of the drift columns, derived with the model that answered; empty if the use case has none."""
 
 
 class BatchResult(NamedTuple):
     body: bytes
     envelope: bytes
-    """The body's JSON object without its rows."""
+    """JSON object of the response without its rows."""
     rows: list[AnsweredRow]
 
 
@@ -56,7 +56,7 @@ _MODEL_FAILED_WARNING = {
 
 
 class PredictionService:
-    """Everything that the routes of one use case need."""
+    """Predict, batch and explain for one use case."""
 
     def __init__(
         self, use_case: UseCase, slot: ModelSlot, context: ContextSource, counters: PredictionMetrics, batch_rows: int
@@ -75,14 +75,14 @@ class PredictionService:
         """Answer one request.
 
         Raises:
-            RefusedError: it is not valid.
+            HttpError: it is not valid.
         """
         _, _, fields = self.validation.take(payload)
         return self.together([ValidatedRequest(fields, request_id)])[0].body
 
     def together(self, calls: Sequence[ValidatedRequest]) -> list[PredictionResult]:
-        """Answer validated calls with one prediction, all from one ``ServedModel``. A call that the model
-        fails on is answered by the baseline, and the others are not touched by it."""
+        """Predict for several validated calls at once, all with one ``ServedModel``. If the model fails on a call, the
+        baseline answers that one; the others are unaffected."""
         serving = self.slot.serving
         return self._together(serving, self.slot.source(serving), calls)
 
@@ -96,7 +96,7 @@ class PredictionService:
         try:
             columns = from_rows(self.validation.request, [call.fields for call in calls])
             rows = model.predict_each(columns, self._context.snapshot())
-        except Exception:  # noqa: BLE001 - rule 7: the answer always comes
+        except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
             if len(calls) > 1:
                 return [self._together(serving, source, [call])[0] for call in calls]
             return [self._fallback(model, calls[0])]
@@ -106,10 +106,10 @@ class PredictionService:
         ]
 
     def batch(self, payload: Any, request_id: str, kind: TrafficType = LIVE) -> BatchResult:
-        """Answer many requests with one prediction; rows that are not valid get their reasons.
+        """Answer many requests with one prediction; invalid rows get their errors.
 
         Raises:
-            RefusedError: the body is not a list of rows.
+            HttpError: the body is not a list of rows.
         """
         rows, errors = self.validation.rows(payload, kind)
         serving = self.slot.serving
@@ -134,10 +134,10 @@ class PredictionService:
         return BatchResult(told, envelope, recorded)
 
     def explain(self, payload: Any, request_id: str, kind: TrafficType = LIVE) -> bytes:
-        """Answer one request and say what each input adds to each target. Not for the event loop.
+        """Answer one request with the attribution of each target to the request fields. Not for the event loop.
 
         Raises:
-            RefusedError: the request is not valid.
+            HttpError: the request is not valid.
         """
         _, _, fields = self.validation.take(payload, kind)
         serving = self.slot.serving
@@ -153,7 +153,7 @@ class PredictionService:
                 explained = model.explain_row(columns, context)
                 values, facts = model.predict_each(columns, context)[0]
                 warnings = self._warnings(model, fields)
-            except Exception:  # noqa: BLE001 - rule 7: the answer always comes
+            except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
                 self._failed(model, request_id, kind, 1)
                 serving, source, warnings = ServedModel(), "baseline", [_MODEL_FAILED_WARNING]
         targets = {
@@ -167,12 +167,12 @@ class PredictionService:
     def _watched(
         self, model: LoadedModel | None, every: Sequence[RequestFields], columns: Columns | None = None
     ) -> list[bytes]:
-        """What drift looks at of each request, as JSON; nothing where the use case derives nothing. A failure costs
-        the figures, not the answer.
+        """JSON of each request's drift columns; empty if the use case derives none. A failure loses the columns, not
+        the answer.
 
         Args:
-            model: what answered these requests, None for the baseline.
-            columns: the requests' columns, where they are built already.
+            model: the model that answered these requests, None for the baseline.
+            columns: the requests' columns, if they are built already.
         """
         if not self.use_case.drift_features or not every:
             return [b""] * len(every)
@@ -188,8 +188,8 @@ class PredictionService:
     def _answers(
         self, model: LoadedModel | None, rows: Sequence[ValidatedRow]
     ) -> tuple[list[bytes], list[Decision], list[bytes]]:
-        """Each row's JSON, decision and columns for drift. JSON is written row by row, because ten thousand rows at a
-        stroke would hold the interpreter for long, and with it the single calls beside the batch."""
+        """JSON, decision and drift columns of each row. Serialised row by row: ten thousand rows in one call would hold
+        the interpreter lock and delay single calls."""
         answers, decisions = [], []
         every = [row.fields for row in rows]
         columns: Columns | None = None
@@ -217,7 +217,7 @@ class PredictionService:
         columns: Columns,
         place: int,
     ) -> PredictionResult:
-        """One call's answer. ``columns`` are those of all calls, and ``place`` is this one's row in them."""
+        """Response to one call. ``columns`` hold all calls of this prediction, ``place`` is this one's row in them."""
         fields, request_id, kind = call
         values, facts = found
         assert serving.model is not None
@@ -225,7 +225,7 @@ class PredictionService:
             warnings = self._warnings(serving.model, fields)
             body = self._envelope.body(values, facts, fields)
             decided = self._decisions.of(values)
-        except Exception:  # noqa: BLE001 - rule 7: the answer always comes
+        except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
             return self._fallback(serving.model, call)
         self._count(serving.version, source, kind, (decided.word,))
         told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
@@ -242,7 +242,7 @@ class PredictionService:
         return found
 
     def _fallback(self, model: LoadedModel, call: ValidatedRequest) -> PredictionResult:
-        """The baseline's answer to a call that the model fails on."""
+        """Baseline response to a call that the model fails on."""
         self._failed(model, call.request_id, call.kind, 1)
         return self._predict_baseline("baseline", call, [_MODEL_FAILED_WARNING])
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 class Decision(NamedTuple):
     word: str
-    """What the first target that decides says, for the counters."""
+    """Decision of the first target that has one, for the metrics."""
     by_target: bytes
-    """JSON object, target -> decision, of the targets that decide."""
+    """JSON object, target -> decision, of the targets that have one."""
 
 
 class DecisionEncoder:
@@ -35,7 +35,7 @@ class DecisionEncoder:
         self._decided: dict[tuple[bool, ...], Decision] = {}
 
     def of(self, values: Mapping[str, TargetPrediction]) -> Decision:
-        """What the targets that decide say; kept, because there are few ways to decide and many calls."""
+        """Decision of the targets that have one; cached, because few combinations recur in many calls."""
         said = []
         for name in self._decides:
             value = values[name]
@@ -59,7 +59,7 @@ class ResponseBuilder:
     def body(
         self, values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], fields: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """The answer of one row, and beside it what it says about each target."""
+        """Body of one row: the use case's answer and the typed prediction of each target."""
         answer = self._compose(values, facts, fields)
         if self._adjust is not None:
             values = self._adjust(values, facts)
@@ -93,7 +93,7 @@ class ResponseBuilder:
 
 
 def _prediction_fields(prediction: TargetPrediction, unit: str) -> dict[str, Any]:
-    """The fields of ``schemas.TargetResponse``, as plain values: validating them would cost each call time."""
+    """Fields of ``schemas.TargetResponse`` as plain values, not validated: that would cost each call time."""
     if isinstance(prediction, RegressionPrediction):
         return {
             "kind": "quantity",

@@ -1,6 +1,4 @@
-"""What a request is answered from.
-
-The loaded and warmed model with its input checks, the slot that a swap replaces, and outside context."""
+"""The served model: loaded and warmed bundle, input checks, swap slot and context source."""
 
 from __future__ import annotations
 
@@ -27,15 +25,15 @@ from services.prediction.model_sync.bundle_cache import CachedBundle
 
 
 class NoContext:
-    """The source of use cases that need nothing from outside."""
+    """Context source of use cases without context."""
 
     _EMPTY: Mapping[str, Any] = {}
 
     def start(self) -> None:
-        """Nothing to begin with."""
+        """Nothing to start."""
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Nothing to stop."""
 
     def snapshot(self) -> Mapping[str, Any]:
         return self._EMPTY
@@ -45,25 +43,25 @@ class NoContext:
 
 
 class FailedContext(NoContext):
-    """The source of a use case whose own one cannot be made: it is answered without, and every answer says so."""
+    """Replaces a context source that cannot be created: the use case predicts without, and answers say so."""
 
     def warning(self) -> str | None:
         return "What this use case learns from outside is not known: its context cannot be loaded."
 
 
 def create_context_source(use_case: UseCase, settings: Settings) -> ContextSource:
-    """The use case's own source, nothing where it has none. A broken one must not keep the others from starting."""
+    """The use case's own context source, or ``NoContext``. A broken one does not keep other use cases from starting."""
     try:
         return use_case.context_source(settings) or NoContext()
-    except Exception as error:  # noqa: BLE001 - theirs to raise what they like
+    except Exception as error:  # noqa: BLE001 - use-case code may raise anything
         reason = f"{type(error).__name__}: {error}"
         structlog.get_logger().error("context cannot be loaded", use_case=use_case.name, reason=reason)
         return FailedContext()
 
 
 class InputChecks:
-    """``inputs`` maps a request field to ``{"min": …, "max": …}`` (numbers: the training rows' range)
-    or ``{"words": […]}`` (categories and texts: the values that occurred)."""
+    """Warns about inputs outside the training data. ``inputs`` maps a request field to ``{"min": …, "max": …}``
+    (numbers: range of the training rows) or ``{"words": […]}`` (categories and texts: values that occurred)."""
 
     def __init__(self, use_case: UseCase, inputs: Mapping[str, Mapping[str, Any]]) -> None:
         used = {field for fields in use_case.features.FEATURE_INPUTS.values() for field in fields}
@@ -85,7 +83,7 @@ class InputChecks:
         ]
 
     def __call__(self, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The warnings of one validated request."""
+        """Warnings for one validated request."""
         found = [warned for name, warned in self._optional if fields[name] is None]
         for name, low, high, warned in self._ranges:
             value = fields[name]
@@ -99,7 +97,7 @@ class InputChecks:
 
 
 def _seen_in_training(known: Mapping[str, Any] | None) -> bool:
-    """Whether any training row had the field: what none had cannot make an answer surer."""
+    """Whether any training row had a value in the field; if none had, a value cannot make the answer more certain."""
     return known is None or known.get("missing", 0.0) < 1.0
 
 
@@ -110,15 +108,15 @@ def _warning(code: str, field: str, message: str) -> dict[str, Any]:
 WARM_ROWS = 64
 
 RowPrediction = tuple[dict[str, TargetPrediction], dict[str, Any]]
-"""One row's values by target and its facts, as Python scalars."""
+"""One row's prediction by target and its facts, as Python scalars."""
 
 
 class LoadedModel:
-    """Immutable once made but for its explainer, which is loaded later and once; threads share it.
-    ``registered`` is what the registry said about the bundle.
+    """A loaded bundle; shared by threads. Immutable but for its explainer, which is loaded later, once.
+    ``registered`` is the registry's record of the bundle.
 
     Raises:
-        VigieError: the bundle was trained on other features than this code makes.
+        VigieError: the bundle was trained on other features than this code computes.
     """
 
     def __init__(self, use_case: UseCase, bundle: VerifiedBundle, registered: CachedBundle) -> None:
@@ -136,10 +134,10 @@ class LoadedModel:
         self._explainer_lock = threading.Lock()
 
     def warm(self) -> None:
-        """Answer the example request, alone and among others, before any caller does.
+        """Predict the example request, alone and in a batch, before the first caller does.
 
         Raises:
-            VigieError: the answer is not one that the use case declares.
+            VigieError: the answer does not match the use case's declaration.
         """
         fields = self.request.model_validate(example_request(self.request)).__dict__
         decode_fields(image_fields(self.request), fields)
@@ -156,23 +154,23 @@ class LoadedModel:
             raise VigieError(f"The bundle {self.hash[:12]} answers one row and a batch differently.")
 
     def predict_each(self, columns: Columns, context: Mapping[str, Any]) -> list[RowPrediction]:
-        """Values and facts of each validated request: one prediction for all rows of ``columns``."""
+        """Predictions and facts of each validated request: one model call for all rows of ``columns``."""
         prediction = self.predictor.predict(columns, context)
         return [to_scalars(prediction, index) for index in range(len(next(iter(columns.values()))))]
 
     def explain_row(
         self, columns: Columns, context: Mapping[str, Any]
     ) -> dict[str, tuple[str, list[OutputAttribution]]]:
-        """Target -> unit and what each request field adds to its outputs, for the one row of ``columns``."""
+        """Target -> unit and attribution to the request fields, for the single row of ``columns``."""
         return self.explainer().explain(columns, context)
 
     @property
     def importance(self) -> dict[str, dict[str, float]] | None:
-        """Target -> request field -> share of the gain; None until the native boosters are loaded."""
+        """Target -> request field -> share of the total gain; None until the native boosters are loaded."""
         return None if self._explainer is None else self._explainer.importance
 
     def explainer(self) -> Explainer:
-        """The native boosters, loaded on first use. Takes seconds then: never on the event loop."""
+        """The explainer, loaded on first use. That takes seconds: never on the event loop."""
         with self._explainer_lock:
             if self._explainer is None:
                 self._explainer = Explainer(self.predictor)
@@ -186,12 +184,12 @@ BASELINE = "baseline"
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """Everything that one answer is made from. A request takes it once and never looks again, so that
-    no answer mixes two versions."""
+    """Everything that an answer depends on. A request reads it from the slot once, so that no answer mixes two
+    versions."""
 
     model: LoadedModel | None = None
     confirmed_at: float | None = None
-    """When the registry last said that this version is the champion (the slot's clock)."""
+    """When the registry last confirmed this version as champion (the slot's clock)."""
 
     @property
     def version(self) -> str:
@@ -203,7 +201,7 @@ class ServedModel:
 
 
 class ModelSlot:
-    """Holds one use case's ``ServedModel``. Written by its follower alone, read by every request."""
+    """Holds one use case's ``ServedModel``. Written by the model watcher only, read by every request."""
 
     def __init__(self, confirmed_seconds: float, clock: Clock = time.monotonic) -> None:
         self._confirmed_seconds = confirmed_seconds
@@ -211,15 +209,15 @@ class ModelSlot:
         self.serving = ServedModel()
 
     def swap(self, model: LoadedModel, *, confirmed: bool) -> None:
-        """Serve ``model`` from now on: one assignment."""
+        """Serve ``model`` from now on, by one atomic assignment."""
         self.serving = ServedModel(model, self._clock() if confirmed else None)
 
     def mark_confirmed(self) -> None:
-        """The registry said that what is served is the champion."""
+        """Record that the registry confirmed the served model as champion."""
         self.serving = replace(self.serving, confirmed_at=self._clock())
 
     def source(self, serving: ServedModel) -> PredictionSource:
-        """Where an answer of ``serving`` comes from at this moment."""
+        """Source of an answer of ``serving`` at this moment: champion, cached or baseline."""
         if serving.model is None:
             return "baseline"
         confirmed_at = serving.confirmed_at

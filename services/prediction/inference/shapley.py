@@ -1,7 +1,7 @@
-"""Shapley values of the request's fields (Shapley 1953), for models that need nothing but their answers for it.
+"""Shapley values of the request fields (Shapley 1953), for models without a native explainer.
 
-A late fusion is asked what it answers when a field is not sent. Any other estimator may know no missing values, so a
-field that does not take part has the training rows' usual value instead: the base is the answer to a usual request."""
+A late fusion is evaluated with the field missing. Any other estimator may not support missing values, so an absent
+field has its usual value of the training rows instead: the base is then the output for a usual request."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from services.core.contract.use_case import (
 
 Floats = NDArray[np.float64]
 ShapleyOutput = tuple[str | None, float, float, dict[str, float]]
-"""Class (None where there are none), its output, its base, and what each field adds."""
+"""Class (None if there are none), its output, its base, and the contribution of each field."""
 
 _EXACT_FIELDS = 10
-"""Up to as many fields, all sets of them are asked about; beyond, fields join in so many random orders:"""
+"""Up to this many fields all coalitions are evaluated; above it, fields join in this many random orders:"""
 _ORDERS = 50
 
 
 def exact_shapley(
     predictor: Predictor, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]
 ) -> dict[str, list[ShapleyOutput]]:
-    """Target -> its outputs, for the one row of ``columns``; boosted trees are left out."""
+    """Target -> attribution of its outputs, for the single row of ``columns``; boosted trees are omitted."""
     request, explained = predictor.use_case.request, {}
     usual = {**columns, **_usual_values(predictor, columns)}
     for target in predictor.use_case.targets:
@@ -77,7 +77,7 @@ def exact_shapley(
 
 
 def _explained_fields(predictor: Predictor, target: Target) -> tuple[str, ...]:
-    """The request fields that the target's model looks at; none for boosted trees, which are explained otherwise."""
+    """Request fields that the target's model uses; empty for boosted trees, which have an explainer of their own."""
     if isinstance(target.learner, LateFusion):
         return tuple(dict.fromkeys(field for expert in target.learner.experts for field in expert.fields))
     if not isinstance(target.learner, OnnxEstimator):
@@ -88,7 +88,7 @@ def _explained_fields(predictor: Predictor, target: Target) -> tuple[str, ...]:
 
 
 def _usual_values(predictor: Predictor, columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Field -> the training rows' median or most frequent word (1,), missing where they have none."""
+    """Field -> median or most frequent value of the training rows (1,); missing if they have none."""
     blank = mask_fields(predictor.use_case.request, columns, list(predictor.inputs))
     for name, summary in predictor.inputs.items():
         value = summary.get("median", summary.get("usual"))
@@ -98,14 +98,14 @@ def _usual_values(predictor: Predictor, columns: Mapping[str, NDArray[Any]]) -> 
 
 
 def _outputs(value: TargetPrediction) -> Floats:
-    """The outputs (k,) of the one row: a probability per class, else one number."""
+    """Outputs (k,) of the single row: one probability per class, otherwise one number."""
     if isinstance(value, MultiClassPrediction):
         return np.asarray(value.probabilities[0])
     return np.asarray(value.value if isinstance(value, RegressionPrediction) else value.probability)
 
 
 def _shapley_values(fields: tuple[str, ...], answer: Callable[[frozenset[str]], Floats]) -> dict[str, Floats]:
-    """Field -> what it adds to each output (k,): the mean over all sets of the others, or over random orders."""
+    """Field -> contribution to each output (k,): mean over all coalitions of the others, or over random orders."""
     if len(fields) <= _EXACT_FIELDS:
         return {field: _exact_value(field, fields, answer) for field in fields}
     added = {field: np.zeros_like(answer(frozenset())) for field in fields}
@@ -119,7 +119,7 @@ def _shapley_values(fields: tuple[str, ...], answer: Callable[[frozenset[str]], 
 
 
 def _exact_value(field: str, fields: tuple[str, ...], answer: Callable[[frozenset[str]], Floats]) -> Floats:
-    """The mean of what the field adds to all sets of the others, sets of each size alike."""
+    """Mean marginal contribution of the field to all coalitions of the others, each coalition size weighted alike."""
     others = [other for other in fields if other != field]
     total: Any = 0.0
     for size in range(len(others) + 1):

@@ -1,6 +1,6 @@
-"""Records each answered call before its answer leaves.
+"""The prediction log: records each answered call before the response is sent.
 
-Request context and traffic type, pseudonymised fields, and the parts (WAL, shipper, database, metrics) put together."""
+Request context and traffic type, pseudonymisation, and the parts (WAL, shipper, database, metrics)."""
 
 from __future__ import annotations
 
@@ -39,17 +39,18 @@ TRAFFIC_TYPE_OPENAPI: dict[str, Any] = {
             "required": False,
             "description": "An exercise's calls count nowhere; a simulator's never join real data.",
             "schema": {"type": "string", "enum": list(TRAFFIC_TYPES), "default": LIVE},
-            "example": EXERCISE,  # what Swagger UI begins with
+            "example": EXERCISE,  # default in Swagger UI
         }
     ]
 }
-"""The header's entry in the OpenAPI page."""
+"""The header's parameter in the OpenAPI document."""
 
 
 def parse_traffic_type(scope: Scope) -> TrafficType:
-    """
+    """Parse the traffic type header.
+
     Raises:
-        RefusedError: 422, the header says something else. A call whose kind is not clear must not count as live.
+        HttpError: 422, unknown traffic type: a call of unclear type must not count as live.
     """
     said: list[bytes] = [value for name, value in scope["headers"] if name == _HEADER_NAME]
     if not said:
@@ -62,7 +63,7 @@ def parse_traffic_type(scope: Scope) -> TrafficType:
 
 
 class Pseudonymizer:
-    """For the fields that the use case declares as ``personal``."""
+    """Replaces the fields that the use case declares as ``personal`` by keyed pseudonyms."""
 
     def __init__(self, use_case: UseCase, key: str) -> None:
         self._use_case = use_case.name
@@ -70,7 +71,7 @@ class Pseudonymizer:
         self._key = key.encode()
 
     def apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy of the request as it may be kept."""
+        """A copy of the request with personal fields pseudonymised."""
         kept = dict(request)
         for name, step in self._personal.items():
             value = kept.get(name)
@@ -88,9 +89,9 @@ class Pseudonymizer:
 
 
 ANONYMOUS_ORIGIN = CallOrigin("default", "open", "open")
-"""Where nobody is asked who calls."""
+"""Origin of calls in open mode, where callers are not authenticated."""
 WRITE_CHUNK_BYTES = 262_144
-"""A batch's records are written in pieces of this size, so that calls beside it need not wait long."""
+"""Records of a batch are written in chunks of this size, so that concurrent calls wait only briefly."""
 
 
 def call_origin_of(scope: Scope) -> CallOrigin:
@@ -99,21 +100,22 @@ def call_origin_of(scope: Scope) -> CallOrigin:
 
 
 class RequestContext(NamedTuple):
-    """A request when it came in."""
+    """Arrival time, id, principal and traffic type of a request."""
 
     sender: CallOrigin
     request_id: str
     at: float
-    """Seconds since 1970."""
+    """Wall-clock time of arrival, Unix seconds."""
     started: float
-    """The same moment on the clock that only moves forward."""
+    """The same moment on the monotonic clock."""
     kind: TrafficType = LIVE
 
     @classmethod
     def of(cls, scope: Scope) -> RequestContext:
-        """
+        """Create the context of an arriving request.
+
         Raises:
-            RefusedError: 422, there is no such kind of call.
+            HttpError: 422, unknown traffic type.
         """
         return cls(
             call_origin_of(scope), scope["request_id"], time.time(), time.perf_counter(), parse_traffic_type(scope)
@@ -130,11 +132,11 @@ class AnsweredRow(NamedTuple):
     answer: bytes
     """JSON object of index, answer and warnings."""
     watched: bytes = b""
-    """JSON object of what the use case derives for drift, where it does."""
+    """JSON object of the drift columns, if the use case derives any."""
 
 
 class PredictionRecorder:
-    """Writes the records of one use case."""
+    """Writes the records of one use case to the write-ahead log."""
 
     def __init__(self, journal: WriteAheadLog, pseudonyms: Pseudonymizer | None, *, own_incident_field: bool) -> None:
         self._journal = journal
@@ -152,8 +154,8 @@ class PredictionRecorder:
         answer: bytes,
         watched: bytes = b"",
     ) -> None:
-        """Record one call. ``body`` is the request as it came, or as it may be kept where it held a picture, and
-        ``answer`` what goes back: nothing is written out as JSON a second time unless fields have to be
+        """Record one call. ``body`` is the request as received, or its storable form if it held an image; ``answer`` is
+        the response. Both are reused as bytes: nothing is serialised a second time unless fields have to be
         pseudonymised."""
         sender, _, at, started, _ = arrival
         kept = body if self._pseudonyms is None else to_json(self._pseudonyms.apply(payload))
@@ -173,7 +175,7 @@ class PredictionRecorder:
         self._journal.write(line)
 
     def batch(self, arrival: RequestContext, envelope: bytes, rows: Sequence[AnsweredRow]) -> None:
-        """Record each row of a batch. ``envelope`` is the answer's JSON object without its rows. Not for
+        """Record each row of a batch. ``envelope`` is the response's JSON object without its rows. Not for
         the event loop."""
         sender, _, at, started, _ = arrival
         latency = int((time.perf_counter() - started) * 1e6)
@@ -209,7 +211,7 @@ _MEGABYTE = 1_048_576
 
 
 class PredictionLog:
-    """Neither starting nor answering needs the database: it is met in the delivery's thread and by lists."""
+    """WAL, shipper, database and metrics. Only the shipper and lists use the database; start-up does not."""
 
     def __init__(self, settings: PredictionSettings, registry: CollectorRegistry) -> None:
         self._settings = settings
@@ -241,7 +243,7 @@ class PredictionLog:
 
 
 class _PredictionLogCollector(Collector):
-    """Read when Prometheus asks, so that counting costs a call nothing."""
+    """Collects on scrape, so that counting costs no time per call."""
 
     def __init__(self, journal: WriteAheadLog, delivery: WalShipper) -> None:
         self._journal = journal

@@ -1,8 +1,8 @@
-"""The write-ahead log: each answer is on disk before it leaves.
+"""The write-ahead log (WAL): each answer is on disk before it is sent.
 
-A record costs one ``write`` to an open file and survives the process. Each process holds one folder by a file lock;
-folders of dead processes are claimed by others. A log that cannot be written never stops an answer: its records are
-counted as dropped."""
+A record costs one ``write`` to an open file and survives the process. Each process owns one folder by a file lock;
+folders of dead processes are claimed by others. A failing log never stops an answer: its records are counted as
+dropped."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class WalSegment(NamedTuple):
     records: list[Record]
     unreadable: list[UnreadableRecord]
     torn: bool
-    """Whether the last line was cut off: its answer never left, because a record comes before its answer."""
+    """Whether the last line is incomplete: its answer was never sent, because the record is written first."""
 
 
 def read_segment(path: Path) -> WalSegment:
-    """
+    """Read the records of a segment.
+
     Raises:
         OSError: the file cannot be read.
     """
@@ -64,28 +65,28 @@ _STALE_SECONDS = 3_600.0
 
 
 class LockedFolder:
-    """A journal's folder whose lock this process holds."""
+    """A WAL folder whose lock this process holds."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self.path = path
         self._descriptor = descriptor
 
     def segments(self) -> list[Path]:
-        """In the order in which they were written."""
+        """Paths of the segments in write order."""
         return sorted(path for path in self.path.iterdir() if path.suffix == SEGMENT_SUFFIX)
 
     def release(self, *, remove: bool = False) -> None:
-        """Give the lock back; with ``remove`` the folder goes first, so that nobody takes it half gone."""
+        """Release the lock; with ``remove`` the folder is deleted first, so that nobody claims it half deleted."""
         if remove:
             shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._descriptor)
 
 
 def create_folder(root: Path) -> LockedFolder:
-    """A new folder below ``root``.
+    """Create and lock a new folder below ``root``.
 
     Raises:
-        OSError: the disk is full, read-only or not there.
+        OSError: the disk is full, read-only or missing.
     """
     while True:
         path = root / f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid4().hex[:8]}"
@@ -96,7 +97,7 @@ def create_folder(root: Path) -> LockedFolder:
 
 
 def claim_orphan_folders(root: Path) -> Iterator[LockedFolder]:
-    """The folders of processes that have ended."""
+    """Claim the folders of processes that have ended."""
     with suppress(FileNotFoundError):
         for path in sorted(root.iterdir()):
             if path.is_dir() and path.name != DEAD_LETTER_FOLDER:
@@ -104,14 +105,14 @@ def claim_orphan_folders(root: Path) -> Iterator[LockedFolder]:
                 if held is not None:
                     yield held
                 elif time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                    # Its process was killed between making the folder and locking it.
+                    # Its process was killed between creating the folder and locking it.
                     with suppress(OSError):
                         path.rmdir()
 
 
 def _lock_folder(path: Path, *, create: bool) -> LockedFolder | None:
-    """The folder if nobody holds it. Between opening the lock file and locking it another process may have
-    held the folder and removed it: then the file is no longer the one that the folder has."""
+    """Lock the folder; None if another process holds it. Between opening and locking the lock file another process
+    may have held and deleted the folder: then the opened file is no longer the folder's lock file."""
     lock = path / LOCK_FILE
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
@@ -134,11 +135,11 @@ log = structlog.get_logger(__name__)
 
 
 class WriteAheadLog:
-    """Written by the event loop and by batch threads, sealed by the delivery's thread.
+    """Append-only log in segments. Written by the event loop and batch threads, sealed by the shipper's thread.
 
     Args:
-        limit_bytes: what may wait on disk; records beyond it are dropped.
-        segment_bytes: a segment that has grown so far is followed by another one.
+        limit_bytes: largest size on disk; records beyond it are dropped.
+        segment_bytes: size after which a new segment is started.
     """
 
     def __init__(self, root: Path, *, limit_bytes: int, segment_bytes: int) -> None:
@@ -146,7 +147,7 @@ class WriteAheadLog:
         self.written = 0
         self.dropped = 0
         self.orphan_bytes = 0
-        """What waits in the folders of dead processes; kept up to date by the delivery."""
+        """Size of the folders of dead processes; updated by the shipper."""
         self.limit_bytes = limit_bytes
         self._segment_limit = segment_bytes
         self._lock = threading.Lock()
@@ -165,12 +166,12 @@ class WriteAheadLog:
 
     @property
     def last_error(self) -> str:
-        """Why nothing can be written at the moment, else empty."""
+        """Why the log is not writable at present, otherwise empty."""
         return self._trouble
 
     def open(self) -> bool:
-        """Take a folder and begin a segment; harmless where that is done. Never fails: False says that the
-        disk did not let it, and it can be tried again."""
+        """Lock a folder and start a segment; idempotent. Never raises: False means that the disk refused, and a later
+        call may succeed."""
         with self._lock:
             try:
                 if self._folder is None:
@@ -183,7 +184,7 @@ class WriteAheadLog:
             return True
 
     def write(self, lines: bytes, count: int = 1) -> bool:
-        """Append whole lines; False where they could not be kept."""
+        """Append complete lines; False if they could not be written."""
         with self._lock:
             descriptor = self._descriptor
             if descriptor is None or self.waiting_bytes + len(lines) > self.limit_bytes:
@@ -206,7 +207,7 @@ class WriteAheadLog:
             return True
 
     def seal(self) -> list[Path]:
-        """End the open segment if there is something in it, begin another one, and say which are finished.
+        """Finish the open segment if it has records, start another one, and return the finished ones.
 
         Raises:
             OSError: the folder cannot be read.
@@ -218,10 +219,10 @@ class WriteAheadLog:
         return [] if folder is None else [path for path in folder.segments() if path != newest]
 
     def delivered(self, path: Path) -> None:
-        """Forget a finished segment.
+        """Delete a finished segment after its records are in the database.
 
         Raises:
-            OSError: it cannot be removed.
+            OSError: it cannot be deleted.
         """
         size = path.stat().st_size
         path.unlink()
@@ -229,7 +230,7 @@ class WriteAheadLog:
             self._sealed_bytes = max(0, self._sealed_bytes - size)
 
     def oldest_seconds(self) -> float:
-        """How long the oldest record has waited; 0 without any."""
+        """Age of the oldest record in seconds; 0 without any."""
         oldest = self._since
         folder, newest = self._folder, self._open
         with suppress(OSError):
@@ -240,14 +241,14 @@ class WriteAheadLog:
         return 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
     def segments(self) -> int:
-        """Files, the open one included."""
+        """Number of segments, including the open one."""
         folder = self._folder
         with suppress(OSError):
             return 0 if folder is None else len(folder.segments())
         return 0
 
     def close(self) -> None:
-        """Stop writing. What is left stays on disk for the next process; an empty folder goes."""
+        """Stop writing. Undelivered segments stay on disk for the next process; an empty folder is deleted."""
         with self._lock:
             if self._descriptor is not None:
                 os.close(self._descriptor)
@@ -265,7 +266,7 @@ class WriteAheadLog:
     def _begin(self, folder: LockedFolder) -> None:
         self._number += 1
         path = folder.path / f"{self._number:010d}{SEGMENT_SUFFIX}"
-        # Appending, so that a line that was cut off can be taken back without moving a position.
+        # Append mode, so that a truncated line can be removed without moving a position.
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._open = path
         self._size = 0
@@ -273,7 +274,7 @@ class WriteAheadLog:
         self._trouble = ""
 
     def _follow(self) -> None:
-        """Finish the open segment and begin the next."""
+        """Finish the open segment and start the next."""
         assert self._folder is not None
         if self._descriptor is not None:
             os.close(self._descriptor)
@@ -286,8 +287,8 @@ class WriteAheadLog:
             self._trouble = str(error)
 
     def _abandon(self, descriptor: int, error: OSError) -> None:
-        """The disk refused. What got through of the line is cut off, or else the reader sees that it is torn;
-        the delivery's thread opens the journal again."""
+        """Handle a failed write. What was written of the line is truncated, or else readers detect it as torn;
+        the shipper's thread reopens the log."""
         self._trouble = str(error)
         with suppress(OSError):
             os.ftruncate(descriptor, self._size)

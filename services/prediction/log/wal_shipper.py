@@ -31,17 +31,17 @@ DAY_SECONDS = 86_400
 
 
 class DeadLetters:
-    """One file a day below the journal's folder; replicas share it."""
+    """Dead-letter files below the WAL's folder, one per day, shared by replicas."""
 
     def __init__(self, root: Path) -> None:
         self.folder = root / DEAD_LETTER_FOLDER
         self.count = 0
 
     def keep(self, letters: Sequence[tuple[bytes, str]]) -> None:
-        """Append (line, reason) pairs. On disk when this returns.
+        """Append (line, reason) pairs. Synced to disk on return.
 
         Raises:
-            OSError: the disk did not take them; the segment they come from must stay then.
+            OSError: the disk refused; the source segment must not be deleted then.
         """
         if not letters:
             return
@@ -63,7 +63,7 @@ class DeadLetters:
         self.count += len(letters)
 
     def prune(self, days: int) -> None:
-        """Remove files older than ``days``: they hold requests, and those are not kept for ever. 0 keeps all."""
+        """Delete files older than ``days``: they hold requests, and retention applies to them too. 0 deletes none."""
         if days <= 0 or not self.folder.is_dir():
             return
         for path in self.folder.iterdir():
@@ -75,11 +75,11 @@ class DeadLetters:
 log = structlog.get_logger(__name__)
 
 RECORDS_PER_LOG_LINE = 20
-"""Calls that one line tells of: a line for each would cost calls time where thousands come in a second."""
+"""Calls per log line: one line for each would slow down thousands of calls a second."""
 
 
 def log_stored(records: Sequence[Record], poison: Collection[RejectedRecord]) -> None:
-    """Log what is stored now: ids, versions and times, nothing of what was asked or answered."""
+    """Log which predictions were stored: ids, versions and times, never requests or answers."""
     refused = {id(item.record) for item in poison}
     stored = [record for record in records if id(record) not in refused]
     calls = dict.fromkeys(_describe_prediction(record) for record in stored if record.kind == "prediction")
@@ -119,11 +119,12 @@ StoreRecords = Callable[[Sequence[Record]], list[RejectedRecord]]
 
 
 class WalShipper:
-    """
+    """Background thread that moves sealed segments to the database.
+
     Args:
-        store: called in the delivery's thread; raises ``DatabaseUnavailableError`` where the database does not answer.
-        seconds: how often finished segments are delivered.
-        dead_letter_days: how long records that the database refuses are kept.
+        store: called in the shipper's thread; raises ``DatabaseUnavailableError`` if the database does not answer.
+        seconds: interval between deliveries.
+        dead_letter_days: retention of records that the database rejects, days.
     """
 
     def __init__(
@@ -145,24 +146,24 @@ class WalShipper:
         self._adopt_at = self._prune_at = 0.0
 
     def start(self) -> None:
-        """Open the journal and begin. The database is not waited for."""
+        """Open the log and start the thread. Does not wait for the database."""
         self.journal.open()
         self._thread.start()
 
     def stop(self, seconds: float) -> None:
-        """Deliver what can be delivered within about ``seconds`` and leave the rest to the next process."""
+        """Deliver what is possible within about ``seconds``; the rest stays on disk for the next process."""
         self._thread.stop()
-        if not self._thread.join(seconds):  # held up by the database: the lock ends with the process
+        if not self._thread.join(seconds):  # blocked by the database: the lock is released with the process
             return
         self._release()
         self.journal.close()
 
     def once(self) -> None:
-        """One round: own segments, then those of dead processes.
+        """Deliver once: this process's segments, then those of dead processes.
 
         Raises:
-            DatabaseAwayError: the rest stays on disk.
-            OSError: the disk cannot be written.
+            DatabaseUnavailableError: the rest stays on disk.
+            OSError: the disk is not writable.
         """
         self._claim_orphans()
         for path in self.journal.seal():
@@ -187,7 +188,7 @@ class WalShipper:
         self._turn()
 
     def _maintain(self) -> None:
-        """What has to be done whether the database is there or not."""
+        """Housekeeping that does not need the database."""
         self.journal.open()
         dropped = self.journal.dropped
         if dropped > self._logged_drops and self._may_log("dropped"):
@@ -202,7 +203,7 @@ class WalShipper:
                 log.warning("dead letters not tidied", reason=str(error))
 
     def _attempt(self, pause: float) -> float:
-        """One round, and how long to wait until the next."""
+        """Deliver once; return the seconds to wait until the next attempt."""
         try:
             self.once()
         except DatabaseUnavailableError as error:
@@ -210,7 +211,7 @@ class WalShipper:
             if self._may_log("away"):
                 log.warning("calls wait on disk", reason=str(error), bytes=self.journal.waiting_bytes)
         except Exception:
-            # Whatever it is, calls are answered and wait on disk; the thread must not end.
+            # Any failure: calls are answered and recorded on disk; the thread must not end.
             self.failures += 1
             if self._may_log("failed"):
                 log.exception("calls cannot be delivered", bytes=self.journal.waiting_bytes)
@@ -218,7 +219,7 @@ class WalShipper:
             if self._told.pop("away", None) is not None or self._told.pop("failed", None) is not None:
                 log.info("calls are delivered again", delivered=self.delivered)
             return self._seconds
-        return min(MAX_BACKOFF_SECONDS, pause * random.uniform(1.5, 2.5))  # noqa: S311 - spreads replicas
+        return min(MAX_BACKOFF_SECONDS, pause * random.uniform(1.5, 2.5))  # noqa: S311 - jitter between replicas
 
     def _claim_orphans(self) -> None:
         if time.monotonic() < self._adopt_at:

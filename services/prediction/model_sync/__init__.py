@@ -1,1 +1,1 @@
-"""Keeps the served model equal to the registry's champion."""
+"""Keeps the served model in sync with the registry's champion."""

@@ -1,7 +1,7 @@
-"""Verified bundles on local disk, and the part of a registry client that serving needs.
+"""Caches verified model bundles on local disk, and declares the registry interface that serving needs.
 
-``<hash>/``       a complete bundle, written beside and renamed
-``served.json``   the bundles served last, newest first; replaced atomically"""
+``<hash>/``       a complete bundle, written to a temporary folder and renamed
+``served.json``   the last served bundles, newest first; replaced atomically"""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RegistryClient(Protocol):
 
 
 RegistryClientFactory = Callable[[], RegistryClient]
-"""Makes a registry client. Called in a background thread, because that may take long or fail."""
+"""Creates a registry client. Called in a background thread, because connecting may take long or fail."""
 
 
 MAX_CACHED_BUNDLES = 2
@@ -50,7 +50,7 @@ _STALE_SECONDS = 3_600.0
 
 
 class CachedBundle(BaseModel):
-    """What the registry said about a bundle; kept with it on disk."""
+    """The registry's record of a bundle, stored with it on disk."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -76,26 +76,27 @@ class BundleCache:
         return self.folder / digest
 
     def kept(self) -> list[CachedBundle]:
-        """What was served, newest first; empty where nothing was or the pointer cannot be read."""
+        """Bundles that were served, newest first; empty if there are none or the pointer cannot be read."""
         try:
             return _Pointer.model_validate_json(self._pointer.read_bytes()).served
         except (FileNotFoundError, ValidationError):
             return []
 
     def verified(self, digest: str) -> VerifiedBundle:
-        """The bundle with this hash that is here already.
+        """The cached bundle with this hash.
 
         Raises:
-            VigieError: it is not here, not whole, or another one.
+            VigieError: it is missing, incomplete or has another hash.
         """
         return verify_bundle(self.path(digest), digest)
 
     def install(self, digest: str, download: Callable[[Path], object]) -> VerifiedBundle:
-        """The bundle with this hash; ``download`` fills a folder where it is not here yet. Each file is hashed once,
-        in the folder from which it is served or which becomes that one by its name alone.
+        """The bundle with this hash, downloaded if it is not cached.
+
+        ``download`` fills a temporary folder; each file is hashed once, and the folder is then only renamed.
 
         Raises:
-            VigieError: what was downloaded is not a whole bundle, or another one.
+            VigieError: the downloaded bundle is incomplete or has another hash.
         """
         if not digest:
             raise VigieError("The version has no bundle hash: Vigie did not register it.")
@@ -110,12 +111,12 @@ class BundleCache:
             try:
                 folder.rename(self.path(digest))
             except OSError:
-                # Another process of the same home was faster. What it wrote is not what was verified here.
+                # Another process of the same home was faster: verify what it wrote.
                 return self.verified(digest)
         return VerifiedBundle(self.path(digest), manifest)
 
     def commit(self, kept: CachedBundle) -> None:
-        """Point at the bundle that is served now and remove what is older than the one before."""
+        """Point at the bundle that is served now; delete all but this one and the one before."""
         served = [kept, *(old for old in self.kept() if old.hash != kept.hash)][:MAX_CACHED_BUNDLES]
         atomic_write(self._pointer, _Pointer(served=served).model_dump_json(indent=2) + "\n")
         names = {item.hash for item in served}
@@ -128,7 +129,7 @@ class BundleCache:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def discard(self, digest: str) -> None:
-        """Remove a bundle that did not verify."""
+        """Delete a bundle that failed verification."""
         aside = self.folder / f".refused-{uuid.uuid4().hex}"
         with suppress(FileNotFoundError):
             self.path(digest).rename(aside)
@@ -149,7 +150,7 @@ class BundleCache:
 
 
 def _is_stale(folder: Path) -> bool:
-    """Left behind by a process that was killed, not one that another process is still writing."""
+    """Whether a process that was killed left the folder; a newer one may still be written by another process."""
     with suppress(FileNotFoundError):
         return time.time() - folder.stat().st_mtime > _STALE_SECONDS
     return False

@@ -1,7 +1,7 @@
 """Connects to the MLflow registry.
 
-Apart from the rest, because nothing on the request path may import MLflow; also predictions from one bundle without a
-server, for the command line."""
+A module of its own, because nothing on the request path may import MLflow. Also creates the prediction service that
+the command line uses without a server."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from services.prediction.settings import settings
 
 
 def connect_registry(settings: Settings) -> RegistryClient:
-    """The platform's MLflow registry, which gives up within seconds where it is down: the follower tries
-    again. Made in a follower's thread, because MLflow takes seconds to import."""
+    """Create a client of the MLflow registry that fails within seconds if the registry is down; the watcher retries.
+    Called in the watcher's thread, because importing MLflow takes seconds."""
     from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415
 
-    # The follower says once that the registry is silent; the client would say it at every look.
+    # The watcher logs once that the registry is unavailable; the client would log it at every poll.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     return ModelRegistry(settings)
 
 
 def offline_prediction_service(home: VigiePaths, use_case: UseCase) -> PredictionService:
-    """Answers from the champion of the registry; from the baseline where there is none.
+    """Create a prediction service with the registry's champion, or with the baseline if there is none.
 
     Raises:
         VigieError: the registry cannot be read or the champion's bundle is damaged.

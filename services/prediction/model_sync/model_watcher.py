@@ -1,6 +1,6 @@
-"""Follows the registry's ``champion`` alias for one use case, in a thread of its own.
+"""Polls the registry's ``champion`` alias of one use case in a background thread.
 
-A new champion is downloaded, verified, warmed and swapped in."""
+A new champion is downloaded, verified, warmed up and swapped in."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ModelLoader = Callable[[UseCase, VerifiedBundle, CachedBundle], LoadedModel]
 
 
 class ModelWatcher:
-    """``start`` loads the last good bundle from disk and then polls; ``poll`` is one look at the alias."""
+    """``start`` loads the last good bundle from disk and then polls; ``poll`` checks the alias once."""
 
     def __init__(
         self,
@@ -65,21 +65,21 @@ class ModelWatcher:
         for counter in (counters.swaps, counters.swap_seconds, counters.registry_failures):
             counter.labels(use_case.name)
         self._refused: dict[str, tuple[int, float]] = {}
-        """Version -> how often it was refused and when it may be tried again."""
+        """Version -> number of failed loads, and time of the next attempt."""
         self._thread = PeriodicThread(f"champion-{use_case.name}", self._turn, seconds)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; a call to the registry that hangs is not waited for."""
+        """Ask the thread to end; a registry call in progress is not waited for."""
         self._thread.stop()
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
 
     def wait_for_disk(self, seconds: float) -> bool:
-        """True once the bundle on disk is loaded, or there is none that can be."""
+        """Wait up to ``seconds``; True once the bundle on disk is loaded or known to be unusable or absent."""
         return self._disk_done.wait(seconds)
 
     def _turn(self) -> None:
@@ -91,27 +91,27 @@ class ModelWatcher:
         before = self._prepared
         self.poll()
         if self._prepared is not before:
-            # Models and libraries stay: the garbage collector need not go through them again.
+            # Models and libraries are permanent: exclude them from garbage collection.
             gc.freeze()
 
     def load_from_disk(self) -> None:
-        """Serve the newest bundle on disk that is whole."""
+        """Serve the newest valid bundle on disk."""
         for kept in self._kept():
             try:
                 model = self._loaded(self._store.verified(kept.hash), kept)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the next one may serve
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, the next one may be valid
                 self._refuse("disk", kept.version, error)
                 continue
             self._serve(model, confirmed=False)
             return
 
     def poll(self) -> None:
-        """One look at the alias. Never raises: what went wrong is logged, counted and tried again."""
+        """Check the alias once. Never raises: failures are logged, counted and retried."""
         try:
             if self._champions is None:
                 self._champions = self._make_champions()
             version = self._champions.by_alias(self._use_case.name, CHAMPION)
-        except Exception as error:  # noqa: BLE001 - any trouble with the registry means: go on with what there is
+        except Exception as error:  # noqa: BLE001 - any registry failure: continue with the current model
             self._counters.registry_failures.labels(self._use_case.name).inc()
             if not self._registry_unavailable:
                 log.warning("registry silent", use_case=self._use_case.name, error=_error_text(error))
@@ -134,19 +134,19 @@ class ModelWatcher:
                 self._follow(version)
 
     def _prepare(self) -> None:
-        """Load what explanations need of a model that is in service, once."""
+        """Load the explainer of the served model, once."""
         model = self._slot.serving.model
         if model is None or model is self._prepared:
             return
         self._prepared = model
         try:
             model.explainer()
-        except Exception as error:  # noqa: BLE001 - answers do not need it
+        except Exception as error:  # noqa: BLE001 - predictions do not need the explainer
             self._counters.load_failures.labels(self._use_case.name, "explainer").inc()
             log.error("no explanations", use_case=self._use_case.name, version=model.version, error=_error_text(error))
 
     def _follow(self, version: RegistryVersion) -> None:
-        """Download, verify, load, warm, swap. The old model answers until the last of these."""
+        """Download, verify, load, warm up and swap. The old model serves until the swap."""
         began = time.perf_counter()
         number = str(version.number)
         champions = self._champions
@@ -155,7 +155,7 @@ class ModelWatcher:
             registered = CachedBundle.of(version)
             bundle = self._store.install(registered.hash, lambda folder: champions.download_unverified(version, folder))
             model = self._loaded(bundle, registered)
-        except Exception as error:  # noqa: BLE001 - a bundle can be bad in any way; the old one stays
+        except Exception as error:  # noqa: BLE001 - a bundle can fail in any way; the old model stays
             times = self._refused.get(number, (0, 0.0))[0]
             wait = min(MIN_RETRY_SECONDS * 2**times, MAX_RETRY_SECONDS)
             self._refused[number] = (times + 1, self._clock() + wait)

@@ -1,1 +1,1 @@
-"""Outcomes that centres report."""
+"""Outcome reporting: routes and models for the outcomes that centres report."""

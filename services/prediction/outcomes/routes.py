@@ -1,6 +1,6 @@
 """``POST /v1/{use_case}/outcomes``: stores reported outcomes.
 
-They go to the WAL, so that reporting works while the database is unavailable."""
+They are written to the WAL, so that reporting works while the database is unavailable."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OutcomeErrorDetail(ErrorDetail):
 
 
 class OutcomesRejected(BaseModel):
-    """Nothing of what was sent was kept."""
+    """The request was refused; none of its outcomes was stored."""
 
     errors: list[OutcomeErrorDetail]
     request_id: str
@@ -82,27 +82,27 @@ def outcomes_router(
 def store_outcomes(
     use_case: UseCase, models: OutcomeSchemas, journal: WriteAheadLog, arrival: RequestContext, payload: Any
 ) -> Response:
-    """Write all or none.
+    """Write all outcomes of the request or none.
 
     Raises:
-        RefusedError: 422, the body is no outcome; 503, the disk does not take it.
+        HttpError: 422, invalid outcomes; 503, the disk refused the write.
     """
     items = _split_items(payload, models.limit)
     lines: list[bytes] = []
     kept: list[dict[str, Any]] = []
     faults: list[dict[str, Any]] = []
     sender, request_id, at, _, said = arrival
-    at = round(at, 6)  # so that a microsecond more is always a later moment
+    at = round(at, 6)  # rounded, so that one microsecond more is always later
     for index, item in enumerate(items):
         checked, wrong = models.checked(item)
         if wrong:
             faults += item_errors(index, wrong)
             continue
-        # What a simulator reports was made up, also where its items do not say so.
+        # Outcomes in simulated traffic are simulated, even if the items do not say so.
         checked["simulated"] = checked["simulated"] or said == SIMULATED
         kind = label_traffic_type(said, checked["simulated"])
         made = outcome_id(sender.centre, use_case.name, request_id, index, to_json(checked), kind=kind)
-        # Of two reports of one call in one request the later one counts.
+        # Of two reports of one call in the same request the later one wins.
         lines.append(encode_outcome(made, sender, use_case.name, at + index * 1e-6, checked, kind=kind))
         kept.append({"index": index, "id": made})
     if faults:

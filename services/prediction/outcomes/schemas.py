@@ -17,7 +17,7 @@ from services.prediction.api.schemas import schema_prefix
 
 REFERENCES = ("request_id", "prediction_id", "incident_id")
 MAX_CLOCK_SKEW = timedelta(hours=1)
-"""How far a sender's clock may be ahead of ours."""
+"""How far a reporter's clock may be ahead of the service's."""
 
 _REFERENCE_RULE = "exactly one of request_id, prediction_id and incident_id"
 _ALLOWED = {
@@ -79,7 +79,7 @@ class OutcomesAccepted(BaseModel):
 
 
 class OutcomeSchemas:
-    """The models of one use case."""
+    """Request models of one use case, generated from its targets."""
 
     def __init__(self, use_case: UseCase, limit: int) -> None:
         self.limit = limit
@@ -109,7 +109,7 @@ class OutcomeSchemas:
         self._texts["labels"] = "at least one of " + ", ".join(fields) + ", or an override"
 
     def checked(self, item: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
-        """The item as the journal keeps it, or its faults."""
+        """Validate one item; return it as stored, or its errors."""
         try:
             found = self.item.model_validate(item)
         except ValidationError as error:
@@ -145,7 +145,7 @@ class OutcomeSchemas:
 
 
 def item_errors(index: int, faults: list[dict[str, str]]) -> list[dict[str, Any]]:
-    """The faults of one item, each saying which."""
+    """Errors of one item with its index."""
     return [{**each, "index": index} for each in faults[:MAX_ERRORS]]
 
 
@@ -163,7 +163,7 @@ def _label_field(target: Target) -> tuple[Any, Any]:
     if isinstance(output, BinaryClassification):
         return (bool | None, Field(default=None, title=title))
     assert isinstance(output, MultiClass)
-    # Classes that are learned may get a new one any day.
+    # The learned classes may change with each model.
     name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)]
     words: Any = name if output.learned else Literal[output.labels]
     return (words | None, Field(default=None, title=title))
