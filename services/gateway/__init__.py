@@ -1,1 +1,1 @@
-"""The gateway: authentication, administration, runs and models behind one API."""
+"""Gateway: authentication, administration, runs and models behind one API."""

@@ -1,4 +1,4 @@
-"""``python -m services.gateway``: one uvicorn worker; scale with replicas."""
+"""Starts the gateway with one uvicorn worker: ``python -m services.gateway``. Scale with replicas."""
 
 from __future__ import annotations
 

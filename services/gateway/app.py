@@ -45,13 +45,14 @@ role it requires; a higher one may do it too: viewer, dispatcher, operator, admi
 def create_app(
     settings: GatewaySettings, *, engine: Engine | None = None, hasher: PasswordHasher | None = None
 ) -> FastAPI:
-    """
+    """Create the gateway's application.
+
     Args:
-        engine: the platform's database instead of the one that the settings name.
+        engine: database engine to use instead of the one from the settings.
         hasher: cheaper password hashing, for tests.
 
     Raises:
-        VigieError: a secret that the gateway needs is not set.
+        VigieError: a required secret is not set.
     """
     token = require_service_token(settings.service_token)
     own = engine is None
@@ -125,13 +126,13 @@ def create_app(
 
 
 def _on_unstorable_text(request: Request, _: Exception) -> Response:
-    """PostgreSQL keeps no NUL characters and nothing beyond a column's length."""
+    """Answer 422: PostgreSQL stores neither NUL characters nor text beyond a column's length."""
     faults = [error_detail("text", "A text in the request has characters that cannot be kept, or is too long.")]
     return error_response(422, faults, request.scope["request_id"])
 
 
 async def _run_background_tasks(caretaker: MaintenanceTask, gateway: GatewayContainer, runner: RunOrchestrator) -> None:
-    """Runs, and the first ones of all, once the database is there."""
+    """Run the orchestrator, and where enabled first training and the monitoring timer, once the database is ready."""
     await caretaker.wait_until_prepared()
     carrying = [runner.run()]
     if gateway.settings.gateway_first_training:

@@ -48,12 +48,12 @@ class GatewayContainer:
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
-        """A session whose changes are written together, or not at all where it ends with an error."""
+        """Open a session whose changes are committed together, or rolled back on an error."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     async def run_in_transaction(self, work: Callable[[Session], ResultT]) -> ResultT:
-        """``work`` in a transaction, off the event loop."""
+        """Run ``work`` in a transaction, off the event loop."""
 
         def run() -> ResultT:
             with self.transaction() as session:
@@ -62,17 +62,17 @@ class GatewayContainer:
         return await asyncio.to_thread(run)
 
     def record(self, origin: RequestOrigin, action: str, *, by: Principal | None, **entry: Any) -> None:
-        """One audit entry in a transaction of its own, for what changes nothing else in the database; ``entry`` as in
-        ``AuditLog.add``."""
+        """Write one audit entry in its own transaction, for actions that change nothing else in the database; ``entry``
+        as in ``AuditLog.add``."""
         with self.transaction() as session:
             self.trail.add(session, origin, action, by=by, **entry)
 
 
 def create_audit_chain(settings: GatewaySettings) -> AuditChain:
-    """The audit log's chain under this platform's key.
+    """Create the audit chain with this platform's key.
 
     Raises:
-        VigieError: there is no key.
+        VigieError: the key is not set.
     """
     secret = settings.gateway_key_encryption
     create_fernet(secret.get_secret_value() if secret is not None else None)
@@ -83,12 +83,13 @@ def create_audit_chain(settings: GatewaySettings) -> AuditChain:
 def build_container(
     settings: GatewaySettings, engine: Engine, *, hasher: PasswordHasher | None = None
 ) -> GatewayContainer:
-    """
+    """Build the gateway's components.
+
     Args:
         hasher: cheaper parameters, for tests.
 
     Raises:
-        VigieError: there is no key to encrypt with.
+        VigieError: the encryption key is not set.
     """
     chain = create_audit_chain(settings)
     assert settings.gateway_key_encryption is not None
@@ -109,8 +110,8 @@ def build_container(
 
 
 def prepare_database(gateway: GatewayContainer) -> None:
-    """What the database needs before anybody can sign in: a signing key, the first centre and, if there
-    are no users and a password is set, the first administrator. Safe to do again, and in replicas at once."""
+    """Create what login requires: a signing key, the first centre and, if there are no users and a password is set, the
+    first administrator. Idempotent, also in concurrent replicas."""
     settings = gateway.settings
     gateway.signing.rotate_if_due(settings.gateway_signing_days * 86_400)
     password = settings.gateway_admin_password
@@ -145,8 +146,9 @@ MAINTENANCE_SECONDS = 60.0
 
 
 class MaintenanceTask:
-    """``prepared`` turns true when the first look at the database succeeded: the gateway starts while the
-    database does not answer, and is not ready until it does."""
+    """Prepares the database, then runs maintenance every minute.
+
+    The gateway starts without a database and is not ready until ``prepared`` is true."""
 
     def __init__(self, gateway: GatewayContainer) -> None:
         self._gateway = gateway
@@ -160,7 +162,7 @@ class MaintenanceTask:
         await self._prepared.wait()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         await self._prepare()
         while True:
             await asyncio.sleep(MAINTENANCE_SECONDS)
@@ -170,7 +172,7 @@ class MaintenanceTask:
                 log.warning("the gateway's upkeep failed", error=type(error).__name__)
 
     def run_once(self) -> None:
-        """One round: a signing key if it is due, and removal of what has expired."""
+        """Run maintenance once: rotate the signing key if due and delete expired rows."""
         gateway, now = self._gateway, datetime.now(UTC)
         if gateway.signing.rotate_if_due(gateway.settings.gateway_signing_days * 86_400):
             log.info("new signing key")

@@ -25,18 +25,20 @@ Admin = Annotated[Principal, Depends(requires(Role.ADMIN))]
 
 
 def require_all_centres(caller: Principal) -> None:
-    """
+    """Require access to all centres.
+
     Raises:
-        RefusedError: 403, the caller is for some centres only.
+        HttpError: 403, the caller is restricted to some centres.
     """
     if caller.centres is not None:
         raise http_error(403, "centre", "This concerns all centres, and you are for some.", allowed="centres *")
 
 
 def require_centres(caller: Principal, centres: Collection[str]) -> None:
-    """
+    """Require access to ``centres``.
+
     Raises:
-        RefusedError: 403, one of ``centres`` is not the caller's.
+        HttpError: 403, one of ``centres`` is not the caller's.
     """
     if not all(caller.can_see_centre(centre) for centre in centres):
         raise http_error(
@@ -45,10 +47,10 @@ def require_centres(caller: Principal, centres: Collection[str]) -> None:
 
 
 def require_not_above_own(caller: Principal, role: Role, centres: Collection[str], all_centres: bool) -> None:
-    """Nobody gives, or changes somebody who has, more than they have themselves.
+    """Require that the caller has the rights that it grants or that the changed account has.
 
     Raises:
-        RefusedError: 403.
+        HttpError: 403, role or centres exceed the caller's.
     """
     if all_centres:
         require_all_centres(caller)
@@ -58,9 +60,10 @@ def require_not_above_own(caller: Principal, role: Role, centres: Collection[str
 
 
 def require_use_case(caller: Principal, use_case: str) -> None:
-    """
+    """Require access to a use case.
+
     Raises:
-        RefusedError: 403, the caller's key is for other use cases.
+        HttpError: 403, the caller's key is restricted to other use cases.
     """
     if not caller.can_call(use_case):
         own = ", ".join(sorted(caller.use_cases or ()))
@@ -68,7 +71,7 @@ def require_use_case(caller: Principal, use_case: str) -> None:
 
 
 def visible_centres(caller: Principal) -> frozenset[str] | None:
-    """The centres whose things the caller sees; None for all."""
+    """Return the centres that the caller can see; None for all."""
     return None if caller.centres is None else caller.centres | {caller.centre}
 
 
@@ -81,15 +84,17 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 
 def safe_redirect_path(text: str) -> str:
-    """``text`` if it is a path of this site, else ``/``: a sign-in page sends nobody elsewhere."""
+    """Return ``text`` if it is a path of this site, else ``/`` (no open redirects)."""
     parts = urlsplit(text)
     harmless = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
     return text if harmless and not parts.scheme and not parts.netloc else "/"
 
 
 def page_url(request: Request, settings: GatewaySettings, path: str) -> str:
-    """The dashboard's page at ``path``, which ``safe_redirect_path`` has seen: below the one address of the edge, or on
-    the dashboard's own port. There the browser keeps the name by which it knows this machine: cookies belong to it."""
+    """Return the dashboard's URL for ``path``, which ``safe_redirect_path`` has checked.
+
+    That is a path below the edge, or the dashboard's own port. On loopback the host name of the request is used, since
+    cookies belong to it."""
     if settings.dashboard_url is None:
         return path
     base = urlsplit(settings.dashboard_url)

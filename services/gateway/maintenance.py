@@ -1,4 +1,4 @@
-"""``python -m services.gateway.maintenance``: verifies the audit log, resets passwords.
+"""Maintenance commands: verifies the audit log, resets passwords. ``python -m services.gateway.maintenance``.
 
 For use inside the gateway's container."""
 
@@ -21,14 +21,14 @@ from services.gateway.settings import settings
 from services.gateway.users import service as users_service
 
 COMMAND_LINE_PRINCIPAL = Principal("service", "command-line", "./vigie", Role.ADMIN, "", None)
-"""Stands in the audit log for who has the machine."""
+"""Actor of audit entries written by the command line."""
 
 
 def reset_password(gateway: GatewayContainer, name: str, password: str) -> str:
-    """Set a user's password anew, end their sign-ins and a pause after failed ones; the user's name.
+    """Reset a user's password, end their sessions and lockout; return the user's name.
 
     Raises:
-        NotFoundError: there is no such user.
+        NotFoundError: no such user.
         VigieError: the password is too weak.
     """
     check_password_policy(password, users_service.normalize_name(name))
@@ -49,7 +49,7 @@ def reset_password(gateway: GatewayContainer, name: str, password: str) -> str:
 
 
 def verify_audit(gateway: GatewayContainer) -> int:
-    """Print what the audit log's check found; 1 if something is wrong."""
+    """Print the result of the audit log's verification; exit code 1 if there is a fault."""
     with gateway.engine.connect() as connection:
         report = verify_chain(connection, gateway.trail.chain)
     for fault in report.faults:

@@ -1,4 +1,4 @@
-"""Clients of the stage services, by the step or the name of the service."""
+"""HTTP clients of the stage services, addressed by step or service name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.gateway.settings import GatewaySettings
 
 
 def create_client(name: str, url: str, counters: GatewayMetrics, token: SecretStr | None = None) -> ServiceClient:
-    """The client of a service whose failures the gateway counts."""
+    """Create a client whose failures are counted in the gateway's metrics."""
     return ServiceClient(name, url, token=token, on_failure=counters.backend_failures.labels(name).inc)
 
 
@@ -30,15 +30,15 @@ class JobClient:
         self._services = {name: create_client(name, url, counters, token) for name, url in urls.items() if url}
 
     async def call(self, step: str, request: ServiceRequest) -> dict[str, Any]:
-        """What the service of the step answers; raises as ``ServiceClient.call``."""
+        """Send a request to the service of the step; raises as ``ServiceClient.call``."""
         return dict(await self._service(JOBS[step].service).call(request))
 
     async def find(self, job_id: str) -> dict[str, Any]:
-        """The job, whichever service has it.
+        """Find a job in any stage service.
 
         Raises:
-            NotFoundError: none of them has it.
-            UnavailableError: those that answer do not have it, and another does not answer.
+            NotFoundError: no service has it.
+            UnavailableError: no responding service has it, and another one does not answer.
         """
         answers = await self._call_all(get_job(job_id))
         for answer in answers:
@@ -52,7 +52,7 @@ class JobClient:
     async def newest(
         self, use_case: str | None, state: str | None, limit: int
     ) -> tuple[list[dict[str, Any]], dict[str, str]]:
-        """The newest jobs of all stage services, and why one of them does not answer."""
+        """Return the newest jobs of all stage services, and the error of each service that does not answer."""
         params = {"limit": limit} | ({"use_case": use_case} if use_case else {}) | ({"state": state} if state else {})
         answers = await self._call_all(ServiceRequest("GET", "/jobs", params=params))
         newest, silent = [], {}
@@ -66,16 +66,16 @@ class JobClient:
         return sorted(newest, key=lambda job: str(job["created_at"]), reverse=True)[:limit], silent
 
     async def get(self, service: str, path: str) -> dict[str, Any]:
-        """What a stage service answers at ``path``.
+        """Get the JSON at ``path`` of a stage service.
 
         Raises:
-            NotFoundError: it has nothing there.
-            UnavailableError: it does not answer, or this platform has no such service.
+            NotFoundError: the service has no such resource.
+            UnavailableError: it does not answer, or is not configured.
         """
         return dict(await self._service(service).call(ServiceRequest("GET", path)))
 
     async def page(self, service: str, path: str) -> bytes:
-        """A page that a stage service has made; raises as ``get``."""
+        """Get an HTML page of a stage service; raises as ``get``."""
         client = self._service(service)
         answer = await client.send(ServiceRequest("GET", path))
         if not answer.is_success:
@@ -83,7 +83,7 @@ class JobClient:
         return answer.content
 
     async def post(self, service: str, path: str, on_behalf_of: str) -> dict[str, Any]:
-        """Post to ``path`` without a body; what the service answers."""
+        """Post to ``path`` without a body; return the response's JSON."""
         return dict(await self._service(service).call(ServiceRequest("POST", path, on_behalf_of=on_behalf_of)))
 
     async def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Alerts from Alertmanager."""
+"""Alerts received from Alertmanager."""

@@ -1,4 +1,4 @@
-"""``/internal/alerts``, which Alertmanager posts to, and ``/admin/alerts``, which the dashboard shows."""
+"""Routes of alerts: ``/internal/alerts`` (Alertmanager's webhook) and ``/admin/alerts`` (read by the dashboard)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.gateway.container import GatewayContainer
 from services.gateway.deps import Viewer
 
 ALERTMANAGER_PRINCIPAL = Principal("service", "alertmanager", "alertmanager", Role.ADMIN, "", None)
-"""Who opens and closes alerts, in the audit log. It cannot send a header of its own that names it."""
+"""Actor of the audit entries for alerts. Alertmanager cannot send a header that names it."""
 
 
 class AlertSummary(BaseModel):
@@ -50,7 +50,7 @@ def alerts_router(gateway: GatewayContainer) -> APIRouter:
         dependencies=[Depends(authenticate_service)],
     )
     def receive_alerts(request: Request, notice: AlertWebhook) -> Response:
-        """Each time that an alert fires is kept once; opening and closing it are entries of the audit log."""
+        """Stores each firing of an alert once; opening and closing are audit entries."""
         with gateway.transaction() as session:
             changes = upsert(session, notice.alerts, datetime.now(UTC))
             if changes:

@@ -1,1 +1,1 @@
-"""API keys and signing keys."""
+"""API keys and token signing keys."""

@@ -1,4 +1,4 @@
-"""``/admin/keys`` (API keys of dispatch centres) and ``/admin/signing-keys``."""
+"""Routes of API keys (``/admin/keys``) and signing keys (``/admin/signing-keys``)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/keys", summary="Make a key", status_code=201)
     def create_key(request: Request, given: ApiKeyCreate, caller: Admin) -> ApiKeyCreated:
-        """The answer shows the key's text, this once: it is stored as SHA-256."""
+        """Creates a key. Only this response contains its text: the database stores the SHA-256."""
         require_not_above_own(caller, given.role, [given.centre], False)
         for use_case in given.use_cases or ():
             require_use_case(caller, use_case)
@@ -70,8 +70,8 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/keys/{key_id}/rotate", summary="Make a key's successor", status_code=201)
     def rotate_key(request: Request, key_id: str, given: ApiKeyRotationRequest, caller: Admin) -> ApiKeyCreated:
-        """A new key with the same name, role, centre and use cases. The old one works for `overlap_hours` more,
-        so that a centre changes over without a refused call."""
+        """Creates a key with the same name, role, centre and use cases. The old one stays valid for `overlap_hours`, so
+        that a centre can switch without rejected calls."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:
             _get_managed_key(session, caller, key_id)
@@ -93,7 +93,7 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.delete("/admin/keys/{key_id}", summary="Revoke a key")
     def revoke_key(request: Request, key_id: str, caller: Admin) -> ApiKey:
-        """It stops working within seconds here and within a minute everywhere."""
+        """Revokes the key: within seconds here and within a minute in all services."""
         with gateway.transaction() as session:
             _get_managed_key(session, caller, key_id)
             row = api_keys_service.revoke_api_key(session, key_id, datetime.now(UTC))
@@ -113,8 +113,9 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/signing-keys/rotate", summary="Make a new signing key", status_code=201)
     def rotate_signing_key(request: Request, given: SigningKeyRotationRequest, caller: Admin) -> SigningKeyInfo:
-        """It is published at once and signs two minutes later, when every service knows it; tokens of the old one
-        count until they run out. `compromised`: no such courtesy."""
+        """Publishes a new key at once; it signs two minutes later, when every service has fetched it. Tokens of the old
+        key stay valid until they expire. With `compromised` the new key signs immediately and older tokens are
+        rejected."""
         require_all_centres(caller)
         with gateway.transaction() as session:
             key = gateway.signing.rotate(session, compromised=given.compromised)
@@ -136,10 +137,11 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
 
 
 def _get_managed_key(session: Session, caller: Principal, key_id: str) -> ApiKeyRow:
-    """
+    """Return the key if the caller may manage it.
+
     Raises:
-        NotFoundError: there is no such key in the caller's centres.
-        RefusedError: 403, the key has a higher role than the caller.
+        NotFoundError: no such key in the caller's centres.
+        HttpError: 403, the key has a higher role than the caller.
     """
     row = api_keys_service.get_api_key(session, key_id)
     if not caller.can_see_centre(row.centre):

@@ -1,4 +1,4 @@
-"""API keys in the database: create, rotate, revoke, count use."""
+"""API keys in the database: creation, rotation, revocation and usage counts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.gateway.users.service import require_centre
 
 @dataclass(frozen=True, slots=True)
 class CreatedApiKey:
-    """``text`` is shown once and kept nowhere."""
+    """A new key with its plain text, which is returned once and never stored."""
 
     row: ApiKeyRow
     text: str
@@ -38,9 +38,10 @@ def insert_api_key(
     created_by: str,
     now: datetime,
 ) -> CreatedApiKey:
-    """
+    """Create an API key.
+
     Raises:
-        VigieError: no such centre or use case, or it has expired already.
+        VigieError: unknown centre or use case, or an expiry in the past.
     """
     require_centre(session, centre)
     for use_case in use_cases or ():
@@ -60,12 +61,12 @@ def insert_api_key(
 
 
 def rotate_api_key(session: Session, key_id: str, overlap: timedelta, created_by: str, now: datetime) -> CreatedApiKey:
-    """A new key with the same name, role, centre and use cases; the old one works for ``overlap`` more.
+    """Create a key with the same name, role, centre and use cases; the old one stays valid for ``overlap``.
 
-    The new one lives as long as the old one did.
+    The new key gets the lifetime of the old one.
 
     Raises:
-        VigieError: there is no such key, or it is not in force any more.
+        VigieError: no such key, or it is revoked or expired.
     """
     old = get_api_key(session, key_id, lock=True)
     if old.revoked_at is not None or old.expires_at <= now:
@@ -86,9 +87,10 @@ def rotate_api_key(session: Session, key_id: str, overlap: timedelta, created_by
 
 
 def revoke_api_key(session: Session, key_id: str, now: datetime) -> ApiKeyRow:
-    """
+    """Revoke an API key.
+
     Raises:
-        NotFoundError: there is no such key.
+        NotFoundError: no such key.
     """
     row = get_api_key(session, key_id, lock=True)
     row.revoked_at = row.revoked_at or now
@@ -96,9 +98,10 @@ def revoke_api_key(session: Session, key_id: str, now: datetime) -> ApiKeyRow:
 
 
 def get_api_key(session: Session, key_id: str, *, lock: bool = False) -> ApiKeyRow:
-    """
+    """Return an API key by id.
+
     Raises:
-        NotFoundError: there is no such key.
+        NotFoundError: no such key.
     """
     row = session.get(ApiKeyRow, key_id, with_for_update=lock)
     if row is None:
@@ -107,7 +110,7 @@ def get_api_key(session: Session, key_id: str, *, lock: bool = False) -> ApiKeyR
 
 
 def list_api_keys(session: Session, centres: Collection[str] | None) -> list[ApiKeyRow]:
-    """The keys of ``centres`` (None: all), newest first."""
+    """List the keys of ``centres`` (None: all), newest first."""
     query = select(ApiKeyRow).order_by(ApiKeyRow.created.desc(), ApiKeyRow.id)
     if centres is not None:
         query = query.where(ApiKeyRow.centre.in_(sorted(centres)))
@@ -133,8 +136,8 @@ def active_api_keys(session: Session, now: datetime) -> list[ApiKeyEntry]:
 
 
 def record_api_key_usage(session: Session, uses: Iterable[ApiKeyUsage]) -> None:
-    """Add what a service counted. Keys that are not there are passed over."""
-    # In one order everywhere, so that two services' reports do not wait for each other in a circle.
+    """Add the usage that a service counted. Unknown keys are ignored."""
+    # A fixed order of updates, so that concurrent reports of two services cannot deadlock.
     for use in sorted(uses, key=lambda use: use.id):
         session.execute(update(ApiKeyRow).where(ApiKeyRow.id == use.id).values(uses=ApiKeyRow.uses + use.uses))
         session.execute(

@@ -1,1 +1,1 @@
-"""The audit log and the promotion freeze."""
+"""Audit log and promotion freeze."""

@@ -1,4 +1,4 @@
-"""``/admin/audit`` and ``/admin/freeze``."""
+"""Routes of the audit log (``/admin/audit``) and the promotion freeze (``/admin/freeze``)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.get("/admin/audit", summary="The audit log, newest first")
     def audit(caller: Admin, asked: Annotated[AuditQuery, Query()]) -> AuditPage:
-        """Entries of the centres that one sees; those that belong to no centre are for administrators of all."""
+        """Entries of the caller's centres. Entries without a centre require an administrator of all centres."""
         wanted = AuditFilter(
             actor=asked.actor,
             action=asked.action,
@@ -75,8 +75,8 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.get("/admin/audit/verification", summary="Whether the audit log was tampered with")
     def verification(request: Request, caller: Admin) -> AuditVerification:
-        """Reads the whole log, each entry against its hash, its place and the signed end. For administrators of all
-        centres."""
+        """Verifies the whole log: each entry against its hash and position, and the signed head. Requires an
+        administrator of all centres."""
         require_all_centres(caller)
         with gateway.engine.connect() as connection:
             found = verify_chain(connection, gateway.trail.chain)
@@ -93,7 +93,7 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/freeze", summary="Freeze promotions during a major incident")
     def freeze(request: Request, given: FreezeRequest, caller: Operator) -> FreezeState:
-        """Until it is lifted no model is promoted, by nobody and no run. Rolling back stays possible."""
+        """Blocks every promotion, manual or by a run, until the freeze is lifted. Rollbacks stay possible."""
         with gateway.transaction() as session:
             made = freezing.freeze_promotions(session.connection(), reason=given.reason, by=caller.name)
             gateway.trail.add(session, request_origin_of(request), "promotions.frozen", by=caller, reason=given.reason)

@@ -1,4 +1,4 @@
-"""Writes the gateway's audit entries in the transaction that they describe."""
+"""Writes the gateway's audit entries in the transaction of the change that they describe."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from services.gateway.metrics import GatewayMetrics
 
 SERVICE_NAME = "gateway"
 SYSTEM_PRINCIPAL = Principal("service", SERVICE_NAME, SERVICE_NAME, Role.ADMIN, "", None)
-"""The gateway itself, where nobody asked."""
+"""Actor of changes that the gateway makes itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestOrigin:
-    """Where a request came from."""
+    """Client address and id of a request."""
 
     address: str = ""
     request_id: str = ""
@@ -47,8 +47,8 @@ class AuditLog:
         outcome: AuditOutcome = "ok",
         **details: DetailValue,
     ) -> None:
-        """One entry, as the last thing in a transaction: other writers wait until it ends. ``by`` is None
-        where nobody is known to have done it."""
+        """Append one entry, as the last statement of a transaction: other writers wait until it ends. ``by`` is None
+        for an unknown actor."""
         entry = AuditEntry(
             service=SERVICE_NAME,
             action=action,
@@ -62,7 +62,7 @@ class AuditLog:
         self.take(session, [entry if by is None else entry.by(by)])
 
     def take(self, session: Session, entries: Sequence[AuditEntry]) -> int:
-        """Entries of this or another service; those that are there already are passed over."""
+        """Append entries of this or another service; return how many were new. Known ids are skipped."""
         session.flush()
         added = self.chain.append(session.connection(), entries)
         for service in {entry.service for entry in entries}:

@@ -28,12 +28,12 @@ _RETENTION = timedelta(seconds=LIFETIME_SECONDS + 2 * LEEWAY_SECONDS + 1)
 
 
 def revoke_token(session: Session, jti: str, now: datetime) -> None:
-    """One token, by its id."""
+    """Revoke one token by its id."""
     session.merge(RevocationRow(kind="jti", value=jti, issued_before=now, until=now + _RETENTION))
 
 
 def revoke_tokens_of(session: Session, owner: str, now: datetime) -> None:
-    """All tokens that a user or key (by id) has by now; a new sign-in works at once."""
+    """Revoke all tokens issued so far to a user or key (by id); later logins are not affected."""
     session.merge(RevocationRow(kind="sub", value=owner, issued_before=now, until=now + _RETENTION))
 
 
@@ -52,14 +52,15 @@ def delete_expired_revocations(session: Session, now: datetime) -> None:
 
 
 ROTATION_LOCK = 7_206_513
-"""PostgreSQL's advisory lock of rotations."""
+"""PostgreSQL advisory lock of key rotations."""
 _KEY_CACHE_SECONDS = 5.0
 _EXPIRED_TOKEN_GRACE_SECONDS = 86_400.0
 
 
 class SigningKeyStore:
-    """The keys as of at most five seconds ago; a new one is published for two minutes before it signs, so
-    that replicas agree in time."""
+    """Signing keys in the database, encrypted, with an in-memory copy of at most five seconds of age.
+
+    A new key is published for two minutes before it signs, so that all replicas know it by then."""
 
     def __init__(self, engine: Engine, fernet: Fernet) -> None:
         self._engine, self._fernet = engine, fernet
@@ -76,7 +77,8 @@ class SigningKeyStore:
             return self._keys
 
     def session_claims(self, text: str) -> AccessClaims | None:
-        """What a token of ours says whose sign-in may still last. For renewing and taking back alone."""
+        """Return the claims of a token of this platform, also an expired one whose session may still be active. Only
+        for renewal and revocation."""
         now = time.time()
         claims = PublicKeys(self.current().jwks(now)["keys"]).verify(
             text, now, expired_for_seconds=_EXPIRED_TOKEN_GRACE_SECONDS
@@ -84,7 +86,7 @@ class SigningKeyStore:
         return claims if isinstance(claims, AccessClaims) else None
 
     def rotate_if_due(self, every_seconds: float) -> bool:
-        """Make a key where there is none or the newest is old. Safe in several replicas at once."""
+        """Create a key if there is none or the newest is due for rotation. Safe in concurrent replicas."""
         with Session(self._engine) as session, session.begin():
             self.lock_rotation(session)
             if not self._load(session).due(time.time(), every_seconds):
@@ -94,8 +96,9 @@ class SigningKeyStore:
         return True
 
     def rotate(self, session: Session, *, compromised: bool = False) -> SigningKey:
-        """Add a key that signs after the lead; ``forget`` after the commit. ``compromised``: it signs at once and
-        no token of an older key counts any more; everybody signs in again."""
+        """Add a key that signs after the lead time; call ``forget`` after the commit.
+
+        With ``compromised`` it signs at once and every token of an older key is rejected: all users log in again."""
         self.lock_rotation(session)
         now = time.time()
         if compromised:
@@ -117,17 +120,17 @@ class SigningKeyStore:
         return key
 
     def forget(self) -> None:
-        """Look again at the next use: the keys were changed."""
+        """Invalidate the in-memory copy after the keys were changed."""
         with self._lock:
             self._looked = float("-inf")
 
     def lock_rotation(self, session: Session) -> None:
-        """One gateway at a time from here to the end of the transaction."""
+        """Serialize rotations across gateways until the transaction ends."""
         if session.get_bind().dialect.name == "postgresql":
             session.execute(text(f"SELECT pg_advisory_xact_lock({ROTATION_LOCK})"))
 
     def _drop_retired(self, session: Session, now: float) -> None:
-        """Private keys that are published no more are not kept."""
+        """Delete private keys that are no longer published."""
         published = {key.kid for key in self._load(session).published(now)}
         for row in session.scalars(select(SigningKeyRow)):
             if row.kid not in published:
@@ -150,9 +153,10 @@ class SigningKeyStore:
 
 
 def create_fernet(secret: str | None) -> Fernet:
-    """
+    """Return the cipher of the configured encryption key.
+
     Raises:
-        VigieError: there is no key, or it is none.
+        VigieError: the key is not set or not a Fernet key.
     """
     try:
         if secret:
@@ -170,13 +174,14 @@ def create_fernet(secret: str | None) -> Fernet:
 log = structlog.get_logger(__name__)
 
 SNAPSHOT_POLL_SECONDS = 2.0
-"""How long what another replica changed takes to be seen here."""
+"""Seconds until a change by another replica takes effect here."""
 USAGE_FLUSH_SECONDS = 15.0
 
 
 class DbAuthenticator:
-    """A ``Authenticator``. It verifies with a copy in memory that a thread renews; ``renew`` after a change of
-    this process's own makes it count at once."""
+    """``Authenticator`` on an in-memory snapshot of the database, refreshed by a thread.
+
+    Call ``renew`` after a change made by this process, so that it takes effect at once."""
 
     def __init__(self, engine: Engine, signing: SigningKeyStore) -> None:
         self._engine, self._signing = engine, signing
@@ -197,11 +202,11 @@ class DbAuthenticator:
         return found
 
     def revoked(self, claims: AccessClaims) -> bool:
-        """Whether what a token says was taken back; true where that is not known."""
+        """Whether the token with these claims was revoked; True if there is no snapshot to tell."""
         return self._list is None or self._list.is_revoked(claims)
 
     def document(self) -> AuthSnapshotDocument:
-        """The list as it is now."""
+        """Return the current auth snapshot."""
         now = datetime.now(UTC)
         with Session(self._engine) as session:
             entries, revoked = api_keys_service.active_api_keys(session, now), active_revocations(session, now)
@@ -209,7 +214,7 @@ class DbAuthenticator:
         return AuthSnapshotDocument(issued_at=now, jwks=JsonWebKeySet(**jwks), keys=entries, revoked=revoked)
 
     def renew(self) -> None:
-        """Take the list from the database now."""
+        """Reload the snapshot from the database now."""
         with self._renewing:
             document = self.document()
             if self._list is None or not self._list.document.has_same_content(document):

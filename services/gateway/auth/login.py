@@ -39,7 +39,7 @@ _MAX_WAITING_PER_THREAD = 20
 
 
 class PasswordService:
-    """Hashes and checks with one set of parameters (argon2's defaults: 64 MB, three passes)."""
+    """Hashes and verifies passwords with one set of parameters (argon2's defaults: 64 MB, three passes)."""
 
     def __init__(self, threads: int, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
@@ -51,23 +51,23 @@ class PasswordService:
         return self._hasher.hash(password)
 
     async def hash_async(self, password: str) -> str:
-        """``hash`` off the event loop."""
+        """Run ``hash`` off the event loop."""
         self._refuse_when_overloaded()
         return await to_thread.run_sync(self._hasher.hash, password, limiter=self._limiter)
 
     async def matches(self, stored: str | None, password: str) -> bool:
-        """Whether ``password`` is the one that was hashed. Without a hash (no such user) the work is the
-        same and the answer no, so that the time says nothing.
+        """Verify ``password`` against a stored hash. Without one (unknown user) the same work is done and the result is
+        False, so that the response time reveals nothing.
 
         Raises:
-            RefusedError: 503, more sign-ins wait than can be checked in a few seconds.
+            HttpError: 503, more logins are queued than can be verified within a few seconds.
         """
         self._refuse_when_overloaded()
         right = await to_thread.run_sync(self._matches, stored or self._dummy, password, limiter=self._limiter)
         return right and stored is not None
 
     def needs_rehash(self, stored: str) -> bool:
-        """Whether the hash was made with other parameters than today's."""
+        """Whether the hash was created with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def _matches(self, stored: str, password: str) -> bool:
@@ -84,14 +84,15 @@ class PasswordService:
 
 
 def generate_password() -> str:
-    """144 random bits."""
+    """Generate a random password of 144 bits."""
     return secrets.token_urlsafe(18)
 
 
 def check_password_policy(password: str, name: str) -> None:
-    """
+    """Check a new password.
+
     Raises:
-        VigieError: the password is too short, too long or too plain for the user ``name``.
+        VigieError: the password is too short, too long or too easy to guess for the user ``name``.
     """
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         raise VigieError(
@@ -108,12 +109,13 @@ def check_password_policy(password: str, name: str) -> None:
 
 
 UNKNOWN_SUBJECT = "(unknown)"
-"""Stands in the audit log for a name that no user has: people type passwords into the wrong field."""
+"""Logged instead of a name that no user has: people type passwords into the wrong field."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginSucceeded:
-    """``expires_in`` is in seconds; keys get no refresh token: they are their own."""
+    """Tokens of a successful login. ``expires_in`` is in seconds; API keys get no refresh token, since the key can be
+    used again."""
 
     caller: Principal
     access_token: str
@@ -124,8 +126,8 @@ class LoginSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class LoginFailed:
-    """``wait_seconds``: nothing was checked, because too much was tried before. ``just_renewed``: another page
-    of the same browser has done it."""
+    """A rejected login. ``wait_seconds``: throttled after failed attempts, nothing was verified. ``just_renewed``:
+    another page of the same browser has already renewed the session."""
 
     wait_seconds: int = 0
     just_renewed: bool = False
@@ -153,8 +155,9 @@ class LoginService:
     async def with_password(
         self, name: str, password: str, origin: RequestOrigin, *, entry: bool = False
     ) -> LoginSucceeded | LoginFailed:
-        """With ``entry`` the refresh token is a code for ``/auth/enter``. The same work and the same answer
-        whether the user does not exist, is not active or has another password."""
+        """Log in with a password. With ``entry`` the refresh token is a one-time code for ``/auth/enter``.
+
+        Takes the same time and gives the same result for an unknown user, an inactive user and a wrong password."""
         name = users_service.normalize_name(name)
         wait, stored = await to_thread.run_sync(self._begin, name, origin)
         if wait:
@@ -167,7 +170,7 @@ class LoginService:
         return await to_thread.run_sync(self._finish, name, stored if right else None, new_hash, origin, entry)
 
     def with_key(self, client_id: str, secret: str, origin: RequestOrigin) -> LoginSucceeded | LoginFailed:
-        """A token for an API key, for clients that want to send the key itself only now and then."""
+        """Issue a token for an API key, for clients that do not want to send the key with each request."""
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
             wait = session_store.begin_attempt(session, None, origin.address, self._limits, now)
@@ -208,7 +211,7 @@ class LoginService:
         *,
         prefix: str = session_store.REFRESH_TOKEN_PREFIX,
     ) -> LoginSucceeded | LoginFailed:
-        """The next pair of tokens. A token that was used before ends the sign-in and every token of its user."""
+        """Rotate a refresh token. Reuse of an old one ends the session and revokes every token of its user."""
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
             found = session_store.rotate_refresh_token(session, text, self.lifetimes, now, grace, prefix=prefix)
@@ -228,8 +231,8 @@ class LoginService:
         return LoginFailed(just_renewed=found.just_now)
 
     def with_session_token(self, text: str) -> LoginSucceeded | LoginFailed:
-        """A fresh access token for one that may just have run out, as long as its sign-in lasts; which was
-        used now."""
+        """Issue a new access token for one that may have just expired, if its session is still active; counts as use of
+        the session."""
         claims = self._signing.session_claims(text)
         if claims is None or claims.sid is None or self._access.revoked(claims):
             return LoginFailed()
@@ -250,14 +253,14 @@ class LoginService:
         sid: str | None = None,
         after: datetime | None = None,
     ) -> LoginSucceeded:
-        """``after``: tokens of the caller up to then were revoked, and this one is not."""
+        """Issue an access token. ``after``: the caller's tokens up to then were revoked, so this one is dated later."""
         now = time.time() if after is None else max(time.time(), after.timestamp() + 0.002)
         key = self._signing.current().signer(now)
         token, claims = tokens.issue_token(caller, key, jti=uuid.uuid4().hex, now=now, sid=sid)
         return LoginSucceeded(caller, token, math.floor(claims.exp - now), refresh_token, must_change_password)
 
     def _begin(self, name: str, origin: RequestOrigin) -> tuple[int, str | None]:
-        """The seconds to wait, and the hash to check against."""
+        """Register an attempt: the seconds to wait, and the stored hash to verify against."""
         with Session(self._engine) as session, session.begin():
             wait = session_store.begin_attempt(session, name, origin.address, self._limits, datetime.now(UTC))
             user = users_service.find_user(session, name)
@@ -269,7 +272,7 @@ class LoginService:
         now = datetime.now(UTC)
         with Session(self._engine) as session, session.begin():
             user = users_service.find_user(session, name)
-            # Asked again: the user may have been changed while the password was checked.
+            # Read again: the user may have been changed while the password was being verified.
             if matched is not None and user is not None and user.active and user.password_hash == matched:
                 session_store.record_success(session, name, origin.address, now)
                 user.password_hash = new_hash or matched
@@ -280,7 +283,7 @@ class LoginService:
                 started = None
                 self._record_failure(session, name, user, origin, now)
         self._counters.logins.labels("password", "failed" if started is None else "ok").inc()
-        # Outside of the transaction: the signing keys are read in one of their own.
+        # Outside of the transaction: signing keys are read in one of their own.
         if started is None:
             return LoginFailed()
         return self.issue(caller, started.token, must_change, sid=started.family)

@@ -43,17 +43,17 @@ from services.gateway.deps import page_url, safe_redirect_path
 REFRESH_COOKIE = "vigie_refresh"
 REFRESH_PATH = "/auth"
 RENEWAL_GRACE = timedelta(seconds=10)
-"""Two pages of one browser may renew with one cookie within so long."""
+"""Two pages of one browser may renew with the same cookie within this time."""
 
 
 def set_cookies(request: Request, response: Response, signed_in: LoginSucceeded, lives: TokenLifetimes) -> None:
-    """``Secure`` wherever the browser came by HTTPS, as the edge tells."""
+    """Set the session cookies; ``Secure`` if the browser uses HTTPS, as reported by the edge."""
     secure = request.url.scheme == "https"
     longest = int(lives.idle.total_seconds())
     response.set_cookie(
         SESSION_COOKIE,
         signed_in.access_token,
-        max_age=longest,  # the token in it ends sooner: it is renewed while the sign-in lasts
+        max_age=longest,  # the token in it expires sooner: it is renewed while the session lasts
         path="/",
         secure=secure,
         httponly=True,
@@ -69,7 +69,7 @@ def set_cookies(request: Request, response: Response, signed_in: LoginSucceeded,
             httponly=True,
             samesite="strict",
         )
-    # One word for the whole sign-in: a page that was opened before a renewal goes on working.
+    # One CSRF value for the whole session: a page opened before a renewal keeps working.
     csrf = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(32)
     response.set_cookie(CSRF_COOKIE, csrf, max_age=longest, path="/", secure=secure, samesite="strict")
     response.headers["Cache-Control"] = "no-store"
@@ -106,8 +106,8 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         "/auth/session", openapi_extra=dict(PUBLIC), summary="Sign in from a browser", response_model=CurrentUser
     )
     async def sign_in(request: Request, given: Credentials) -> Response:
-        """Sets `vigie_session` (HttpOnly), `vigie_refresh` (HttpOnly, for /auth alone) and `vigie_csrf`, which a
-        page's script reads and repeats in the header `X-Vigie-CSRF` of everything but GET."""
+        """Sets `vigie_session` (HttpOnly), `vigie_refresh` (HttpOnly, path /auth only) and `vigie_csrf`, which scripts
+        read and repeat in the header `X-Vigie-CSRF` of every request but GET."""
         if not is_same_origin(request.headers.raw):
             raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
         found = await gateway.sign_in.with_password(given.username, given.password, request_origin_of(request))
@@ -124,8 +124,8 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         response_model=CurrentUser,
     )
     async def renew(request: Request) -> Response:
-        """With the cookie `vigie_refresh` and the header `X-Vigie-CSRF`. 409: another page of this browser has
-        just done it, and the new cookies are there."""
+        """Requires the cookie `vigie_refresh` and the header `X-Vigie-CSRF`. 409: another page of this browser has just
+        renewed, and the new cookies are set."""
         if request.cookies.get(REFRESH_COOKIE) and not passes_csrf_check(request.headers.raw):
             raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
         found = await renewed(request)
@@ -143,15 +143,15 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         status_code=303,
     )
     async def go_on(request: Request, next: Annotated[str, Query(max_length=2_000)] = "/") -> Response:
-        """Where the edge sends a browser whose session has run out: to the page if the sign-in still lasts,
-        else to the sign-in page."""
+        """Target of the edge for a browser with an expired session token: redirects to the page if the session can be
+        renewed, else to the login page."""
         target = safe_redirect_path(next)
         return await _redirect(gateway, request, await renewed(request), target)
 
     @router.post("/auth/logout", openapi_extra=dict(PUBLIC), summary="Sign out", status_code=204)
     def sign_out(request: Request) -> Response:
-        """Takes back the access token that the request shows and, from a browser, the whole sign-in. Programs
-        take back their refresh token with `POST /auth/revoke`."""
+        """Revokes the request's access token and, for a browser, ends the session. Programs revoke their refresh token
+        with `POST /auth/revoke`."""
         credential = extract_credential(request.headers.raw)
         if credential.by_cookie and not passes_csrf_check(request.headers.raw):
             raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
@@ -173,7 +173,7 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
 
     @inside.post("/internal/entries", openapi_extra=dict(SERVICE), summary="A code by which a browser enters")
     async def entry(request: Request, given: LoginRequest) -> EntryCode:
-        """`address` is the browser's, for the limits of failed sign-ins and the audit log."""
+        """`address` is the browser's, for login throttling and the audit log."""
         found = await gateway.sign_in.with_password(
             given.username, given.password, _browser_origin(request, given.address), entry=True
         )
@@ -185,8 +185,8 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
 
     @inside.post("/internal/session-tokens", openapi_extra=dict(SERVICE), summary="A fresh token of a sign-in")
     def fresh(given: SessionTokenRequest) -> SessionTokenResponse:
-        """For an access token of a sign-in that lasts, also where it has run out: nothing else takes it then. Counts as
-        use of the sign-in."""
+        """Accepts the access token of an active session even if it has expired; no other route accepts it then. Counts
+        as use of the session."""
         found = gateway.sign_in.with_session_token(given.token)
         if not isinstance(found, LoginSucceeded):
             raise http_error(401, "credentials", "The sign-in has ended; sign in again.")
@@ -210,8 +210,8 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
         code: Annotated[str, Query(max_length=200)] = "",
         next: Annotated[str, Query(max_length=2_000)] = "/",
     ) -> Response:
-        """Takes the code once and goes on to the page, signed in; or to the sign-in page. Nobody is signed in as
-        somebody else by a link: the browser has to come from a page of the platform."""
+        """Consumes the code once, sets the cookies and redirects to the page, or to the login page. The browser has to
+        come from a page of the platform, so that a link cannot log anybody in as somebody else (login CSRF)."""
         came_from = request.headers.get("sec-fetch-site")
         own = {None, "same-origin"} | ({"same-site"} if gateway.settings.dashboard_url else set())
         if came_from not in own:
@@ -231,7 +231,7 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
 async def _redirect(
     gateway: GatewayContainer, request: Request, found: LoginSucceeded | LoginFailed, target: str
 ) -> Response:
-    """To the page, signed in, or else to the sign-in page."""
+    """Redirect to the page with session cookies, or to the login page."""
     if isinstance(found, LoginFailed) and not found.just_renewed:
         response = RedirectResponse(page_url(request, gateway.settings, f"/?next={quote(target, safe='/')}"), 303)
         clear_cookies(response)

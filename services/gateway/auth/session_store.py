@@ -20,9 +20,9 @@ from services.core.database.base import insert_if_new
 
 FIRST_LOCKOUT, MAX_LOCKOUT = timedelta(seconds=30), timedelta(minutes=15)
 FAILURE_RETENTION = timedelta(hours=24)
-"""A user's failed sign-ins count so long after the last one."""
+"""Failed logins of a user are forgotten this long after the last one."""
 ADDRESS_WINDOW = timedelta(minutes=5)
-"""Over which an address's are counted."""
+"""Window in which failures of an address are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class LoginLimits:
 
 
 def user_subject(name: str) -> str:
-    """Whether or not there is such a user; hashed, because people type passwords into the wrong field."""
+    """Key of a user name, existing or not; hashed, because people type passwords into the wrong field."""
     return "user:" + hashlib.sha256(name.encode()).hexdigest()
 
 
 def address_subject(address: str) -> str:
-    """An IPv4 address, or the /64 network that one IPv6 customer has."""
+    """Key of an IPv4 address, or of the /64 network that one IPv6 customer has."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -48,9 +48,10 @@ def address_subject(address: str) -> str:
 
 
 def begin_attempt(session: Session, name: str | None, address: str, limits: LoginLimits, now: datetime) -> float:
-    """Count an attempt of a user (None: of a key, whose secret nobody guesses) from an address. Returns 0
-    if it may go on, else the seconds to wait; attempts during a pause are not counted, so that a pause
-    ends. ``succeeded`` takes the attempt back."""
+    """Count a login attempt of a user (None: of an API key, whose secret cannot be guessed) from an address.
+
+    Returns 0 if it may proceed, else the seconds to wait. Attempts during a lockout are not counted, so that it ends.
+    ``record_success`` undoes the count."""
     where = _attempt_row(session, address_subject(address), now)
     if now - where.since >= ADDRESS_WINDOW:
         where.failures, where.since, where.locked_until = 0, now, None
@@ -74,7 +75,7 @@ def begin_attempt(session: Session, name: str | None, address: str, limits: Logi
 
 
 def record_success(session: Session, name: str | None, address: str, now: datetime) -> None:
-    """Forget a user's failures; the address keeps those of other users."""
+    """Reset a user's failures; failures of other users from the address stay."""
     where = _attempt_row(session, address_subject(address), now)
     where.failures, where.locked_until = max(0, where.failures - 1), None
     if name is not None:
@@ -82,7 +83,7 @@ def record_success(session: Session, name: str | None, address: str, now: dateti
 
 
 def active_lockouts(session: Session, name: str, address: str, now: datetime) -> list[str]:
-    """Which of the two, ``user`` and ``address``, have to wait now."""
+    """Return which of ``user`` and ``address`` are locked out now."""
     found = []
     for kind, subject in (("user", user_subject(name)), ("address", address_subject(address))):
         row = session.get(LoginAttemptRow, subject)
@@ -92,7 +93,7 @@ def active_lockouts(session: Session, name: str, address: str, now: datetime) ->
 
 
 def clear_lockout(session: Session, name: str) -> None:
-    """End a user's pause: an administrator set a new password."""
+    """End a user's lockout after an administrator set a new password."""
     session.execute(delete(LoginAttemptRow).where(LoginAttemptRow.subject == user_subject(name)))
 
 
@@ -107,7 +108,7 @@ def _lockout_duration(failures: int, allowed: int) -> timedelta:
 
 
 def _attempt_row(session: Session, subject: str, now: datetime) -> LoginAttemptRow:
-    """The subject's row, made if need be, and locked: one attempt after the other."""
+    """Return the subject's row, created if missing and locked: attempts are serialized."""
     values = {"subject": subject, "failures": 0, "since": now, "last": now}
     session.execute(insert_if_new(session.connection(), LoginAttemptRow).values(values))
     return session.get_one(LoginAttemptRow, subject, with_for_update=True, populate_existing=True)
@@ -115,14 +116,14 @@ def _attempt_row(session: Session, subject: str, now: datetime) -> LoginAttemptR
 
 REFRESH_TOKEN_PREFIX = "vgr_"  # noqa: S105 - the mark of a kind of token
 ENTRY_CODE_PREFIX = "vge_"
-"""The first token of a sign-in that a browser is to enter by: it goes through an address, so it lives for"""
+"""Prefix of the first token of a browser login. It is sent in a URL, so it lives for"""
 ENTRY_CODE_SECONDS = 30
-"""so long, and nothing but ``/auth/enter`` takes it."""
+"""this many seconds, and only ``/auth/enter`` accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLifetimes:
-    """How long a sign-in lasts: unused, and at most."""
+    """Session timeouts: idle and absolute."""
 
     idle: timedelta
     absolute: timedelta
@@ -130,7 +131,7 @@ class TokenLifetimes:
 
 @dataclass(frozen=True, slots=True)
 class TokenFamily:
-    """The refresh tokens of one sign-in."""
+    """The refresh tokens of one session."""
 
     id: str
     user_id: str
@@ -152,8 +153,8 @@ class RenewedSession:
 
 @dataclass(frozen=True, slots=True)
 class RenewalFailed:
-    """``reused_by`` is the user whose token was shown a second time; the sign-in has ended. ``just_now``: it
-    was used within the grace, by another page of the same browser, and nothing has ended."""
+    """A rejected renewal. ``reused_by``: the user whose token was presented twice; the session has ended. ``just_now``:
+    the token was used within the grace period by another page of the same browser; nothing has ended."""
 
     reused_by: UserRow | None = None
     just_now: bool = False
@@ -162,7 +163,7 @@ class RenewalFailed:
 def start_session(
     session: Session, user: UserRow, lives: TokenLifetimes, now: datetime, *, entry: bool = False
 ) -> StartedSession:
-    """The first refresh token of a sign-in, or the code by which a browser enters it."""
+    """Start a session: its first refresh token, or the one-time code by which a browser enters it."""
     family = TokenFamily(uuid.uuid4().hex, user.id, now)
     if entry:
         shortly = TokenLifetimes(timedelta(seconds=ENTRY_CODE_SECONDS), lives.absolute)
@@ -179,15 +180,16 @@ def rotate_refresh_token(
     *,
     prefix: str = REFRESH_TOKEN_PREFIX,
 ) -> RenewedSession | RenewalFailed:
-    """The next refresh token for this one. What it finds is written in the caller's transaction, which
-    has to be committed in either case. ``grace``: two pages of one browser share a cookie and may renew at
-    the same moment; the second gets nothing then, and nothing ends. ``prefix``: the kind of token that counts here."""
+    """Exchange a refresh token for the next one. The caller commits in either case, since reuse is recorded too.
+
+    ``grace``: two pages of one browser share a cookie and may renew at the same moment; the second gets nothing then,
+    and the session goes on. ``prefix``: the accepted kind of token."""
     row = session.get(RefreshTokenRow, hash_api_key(text), with_for_update=True)
     if row is None or not text.startswith(prefix):
         return RenewalFailed()
     user = session.get_one(UserRow, row.user_id)
     if row.used_at is not None:
-        # Whoever waited for the row may have looked at the clock before the other used it.
+        # While this transaction waited for the row lock, another may have used the token after ``now``.
         since = max(now - row.used_at, timedelta(0))
         if row.revoked_at is None and since < grace:
             return RenewalFailed(just_now=True)
@@ -204,7 +206,7 @@ def rotate_refresh_token(
 
 
 def touch_session(session: Session, family: str, lives: TokenLifetimes, now: datetime) -> UserRow | None:
-    """Whose sign-in this is, if it lasts; it was used now, and so lasts on."""
+    """Return the user of an active session and reset its idle timeout; None if it has ended."""
     row = session.scalar(
         select(RefreshTokenRow)
         .where(
@@ -225,7 +227,7 @@ def touch_session(session: Session, family: str, lives: TokenLifetimes, now: dat
 
 
 def end_session(session: Session, text: str, now: datetime) -> UserRow | None:
-    """End the sign-in that this token belongs to; whose it was."""
+    """End the session of this token; return its user."""
     row = session.get(RefreshTokenRow, hash_api_key(text))
     if row is None:
         return None
@@ -242,7 +244,7 @@ def end_token_family(session: Session, family: str, now: datetime) -> None:
 
 
 def end_all_sessions(session: Session, user: UserRow, now: datetime) -> None:
-    """End all sign-ins of a user."""
+    """End all sessions of a user."""
     session.execute(
         update(RefreshTokenRow)
         .where(RefreshTokenRow.user_id == user.id, RefreshTokenRow.revoked_at.is_(None))

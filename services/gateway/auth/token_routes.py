@@ -74,7 +74,7 @@ def too_many_attempts(wait_seconds: int) -> str:
 
 
 def throttled(wait_seconds: int) -> HttpError:
-    """The answer to who has to wait after failed attempts."""
+    """Return a 429 error with the seconds to wait after failed attempts."""
     headers = {"Retry-After": str(wait_seconds)}
     return http_error(429, "too_many_requests", too_many_attempts(wait_seconds), headers=headers)
 
@@ -84,7 +84,7 @@ class TokenRevoker:
         self._gateway = gateway
 
     def revoke(self, text: str, origin: RequestOrigin, *, action: str = "token.revoked") -> bool:
-        """Take back a refresh or an access token. False where it is neither, or not in force."""
+        """Revoke a refresh or an access token. False if it is neither, or no longer valid."""
         gateway, now = self._gateway, datetime.now(UTC)
         if text.startswith(session_store.REFRESH_TOKEN_PREFIX):
             with gateway.transaction() as session:
@@ -106,7 +106,7 @@ class TokenRevoker:
         return True
 
     def end_session(self, text: str, origin: RequestOrigin) -> bool:
-        """End the whole sign-in that an access token belongs to, also one that has run out, and the token."""
+        """End the session of an access token, which may have expired, and revoke the token."""
         gateway, now = self._gateway, datetime.now(UTC)
         claims = gateway.signing.session_claims(text)
         if claims is None or claims.sid is None:
@@ -131,9 +131,9 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
         response_model_exclude_none=True,
     )
     async def token(request: Request, form: Annotated[TokenRequest, Form()]) -> Response:
-        """OAuth2 (RFC 6749) with three grants: `password` (username, password), `client_credentials` (client_id
-        is an API key's id and client_secret its text, also as HTTP Basic) and `refresh_token`. A refresh token
-        works once: shown twice, it ends the whole sign-in."""
+        """OAuth2 (RFC 6749) with three grants: `password` (username, password), `client_credentials` (client_id is an
+        API key's id and client_secret its text, also as HTTP Basic) and `refresh_token`. A refresh token is valid once:
+        its reuse ends the session."""
         if not form.client_id or not form.client_secret:
             form.client_id, form.client_secret = _basic_credentials(request)
         try:
@@ -151,14 +151,14 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
         token: Annotated[str, Form(max_length=8_192)],
         token_type_hint: Annotated[str | None, Form(max_length=40)] = None,  # noqa: ARG001 - they look different
     ) -> Response:
-        """RFC 7009: a refresh token ends its sign-in, an access token stops counting everywhere within seconds.
-        Who has the token may take it back. The answer is 200 in any case."""
+        """RFC 7009: a refresh token ends its session; an access token is rejected by all services within seconds.
+        Possession of the token is sufficient. The status is always 200."""
         revoker.revoke(token, request_origin_of(request))
         return Response(headers=NO_STORE)
 
     @router.get("/.well-known/jwks.json", openapi_extra=dict(PUBLIC), summary="Public keys of access tokens")
     def jwks() -> JSONResponse:
-        """A JSON Web Key Set (RFC 7517). A new key is here two minutes before it signs."""
+        """A JSON Web Key Set (RFC 7517). A new key is published two minutes before it signs."""
         keys = gateway.access.document().jwks
         return JSONResponse(keys.model_dump(), headers={"Cache-Control": "public, max-age=30"})
 
@@ -166,9 +166,10 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
 
 
 async def _grant(gateway: GatewayContainer, form: TokenRequest, origin: RequestOrigin) -> LoginSucceeded:
-    """
+    """Authenticate by the requested grant.
+
     Raises:
-        OAuthError: the request is not complete, or what it shows is not right.
+        OAuthError: the request is incomplete or the credentials are invalid.
     """
     sign_in, refused = gateway.sign_in, OAuthError(400, INVALID_GRANT, INVALID_CREDENTIALS)
     found: LoginSucceeded | LoginFailed
@@ -204,7 +205,7 @@ def _require_both(first: str | None, second: str | None, names: str) -> tuple[st
 
 
 def _basic_credentials(request: Request) -> tuple[str | None, str | None]:
-    """Client id and secret from HTTP Basic."""
+    """Read client id and secret from HTTP Basic."""
     scheme, _, text = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None, None
@@ -228,9 +229,9 @@ def forward_auth_router(gateway: GatewayContainer) -> APIRouter:
     def check(
         request: Request, role: Annotated[Role, Query(description="The role that the page requires.")] = Role.VIEWER
     ) -> Response:
-        """For the edge's `forward_auth`, which sends `X-Forwarded-Uri` and `X-Forwarded-Method`. The session cookie
-        counts first, then `X-API-Key`: `Authorization` may be meant for the page behind. 204 carries
-        `X-Vigie-User` and `X-Vigie-Role`."""
+        """Forward auth for the edge, which sends `X-Forwarded-Uri` and `X-Forwarded-Method`. The session cookie takes
+        precedence over `X-API-Key`: `Authorization` may be meant for the upstream. 204 carries `X-Vigie-User` and
+        `X-Vigie-Role`."""
         headers = request.headers
         credential = extract_session(headers.raw)
         shown = credential.text or headers.get(API_KEY_HEADER) or extract_credential(headers.raw).text
@@ -273,7 +274,7 @@ def internal_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/internal/audit", openapi_extra=dict(SERVICE), summary="Audit entries of other services")
     def audit(entries: Annotated[list[AuditEntry], Body(max_length=1_000)]) -> dict[str, int]:
-        """Each entry is stored once, by its id, however often it is delivered."""
+        """Stores each entry once by its id, however often it is delivered."""
         with gateway.transaction() as session:
             added = gateway.trail.take(session, entries)
         return {"stored": added}

@@ -1,6 +1,6 @@
-"""``/admin/models``: versions, model cards and plots, promotion and rollback.
+"""Routes of ``/admin/models``: versions, model cards and plots, promotion and rollback.
 
-The last two are jobs of the training service."""
+Promotion and rollback are jobs of the training service."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from services.gateway.runs.orchestrator import RunOrchestrator
 from services.gateway.service_client import JobClient
 
 JOB_WAIT_SECONDS = 25.0
-"""So long the answer waits for the end; the job goes on by itself."""
+"""Seconds for which a response waits for the job; the job continues after that."""
 AUDIT_VERBS = {"promote": "promoted", "rollback": "rolled_back"}
 
 
@@ -52,7 +52,8 @@ class ModelActions:
     async def promote(
         self, caller: Principal, origin: RequestOrigin, use_case: str, version: int, *, reason: str, key: str | None
     ) -> ModelActionResult:
-        """
+        """Promote a version by a job of the training service.
+
         Raises:
             ConflictError: promotions are frozen.
         """
@@ -67,7 +68,7 @@ class ModelActions:
     async def roll_back(
         self, caller: Principal, origin: RequestOrigin, use_case: str, *, reason: str, key: str | None
     ) -> ModelActionResult:
-        """Also while promotions are frozen."""
+        """Roll back to the previous champion; allowed while promotions are frozen."""
         target = "the previous champion"
         return await self._act(caller, origin, use_case, "rollback", {}, target, reason, key)
 
@@ -82,7 +83,7 @@ class ModelActions:
         reason: str,
         key: str | None,
     ) -> ModelActionResult:
-        # Written before: an action whose end is not heard of is in the log all the same.
+        # Recorded before the action: it is in the log even if its result is never received.
         await self._record(caller, origin, f"model.{step}_asked", use_case, target, "ok", reason=reason)
         action = f"model.{AUDIT_VERBS[step]}"
         try:
@@ -141,7 +142,7 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
     async def promote(
         request: Request, use_case: str, given: PromotionRequest, caller: Admin, idempotency_key: IdempotencyKey = None
     ) -> ModelActionResult:
-        """Past the gate, which is why it takes an administrator. 409 while promotions are frozen."""
+        """Bypasses the gate and therefore requires an administrator. 409 while promotions are frozen."""
         require_use_case(caller, declared.get(use_case).name)
         return await actions.promote(
             caller, request_origin_of(request), use_case, given.version, reason=given.reason, key=idempotency_key
@@ -151,8 +152,8 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
     async def roll_back(
         request: Request, use_case: str, given: RollbackRequest, caller: Admin, idempotency_key: IdempotencyKey = None
     ) -> ModelActionResult:
-        """By the training service directly, without Airflow; also while promotions are frozen. Send an
-        `Idempotency-Key`, so that a request that is repeated does not go back twice."""
+        """Runs in the training service directly, without Airflow; allowed while promotions are frozen. Send an
+        `Idempotency-Key`, so that a repeated request does not roll back twice."""
         require_use_case(caller, declared.get(use_case).name)
         return await actions.roll_back(
             caller, request_origin_of(request), use_case, reason=given.reason, key=idempotency_key
@@ -163,7 +164,7 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
 
 VersionNumber = Annotated[int, Path(ge=1, le=2**31)]
 _CACHE_HEADERS = {"Cache-Control": "private, max-age=86400"}
-"""A version's files never change."""
+"""The files of a version are immutable."""
 
 
 def model_details_router(gateway: GatewayContainer) -> APIRouter:
@@ -175,7 +176,7 @@ def model_details_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.get("/admin/models/{use_case}/versions/{number}", summary="A version in full")
     def one(use_case: str, number: VersionNumber, caller: Viewer) -> ModelVersionDetails:
-        """Metrics, the gate's decision, subgroups, parameters, data and the names of its plots."""
+        """Metrics, the gate's decision, subgroups, parameters, data and the names of the plots."""
         return version_details(gateway.settings, chosen(use_case, number, caller))
 
     @router.get("/admin/models/{use_case}/versions/{number}/card", summary="A version's model card")

@@ -19,7 +19,7 @@ class RollbackRequest(StrictModel):
 
 
 class ModelActionResult(BaseModel):
-    """What became of a promotion or a rollback."""
+    """Result of a promotion or a rollback."""
 
     use_case: str
     id: str = Field(description="The job's.")
@@ -36,7 +36,7 @@ class ModelVersionList(BaseModel):
 
 
 class ModelVersionDetails(BaseModel):
-    """A version in full; what it lacks is empty."""
+    """A version with all details; missing ones are empty."""
 
     use_case: str
     version: dict[str, Any]

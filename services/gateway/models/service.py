@@ -1,6 +1,6 @@
-"""Reads versions and their artifacts from the registry.
+"""Reads versions and their artifacts from the model registry.
 
-From the embedded registry's disk, else by MLflow's REST API, without MLflow's client."""
+Reads the embedded registry's files, or MLflow's REST API; avoids MLflow's client, which is slow to import."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _REGISTRY_HINT = "See that it runs, and VIGIE_REGISTRY_URL and MLFLOW_TRACKING_U
 
 
 def list_versions(settings: Settings, use_case: str) -> list[RegisteredVersion]:
-    """All versions, newest first, with their aliases.
+    """List all versions, newest first, with their aliases.
 
     Raises:
-        UnavailableError: the registry does not answer, or not as it should.
+        UnavailableError: the registry does not answer, or not as expected.
     """
     if settings.registry_url is None:
         return ModelRegistry(settings).versions(use_case)
@@ -86,16 +86,17 @@ MAX_ARTIFACT_MB = 16
 
 
 class RunArtifacts:
-    """The artifacts of one version's run. Every method raises UnavailableError where the registry does not answer."""
+    """The artifacts of a version's run. Every method raises UnavailableError if the registry does not answer."""
 
     def __init__(self, settings: Settings, version: RegisteredVersion) -> None:
         self._url, self._version = settings.registry_url, version
         self._root = settings.home.registry_artifacts.resolve()
 
     def content(self, path: str) -> bytes:
-        """
+        """Return the content of an artifact.
+
         Raises:
-            NotFoundError: the version has no such file, or one beyond ``MAX_ARTIFACT_MB``.
+            NotFoundError: the version has no such file, or it exceeds ``MAX_ARTIFACT_MB``.
         """
         found = self._from_disk(path) if self._url is None else self._from_server(path)
         if found is None or len(found) > MAX_ARTIFACT_MB * 1_000_000:
@@ -104,7 +105,7 @@ class RunArtifacts:
         return found
 
     def json(self, path: str) -> dict[str, Any] | None:
-        """The content of a JSON object; None where there is none."""
+        """Return a JSON object; None if the file does not exist."""
         try:
             found = json.loads(self.content(path))
         except (NotFoundError, ValueError):
@@ -112,7 +113,7 @@ class RunArtifacts:
         return found if isinstance(found, dict) else None
 
     def names(self, folder: str) -> list[str]:
-        """The files right below ``folder``, sorted; none where it is not there."""
+        """List the files directly in ``folder``, sorted; empty if it does not exist."""
         if self._url is None:
             place = self._place(folder)
             return sorted(path.name for path in place.iterdir()) if place is not None and place.is_dir() else []
@@ -122,10 +123,10 @@ class RunArtifacts:
         files = answer.json().get("files", [])
         return sorted(str(item["path"]).rpartition("/")[2] for item in files if not item.get("is_dir"))
 
-    # --- inside -------------------------------------------------------------------------------------
+    # --- internal -----------------------------------------------------------------------------------
 
     def _place(self, path: str) -> Path | None:
-        """A path of the version's run on disk; None where it leads out of the registry's folder."""
+        """Return an artifact's path on disk; None if it would lie outside of the registry's folder."""
         run = Path(unquote(urlparse(self._version.source).path)).parent
         place = (run / path).resolve()
         return place if place.is_relative_to(self._root) else None
@@ -149,9 +150,10 @@ class RunArtifacts:
 
 @contextmanager
 def _registry_client(url: str, timeout: float) -> Iterator[httpx.Client]:
-    """
+    """Open an HTTP client of the registry and translate its errors.
+
     Raises:
-        UnavailableError: the registry does not answer, or not as it should.
+        UnavailableError: the registry does not answer, or not as expected.
     """
     user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
     try:
@@ -170,9 +172,10 @@ _DATA_PARAMETER = re.compile(r"data\.|versions\.")
 
 
 def get_version(settings: Settings, use_case: str, number: int) -> RegisteredVersion:
-    """
+    """Return one version.
+
     Raises:
-        NotFoundError: there is no such version.
+        NotFoundError: no such version.
         UnavailableError: the registry does not answer.
     """
     for version in list_versions(settings, use_case):
@@ -182,8 +185,9 @@ def get_version(settings: Settings, use_case: str, number: int) -> RegisteredVer
 
 
 def version_details(settings: Settings, version: RegisteredVersion) -> ModelVersionDetails:
-    """Metrics, the gate's decision, parameters and data. What a version lacks is empty: it may have been registered
-    by hand, or by an older release.
+    """Collect metrics, the gate's decision, parameters and data of a version.
+
+    Missing items are empty: a version may have been registered manually or by an older release.
 
     Raises:
         UnavailableError: the registry does not answer.
@@ -210,19 +214,19 @@ def version_details(settings: Settings, version: RegisteredVersion) -> ModelVers
 
 
 def read_model_card(settings: Settings, version: RegisteredVersion) -> str:
-    """The model card, as Markdown.
+    """Return the model card as Markdown.
 
     Raises:
-        NotFoundError: it has none.
+        NotFoundError: the version has none.
     """
     return RunArtifacts(settings, version).content(f"{EVALUATION}/model_card.md").decode("utf-8")
 
 
 def read_plot(settings: Settings, version: RegisteredVersion, name: str) -> bytes:
-    """A plot, as PNG.
+    """Return a plot as PNG.
 
     Raises:
-        NotFoundError: there is none of this name.
+        NotFoundError: the version has no plot of this name.
     """
     if not PLOT_NAME.fullmatch(name):
         raise NotFoundError("There is no such plot.", action="The version's entry lists its plots.")
@@ -237,9 +241,9 @@ def _read_manifest(files: RunArtifacts) -> BundleManifest | None:
 
 
 def _read_parameters(files: RunArtifacts, manifest: BundleManifest) -> dict[str, Any]:
-    """As they stand in the version's run: those of the stages, by the lock file of the run."""
+    """Return the parameters of the stages (from the run's lock file) and of the bundle."""
     with tempfile.TemporaryDirectory(prefix="vigie-lock-") as folder:
         lock = Path(folder) / LOCK_FILE
-        with suppress(NotFoundError):  # made without DVC
+        with suppress(NotFoundError):  # created without DVC
             lock.write_bytes(files.content(LOCK_FILE))
         return dict(run_params(manifest, lock))

@@ -1,1 +1,1 @@
-"""Drift monitoring and what it triggers."""
+"""Drift monitoring and the retrainings and rollbacks that it triggers."""

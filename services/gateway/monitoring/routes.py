@@ -1,6 +1,6 @@
-"""``/admin/monitoring``, and the retrainings and rollbacks that drift asks for.
+"""Routes of ``/admin/monitoring``, and of the retrainings and rollbacks that the drift service requests.
 
-Without Airflow also the timer that starts monitoring."""
+Without Airflow also the timer that starts monitoring runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class MonitoringTimer:
         self._stages, self._seconds = stages, hours * 3_600
 
     async def run(self) -> None:
-        """Until cancelled. A slot of time has one job for each use case, however many gateways ask for it."""
+        """Run until cancelled. Each time slot has one job per use case, however many gateways request it."""
         done: dict[str, int] = {}
         while True:
             slot = int(time.time() // self._seconds)
@@ -63,7 +63,7 @@ class MonitoringTimer:
 
 DRIFT_SERVICE = "drift"
 DRIFT_PRINCIPAL = Principal("service", DRIFT_SERVICE, DRIFT_SERVICE, Role.ADMIN, "", None)
-"""Monitoring itself, where nobody asked."""
+"""Actor of actions that the drift service starts by itself."""
 
 RunId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 UseCaseName = Annotated[str, Path(max_length=64, pattern="^[a-z][a-z0-9_]*$")]
@@ -108,18 +108,18 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
 
     @router.get("/admin/monitoring/runs/{run_id}/report", summary="Evidently's report of it (HTML)")
     async def report(run_id: RunId, caller: Viewer) -> Response:
-        """404: it has none, or it is no longer kept."""
+        """404: the run has no report, or it was deleted after its retention."""
         found = await stages.get(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
         require_use_case(caller, found["use_case"])
         html = await stages.page(DRIFT_SERVICE, f"/monitoring/runs/{run_id}/report")
-        # The report is a page with scripts of its own: it may do nothing here but show itself.
+        # The report is an HTML page with scripts: the CSP lets it render itself and nothing else.
         policy = "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
         policy += "img-src data:; font-src data:"
         return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
 
     @router.get("/admin/monitoring/{use_case}", summary="The newest look at a use case's calls")
     async def latest(use_case: UseCaseName, caller: Viewer) -> dict[str, Any]:
-        """With the centres whose outcomes are held back. 404: nobody has looked yet."""
+        """Includes the centres whose outcomes are quarantined. 404: no monitoring run yet."""
         require_use_case(caller, declared.get(use_case).name)
         return await stages.get(DRIFT_SERVICE, f"/monitoring/{use_case}")
 
@@ -136,7 +136,8 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
         given: MonitoringRequest | None = None,
         idempotency_key: IdempotencyKey = None,
     ) -> dict[str, Any]:
-        """The job; its id is that of the run to come. A retraining that follows is audited as monitoring's own."""
+        """Starts a monitoring job; its id is the id of the run. A retraining that follows is audited as the drift
+        service's."""
         require_use_case(caller, declared.get(use_case).name)
         key = f"monitor:{caller.id}:{idempotency_key or uuid.uuid4().hex}"
         options = (given or MonitoringRequest()).model_dump()
@@ -146,7 +147,8 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
 
     @router.post("/admin/monitoring/holds/{hold_id}/lift", summary="Believe a centre's held outcomes after all")
     async def lift(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
-        """They become training rows with the next retraining, and the centre is not held again for thirty days."""
+        """The outcomes become training rows with the next retraining; the centre is not quarantined again for thirty
+        days."""
         require_all_centres(caller)
         found = await stages.post(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/lift", caller.name)
         await _record(gateway, "monitoring.hold_lifted", caller, request_origin_of(request), "", f"hold {hold_id}")
@@ -154,7 +156,7 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
 
     @router.post("/admin/monitoring/holds/{hold_id}/end", summary="Believe a centre again from now on")
     async def end(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
-        """For when the cause is mended: what came until now stays out of training."""
+        """For when the cause is fixed: outcomes received so far stay excluded from training."""
         require_all_centres(caller)
         found = await stages.post(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/end", caller.name)
         await _record(gateway, "monitoring.hold_ended", caller, request_origin_of(request), "", f"hold {hold_id}")
@@ -170,8 +172,8 @@ def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIR
 
     @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")
     async def retrain(request: Request, given: RetrainingRequest) -> RunStarted:
-        """In Airflow an asset event, which starts `retrain_<use case>`; else a run of the gateway's own. 409 while
-        promotions are frozen, or another retraining of the use case has not ended."""
+        """Emits an asset event in Airflow, which starts `retrain_<use case>`, or starts a run of the gateway. 409 while
+        promotions are frozen, or while another retraining of the use case is unfinished."""
         name = declared.get(given.use_case).name
         blocker = await runs.retraining_blocker(DRIFT_PRINCIPAL, name, given.monitoring_run)
         if blocker is not None:
@@ -194,7 +196,7 @@ def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIR
 
     @router.post("/internal/rollbacks", openapi_extra=dict(SERVICE), summary="A new champion that does worse goes")
     async def roll_back(request: Request, given: AutomaticRollbackRequest) -> RunStarted:
-        """Once for each version. 409: it is not the champion (any more)."""
+        """Idempotent per version. 409: the version is not the champion (any more)."""
         name = declared.get(given.use_case).name
         versions = await run_in_threadpool(list_versions, gateway.settings, name)
         champion = next((version.number for version in versions if CHAMPION in version.aliases), None)

@@ -1,1 +1,1 @@
-"""Health of the platform's components and simulations."""
+"""Health of the platform's components, and simulations."""

@@ -1,4 +1,4 @@
-"""Prometheus metrics of what exports none itself: database, registry, Airflow, the edge's certificate and the host."""
+"""Prometheus metrics of dependencies without an exporter: database, registry, Airflow, TLS certificate and host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from services.gateway.settings import GatewaySettings
 
 PROC_FOLDER = Path("/proc")
 CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-"""The order of the columns in ``/proc/stat`` (proc(5))."""
+"""Column order of ``/proc/stat`` (proc(5))."""
 
 
 class HostCollector(Collector):
@@ -53,18 +53,19 @@ class HostCollector(Collector):
         yield times
 
     def _memory(self) -> dict[str, int]:
-        """In bytes; the kernel says kilobytes."""
+        """Return memory figures in bytes; the kernel reports kilobytes."""
         lines = (self._proc / "meminfo").read_text().splitlines()
         return {name: int(rest.split()[0]) * 1_024 for name, rest in (line.split(":", 1) for line in lines)}
 
 
 def certificate_expiry(place: str, name: str, seconds: float) -> datetime:
-    """When the certificate ends that the server at ``place`` (``host:port``) shows for ``name``. Whether it is trusted
-    is not asked: an authority of one's own is as good here, and one that has ended has to be seen too.
+    """Return the expiry of the certificate that the server at ``place`` (``host:port``) presents for ``name``.
+
+    The certificate is not validated: private authorities are allowed, and an expired one has to be reported too.
 
     Raises:
         OSError: no answer, or no TLS.
-        ValueError: ``place`` has no port, or the certificate cannot be read.
+        ValueError: ``place`` has no port, or the certificate cannot be parsed.
     """
     host, _, port = place.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -84,7 +85,7 @@ log = structlog.get_logger(__name__)
 
 PROBE_SECONDS = 15.0
 RUN_COUNT_SECONDS = 60.0
-"""Counting Airflow's runs costs it a query each."""
+"""Interval of counting Airflow's runs, which costs Airflow one query per state."""
 PROBE_TIMEOUT_SECONDS = 5.0
 AIRFLOW_COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 _POSTGRES = text(
@@ -95,8 +96,9 @@ _SQLITE = text("SELECT page_count * page_size, NULL, NULL FROM pragma_page_count
 
 
 class DependencyProbe:
-    """``run`` looks every ``ROUND_SECONDS``; what does not answer is 0 in ``vigie_dependency_up``. What the settings
-    do not name has no series."""
+    """Probes dependencies every ``ROUND_SECONDS``; unreachable ones are 0 in ``vigie_dependency_up``.
+
+    Dependencies that are not configured have no series."""
 
     def __init__(
         self, settings: GatewaySettings, engine: Engine, airflow: AirflowClient | None, registry: CollectorRegistry
@@ -115,13 +117,13 @@ class DependencyProbe:
             ["state"],
             registry=registry,
         )
-        # Made when there is a certificate: without HTTPS there is nothing to tell, and 1970 would be a lie.
+        # Created with the first certificate: without HTTPS the gauge would export 0, an expiry in 1970.
         self._certificate: Gauge | None = None
         self._registry = registry
         self._count_at = 0.0
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         timeout = httpx.Timeout(PROBE_TIMEOUT_SECONDS)
         async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
             while True:
@@ -129,7 +131,7 @@ class DependencyProbe:
                 await asyncio.sleep(PROBE_SECONDS)
 
     async def look(self, client: httpx.AsyncClient) -> None:
-        """One look at everything, at once."""
+        """Probe all dependencies once, concurrently."""
         await asyncio.gather(
             asyncio.to_thread(self._look_at_database),
             self._look_at_registry(client),
@@ -196,7 +198,7 @@ class DependencyProbe:
 
 
 async def _get_or_none(client: httpx.AsyncClient, url: str, path: str) -> httpx.Response | None:
-    """A good answer, or None."""
+    """Return a successful response, or None."""
     try:
         answer = await client.get(url.rstrip("/") + path)
     except httpx.HTTPError:
@@ -205,7 +207,7 @@ async def _get_or_none(client: httpx.AsyncClient, url: str, path: str) -> httpx.
 
 
 def _component_states(answer: httpx.Response | None) -> dict[str, str]:
-    """Each of Airflow's parts and how it says that it is."""
+    """Return Airflow's components with their reported status."""
     try:
         found = answer.json() if answer is not None else {}
     except ValueError:

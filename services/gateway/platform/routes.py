@@ -1,4 +1,4 @@
-"""``/admin/platform``, ``/admin/retention`` and ``/admin/simulations``; API keys of simulated centres."""
+"""Routes of ``/admin/platform``, ``/admin/retention`` and ``/admin/simulations``, and API keys of simulated centres."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def platform_router(settings: GatewaySettings, stages: JobClient) -> APIRouter:
 
     @router.get("/admin/platform", summary="The platform's parts: how they are, and their pages")
     async def platform(caller: Viewer) -> PlatformStatus:
-        """Those whose pages one may see. Asked at this moment; a part that does not answer in time is down."""
+        """Components whose pages the caller may open, probed now. A component that does not answer in time is down."""
         parts = tuple(part for part in platform_components(settings, places) if caller.role.covers(part.role))
         return PlatformStatus(parts=await probe_all(parts, places.platform_health_seconds))
 
     @router.get("/admin/retention", summary="How long calls and jobs are kept")
     async def retention(caller: Admin) -> RetentionPolicy:  # noqa: ARG001 - the role is what counts
-        """As the service says that removes them. 503: it does not answer."""
+        """As reported by the service that applies it. 503: it does not answer."""
         return RetentionPolicy.model_validate(await stages.get("ingestion", "/retention"))
 
     return router
@@ -50,7 +50,7 @@ SimulatedCentre = Annotated[str, Field(pattern=r"^simulated-[a-z0-9-]{1,40}$")]
 
 
 class SimulationRequest(BaseModel):
-    """What is left out is as the scenario says."""
+    """Omitted fields take the scenario's values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -79,7 +79,7 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
 
     @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
     async def start(request: Request, given: SimulationRequest, caller: Operator) -> dict[str, Any]:
-        """Everything that it sends is marked as simulated. 409: others run already; 503: the simulator is down."""
+        """All its requests are marked as simulated. 409: a simulation is running already; 503: no simulator."""
         found = await simulator.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
         simulator.record(request, caller, "simulation.started", found)
         return found
@@ -102,7 +102,7 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
 
     @internal.post("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="Keys of simulated centres")
     def make_keys(request: Request, given: SimulatorKeysRequest, caller: ServicePrincipal) -> dict[str, Any]:
-        """Short-lived, and for centres whose name says what they are. Centres that are not there are made."""
+        """Issues short-lived keys for simulated centres, whose names mark them as such. Missing centres are created."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:
             made = []
@@ -144,7 +144,7 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
 
 
 class SimulatorClient:
-    """The simulator, as the gateway asks it."""
+    """HTTP client of the simulator."""
 
     def __init__(self, gateway: GatewayContainer, token: SecretStr) -> None:
         url = gateway.settings.simulator_url
@@ -154,7 +154,8 @@ class SimulatorClient:
     async def ask(
         self, method: str, path: str, caller: Principal, json: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """
+        """Call the simulator and return the JSON of its response.
+
         Raises:
             UnavailableError: there is no simulator, or it does not answer.
         """
@@ -174,9 +175,10 @@ class SimulatorClient:
 
 
 def _check_simulation_id(simulation_id: str) -> str:
-    """
+    """Validate a simulation's id.
+
     Raises:
-        NotFoundError: no simulation is called so.
+        NotFoundError: no simulation can have this id.
     """
     if not simulation_id.isalnum() or len(simulation_id) > 40:
         raise NotFoundError("There is no such simulation.", action="GET /admin/simulations lists them.")

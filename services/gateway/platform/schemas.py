@@ -20,7 +20,7 @@ class PlatformStatus(BaseModel):
 
 
 class RetentionPolicy(BaseModel):
-    """How long things are kept, as the service says that removes them."""
+    """Retention periods, as reported by the service that applies them."""
 
     days: dict[str, int] = Field(description="Use case -> days that its calls are kept; 0 is for ever.")
     pseudonymised: list[str] = Field(description="Use cases whose places and words are pseudonymised.")

@@ -1,4 +1,4 @@
-"""Probes the platform's components concurrently and knows their pages."""
+"""Probes the platform's components concurrently and lists the URLs of their pages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from services.gateway.settings import GatewaySettings
 
 
 class PlatformSettings(Settings):
-    """Addresses with their base path. Without one the part is taken for absent."""
+    """Base URLs of the components. A component without one is reported as absent."""
 
     prediction_url: str = "http://127.0.0.1:8500"
     grafana_url: str | None = None
     prometheus_url: str | None = None
     alertmanager_url: str | None = None
     platform_health_seconds: float = Field(default=2.0, gt=0, le=10)
-    """How long a part may take to say how it is, before it is taken for down."""
+    """Timeout of a component's health check, seconds; after it the component is down."""
 
 
 _BAD_STATES = frozenset({"unhealthy", "degraded", "failed", "error"})
@@ -35,9 +35,10 @@ _BAD_STATES = frozenset({"unhealthy", "degraded", "failed", "error"})
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """``health``: where it says how it is; empty for the one that is asked, this one. ``page``: the path of its page
-    below its address; None where it has none for people. ``role``: who may see that page at the edge, and the part
-    here."""
+    """A component of the platform.
+
+    ``health``: path of its health check; empty for the gateway itself. ``page``: path of its web page; None if it has
+    none. ``role``: required to open that page at the edge and to see the component here."""
 
     name: str
     url: str | None
@@ -45,7 +46,7 @@ class Component:
     page: str | None
     role: Role
     edge: str = ""
-    """The page's path at the edge, where it is another than at the part itself."""
+    """Path of the page at the edge, if it differs from the component's own."""
 
 
 def platform_components(settings: GatewaySettings, places: PlatformSettings) -> tuple[Component, ...]:
@@ -67,7 +68,7 @@ def platform_components(settings: GatewaySettings, places: PlatformSettings) -> 
 
 
 async def probe_all(parts: tuple[Component, ...], seconds: float) -> list[ComponentStatus]:
-    """Each part's state, in the order given; none waits for another."""
+    """Probe all components concurrently; results in the given order."""
     async with httpx.AsyncClient(timeout=httpx.Timeout(seconds), trust_env=False) as client:
         return list(await asyncio.gather(*(_probe(client, part) for part in parts)))
 
@@ -97,7 +98,7 @@ async def _probe(client: httpx.AsyncClient, part: Component) -> ComponentStatus:
 
 
 def _degraded_reason(answer: httpx.Response) -> str:
-    """What a part that answers says is not well, in its own word; empty where all is."""
+    """Return why a responding component is degraded, as it reports it; empty if healthy."""
     try:
         found = answer.json()
     except ValueError:
@@ -117,7 +118,7 @@ def _is_bad(found: Mapping[Any, Any]) -> bool:
 
 
 def _page_url(part: Component) -> str | None:
-    """On this machine's own address the part itself is what a browser reaches; anywhere else the edge serves it."""
+    """Return the page's URL: the component's own on loopback, else its path at the edge."""
     if part.page is None or part.url is None:
         return None
     if _is_loopback(urlsplit(part.url).hostname or ""):

@@ -1,1 +1,1 @@
-"""Ingestions, retrainings and jobs."""
+"""Ingestion and retraining runs, and their jobs."""

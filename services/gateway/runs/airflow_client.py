@@ -17,7 +17,7 @@ from services.gateway.service_client import create_client
 from services.gateway.settings import GatewaySettings
 
 RUN_STATES: Mapping[str, str] = {"queued": "queued", "running": "running", "success": "succeeded", "failed": "failed"}
-"""Airflow's word for a run's state -> ours."""
+"""Airflow's run states -> run states of the gateway."""
 ENDED_STATES = frozenset({"success", "failed"})
 
 
@@ -30,7 +30,7 @@ class AirflowClient:
         self._signing_in = asyncio.Lock()
 
     async def trigger(self, dag: str, run: str, conf: Mapping[str, Any], note: str) -> dict[str, Any]:
-        """The run ``run`` of ``dag``, started if it is not there yet: its id is the idempotency key."""
+        """Start the run ``run`` of ``dag`` unless it exists: its id is the idempotency key."""
         body = {"dag_run_id": run, "logical_date": None, "conf": dict(conf), "note": note[:500]}
         answer = await self._ask("POST", f"/dags/{dag}/dagRuns", json=body)
         if answer.status_code == 409:
@@ -45,13 +45,13 @@ class AirflowClient:
         return self._read(await self._ask("GET", f"/dags/{dag}/dagRuns/{quote(run, safe='')}"))
 
     async def runs(self, dags: str, limit: int) -> list[dict[str, Any]]:
-        """The newest runs of the DAGs whose id starts with ``dags``."""
+        """Return the newest runs of the DAGs whose id starts with ``dags``."""
         params: dict[str, Any] = {"dag_id_pattern": f"{dags}%", "order_by": "-run_after", "limit": limit}
         found = self._read(await self._ask("GET", "/dags/~/dagRuns", params=params))
         return [run for run in found["dag_runs"] if str(run["dag_id"]).startswith(dags)]
 
     async def emit(self, asset: str, extra: Mapping[str, Any]) -> int:
-        """Say that ``asset`` was updated, which starts the DAGs that follow it; the event's id.
+        """Create an event of ``asset``, which triggers the DAGs scheduled on it; return the event's id.
 
         Raises:
             UnavailableError: Airflow does not know the asset (yet).
@@ -67,7 +67,7 @@ class AirflowClient:
         return int(self._read(answer)["id"])
 
     async def count(self, state: str, since: datetime) -> int:
-        """How many runs are in Airflow's ``state``; of those that have ended, the ones that did so ``since`` then."""
+        """Count the runs in Airflow's ``state``; of finished ones, those that ended after ``since``."""
         params: dict[str, Any] = {"state": state, "limit": 1}
         if state in ENDED_STATES:
             params["end_date_gte"] = since.isoformat()
@@ -77,9 +77,10 @@ class AirflowClient:
         return await self._open_question(dag, run) is not None
 
     async def answer_approval(self, dag: str, run: str, *, approve: bool) -> None:
-        """
+        """Answer a run's approval task.
+
         Raises:
-            ConflictError: the run does not wait for a person's word.
+            ConflictError: the run is not waiting for approval.
         """
         question = await self._open_question(dag, run)
         if question is None:
@@ -102,7 +103,7 @@ class AirflowClient:
         return next((detail for detail in details if not detail["response_received"]), None)
 
     async def _ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """With a token, and with a new one where that has run out."""
+        """Send an authenticated request; renew the token if it has expired."""
         for attempt in range(2):
             token = self._token or await self._sign_in()
             headers = {"Authorization": f"Bearer {token}"}

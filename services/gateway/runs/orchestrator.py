@@ -28,14 +28,15 @@ from services.gateway.service_client import JobClient
 log = structlog.get_logger(__name__)
 
 CLAIM_SECONDS = 2.0
-"""How often runs are looked for that nobody carries on, and how long a backend that did not answer is left alone."""
+"""Interval of claiming runs with an expired lease, and pause after a backend did not answer."""
 JOB_POLL_SECONDS = 10.0
 AUDIT_ACTIONS = {"ingest": "ingestion", "retrain": "retraining"}
 
 
 class RunOrchestrator:
-    """``stages`` and, where there is one, ``airflow`` do the work. ``poll_seconds``: how long one look at a job may
-    wait for its end."""
+    """Advances runs through their steps with ``stages`` (job client) and, if configured, ``airflow``.
+
+    ``poll_seconds``: long-poll duration of one job request."""
 
     def __init__(
         self,
@@ -53,12 +54,12 @@ class RunOrchestrator:
         self._patience = gateway.settings.gateway_stage_patience_seconds
 
     async def run(self) -> None:
-        """Until cancelled; what is under way is then left to the next gateway."""
+        """Run until cancelled; unfinished runs are then released to other gateways."""
         try:
             while True:
                 self._wake.clear()
                 await self._claim_runs()
-                # Not wait_for: Python 3.11's forgets a cancellation that comes together with the wake-up.
+                # Not wait_for: Python 3.11's swallows a cancellation that coincides with the wake-up.
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(CLAIM_SECONDS):
                         await self._wake.wait()
@@ -69,7 +70,7 @@ class RunOrchestrator:
             await asyncio.shield(asyncio.to_thread(self._release))
 
     def wake(self) -> None:
-        """There is a new run, or one that may go on."""
+        """Check for claimable runs now."""
         self._wake.set()
 
     async def close(self) -> None:
@@ -78,11 +79,10 @@ class RunOrchestrator:
             await self.airflow.close()
 
     async def begin(self, run: RunRow) -> None:
-        """Hand a new run over to its backend now, so that whoever asked hears if that does not work; the
-        run is then forgotten.
+        """Start a new run in its backend now, so that the caller gets the error if that fails; the run is then deleted.
 
         Raises:
-            VigieError: the backend refused.
+            VigieError: the backend rejected it.
             UnavailableError: the backend does not answer.
         """
         try:
@@ -92,7 +92,7 @@ class RunOrchestrator:
             raise
         self._track_in_background(run.id)
 
-    # --- inside -------------------------------------------------------------------------------------
+    # --- internal -----------------------------------------------------------------------------------
 
     async def _claim_runs(self) -> None:
         try:
@@ -110,7 +110,7 @@ class RunOrchestrator:
             self._tasks[run_id].add_done_callback(lambda _: self._tasks.pop(run_id, None))
 
     async def _track(self, run_id: str) -> None:
-        """Until the run has ended, waits for a person, or belongs to another gateway."""
+        """Follow a run until it ends, waits for approval, or is owned by another gateway."""
         silent_since: float | None = None
         while True:
             try:
@@ -137,7 +137,7 @@ class RunOrchestrator:
                 raise
 
     async def _advance(self, run: RunRow, *, wait: float) -> None:
-        """One look at what the run does, and what follows from it."""
+        """Poll the run's current step once and start what follows."""
         if run.backend == "airflow":
             await self._advance_in_airflow(run, wait)
             return
@@ -178,14 +178,14 @@ class RunOrchestrator:
             await self._end(run, "succeeded")
 
     async def _save(self, run: RunRow, **values: Any) -> bool:
-        """Write values of the run. False where it belongs to another gateway by now."""
+        """Update the run's row. False if another gateway owns it now."""
 
         def write(session: Any) -> bool:
             row = runs_store.get_run(session, run.id, lock=True)
             if row.owner != self.owner:
                 return False
             for name, value in values.items():
-                # A new object: a list that was changed in place would not be seen as a change.
+                # A new object: SQLAlchemy does not detect a list changed in place.
                 setattr(row, name, [dict(step) for step in value] if name == "steps" else value)
             return True
 
@@ -220,7 +220,7 @@ class RunOrchestrator:
 
 
 def count_approvals(gateway: GatewayContainer, session: Session) -> None:
-    """Set the metric of runs that wait for a person."""
+    """Set the gauge of runs that wait for approval."""
     gateway.counters.approvals.set(runs_store.count_runs_in(session, runs_store.AWAITING_APPROVAL))
 
 
@@ -233,6 +233,6 @@ def dag_run_id_of(run: RunRow) -> str:
 
 
 def dag_conf_of(run: RunRow) -> dict[str, Any]:
-    """The DAG's params."""
+    """Return the run's options as the DAG's params."""
     names = ("source", "fresh") if run.kind == "ingest" else ("source", "force", "require_approval")
     return {name: run.options[name] for name in names if run.options.get(name) is not None}

@@ -1,4 +1,4 @@
-"""``/admin/ingestions``, ``/admin/retrainings``, ``/admin/jobs`` and ``/admin/data``."""
+"""Routes of ``/admin/ingestions``, ``/admin/retrainings``, ``/admin/jobs`` and ``/admin/data``."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         caller: Operator,
         idempotency_key: IdempotencyKey = None,
     ) -> Run:
-        """In Airflow where there is one, else by the stage services themselves. 503: the backend does not
-        answer, and nothing was started."""
+        """Runs in Airflow if configured, else as jobs of the stage services. 503: the backend does not answer, and
+        nothing was started."""
         options = {"source": given.source, "fresh": given.fresh}
         run, new = await runs.start(
             caller, request_origin_of(request), "ingest", use_case=given.use_case, options=options, key=idempotency_key
@@ -64,7 +64,8 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         caller: Operator,
         idempotency_key: IdempotencyKey = None,
     ) -> Run:
-        """All steps in order; the gate decides. With `require_approval` the run waits after the gate."""
+        """Runs all steps in order; the gate decides about promotion. With `require_approval` the run waits after the
+        gate."""
         options = given.model_dump(exclude={"use_case"}, exclude_none=True)
         run, new = await runs.start(
             caller, request_origin_of(request), "retrain", use_case=given.use_case, options=options, key=idempotency_key
@@ -78,7 +79,7 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
 
     @router.get("/admin/retrainings", summary="Retrainings, newest first")
     async def retrainings(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
-        """Those that were started here, and Airflow's own."""
+        """Runs started here and Airflow's own."""
         return await runs.listed("retrain", use_case, limit)
 
     @router.get("/admin/retrainings/{run_id}", summary="One retraining")
@@ -122,19 +123,19 @@ def jobs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
 
     @router.post("/admin/jobs/{job_id}/cancel", summary="Cancel a job", status_code=202)
     async def cancel(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
-        """One that waits ends at once, one that runs within seconds; nothing of it is published. A run that it
-        belongs to ends with it."""
+        """A queued job ends at once, a running one within seconds; nothing of it is published. The run that it belongs
+        to ends too."""
         return await act("cancel", request, job_id, caller)
 
     @router.post("/admin/jobs/{job_id}/retry", summary="Run a job again that did not succeed", status_code=202)
     async def retry(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
-        """This step alone: a run that ended with it does not go on by itself. 409: it has succeeded."""
+        """Repeats this step only: a run that ended with it does not resume. 409: the job has succeeded."""
         return await act("retry", request, job_id, caller)
 
     async def act(word: Literal["cancel", "retry"], request: Request, job_id: str, caller: Principal) -> dict[str, Any]:
         job = await runner.stages.find(job_id)
         _require_job_access(caller, job)
-        # Written before: an action whose answer is lost is in the log all the same.
+        # Recorded before the action: it is in the log even if the response is lost.
         await run_in_threadpool(record, AUDIT_VERBS[word], request_origin_of(request), job, caller)
         change = cancel_job if word == "cancel" else retry_job
         return await runner.stages.call(str(job["step"]), change(job_id, caller.name))
@@ -147,9 +148,10 @@ def jobs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
 
 
 def _require_job_access(caller: Principal, job: dict[str, Any]) -> None:
-    """
+    """Check that the caller may act on a job.
+
     Raises:
-        RefusedError: 403, the job is for another use case than the caller's, or for all and the caller is not.
+        HttpError: 403, the job is for another use case than the caller's, or for all and the caller is restricted.
     """
     if job["step"] in GLOBAL_STEPS:
         require_all_centres(caller)
@@ -162,7 +164,7 @@ def data_router(stages: JobClient) -> APIRouter:
 
     @router.get("/admin/data/{use_case}", summary="Sources, tables, quarantine and examples of a use case")
     async def state(use_case: str, caller: Operator) -> DataState:
-        """With the first refused rows of each reason, as they stand in the files."""
+        """Includes the first rejected rows of each reason, verbatim from the files."""
         require_use_case(caller, declared.get(use_case).name)
         silent: dict[str, str] = {}
 
@@ -181,7 +183,7 @@ def data_router(stages: JobClient) -> APIRouter:
 
     @router.get("/admin/data/{use_case}/profile", summary="A picture of a use case's training data")
     async def profile(use_case: str, caller: Viewer) -> dict[str, Any]:
-        """Counts and figures of groups, made by preprocessing; no rows. 404: there are no examples yet."""
+        """Aggregates by group, computed by preprocessing; no rows. 404: there are no examples yet."""
         require_use_case(caller, declared.get(use_case).name)
         return await stages.get("preprocessing", f"/examples/{use_case}/profile")
 

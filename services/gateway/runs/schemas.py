@@ -59,7 +59,7 @@ class JobList(BaseModel):
 
 
 class DataState(BaseModel):
-    """What a use case's last runs published."""
+    """Data that a use case's last runs published."""
 
     use_case: str
     raw: dict[str, Any] | None = Field(description="Files, tables and quarantine; null before the first ingestion.")

@@ -1,4 +1,4 @@
-"""Starts, lists and approves runs; trains use cases that have no model yet when the platform starts."""
+"""Starts, lists and approves runs; on start-up trains use cases that have no model yet."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run_from_row(row: RunRow) -> Run:
 
 
 def run_from_airflow(kind: RunKind, run: dict[str, Any]) -> Run:
-    """A run that Airflow started by itself, or a person in Airflow's pages."""
+    """Convert a run that Airflow started on schedule or in its UI."""
     return Run(
         id=run["dag_run_id"],
         kind=kind,
@@ -80,10 +80,10 @@ class RunService:
         options: Mapping[str, Any],
         key: str | None,
     ) -> tuple[Run, bool]:
-        """The run, and whether it is new: the same ``key`` of the same caller stands for the same run.
+        """Start a run; return it and whether it is new: the same ``key`` of the same caller is the same run.
 
         Raises:
-            VigieError: its backend does not answer or refuses; there is no run then.
+            VigieError: the backend does not answer or rejects it; no run is stored then.
         """
         require_use_case(caller, declared.get(use_case).name)
         new = runs_store.NewRun(
@@ -110,7 +110,7 @@ class RunService:
         return run_from_row(row), True
 
     async def listed(self, kind: runs_store.RunKind, use_case: str | None, limit: int) -> RunList:
-        """The gateway's own runs and those that Airflow started otherwise, newest first."""
+        """List the gateway's runs and Airflow's other runs, newest first."""
         airflow = self._runner.airflow
         rows = await self._gateway.run_in_transaction(
             lambda session: runs_store.newest_runs(session, kind, use_case, limit)
@@ -127,8 +127,9 @@ class RunService:
         return RunList(runs=sorted(found, key=lambda run: run.created, reverse=True)[:limit], silent=silent)
 
     async def retraining_blocker(self, caller: Principal, use_case: str, key: str) -> Message | None:
-        """Why no retraining is started now, other than the one that ``key`` of ``caller`` stands for. Where Airflow
-        does not answer, none of its own runs counts."""
+        """Return why no retraining may start now, ignoring the run of ``key`` of ``caller``; None if one may.
+
+        If Airflow does not answer, its own runs are not considered."""
         own_run = runs_store.run_id_of(_idempotency_key(caller, "retrain", key))
         blocker = await run_in_threadpool(retraining_blocker, self._gateway.engine, use_case, own_run=own_run)
         if blocker is not None or self._runner.airflow is None:
@@ -142,9 +143,10 @@ class RunService:
         return unfinished_retraining(use_case, max(begun)) if begun else None
 
     async def one(self, run_id: str) -> Run:
-        """
+        """Return one run.
+
         Raises:
-            NotFoundError: there is no such run.
+            NotFoundError: no such run.
         """
         airflow = self._runner.airflow
         row = await self._gateway.run_in_transaction(lambda session: runs_store.get_run(session, run_id))
@@ -159,16 +161,16 @@ class RunService:
         return run
 
     async def answer(self, caller: Principal, origin: RequestOrigin, run_id: str, *, approve: bool) -> Run:
-        """A person's word to a run that waits for it.
+        """Apply an approval decision to a waiting run.
 
         Raises:
-            ConflictError: it does not wait.
+            ConflictError: the run is not waiting for approval.
         """
 
         def decide(session: Session) -> RunRow:
             row = runs_store.get_run(session, run_id, lock=True)
             require_use_case(caller, row.use_case)
-            if row.backend == "stages":  # else Airflow knows whether it waits
+            if row.backend == "stages":  # otherwise Airflow knows whether the run waits
                 if row.state != runs_store.AWAITING_APPROVAL:
                     raise ConflictError(f"The run does not wait for an approval; it is {row.state}.")
                 runs_store.apply_decision(row, approve=approve, by=caller.name)
@@ -218,7 +220,7 @@ class FirstTraining:
         self._gateway, self._runner = gateway, runner
 
     async def run(self) -> None:
-        """Until every use case was looked at; the registry may take its time to start."""
+        """Run until every use case has been checked; the registry may not be up yet."""
         waiting = set(declared.names())
         logged = False
         while waiting:
@@ -236,7 +238,7 @@ class FirstTraining:
                 await asyncio.sleep(FIRST_TRAINING_RETRY_SECONDS)
 
     def look(self, use_case: str) -> bool:
-        """Start the first training of a use case if it has neither a model nor a run. Whether it did.
+        """Start the first training of a use case that has neither a model nor a run; return whether it did.
 
         Raises:
             VigieError: the registry does not answer.

@@ -1,4 +1,4 @@
-"""Runs in the database with their lease: ingestions and retrainings that the gateway started."""
+"""Stores ingestion and retraining runs, with the lease of the gateway that advances them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from services.core.jobs.walk import RETRAINING_STEPS, StepProgress, new_steps
 
 RunKind = Literal["ingest", "retrain"]
 ACTIVE_STATES = ("queued", "running")
-"""States in which somebody has to carry a run on."""
+"""States in which a run has to be advanced by a gateway."""
 AWAITING_APPROVAL = "awaiting_approval"
 LEASE = timedelta(seconds=30)
-"""A run whose gateway has not been heard of for so long is taken over."""
+"""A run is taken over when its lease has not been renewed for this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """``key`` is the idempotency key: the same again is the same run."""
+    """A run to insert. ``key`` is the idempotency key: the same key is the same run."""
 
     kind: RunKind
     use_case: str
@@ -42,14 +42,14 @@ class NewRun:
 
 
 def insert_run(session: Session, new: NewRun, owner: str) -> tuple[RunRow, bool]:
-    """The run that stands for ``new.key``, and whether it is new. A new one belongs to ``owner`` for a while.
+    """Insert a run; return the run of ``new.key`` and whether it is new. ``owner`` gets the lease of a new one.
 
     Raises:
-        ConflictError: the key stands for another request.
+        ConflictError: the key was used for another request.
     """
     now = datetime.now(UTC)
     values = {
-        # From the key: where an answer was lost, the same request finds what the backend has begun for it.
+        # Derived from the key: if a response was lost, the repeated request finds the run that the backend started.
         "id": run_id_of(new.key),
         "kind": new.kind,
         "use_case": new.use_case,
@@ -77,9 +77,10 @@ def run_id_of(key: str) -> str:
 
 
 def get_run(session: Session, run_id: str, *, lock: bool = False) -> RunRow:
-    """
+    """Return a run by id.
+
     Raises:
-        NotFoundError: there is no such run.
+        NotFoundError: no such run.
     """
     row = session.get(RunRow, run_id, with_for_update=lock)
     if row is None:
@@ -102,33 +103,33 @@ def count_runs_in(session: Session, state: str) -> int:
 
 
 def claim_runs(session: Session, owner: str) -> list[str]:
-    """Take over the runs that nobody carries on; their ids."""
+    """Claim the runs with an expired lease; return their ids."""
     now = datetime.now(UTC)
     free = or_(RunRow.owned_until.is_(None), RunRow.owned_until < now)
-    # One statement: of two gateways at the same moment one finds the run taken.
+    # One UPDATE statement: of two concurrent gateways only one claims a run.
     taken = update(RunRow).where(RunRow.state.in_(ACTIVE_STATES), free).values(owner=owner, owned_until=now + LEASE)
     return list(session.scalars(taken.returning(RunRow.id)))
 
 
 def renew_lease(session: Session, run_id: str, owner: str) -> bool:
-    """Stay a run's owner. False where another gateway has taken it over, or it has ended."""
+    """Renew a run's lease. False if another gateway owns it, or it has ended."""
     mine = update(RunRow).where(RunRow.id == run_id, RunRow.owner == owner, RunRow.state.in_(ACTIVE_STATES))
     return session.scalar(mine.values(owned_until=datetime.now(UTC) + LEASE).returning(RunRow.id)) is not None
 
 
 def release_runs(session: Session, owner: str) -> None:
-    """Leave all runs of ``owner`` to whoever comes next."""
-    # Without an owner: a renewal that is still under way in a thread finds nothing to renew.
+    """Release all leases of ``owner``, so that other gateways can claim its runs at once."""
+    # The owner is cleared: a renewal still in progress in a thread then matches no row.
     session.execute(update(RunRow).where(RunRow.owner == owner).values(owner="", owned_until=None))
 
 
 def delete_run(session: Session, run_id: str) -> None:
-    """A run that never began."""
+    """Delete a run that its backend never started."""
     session.execute(delete(RunRow).where(RunRow.id == run_id))
 
 
 def apply_decision(row: RunRow, *, approve: bool, by: str) -> None:
-    """A person's word: the run goes on to its promotion, or ends."""
+    """Record an approval decision; the run continues to promotion or ends."""
     if approve:
         row.options = row.options | {"approved_by": by}
         row.state, row.owned_until = "running", None

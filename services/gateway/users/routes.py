@@ -1,4 +1,4 @@
-"""``/admin/users``, ``/admin/centres`` and one's own account."""
+"""Routes of users (``/admin/users``), centres (``/admin/centres``) and the caller's own account."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def centres_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/centres", summary="Make a centre", status_code=201)
     def create_centre(request: Request, given: CentreCreate, caller: Admin) -> Centre:
-        """For administrators of all centres."""
+        """Requires an administrator of all centres."""
         require_all_centres(caller)
         with gateway.transaction() as session:
             row = users_service.insert_centre(session, given.name, given.title)
@@ -75,7 +75,7 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/users", summary="Make a user", status_code=201)
     def create_user(request: Request, given: UserCreate, caller: Admin) -> UserCreated:
-        """Nobody gives more than they have: the role, the centre and the further centres have to be one's own."""
+        """Role, centre and further centres must not exceed the caller's own."""
         everywhere = given.centres == "*"
         further = [] if given.centres == "*" else given.centres
         require_not_above_own(caller, given.role, [given.centre, *further], everywhere)
@@ -108,8 +108,8 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.patch("/admin/users/{name}", summary="Change a user's role, centres, or whether they may sign in")
     def change_user(request: Request, name: str, given: UserUpdate, caller: Admin) -> User:
-        """Their tokens stop counting within seconds; a user who stays active signs in again or renews. Where
-        `active` becomes false their sign-ins end too."""
+        """The user's tokens are revoked within seconds; an active user logs in again or renews. With `active` false the
+        sessions end too."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:
             row = _get_managed_user(session, caller, name)
@@ -132,7 +132,7 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/users/{name}/password", summary="Set a user's password anew")
     def reset_password(request: Request, name: str, given: PasswordResetRequest, caller: Admin) -> UserCreated:
-        """Ends the user's sign-ins and a pause after failed ones. The user has to change the password."""
+        """Ends the user's sessions and lockout. The user has to change the password at the next login."""
         password = given.password or generate_password()
         check_password_policy(password, users_service.normalize_name(name))
         password_hash = gateway.passwords.hash(password)
@@ -154,11 +154,11 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
 
 
 def _get_managed_user(session: Session, caller: Principal, name: str) -> UserRow:
-    """The user, if the caller may touch them.
+    """Return a user whom the caller may manage.
 
     Raises:
-        NotFoundError: there is none in the caller's centres.
-        RefusedError: 403, the user has more rights than the caller.
+        NotFoundError: no such user in the caller's centres.
+        HttpError: 403, the user has more rights than the caller.
     """
     row = users_service.find_user(session, name)
     if row is None or not caller.can_see_centre(row.centre):
@@ -198,8 +198,8 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/auth/password", summary="Change one's own password", response_model=TokenResponse)
     async def change_password(request: Request, given: PasswordChangeRequest, caller: Viewer) -> Response:
-        """Ends all other sign-ins of the user. The answer is a new one, as tokens, or as cookies where the
-        request came with them."""
+        """Ends all other sessions of the user. The response is a new session, as tokens, or as cookies if the request
+        used them."""
         if caller.kind != "user":
             raise http_error(403, "kind", "Keys and services have no password.", allowed="a user")
         check_password_policy(given.new, caller.name)
@@ -226,7 +226,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/auth/register", openapi_extra=dict(PUBLIC), summary="Make oneself a user", status_code=201)
     async def register(request: Request, given: Credentials) -> CurrentUser:
-        """Off unless `VIGIE_GATEWAY_REGISTRATION` is true. New users are viewers of the first centre."""
+        """Disabled unless `VIGIE_GATEWAY_REGISTRATION` is true. New users are viewers of the first centre."""
         if not settings.gateway_registration:
             raise http_error(
                 403,
@@ -248,7 +248,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
 def _store_new_password(
     gateway: GatewayContainer, caller: Principal, password_hash: str, origin: RequestOrigin
 ) -> tuple[datetime, session_store.StartedSession]:
-    """Write the new hash and end every sign-in but a new one. Returns when that was, and the new one."""
+    """Store the new hash, end all sessions and start a new one. Return the time of the change and the session."""
     now = datetime.now(UTC)
     with gateway.transaction() as session:
         user = session.get_one(UserRow, caller.id, with_for_update=True)
@@ -261,7 +261,7 @@ def _store_new_password(
 
 
 def _throttle_registration(gateway: GatewayContainer, origin: RequestOrigin) -> int:
-    """Registrations are limited like failed sign-ins: the seconds to wait."""
+    """Count a registration against the login limits; return the seconds to wait."""
     limits = session_store.LoginLimits(
         gateway.settings.gateway_login_failures, gateway.settings.gateway_login_per_address
     )

@@ -1,4 +1,4 @@
-"""Users and centres in the database. Nobody grants more than they have."""
+"""Users and centres in the database."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CENTRE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def normalize_name(name: str) -> str:
-    """Upper and lower case are one user."""
+    """Lower-case a user name: names are case-insensitive."""
     return name.strip().lower()
 
 
 def find_user(session: Session, name: str) -> UserRow | None:
     if not _NAME.fullmatch(normalize_name(name)):
-        return None  # nobody is called so, and not every database takes every text
+        return None  # no user has such a name, and not every database accepts it
     return session.scalar(select(UserRow).where(UserRow.name == normalize_name(name)))
 
 
@@ -37,7 +37,7 @@ def has_users(session: Session) -> bool:
 
 
 def user_centres(session: Session, user: UserRow) -> frozenset[str] | None:
-    """The centres beside their own that a user sees; None for all."""
+    """Return the centres that a user can see besides their own; None for all."""
     if user.all_centres:
         return None
     return frozenset(session.scalars(select(UserCentreRow.centre).where(UserCentreRow.user_id == user.id)))
@@ -58,9 +58,10 @@ def insert_user(
     all_centres: bool = False,
     must_change_password: bool = False,
 ) -> UserRow:
-    """
+    """Insert a user.
+
     Raises:
-        VigieError: the name is taken or not a name, or a centre does not exist.
+        VigieError: the name is taken or invalid, or a centre does not exist.
     """
     name = normalize_name(name)
     if not _NAME.fullmatch(name):
@@ -91,7 +92,8 @@ def insert_user(
 
 
 def set_centres(session: Session, user: UserRow, centres: Collection[str]) -> None:
-    """
+    """Replace a user's further centres.
+
     Raises:
         NotFoundError: a centre does not exist.
     """
@@ -103,9 +105,10 @@ def set_centres(session: Session, user: UserRow, centres: Collection[str]) -> No
 
 
 def require_centre(session: Session, name: str) -> CentreRow:
-    """
+    """Return a centre.
+
     Raises:
-        NotFoundError: there is no such centre.
+        NotFoundError: no such centre.
     """
     found = session.get(CentreRow, name)
     if found is None:
@@ -114,14 +117,15 @@ def require_centre(session: Session, name: str) -> CentreRow:
 
 
 def insert_centre(session: Session, name: str, title: str) -> CentreRow:
-    """
+    """Insert a centre.
+
     Raises:
-        VigieError: the name is taken or not a name.
+        VigieError: the name is taken or invalid.
     """
     if not _CENTRE.fullmatch(name):
         raise VigieError("This is no name of a centre.", expected="1 to 63 small letters, digits and -")
     values = {"name": name, "title": title or name, "created": datetime.now(UTC)}
-    # Two may make it at the same moment: the database says who was first.
+    # Concurrent inserts are possible: the unique constraint decides.
     insert = insert_if_new(session.connection(), CentreRow).values(values)
     row: CentreRow | None = session.scalar(insert.returning(CentreRow))
     if row is None:
@@ -130,13 +134,13 @@ def insert_centre(session: Session, name: str, title: str) -> CentreRow:
 
 
 def ensure_centre(session: Session, name: str, title: str) -> None:
-    """Make the centre where it is not there yet."""
+    """Create the centre if it does not exist."""
     with suppress(ConflictError):
         insert_centre(session, name, title)
 
 
 def is_last_full_admin(session: Session, user: UserRow) -> bool:
-    """Whether nobody else could give rights any more without this user."""
+    """Whether this user is the last active administrator of all centres."""
     if not (user.active and user.all_centres and user.role == Role.ADMIN):
         return False
     others = select(func.count()).where(
