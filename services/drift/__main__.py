@@ -15,11 +15,12 @@ from services.drift.settings import DriftSettings
 
 @lru_cache(maxsize=1)
 def _engine(url: str) -> Engine:
-    """One for reading, beside the one of the queue."""
+    """One for reading, beside the one of the job queue."""
     return make_engine(url)
 
 
 def read_engine(chosen: DriftSettings) -> Engine:
+    """The database engine of the routes and metrics, one for each address."""
     return _engine(database_address(chosen.database_url, chosen.home))
 
 

@@ -24,11 +24,14 @@ _TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class MonitoringAction:
+    """What a run did: ``kind`` is ``retraining``, ``rollback`` or ``none``, ``run_id`` the id of what was started."""
+
     kind: str
     message: Message
     run_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """The entry of the run's summary."""
         run = {} if self.run_id is None else {"run_id": self.run_id}
         return {"kind": self.kind, "message": self.message.as_json()} | run
 
@@ -37,11 +40,13 @@ NO_ACTION = MonitoringAction(run_store.NONE, Message("monitoring.no_action"))
 
 
 class ActionClient(Protocol):
-    """Where actions are asked for."""
+    """Starts retrainings and rollbacks."""
 
-    def retrain(self, use_case: str, run_id: str, reason: str) -> str: ...
+    def retrain(self, use_case: str, run_id: str, reason: str) -> str:
+        """Start a retraining for a monitoring run; returns its id."""
 
-    def roll_back(self, use_case: str, version: int, reason: str) -> str: ...
+    def roll_back(self, use_case: str, version: int, reason: str) -> str:
+        """Roll back ``version``; returns the id of what was started."""
 
 
 class GatewayClient:
@@ -51,7 +56,15 @@ class GatewayClient:
         self._url, self._token = settings.gateway_url, settings.service_token
 
     def retrain(self, use_case: str, run_id: str, reason: str) -> str:
-        """The id of what was started.
+        """Start a retraining.
+
+        Args:
+            use_case: which model.
+            run_id: the monitoring run that asks for it.
+            reason: in English, for the audit log.
+
+        Returns:
+            The id of what was started.
 
         Raises:
             ConflictError: promotions are frozen, or a retraining has not ended.
@@ -60,6 +73,19 @@ class GatewayClient:
         return self._ask("/internal/retrainings", {"use_case": use_case, "monitoring_run": run_id, "reason": reason})
 
     def roll_back(self, use_case: str, version: int, reason: str) -> str:
+        """Put the previous version back in place of ``version``.
+
+        Args:
+            use_case: which model.
+            version: number of the version that goes.
+            reason: in English, for the audit log.
+
+        Returns:
+            The id of what was started.
+
+        Raises:
+            VigieError: the gateway refused or does not answer.
+        """
         return self._ask("/internal/rollbacks", {"use_case": use_case, "version": version, "reason": reason})
 
     def _ask(self, path: str, body: Mapping[str, Any]) -> str:
@@ -94,8 +120,19 @@ def start_retraining(
     learnable: int,
     limits: RetrainingLimits,
 ) -> MonitoringAction:
-    """Start one, unless a limit, a freeze or a lack of outcomes stands against it. ``learnable``: outcomes since the
-    change."""
+    """Start a retraining, unless a limit, a freeze or a lack of labels stands against it.
+
+    Args:
+        engine: of the database with the earlier retrainings.
+        client: starts it.
+        run: the monitoring run that asks for it.
+        reasons: in English, for the audit log.
+        learnable: number of labels since the change.
+        limits: cooldown, retrainings a day and least number of labels.
+
+    Returns:
+        The action; of kind ``none``, with the reason, where nothing was started.
+    """
     blocker = retraining_blocker(engine, run.use_case, limits=limits, calls_until=run.window_to, outcomes=learnable)
     if blocker is not None:
         return MonitoringAction(run_store.NONE, blocker)
@@ -110,7 +147,18 @@ def start_retraining(
 
 
 def start_rollback(client: ActionClient, use_case: str, version: int, old: int, reason: Message) -> MonitoringAction:
-    """Go back from ``version`` to the one before it."""
+    """Roll back from ``version`` to the one before it.
+
+    Args:
+        client: starts it.
+        use_case: which model.
+        version: number of the version that goes.
+        old: number of the version that comes back.
+        reason: message for people and the audit log.
+
+    Returns:
+        The action; of kind ``none``, with the reason, where the rollback failed.
+    """
     try:
         started = client.roll_back(use_case, version, render(reason, "en"))
     except VigieError as error:

@@ -1,6 +1,4 @@
-"""Routes below ``/monitoring`` with the stored monitoring runs, and the Prometheus metrics read from them, so that
-both are right after a restart.
-"""
+"""Routes below ``/monitoring`` and Prometheus metrics, both read from the stored runs: right after a restart too."""
 
 from __future__ import annotations
 
@@ -31,6 +29,15 @@ _LIST_FIELDS = ("id", "started_at", "finished_at", "window", "model_version", "v
 
 
 def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
+    """Routes of the monitoring runs, their reports and the label quarantines, for other services.
+
+    Args:
+        engine: of the database with the runs.
+        home: where Evidently's reports lie.
+
+    Returns:
+        The router. Unknown runs, reports and quarantines answer 404 (``NotFoundError``).
+    """
     router = APIRouter(tags=["monitoring"])
     own = dict(SERVICE)
 
@@ -81,7 +88,7 @@ def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
 
 
 def run_body(run: MonitoringRunRow) -> dict[str, Any]:
-    """The run's summary; whether its report is still there can change."""
+    """The run's summary as it is sent; whether its report still exists can change."""
     return run_store.with_sentences(run.summary) | {"report": run.report}
 
 
@@ -127,18 +134,22 @@ log = structlog.get_logger(__name__)
 
 
 def register_metrics(counters: JobMetrics, engine: Engine) -> None:
+    """Export the monitoring metrics of all use cases beside the counters of jobs."""
     counters.registry.register(MonitoringMetrics(engine, [declared.get(name) for name in declared.names()]))
 
 
 class MonitoringMetrics(Collector):
+    """Prometheus collector of drift, live error, label quarantines and actions: the newest run of each use case."""
+
     def __init__(self, engine: Engine, use_cases: Sequence[UseCase]) -> None:
         self._engine, self._use_cases = engine, use_cases
 
     def describe(self) -> list[Metric]:
-        """Nothing: registering this asks no database."""
+        """Nothing: so registration does not query the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
+        """Read the metrics from the database; none where it cannot be read."""
         try:
             yield from self._collected()
         except SQLAlchemyError as error:

@@ -1,4 +1,4 @@
-"""Data drift: each column of the window against the reference sample, weighted to the window's season and hours."""
+"""Data drift: distance of each column from the reference sample, weighted to the window's season and hours."""
 
 from __future__ import annotations
 
@@ -51,10 +51,11 @@ def seasonal_weights(reference: pd.Series, current: pd.Series, zone: str) -> tup
 
 
 def reference_windows(times: pd.Series, days: float) -> list[NDArray[np.bool_]]:
-    """The reference cut into windows of ``days``: how far those lie from the rest is natural variation.
+    """Cut the reference into windows: how far those lie from the rest is natural variation.
 
     Args:
-        times: of the reference rows (n,).
+        times: of the reference rows (n,), with a time zone.
+        days: length of a window.
 
     Returns:
         At most ``MAX_WINDOWS`` masks (n,), bool.
@@ -108,6 +109,8 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ColumnDrift:
+    """Drift of one column: distance ``value`` with its threshold, and shares (0 to 1) of missing and unseen values."""
+
     name: str
     kind: str
     measure: str
@@ -124,6 +127,7 @@ class ColumnDrift:
     importance: float
 
     def as_json(self) -> dict[str, Any]:
+        """The entry of the run's summary."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -144,12 +148,13 @@ def compare_columns(
     params: Monitoring,
     zone: str,
 ) -> tuple[list[ColumnDrift], bool]:
-    """The drift of each column, corrected for their number (Holm).
+    """The drift of each column, with p-values corrected for the number of columns (Holm).
 
     Args:
-        columns: values of n reference rows and m calls. Columns that are empty on both sides are left out.
+        columns: values of n reference rows and m calls. Columns that are empty on both sides are dropped.
         reference_times: of the reference rows (n,); None where the use case has no time.
         current_times: of the calls (m,).
+        params: thresholds and significance.
         zone: the use case's time zone.
 
     Returns:
@@ -172,8 +177,10 @@ def compare_columns(
 
 
 def drifted_share(columns: list[ColumnDrift]) -> float:
-    """Share of the model's importance that lies on drifted inputs; of all columns where none has any. What callers
-    leave out does not count: they may, and the error is compared as if the test rows did not know it either."""
+    """Share (0 to 1) of the model's importance that lies on drifted inputs; of all columns where none has any.
+
+    Missing values do not count: callers may omit fields, and the held-out rows are masked likewise.
+    """
     total = sum(column.importance for column in columns)
     moved = [column for column in columns if column.drifted and column.code != MISSING]
     if total > 0:
@@ -182,8 +189,7 @@ def drifted_share(columns: list[ColumnDrift]) -> float:
 
 
 def _reference_windows_with_weights(times: pd.Series, days: float, zone: str, *, season: bool) -> list[ReferenceWindow]:
-    """Each stretch of the reference, and the weights of the rest that give it the stretch's season. Where the window's
-    own ``season`` is unknown they are all alike: then what one season differs from others is usual too."""
+    """Each window of the reference (mask), and weights (n,) that give the rest its season where ``season`` is known."""
     made = []
     for block in reference_windows(times, days):
         rest = np.where(block, 0.0, 1.0)
@@ -247,8 +253,7 @@ def _present(kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _unseen_share(reference: NDArray[Any], current: NDArray[Any]) -> tuple[float, float]:
-    """Share of current words that the reference lacks; and what share it would lack of any further sample, by the
-    words that it has once (Good and Turing)."""
+    """Share of current words that the reference lacks, and the share expected of any sample (Good and Turing)."""
     words, counts = np.unique(reference.astype(str), return_counts=True)
     known = set(words.tolist())
     missing = float(np.mean([str(word) not in known for word in current.tolist()]))
@@ -258,8 +263,17 @@ def _unseen_share(reference: NDArray[Any], current: NDArray[Any]) -> tuple[float
 def request_columns(
     request: type[BaseModel], reference: pd.DataFrame, current: pd.DataFrame, importance: Mapping[str, float]
 ) -> list[Column]:
-    """The request's fields but times and images, as columns to compare. Of free texts only whether there is one: no two
-    say the same, and what they are like is described by the use case's watched columns."""
+    """The request's fields, without times and images, as columns to compare.
+
+    Args:
+        request: model of the request. Of free texts only their presence is compared: no two are the same.
+        reference: n rows of the reference sample.
+        current: m calls of the window.
+        importance: field -> share of the model's gain.
+
+    Returns:
+        One column for each field that is on both sides.
+    """
     made, free = [], free_text_fields(request)
     for name, kind in column_types(request).items():
         if kind in {"time", "date", "image"} or name not in reference or name not in current:
@@ -273,6 +287,7 @@ def request_columns(
 
 
 def column_values(series: pd.Series, shape: Kind) -> NDArray[Any]:
+    """A column (n,) as float64 with NaN for missing values, or as str (object) with "" for them."""
     if shape == "number":
         return np.asarray(pd.to_numeric(series, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
     plain = series.astype(object)

@@ -59,7 +59,7 @@ _TRUST_AFTER_RELEASE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Monitor:
-    """What a run works with. ``home`` has the published context and takes the reports."""
+    """Everything that a monitoring run works with. ``home`` has the published context and takes the reports."""
 
     home: VigiePaths
     engine: Engine
@@ -69,9 +69,19 @@ class Monitor:
     limits: RetrainingLimits
 
     def run(self, run_id: str, use_case_name: str, *, with_report: bool = True, act: bool = True) -> MonitoringRunRow:
-        """
+        """Analyse the newest calls of a use case, act on the verdict and store the run.
+
+        Args:
+            run_id: id of the run to store.
+            use_case_name: whose calls.
+            with_report: whether to write Evidently's report.
+            act: whether to start retrainings and rollbacks.
+
+        Returns:
+            The stored run; of verdict ``too_few`` where there is no champion or too few calls.
+
         Raises:
-            VigieError: the registry cannot be asked, or the champion cannot be run by this code.
+            VigieError: the registry does not answer, or the champion cannot be run by this code.
         """
         use_case, started = declared.get(use_case_name), datetime.now(UTC)
         with tempfile.TemporaryDirectory(prefix="vigie-monitor-") as folder:
@@ -82,8 +92,6 @@ class Monitor:
             if champion is None or len(window) < self.params.minimum_calls:
                 return self._without(run, len(window), champion)
             return self._judged(run, use_case, models, champion, window, with_report=with_report, act=act)
-
-    # --- inside -------------------------------------------------------------------------------------
 
     def _window(self, use_case: UseCase, champion: RegisteredVersion) -> pd.DataFrame:
         kinds = (LIVE, SIMULATED) if champion.simulated else (LIVE,)
@@ -99,7 +107,7 @@ class Monitor:
             )
 
     def _without(self, run: MonitoringRunRow, calls: int, champion: RegisteredVersion | None) -> MonitoringRunRow:
-        """Nothing can be said."""
+        """Store a run without a champion, or with too few calls."""
         message = (
             Message("monitoring.no_model")
             if champion is None
@@ -182,7 +190,7 @@ class Monitor:
         reasons: Sequence[Reason],
         act: bool,
     ) -> MonitoringAction:
-        """Note the change for training, then ask for a retraining."""
+        """Record the concept drift for training, then start a retraining."""
         findings = look.findings
         breached = findings.segments if findings.localised else findings.overall
         moments = [breach.since for breach in breached if breach.since is not None]
@@ -202,7 +210,7 @@ class Monitor:
     def _segments(
         self, use_case: UseCase, window: pd.DataFrame, look: MonitoringResult, found: Sequence[Degradation]
     ) -> list[dict[str, Any]]:
-        """The breached segments as training understands them: by a column of examples, else by their place."""
+        """The breached segments as training understands them: by a column of examples, else by a bounding box."""
         of_examples = {*use_case.request.model_fields, *(group.column for group in use_case.subgroups)}
         made = []
         for breach in found:
@@ -224,7 +232,9 @@ def _bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_
     """Where the rows lie: field -> [low, high], of the fields that the use case declares as places.
 
     Args:
-        rows: which of the n rows of ``frame`` (n,).
+        use_case: declares which fields are places.
+        frame: n calls of the window.
+        rows: which of them (n,), bool.
 
     Returns:
         The 2nd and 98th percentile of each field, in the field's unit.
@@ -242,7 +252,7 @@ def _bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_
 def retraining_limits(
     params: Monitoring, *, daily: int | None = None, cooldown_hours: float | None = None
 ) -> RetrainingLimits:
-    """The limits in ``params.yaml``, or what the settings say instead."""
+    """The limits of automatic retrainings in ``params.yaml``, or the settings' values (``daily``, hours) instead."""
     made = RetrainingLimits(params.cooldown_hours, params.daily_retrainings, params.retraining_outcomes)
     if daily is not None:
         made = replace(made, daily=daily)
@@ -250,7 +260,17 @@ def retraining_limits(
 
 
 def monitor(task: JobContext) -> Mapping[str, Any]:
-    """Look at the use case's calls. The result is the run's summary without its long lists."""
+    """Run the job: monitor the use case's calls.
+
+    Args:
+        task: id, use case, options and folders of the job.
+
+    Returns:
+        The run's summary without its long lists.
+
+    Raises:
+        VigieError: the registry does not answer, or the champion cannot be run by this code.
+    """
     options: MonitorOptions = task.options
     settings = DriftSettings()
     chosen = params.load_params(CHECKOUT).monitoring

@@ -1,9 +1,9 @@
-"""Finds centres whose reported outcomes are suspect: labels that no longer correlate with the predictions, or that are
-all shifted by a constant.
+"""Finds centres whose reported outcomes (labels) are suspect: uncorrelated with the predictions, or shifted.
 
-A real change looks otherwise: it comes with the place or the kind of call, and a slower road costs a long way more
-than a short one. Reports are compared with the held-out test rows, with the centre's own reports before, and with
-those of other centres."""
+A real change looks otherwise: it comes with the place or the kind of call, and a slower road costs a long way more than
+a short one. Reports are compared with the held-out test rows, with the centre's own reports before, and with those of
+other centres.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +38,19 @@ CONSTANT_SHIFT_RATIO = (0.5, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class LabelSample:
-    """One target's answers and outcomes of live calls, in the order in which the outcomes arrived, and of the frozen
-    test rows. ``answer`` is one number per row."""
+    """One target's predictions and labels of n live calls, in the order of the labels' arrival, and of k held-out rows.
+
+    Attributes:
+        target: name of the target.
+        unit: of regressions, such as ``s``; "" for probabilities and classes.
+        centre: names of the reporting centres (n,), str.
+        received: when the labels arrived (n,), float64, seconds since 1970 UTC.
+        answer: predictions (n,), float64, in the target's unit or as probabilities 0 to 1.
+        label: outcomes (n,), float64, without NaN.
+        frozen_answer: predictions of the held-out rows (k,), float64.
+        frozen_label: outcomes of the held-out rows (k,), float64, without NaN.
+        quantity: whether the target is a regression.
+    """
 
     target: str
     unit: str
@@ -55,7 +66,15 @@ class LabelSample:
 
 @dataclass(frozen=True, slots=True)
 class SuspectLabels:
-    """From the report that arrived at ``since`` on, a centre's outcomes are not believed."""
+    """Outcomes of one centre that are excluded from training and metrics, from the report that arrived at ``since`` on.
+
+    Attributes:
+        centre: name of the centre.
+        code: ``unconnected`` (no correlation with the predictions is left) or ``shifted`` (by a constant).
+        since: arrival of the first suspect report, seconds since 1970 UTC.
+        value: the rank correlation, or the shift in the target's unit.
+        reason: message for people.
+    """
 
     centre: str
     code: str
@@ -66,7 +85,14 @@ class SuspectLabels:
 
 
 def find_suspect_labels(reports: list[LabelSample]) -> list[SuspectLabels]:
-    """At most one for each centre: the plainest."""
+    """Test each centre's labels for lost correlation and for a constant shift.
+
+    Args:
+        reports: one sample for each target.
+
+    Returns:
+        At most one finding for each centre, of the first target that has one.
+    """
     found: dict[str, SuspectLabels] = {}
     for item in reports:
         for centre in sorted(set(item.centre.tolist())):
@@ -80,6 +106,10 @@ def find_suspect_labels(reports: list[LabelSample]) -> list[SuspectLabels]:
 
 
 def _uncorrelated(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> SuspectLabels | None:
+    """Whether the newest reports ``rows`` (indices of one centre) are no longer rank-correlated with the predictions.
+
+    Source: C. Spearman, The proof and measurement of association between two things, Am. J. Psychol. 15 (1904) 72-101.
+    """
     usual = _rank_correlation(item.frozen_answer, item.frozen_label)
     if not usual > MIN_USUAL_CORRELATION:
         return None
@@ -104,6 +134,11 @@ def _uncorrelated(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> Su
 
 
 def _shifted(item: LabelSample, centre: str, rows: NDArray[np.int64]) -> SuspectLabels | None:
+    """Whether the median residual of the newest reports ``rows`` (indices of one centre) moved by a constant.
+
+    Residuals are in the target's unit; their interquartile range on held-out rows is the scale, and the standard error
+    of a median is 1.2533 standard deviations over the root of the count, as for normal ones.
+    """
     frozen = item.frozen_label - item.frozen_answer
     spread = float(np.subtract(*np.percentile(frozen, [75, 25])))
     usual = float(np.median(frozen))
@@ -164,6 +199,7 @@ def _rank_correlation(answer: Floats, label: Floats) -> float:
 
 
 def _standardised_ranks(values: Floats) -> Floats:
+    """Ranks of ``values`` (n,) with mean 0 and standard deviation 1, (n,) float64."""
     ranks = stats.rankdata(values)
     return np.asarray((ranks - ranks.mean()) / max(float(ranks.std()), 1e-12))
 
@@ -181,7 +217,10 @@ def _level_change(values: Floats, spread: float) -> int:
 
 
 def _change_point(values: Floats) -> int:
-    """The start of the tail whose mean is most surely above that of what comes before."""
+    """The start of the tail whose mean is most surely above that of what comes before; 0 where there is none.
+
+    Source: A. Sen, M. S. Srivastava, On tests for detecting change in mean, Ann. Statist. 3 (1975) 98-108.
+    """
     count = len(values)
     if count < 2 * MIN_REPORTS:
         return 0
@@ -195,6 +234,7 @@ def _change_point(values: Floats) -> int:
 
 
 def _z_score(values: Floats, place: int) -> float:
+    """Rise of the mean of ``values`` (n,) at ``place``, in standard errors."""
     if place <= 0 or place >= len(values):
         return 0.0
     before, after = values[:place], values[place:]
@@ -205,7 +245,17 @@ def _z_score(values: Floats, place: int) -> float:
 def find_suspect_sources(
     use_case: UseCase, window: pd.DataFrame, values: Mapping[str, TargetPrediction], frozen: HoldoutReference
 ) -> list[SuspectLabels]:
-    """Centres whose outcomes do not go with the answers. ``values`` are the champion's for the window."""
+    """Find the centres whose reported labels in the window are suspect.
+
+    Args:
+        use_case: declares the targets. Multi-class targets are skipped: the order of classes means nothing.
+        window: n calls with label columns, ``call_centre`` and ``call_reported_at`` (UTC), see ``read_window``.
+        values: target -> the champion's predictions of the n calls.
+        frozen: the champion's predictions on its held-out test rows.
+
+    Returns:
+        At most one finding for each centre.
+    """
     made = []
     for target in use_case.targets:
         output = target.output

@@ -1,4 +1,4 @@
-"""Reasons of a verdict: codes with their values. ``services.core.messages`` turns them into sentences."""
+"""Reasons of a verdict: codes with their values, which ``services.core.messages`` renders as sentences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ OUTPUT_PREFIX, DRIFT_FEATURE_PREFIX = "prediction.", "watched."
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """``code`` says what kind of reason it is, ``message`` is the sentence's code with its values."""
+    """One reason of a verdict.
+
+    Attributes:
+        code: kind of reason, such as ``error_segment``.
+        message: code and values of the sentence.
+        column: the column concerned.
+        area: the place or kind of call concerned.
+        value: drift distance, rise of the error (0.1 is 10 %) or shift.
+        since: start of the change (UTC).
+    """
 
     code: str
     message: Message
@@ -27,6 +36,7 @@ class Reason:
     since: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """The entry of the run's summary, without absent fields."""
         optional = {
             "column": self.column,
             "area": self.area,
@@ -38,7 +48,7 @@ class Reason:
 
 
 def column_title(use_case: UseCase, column: str) -> Text | Message:
-    """What people call a column."""
+    """Title of a column, prediction or derived feature for people, in English and French."""
     if column.startswith(OUTPUT_PREFIX):
         target = use_case.target(column.removeprefix(OUTPUT_PREFIX))
         return Message("monitoring.answer", {"title": target.title})
@@ -57,7 +67,16 @@ def column_title(use_case: UseCase, column: str) -> Text | Message:
 
 
 def error_reason(use_case: UseCase, breach: Degradation, *, lasting: bool) -> Reason:
-    """The live error of a target is beyond its limit, over all calls or in a segment."""
+    """The live error of a target exceeds its limit, over all calls or in a segment.
+
+    Args:
+        use_case: declares the targets.
+        breach: the finding.
+        lasting: whether it has lasted long enough to act on.
+
+    Returns:
+        A reason of code ``error_overall`` or ``error_segment``, its value the relative rise (0.1 is 10 %).
+    """
     target, segment = use_case.target(breach.target), breach.segment
     since = None if breach.since is None else datetime.fromtimestamp(breach.since, UTC)
     when = Message("monitoring.whole_window") if since is None else Message("monitoring.since_moment", {"since": since})
@@ -89,6 +108,7 @@ def error_reason(use_case: UseCase, breach: Degradation, *, lasting: bool) -> Re
 
 
 def loss_title(metric: str) -> Message:
+    """Title of a loss: ``mae``, ``brier`` or ``log_loss``."""
     return Message(f"monitoring.loss_{metric}")
 
 
@@ -98,7 +118,17 @@ def _observed_rate(breach: Degradation) -> float:
 
 
 def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None, effect: Message) -> Reason:
-    """A column has drifted: it is missing more often, has values that training never saw, or another distribution."""
+    """A column has drifted: missing more often, with values never seen in training, or of another distribution.
+
+    Args:
+        use_case: gives the column's title.
+        drift: of the column.
+        since: end of the window in which it was first seen (UTC); None where it is new.
+        effect: what is known of the effect on the error, see ``effect_on_error``.
+
+    Returns:
+        A reason whose value is the distance.
+    """
     values: dict[str, Any] = {
         "column": column_title(use_case, drift.name),
         "since": Message("monitoring.no_day") if since is None else Message("monitoring.since_day", {"since": since}),
@@ -116,18 +146,20 @@ def column_reason(use_case: UseCase, drift: ColumnDrift, since: datetime | None,
 
 
 def effect_on_error(judged: bool, breached: bool) -> Message:
-    """What drifted inputs do to the error, as far as outcomes say."""
+    """Effect of drifted inputs on the error: unknown unless ``judged``, else whether its limit is ``breached``."""
     if not judged:
         return Message("monitoring.effect_unknown")
     return Message("monitoring.effect_error_grew" if breached else "monitoring.effect_within_limits")
 
 
 def volume_reason(recent: float, usual: float) -> Reason:
+    """The last day's number of calls (``recent``) is far from the ``usual`` number a day."""
     message = Message("monitoring.volume", {"recent": recent, "usual": usual})
     return Reason("volume", message, value=recent / usual if usual else None)
 
 
 def estimate_reason(use_case: UseCase, target: str, value: float, reference: float) -> Reason:
+    """The estimated error of a target is above its reference, both in the loss's unit."""
     rise = value / reference - 1
     message = Message("monitoring.error_estimated", {"target": use_case.target(target).title, "rise": rise})
     return Reason("error_estimated", message, value=rise)

@@ -1,6 +1,4 @@
-"""Storage of monitoring runs, concept-drift events and label quarantines in the database, and of Evidently's reports
-on disk.
-"""
+"""Stores monitoring runs, concept-drift events and label quarantines in the database; writes reports of Evidently."""
 
 from __future__ import annotations
 
@@ -29,7 +27,7 @@ RETRAINING, ROLLBACK, NONE = "retraining", "rollback", "none"
 
 
 def recent_runs(engine: Engine, use_case: str, number: int) -> list[MonitoringRunRow]:
-    """The newest runs, newest first."""
+    """The newest ``number`` monitoring runs of a use case, newest first."""
     query = select(MonitoringRunRow).where(MonitoringRunRow.use_case == use_case)
     with Session(engine, expire_on_commit=False) as session:
         return list(
@@ -38,12 +36,22 @@ def recent_runs(engine: Engine, use_case: str, number: int) -> list[MonitoringRu
 
 
 def get_run(engine: Engine, run_id: str) -> MonitoringRunRow | None:
+    """A monitoring run by its id; None where there is none."""
     with Session(engine, expire_on_commit=False) as session:
         return session.get(MonitoringRunRow, run_id)
 
 
 def save_run(engine: Engine, run: MonitoringRunRow, kept_reports: int) -> list[str]:
-    """Store the run; the ids of runs whose report is too old to be kept now."""
+    """Store a monitoring run.
+
+    Args:
+        engine: of the database.
+        run: replaces one of the same id.
+        kept_reports: how many of the newest reports stay on disk.
+
+    Returns:
+        Ids of the runs whose reports are to be deleted now.
+    """
     with Session(engine) as session, session.begin():
         session.merge(run)
         session.flush()
@@ -54,18 +62,21 @@ def save_run(engine: Engine, run: MonitoringRunRow, kept_reports: int) -> list[s
 
 
 def with_sentences(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's summary as it is sent: reasons and action have their sentences (``en``, ``fr``) beside the codes. Runs
-    of 0.1.0 hold sentences alone."""
+    """A run's summary as it is sent: reasons and action have their sentences (``en``, ``fr``) beside the codes.
+
+    Runs of 0.1.0 hold sentences alone.
+    """
     reasons = [entry_with_sentences(reason) for reason in summary["reasons"]]
     return {**summary, "reasons": reasons, "action": entry_with_sentences(summary["action"])}
 
 
 def entry_with_sentences(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A reason or action with its sentences (``en``, ``fr``) beside the code."""
     return {**entry, **(sentences(entry["message"]) if "message" in entry else {})}
 
 
 def count_actions(engine: Engine, action: str) -> dict[str, int]:
-    """Use case -> how often monitoring did this."""
+    """Use case -> number of runs that took this action."""
     query = select(MonitoringRunRow.use_case, func.count()).where(MonitoringRunRow.action == action)
     with Session(engine) as session:
         return {str(name): int(count) for name, count in session.execute(query.group_by(MonitoringRunRow.use_case))}
@@ -74,8 +85,17 @@ def count_actions(engine: Engine, action: str) -> dict[str, int]:
 def record_concept_drift(
     engine: Engine, use_case: str, since: datetime, segments: Sequence[dict[str, Any]], run_id: str
 ) -> None:
-    """Remember a change of the world. One of the same segments that was found before is the same change: its first
-    moment is kept, as later runs see less of what came before."""
+    """Store a concept-drift event, unless one of the same segments is stored already.
+
+    The first event's start is right: later runs see less of what came before.
+
+    Args:
+        engine: of the database.
+        use_case: whose calls have changed.
+        since: start of the change, by the calls' own time (UTC).
+        segments: entries ``column``, ``value`` and ``box``; empty where all calls are concerned.
+        run_id: the monitoring run that detected it.
+    """
     wanted = sorted((segment["column"], segment["value"]) for segment in segments)
     with Session(engine) as session, session.begin():
         known = session.scalars(select(ConceptDriftEventRow).where(ConceptDriftEventRow.use_case == use_case)).all()
@@ -97,6 +117,7 @@ def record_concept_drift(
 
 
 def quarantine_labels(engine: Engine, use_case: str, doubts: Sequence[SuspectLabels], run_id: str) -> None:
+    """Exclude the labels of suspect centres from training and metrics, from the moment of arrival in each finding."""
     with Session(engine) as session, session.begin():
         for doubt in doubts:
             session.add(
@@ -115,7 +136,7 @@ def quarantine_labels(engine: Engine, use_case: str, doubts: Sequence[SuspectLab
 
 
 def release_quarantine(engine: Engine, hold_id: int, by: str) -> bool:
-    """A person believes the outcomes after all. False where there is no such hold in force."""
+    """Lift a label quarantine, by decision of the person ``by``; False where it is not in force."""
     now = datetime.now(UTC)
     with Session(engine) as session, session.begin():
         query = update(LabelQuarantineRow).where(
@@ -125,7 +146,7 @@ def release_quarantine(engine: Engine, hold_id: int, by: str) -> bool:
 
 
 def close_quarantine(engine: Engine, hold_id: int) -> bool:
-    """What arrives from now on is believed again; what came until now stays held. False where there is no such hold."""
+    """End a label quarantine; reports that arrived before stay excluded. False where there is no open one."""
     query = update(LabelQuarantineRow).where(
         LabelQuarantineRow.id == hold_id, LabelQuarantineRow.lifted_at.is_(None), LabelQuarantineRow.until.is_(None)
     )
@@ -134,7 +155,7 @@ def close_quarantine(engine: Engine, hold_id: int) -> bool:
 
 
 def open_quarantines(engine: Engine) -> dict[str, int]:
-    """Use case -> holds that go on."""
+    """Use case -> number of label quarantines without an end."""
     going_on = LabelQuarantineRow.lifted_at.is_(None), LabelQuarantineRow.until.is_(None)
     query = select(LabelQuarantineRow.use_case, func.count()).where(*going_on)
     with Session(engine) as session:
@@ -142,7 +163,7 @@ def open_quarantines(engine: Engine) -> dict[str, int]:
 
 
 def list_quarantines(engine: Engine, use_case: str) -> list[LabelQuarantineRow]:
-    """All holds, newest first."""
+    """Label quarantines of a use case, newest first, at most 200."""
     query = (
         select(LabelQuarantineRow)
         .where(LabelQuarantineRow.use_case == use_case)
@@ -159,17 +180,30 @@ _MIN_VALUES = 30
 
 
 def report_path(home: VigiePaths, use_case: str, run_id: str) -> Path:
+    """Path of the run's Evidently report (HTML)."""
     return home.root / "monitoring" / "reports" / use_case / f"{run_id}.html"
 
 
 def remove_reports(home: VigiePaths, use_case: str, run_ids: list[str]) -> None:
+    """Delete the Evidently reports of these runs; missing ones are no error."""
     for run_id in run_ids:
         report_path(home, use_case, run_id).unlink(missing_ok=True)
 
 
 def write_report(home: VigiePaths, use_case: str, run_id: str, reference: pd.DataFrame, current: pd.DataFrame) -> bool:
-    """Write the report. False where nothing can be compared: Evidently fails on empty windows and
-    on columns without any value, so those are left out before."""
+    """Write Evidently's report of a run.
+
+    Args:
+        home: where reports lie.
+        use_case: of the run.
+        run_id: names the file.
+        reference: n rows of the reference sample, one column for each compared column.
+        current: m calls of the window, the same columns.
+
+    Returns:
+        False where nothing can be compared: Evidently fails on empty windows and on columns without any value, so those
+        are dropped before.
+    """
     reference, current = _sample_rows(reference), _sample_rows(current)
     numbers, words = _comparable(reference, current)
     if not numbers and not words:

@@ -10,6 +10,8 @@ from services.core.jobs.settings import JobSettings
 
 
 class DriftSettings(JobSettings):
+    """Settings of the drift service, beyond those of every service with jobs."""
+
     job_secrets: ClassVar[frozenset[str]] = frozenset({"VIGIE_SERVICE_TOKEN"})
     """A look asks the gateway for retrainings and rollbacks."""
     drift_host: str = "127.0.0.1"

@@ -1,6 +1,4 @@
-"""Statistics of monitoring: distances between samples with p-values, loss of each row, and the segments that calls are
-grouped by.
-"""
+"""Statistics of monitoring: distances of samples with p-values, losses of rows, and segments of calls."""
 
 from __future__ import annotations
 
@@ -34,8 +32,7 @@ OTHER_CATEGORY = "\0other"
 
 @dataclass(frozen=True, slots=True)
 class Distance:
-    """Distance of two samples: ``value`` is 0 for equal ones; ``p_value`` is the probability of one as large between
-    equal populations."""
+    """Distance of two samples: ``value`` 0 for equal ones, and the probability of one as large by chance."""
 
     measure: str
     value: float
@@ -68,6 +65,8 @@ def categorical_distance(reference: NDArray[Any], current: NDArray[Any], weights
         reference: categories (n,), as str.
         current: categories (m,), as str.
         weights: of the reference rows (n,).
+
+    Source: J. Lin, Divergence measures based on the Shannon entropy, IEEE Trans. Inf. Theory 37 (1991) 145-151.
     """
     shares, counts = category_shares(reference, current, weights)
     middle = (shares + counts / counts.sum()) / 2
@@ -236,21 +235,24 @@ _UNINFORMATIVE = frozenset({"", KNOWN, "unknown", "elsewhere", "nan", "None"})
 
 @dataclass(frozen=True, slots=True)
 class Segment:
+    """Calls with the same ``value`` in a categorical ``column``."""
+
     column: str
     value: str
 
     @property
     def is_place_or_kind(self) -> bool:
+        """Whether it is neither a centre nor an hour of day."""
         return self.column not in {CENTRE, HOUR}
 
 
 def segment_columns(
     use_case: UseCase, frame: pd.DataFrame, facts: Mapping[str, Any], reference: pd.DataFrame
 ) -> dict[str, NDArray[Any]]:
-    """The segments that calls are grouped by: declared subgroups, categorical fields, facts that the models found (such
-    as the station that a call was given to), the centre, and the hour of day in four parts.
+    """Columns that calls are segmented by: subgroups, categorical fields and facts, the centre, and quarters of a day.
 
     Args:
+        use_case: declares subgroups, request fields and time zone.
         frame: n calls of the window, or rows of the test set.
         facts: name -> values (n,) that the model gave beside its predictions; those of text are segments.
         reference: the bundle's reference sample. Of a field with too many values: whether it has it.

@@ -1,6 +1,4 @@
-"""The result of a monitoring run: drift of inputs and answers in the window, the verdict with its reasons, and the
-summary that is stored.
-"""
+"""Analyses the drift of a window of calls, decides the verdict with its reasons, and builds the stored summary."""
 
 from __future__ import annotations
 
@@ -50,7 +48,7 @@ from services.drift.window import ModelVersions, drift_features_of
 
 @dataclass
 class MonitoringResult:
-    """``findings`` and ``quality`` speak of the champion's own answers; too few of those leave them empty."""
+    """What a run measured. ``findings`` and ``quality`` concern the champion's own predictions; empty where too few."""
 
     columns: list[ColumnDrift] = field(default_factory=list)
     share: float = 0.0
@@ -77,7 +75,7 @@ def analyse_window(
     values: Mapping[str, TargetPrediction],
     params: Monitoring,
 ) -> MonitoringResult:
-    """Inputs, answers and watched columns of the window against the bundle's reference sample."""
+    """Drift of inputs, predictions and derived features of the window (m calls) from the reference sample (n rows)."""
     reference = models.reference(predictor)
     importance = _importance(predictor)
     columns = request_columns(use_case.request, reference, window, importance)
@@ -112,8 +110,7 @@ def analyse_window(
 
 
 def _unseen_row_weights(reference: pd.DataFrame) -> NDArray[np.float64] | None:
-    """Rows that the model has not learned from count alone where there are enough: of those that it has learned from it
-    knows every word."""
+    """Weights (n,) of rows outside the training data alone, where enough: of training rows every word is known."""
     rows = np.asarray(reference["slice"] == "calibrate", dtype=np.float64)
     return rows if rows.sum() >= MIN_VALUES else None
 
@@ -138,7 +135,11 @@ def decide_verdict(
     earlier: Sequence[MonitoringRunRow],
     params: Monitoring,
 ) -> tuple[str, list[Reason]]:
-    """``earlier`` are the runs before, newest first."""
+    """Decide the verdict of a run from its measurements and the ``earlier`` runs, newest first.
+
+    Returns:
+        ``stable``, ``watch`` or ``drifted``, and the reasons, errors before inputs.
+    """
     findings = look.findings
     newest = window["event_time"].max().timestamp()
     oldest = window["event_time"].min().timestamp()
@@ -167,7 +168,7 @@ def decide_verdict(
 
 
 def _confirmed(run: MonitoringRunRow, earlier: Sequence[MonitoringRunRow], sign: str, params: Monitoring) -> bool:
-    """Whether the runs before said so too: those that saw older calls, as the same calls confirm nothing."""
+    """Whether the runs before had this sign too: those that saw older calls, as the same calls confirm nothing."""
     needed = params.confirmations - 1
     other = [item for item in earlier if item.model_version == run.model_version and _saw_newer_calls(run, item)]
     return len(other) >= needed and all(getattr(item, sign) for item in other[:needed])
@@ -182,7 +183,7 @@ def _saw_newer_calls(run: MonitoringRunRow, other: MonitoringRunRow) -> bool:
 
 
 def _usually_missing(earlier: Sequence[MonitoringRunRow]) -> set[str]:
-    """Columns that callers left out in the oldest of these looks already: their habit, and no news."""
+    """Columns that callers omitted in the oldest of these runs already: their habit, and no news."""
     told = [item for item in earlier if item.verdict != TOO_FEW]
     return (
         {reason["column"] for reason in told[-1].summary["reasons"] if reason["code"] == "input_missing"}
@@ -242,6 +243,7 @@ def _volume_reasons(window: pd.DataFrame) -> list[Reason]:
 def new_run(
     run_id: str, use_case: str, started: datetime, champion: RegisteredVersion | None, window: pd.DataFrame
 ) -> MonitoringRunRow:
+    """A run of the window that has no verdict yet (``too_few``)."""
     reported = window["call_reported_at"].max() if len(window) else None
     return MonitoringRunRow(
         id=run_id,
@@ -269,7 +271,7 @@ def run_summary(
     calls: int,
     outcomes: int,
 ) -> dict[str, Any]:
-    """What people and programs read of the run; sets when it ended."""
+    """The summary that people and programs read; also sets when the run ended."""
     run.finished_at = datetime.now(UTC)
     return {
         "id": run.id,

@@ -1,6 +1,4 @@
-"""Data that a monitoring run compares: the logged calls of the window, the bundles of model versions, and the
-champion's predictions on its held-out test set as the reference.
-"""
+"""Loads what a monitoring run compares: logged calls, the bundles of versions, and held-out test predictions."""
 
 from __future__ import annotations
 
@@ -50,9 +48,20 @@ def read_window(
     maximum: int,
     held: list[dict[str, Any]],
 ) -> pd.DataFrame:
-    """The newest calls of these kinds, at most ``maximum`` and no older than ``days`` before the newest, both by the
-    calls' own time, in its order; the same question to the same version counts once. Labels are those of outcomes that
-    are not held back; ``call_held`` marks the others, whose labels stand in ``held.<label>``."""
+    """Read the newest logged calls with their features and labels, one row for each distinct request and version.
+
+    Args:
+        connection: to the prediction log.
+        use_case: whose calls.
+        kinds: types of traffic, such as ``live``.
+        days: length of the window before its newest call, by the calls' own time.
+        maximum: most rows to read.
+        held: label quarantines in force; their labels are NaN here and stand in ``held.<label>`` (``call_held``).
+
+    Returns:
+        n rows in the order of ``event_time`` (UTC): request fields, labels (float64, NaN where unknown), ``call_*``;
+        ``call_repeats`` says how many calls a row stands for. Empty where there are none.
+    """
     query = select(*_COLUMNS).where(_P.use_case == use_case.name, _P.kind.in_(kinds))
     found = [dict(row) for row in connection.execute(query.order_by(_P.received_at.desc()).limit(maximum)).mappings()]
     rows = []
@@ -68,14 +77,18 @@ def read_window(
 
 
 def drift_features_of(frame: pd.DataFrame) -> dict[str, Any]:
-    """Derived columns of texts and images, as they were kept with the calls."""
+    """Derived features of texts and images that were logged with the n calls.
+
+    Returns:
+        Feature -> values (n,), object; None where a call has none.
+    """
     kept = frame["call_watched"]
     names = sorted({name for item in kept if isinstance(item, Mapping) for name in item})
     return {name: np.array([(item or {}).get(name) for item in kept], dtype=object) for name in names}
 
 
 def day_numbers(frame: pd.DataFrame) -> NDArray[np.int64]:
-    """Each call's day since 1970, by the calls' own time."""
+    """Day of each call by its own time (UTC): days since 1970 (n,), int64."""
     seconds = frame["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     return np.floor(seconds / _DAY_SECONDS).astype(np.int64)
 
@@ -135,8 +148,7 @@ def _frame(use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame
 
 
 def _deduplicate(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
-    """Whoever asks the same again, such as the weather of one station and day, says nothing new: the call whose outcome
-    is known stands for all, and ``call_repeats`` says for how many."""
+    """One row for each distinct request and version, one with a label first; ``call_repeats`` counts the calls."""
     if frame.empty:
         return frame
     same = [*use_case.request.model_fields, "call_version"]
@@ -160,7 +172,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class ModelVersions:
-    """``folder`` takes the bundles that are fetched; it is the run's own."""
+    """The registered versions of a use case, their bundles downloaded into ``folder`` and loaded once."""
 
     use_case: UseCase
     registry: ModelRegistry
@@ -170,9 +182,11 @@ class ModelVersions:
     _context: Mapping[str, Any] | None = None
 
     def champion(self) -> RegisteredVersion | None:
+        """The version that serves; None where there is none."""
         return self.registry.by_alias(self.use_case.name, CHAMPION)
 
     def challenger(self) -> RegisteredVersion | None:
+        """The version that waits for promotion; None where there is none."""
         return self.registry.by_alias(self.use_case.name, CHALLENGER)
 
     def before(self, champion: RegisteredVersion) -> RegisteredVersion | None:
@@ -192,24 +206,24 @@ class ModelVersions:
         return self._loaded[version.number]
 
     def predict(self, predictor: Predictor, frame: pd.DataFrame) -> Prediction:
-        """What the version says to these rows: the same, bit for bit, as it said or would have said to the callers."""
+        """Predictions for n rows, bit for bit those that the version returned, or would have returned, to callers."""
         return predictor.predict(column_tools.from_frame(self.use_case.request, frame), self.context())
 
     def context(self) -> Mapping[str, Any]:
-        """What was published for calls, such as the weather: only what the last run of the pipeline knew."""
+        """Published context for predictions, such as the weather: only what the last run of the pipeline knew."""
         if self._context is None:
             path = self.home.data(self.use_case.name) / "examples" / "context.npz"
             self._context = load_arrays(path) if path.is_file() else {}
         return self._context
 
     def frozen(self, version: RegisteredVersion) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """The version's frozen test rows and what ``metrics.json`` says of it."""
+        """The version's held-out test rows, and the content of its ``metrics.json``."""
         folder = self.registry.download_evaluation(version, self.folder / f"evaluation-{version.number}")
         report = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         return pd.read_parquet(folder / "test.parquet"), report
 
     def reference(self, predictor: Predictor) -> pd.DataFrame:
-        """The bundle's sample of requests, with its answers."""
+        """The bundle's reference sample: requests with their predictions."""
         return pd.read_parquet(predictor.folder / "reference.parquet")
 
 
@@ -219,7 +233,7 @@ _MIN_DIFFERENCE = 0.05
 
 @dataclass(frozen=True)
 class HoldoutReference:
-    """The champion on its frozen test rows."""
+    """The champion's predictions on its k held-out test rows: the reference of live metrics."""
 
     frame: pd.DataFrame
     values: Mapping[str, TargetPrediction]
@@ -234,8 +248,19 @@ class HoldoutReference:
 def holdout_reference(
     models: ModelVersions, version: RegisteredVersion, predictor: Predictor, window: pd.DataFrame
 ) -> HoldoutReference:
-    """The frozen rows as callers would have sent them: what they leave out is left out there as often, or a model
-    would be blamed for what it does not know."""
+    """Predict the champion's held-out test rows, with optional fields masked as often as live callers omit them.
+
+    Otherwise a model would be blamed for what it does not know.
+
+    Args:
+        models: the versions of the use case.
+        version: the champion.
+        predictor: its bundle.
+        window: n live calls, whose share of missing values each field takes.
+
+    Returns:
+        The k rows, their predictions and facts, the bundle's reference sample, and the factors of losses.
+    """
     frame, report = models.frozen(version)
     scale = {}
     for target in models.use_case.targets:

@@ -1,0 +1,1 @@
+"""Live performance of the models: metrics on labelled calls, estimates without labels, and degraded segments."""

@@ -1,6 +1,4 @@
-"""Live metrics with confidence intervals, estimated performance where outcomes are unknown, and paired comparisons of
-two versions on the same calls.
-"""
+"""Live metrics with confidence intervals, estimated performance without labels, and paired comparisons of versions."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ _MIN_DAYS = 10
 
 @dataclass(frozen=True, slots=True)
 class LabelledPredictions:
-    """One target's predictions for n calls whose outcome is known: ``label`` (n,), ``day`` since 1970 (n,)."""
+    """One target's predictions of n calls with a label: ``label`` (n,) float64, ``day`` (n,) int64, days since 1970."""
 
     target: Target
     label: Floats
@@ -41,14 +39,22 @@ class LabelledPredictions:
     day: NDArray[np.int64]
 
     def at(self, rows: NDArray[Any]) -> LabelledPredictions:
+        """The predictions of some rows: indices (k,) or a mask (n,)."""
         return LabelledPredictions(self.target, self.label[rows], take_rows(self.value, rows), self.day[rows])
 
 
 def metric_interval(item: LabelledPredictions, metric: Metric, seed: int) -> tuple[float, float, float]:
     """The metric with its 95 % interval, by a Poisson bootstrap of days (of calls where there are fewer than ten days).
 
+    Args:
+        item: predictions of n calls, at least one.
+        metric: computed for each resample.
+        seed: of the resamples.
+
     Returns:
-        Value, lower and upper end; NaN ends where no resample has a value.
+        Value, lower and upper end, in the metric's unit; NaN ends where no resample has a value.
+
+    Source: N. Chamandy et al., Estimating uncertainty for massive data streams, Google Research 2012.
     """
     value = metric.value(item.target, item.label, item.value)
     generator = np.random.default_rng(seed)
@@ -70,7 +76,7 @@ def metric_interval(item: LabelledPredictions, metric: Metric, seed: int) -> tup
 
 
 def live_metrics(item: LabelledPredictions, seed: int) -> list[dict[str, Any]]:
-    """All that the target can be measured by, calibration and coverage among it."""
+    """All metrics of the target on n labelled calls, with their intervals; calibration and coverage among them."""
     made = []
     for name, metric in metrics_of(item.target).items():
         value, low, high = metric_interval(item, metric, seed)
@@ -80,7 +86,7 @@ def live_metrics(item: LabelledPredictions, seed: int) -> list[dict[str, Any]]:
 
 
 def live_loss(item: LabelledPredictions, seed: int) -> dict[str, Any] | None:
-    """The mean loss alone, for groups of calls."""
+    """The mean loss with its interval, for segments of calls; None where it is not finite."""
     name = loss_name(item.target)
     value, low, high = metric_interval(item, metric_of(item.target, name), seed)
     return (
@@ -100,11 +106,12 @@ def estimated_performance(
     """Estimated error on calls whose outcome is not known yet, from what the predictions say about themselves.
 
     Args:
+        target: which output.
         without: predictions of the calls without an outcome.
         frozen: predictions of the n rows of the test set, which are the reference: all of them, because a label may be
             missing where the target does not apply, and predictions of such calls are less sure than others.
-        frozen_label: outcomes of the test set (n,), NaN where unknown. Where known they give the factor between
-            expected and true loss.
+        frozen_label: outcomes of the test set (n,), float64, NaN where unknown. Where known they give the factor
+            between expected and true loss.
         known: the calls with an outcome, on which the estimate is checked.
         significance: of ``surely_above``, whether chance is ruled out as the reason for a value above the reference.
 
@@ -136,7 +143,7 @@ def estimated_performance(
 
 
 def _significantly_higher(values: Floats, usual: Floats, significance: float) -> bool:
-    """Whether the mean is surely higher: Welch's statistic, one side, in numbers of calls where it is normal."""
+    """Whether the mean is surely higher: one-sided z-test with unequal variances (Welch), for large samples."""
     if len(values) < 2 or len(usual) < 2:
         return False
     error = float(np.sqrt(values.var(ddof=1) / len(values) + usual.var(ddof=1) / len(usual)))
@@ -144,7 +151,16 @@ def _significantly_higher(values: Floats, usual: Floats, significance: float) ->
 
 
 def paired_comparison(new: LabelledPredictions, old: LabelledPredictions, seed: int) -> dict[str, Any]:
-    """Two versions on the same calls: mean losses, and the interval of how much less the new one loses."""
+    """Mean losses of two versions on the same n calls, and the 98 % interval of the difference, by bootstrap of days.
+
+    Args:
+        new: predictions of the newer version.
+        old: predictions of the older version, of the same calls in the same order.
+        seed: of the resamples.
+
+    Returns:
+        ``new``, ``old``, ``gain`` (old less new) with ``low`` and ``high``, in the loss's unit, and ``count``.
+    """
     difference = row_losses(old.label, old.value) - row_losses(new.label, new.value)
     generator = np.random.default_rng(seed)
     _, day = np.unique(new.day, return_inverse=True)
@@ -188,7 +204,10 @@ def compare_on_traffic(
     old: RegisteredVersion,
     params: Monitoring,
 ) -> list[dict[str, Any]]:
-    """Two versions on the same calls, each target by its loss. Both are asked here, off the request path."""
+    """Compare two versions offline on the same calls, each target by its loss.
+
+    Both predict here, off the request path. Empty where a bundle cannot be loaded or there are no calls.
+    """
     ours, theirs = models.predictor(new), models.predictor(old)
     if ours is None or theirs is None or calls.empty:
         return []
@@ -215,7 +234,7 @@ def compare_challenger(
     champion: RegisteredVersion,
     params: Monitoring,
 ) -> None:
-    """What the challenger would have answered to the calls since it was made, into ``look``."""
+    """Compare the challenger with the champion on the calls since its training; the result goes into ``look``."""
     challenger = models.challenger()
     if challenger is not None:
         fresh = window[window["call_received_at"] > pd.Timestamp(challenger.created)]
@@ -232,7 +251,11 @@ def regressed_from_previous(
     champion: RegisteredVersion,
     params: Monitoring,
 ) -> Reason | None:
-    """The comparison with the champion before this one, into ``look``; why this one should go, if it should."""
+    """Compare the champion with its predecessor on calls since the promotion; the result goes into ``look``.
+
+    Returns:
+        Why the champion should be rolled back; None where it should not.
+    """
     promoted, old = champion.tags.get(Tag.PROMOTED, ""), models.before(champion)
     if old is None or not promoted or champion.tags.get(Tag.ROLLED_BACK) or old.tags.get(Tag.ROLLED_BACK):
         return None

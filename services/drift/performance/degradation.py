@@ -30,9 +30,12 @@ _CLUSTER_INFLATION = 1.5
 
 @dataclass(frozen=True, slots=True)
 class LossSample:
-    """One target's losses on n live calls with an outcome, and on the k test rows of the version that answered.
-    ``loss``, ``day``, ``seconds`` and ``groups`` are (n,); ``reference_loss`` and ``reference_groups`` are (k,).
-    ``scale`` is what the test rows' losses are multiplied by where the model has learned from them."""
+    """One target's losses on n labelled live calls, and on the k held-out rows of the version that answered.
+
+    ``loss``, ``day`` (days since 1970), ``seconds`` and ``groups`` are (n,); ``reference_loss`` and
+    ``reference_groups`` are (k,). Losses are float64, in the loss's unit. ``scale`` multiplies the held-out losses
+    where the model has learned from those rows.
+    """
 
     target: str
     loss: Floats
@@ -50,15 +53,16 @@ class LossSample:
 
     @property
     def bias(self) -> bool:
-        """Whether ``loss`` is signed: by how much what happened lies above, or below, what was answered. It has a limit
-        of its own, in the unit of a probability."""
+        """Whether ``loss`` is signed: the outcome less the probability, or the reverse, with a limit of its own."""
         return self.answer is not None
 
     @property
     def shrinkage_rows(self) -> float:
+        """Rows' worth of the overall reference that go into a segment's own (empirical Bayes)."""
         return BIAS_SHRINKAGE_ROWS if self.bias else SHRINKAGE_ROWS
 
     def exceeds_limit(self, value: float, reference: float, params: Monitoring, *, overall: bool) -> bool:
+        """Whether a mean loss exceeds the reference by more than the limit, of all calls or of a segment."""
         if self.bias:
             return value - reference > params.bias_limit / (2 if overall else 1)
         return value > reference * (1 + (params.error_limit if overall else params.segment_limit))
@@ -66,7 +70,7 @@ class LossSample:
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """``segment`` None stands for all calls."""
+    """A mean loss (``value``) significantly above its ``reference``. ``segment`` None stands for all calls."""
 
     target: str
     segment: Segment | None
@@ -86,11 +90,14 @@ class Degradation:
 
     @property
     def rise(self) -> float:
+        """Relative rise of the loss (0.1 is 10 %); of a bias the difference of probabilities."""
         return self.value - self.reference if self.bias else self.value / self.reference - 1
 
 
 @dataclass
 class Degradations:
+    """Findings of all targets, over all calls and by segment."""
+
     overall: list[Degradation] = field(default_factory=list)
     segments: list[Degradation] = field(default_factory=list)
     localised: bool = True
@@ -98,12 +105,22 @@ class Degradations:
 
     @property
     def breached(self) -> bool:
+        """Whether there is any finding."""
         return bool(self.overall or self.segments)
 
 
 def find_degradations(judged: list[LossSample], params: Monitoring) -> Degradations:
-    """The breaches of all targets; segments by what they explain: after the most certain one its calls are put aside,
-    and what is still beyond its limit without them is named next."""
+    """Find the targets and segments whose live error exceeds its limit.
+
+    After the most certain segment its calls are set aside; what still exceeds its limit without them is named next.
+
+    Args:
+        judged: one sample for each target, and two for the bias of a probability.
+        params: limits, significance and least numbers of rows.
+
+    Returns:
+        The findings, segments in the order of their corrected p-values.
+    """
     found = Degradations()
     for item in judged:
         if len(item.loss) < params.minimum_outcomes:
@@ -165,8 +182,7 @@ def _overall_degradation(item: LossSample, rows: Bools, params: Monitoring) -> D
 def _exceeds_without_worst_day(
     item: LossSample, rows: Bools, reference: float, params: Monitoring, *, overall: bool
 ) -> bool:
-    """Whether the mean loss is beyond its limit even without the worst day: one storm is no change of the world, and
-    where there are only a few days nothing else tells them apart."""
+    """Whether the mean loss exceeds its limit even without the worst day: one storm is no concept drift."""
     days, code = np.unique(item.day[rows], return_inverse=True)
     worst = int(np.argmax(np.bincount(code, weights=item.loss[rows] - reference)))
     rest = item.loss[rows][code != worst]
@@ -181,7 +197,7 @@ def _bias_fields(item: LossSample, rows: Bools) -> dict[str, Any]:
 
 
 def _most_certain_segment(item: LossSample, left: Bools, params: Monitoring) -> Degradation | None:
-    """The segment whose error is most surely beyond its limit among the calls that are left."""
+    """The segment whose error is most surely above its limit among the rows ``left`` (n,), by Holm's method."""
     overall = float(item.reference_loss.mean()) * item.scale
     spread = float(item.reference_loss.std()) * item.scale
     newest, oldest = float(item.seconds.max()), float(item.seconds.min())
@@ -232,8 +248,11 @@ def _most_certain_segment(item: LossSample, left: Bools, params: Monitoring) -> 
 
 
 def _excess_with_p_value(item: LossSample, rows: Bools, reference: float, error: float) -> tuple[float, float] | None:
-    """The mean loss, and the chance of one as far above the reference if nothing had changed. Days are clusters
-    where there are some: calls of one storm err together."""
+    """The mean loss, and the one-sided p-value of one as far above the reference; days are clusters (storms).
+
+    Source: K.-Y. Liang, S. L. Zeger, Longitudinal data analysis using generalized linear models, Biometrika 73 (1986)
+    13-22.
+    """
     loss, day = item.loss[rows], item.day[rows]
     count = len(loss)
     if count < 2:

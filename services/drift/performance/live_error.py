@@ -35,7 +35,17 @@ def measure_live_error(
     version: RegisteredVersion,
     params: Monitoring,
 ) -> None:
-    """The champion's live error, overall and by group, into ``look``."""
+    """Measure the champion's live error, overall and by segment; quality, estimates and findings go into ``look``.
+
+    Args:
+        look: result of the run, which is filled.
+        use_case: declares targets and subgroups.
+        window: n calls with labels, see ``read_window``.
+        prediction: the champion's predictions and facts for the n calls.
+        frozen: its predictions on k held-out rows.
+        version: the champion.
+        params: limits, significance and least numbers of rows.
+    """
     own = window["call_version"].to_numpy(dtype=object) == str(version.number)
     complete = _add_derived_columns(use_case, window)
     groups = segment_columns(use_case, complete, prediction.extras, frozen.sample)
@@ -112,7 +122,16 @@ def measure_other_versions(
     champion: RegisteredVersion,
     params: Monitoring,
 ) -> None:
-    """The error of the versions that answered the window's other calls, into ``look``."""
+    """Measure the live loss of the versions that answered the window's other calls; entries go into ``look.quality``.
+
+    Args:
+        look: result of the run, which is filled.
+        use_case: declares the targets.
+        window: n calls with labels, see ``read_window``.
+        models: loads the versions.
+        champion: whose own calls are skipped.
+        params: least number of rows and seed.
+    """
     version = window["call_version"].to_numpy(dtype=object)
     day = day_numbers(window)
     for number in sorted({word for word in version.tolist() if word.isdigit() and int(word) != champion.number}):
@@ -173,7 +192,7 @@ def _segment_entries(
     reference_groups: Mapping[str, NDArray[Any]],
     params: Monitoring,
 ) -> list[dict[str, Any]]:
-    """The loss of each centre, hour and area with enough calls, the largest first."""
+    """The loss of each segment with enough calls, the largest first."""
     sized = []
     for column, words in groups.items():
         values, counts = np.unique(words.astype(str), return_counts=True)
@@ -209,7 +228,7 @@ def _segment_fields(column: str, value: str) -> dict[str, str]:
 
 
 def _mark_degraded(look: MonitoringResult, version: str) -> None:
-    """``breached`` at the entries that the findings name."""
+    """Set ``breached`` in the entries that the findings name."""
     for breach in (*look.findings.overall, *look.findings.segments):
         if breach.bias:
             where = {} if breach.segment is None else _segment_fields(breach.segment.column, breach.segment.value)
@@ -232,7 +251,7 @@ def _mark_degraded(look: MonitoringResult, version: str) -> None:
 
 
 def _add_derived_columns(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
-    """Calls with the columns that follow from their fields, as their outcomes would have them in training."""
+    """Calls with the columns that follow from their fields, as their labels would have them in training."""
     if frame.empty:
         return frame
     derived = use_case.raw.build_label_examples(frame.reset_index(drop=True))
