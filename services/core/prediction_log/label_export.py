@@ -1,7 +1,7 @@
-"""Exports reported labels as training rows to ``data/<use case>/outcomes``, where preprocessing reads them.
+"""Exports reported labels as training rows to ``data/<use case>/outcomes``, the input of preprocessing.
 
-This is the impure step before the pure ones: it queries the database once and writes ``outcomes.parquet``. The same
-labels give the same bytes, so nothing is retrained because of it. Centres, callers and request ids are not exported."""
+This is the impure step before the pure stages: it queries the database once and writes ``outcomes.parquet``. Equal
+labels give equal bytes, so that an export alone retrains nothing. Centres, callers and request ids are omitted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from services.core.settings import Settings, settings
 LABELS_FILE = "outcomes.parquet"
 MANIFEST_FILE = "manifest.json"
 CONCEPT_DRIFT_FILE = "changes.json"
-"""What monitoring found to have changed in the world, for preprocessing; only beside outcomes."""
+"""Concept drift detected by monitoring, for preprocessing; written only together with outcomes."""
 _CHUNK = 500
 _P, _O = PredictionRow, OutcomeRow
 
@@ -48,13 +48,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What came of an export. ``away`` says why the database was not asked; the rows of the last published
-    state are used again then."""
+    """Result of an export. ``away`` is the reason if the database was not queried; the rows published last are then
+    used again."""
 
     rows: int
     simulated: int
     refused: int
-    """Calls that the use case's request model would not take any more."""
+    """Number of calls that the use case's current request model refuses."""
     away: str = ""
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class ExportResult:
 
 
 def export_labels(use_case: str, workspace: Path, *, chosen: Settings | None = None) -> ExportResult:
-    """Write the training rows of ``use_case`` into ``workspace/data/<use case>/outcomes``."""
+    """Write the training rows of ``use_case`` to ``workspace/data/<use case>/outcomes``."""
     declared = use_case_registry.get(use_case)
     folder = workspace / "data" / use_case / "outcomes"
     database = PredictionLogDatabase(chosen or settings())
@@ -88,8 +88,8 @@ def export_labels(use_case: str, workspace: Path, *, chosen: Settings | None = N
 
 
 def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[str, Any]], int]:
-    """One row per call with a label, sorted by prediction id, and how many calls could not be used. Outcomes that
-    monitoring holds back, or has not looked at yet, are none."""
+    """Return one row per labelled call, sorted by prediction id, and the number of unusable calls. Outcomes that
+    monitoring holds back or has not checked yet are excluded."""
     latest = _latest_per_incident(connection, use_case.name)
     usable = usable_label_filter(connection, use_case.name)
     found: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[
                 for report in reports.get(prediction["id"], ())
                 if (report["incident_id"] is None or latest.get(key) == prediction["id"]) and usable(report)
             ]
-            # Where a call has real reports, made-up ones do not count. A simulated call has none.
+            # If a live call has real reports, simulated ones are ignored. A simulated call has no real ones.
             real = [report for report in mine if not report["simulated"] and prediction["kind"] == LIVE]
             labels = to_label_columns(use_case, latest_labels(real or mine))
             if not labels:
@@ -117,7 +117,7 @@ def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[
 
 
 def write_training_rows(folder: Path, use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> None:
-    """``rows`` as a file and its manifest; an empty folder where there are none."""
+    """Write ``rows`` as a Parquet file with its manifest; an empty folder if there are none."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     if not rows:
@@ -131,7 +131,7 @@ def write_training_rows(folder: Path, use_case: UseCase, rows: Sequence[Mapping[
 
 
 def _labelled_predictions(connection: Connection, use_case: str) -> Iterator[list[dict[str, Any]]]:
-    """The predictions that something was reported about, some at a time."""
+    """Yield the predictions that have reports, in chunks."""
     joins = (
         _O.prediction_id == _P.id,
         and_(_O.request_id == _P.request_id, _O.row_index.is_not_distinct_from(_P.row_index)),
@@ -148,15 +148,15 @@ def _labelled_predictions(connection: Connection, use_case: str) -> Iterator[lis
 
 
 def _latest_per_incident(connection: Connection, use_case: str) -> dict[tuple[str, str, str | None], str]:
-    """(centre, kind, incident) -> the prediction that counts, for incidents that something was reported about."""
+    """(centre, traffic type, incident) -> id of the latest prediction, for incidents with reports."""
     join = and_(_O.use_case == _P.use_case, _O.centre == _P.centre, _O.incident_id == _P.incident_id)
     query = select(_P.centre, _P.kind, _P.incident_id, _P.id).join(_O, join).where(_P.use_case == use_case)
     return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query.order_by(_P.received_at, _P.id))}
 
 
 def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The fields as the models see them, or None where today's request model refuses the request. What was
-    pseudonymised is missing: a pseudonym means nothing to a model, nor does what stands for a picture."""
+    """The request's fields as model inputs, or None if the current request model refuses it. Pseudonymised fields and
+    images are missing: neither a pseudonym nor a digest is a model input."""
     plain = {
         k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith((PSEUDONYM_PREFIX, DIGEST_PREFIX)))
     }
@@ -171,7 +171,7 @@ def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, 
 
 
 def to_label_columns(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, Any]:
-    """Label column -> number (or name of a learned class) as examples hold it; every column is there, or none."""
+    """Label column -> number (or name of a learned class) as in training examples; all columns or none."""
     targets: dict[str, Target] = {target.label: target for target in use_case.targets}
     found = {label: _label_value(target, reported.get(label)) for label, target in targets.items()}
     return found if any(isinstance(label, str) or not np.isnan(label) for label in found.values()) else {}
@@ -183,7 +183,7 @@ def _label_value(target: Target, value: Any) -> float | str:
     if isinstance(target.output, MultiClass):
         if target.output.learned:
             return str(value)
-        # A class that the use case has given up is no label any more.
+        # A class that the use case has dropped is no label.
         return float(target.output.labels.index(value)) if value in target.output.labels else float("nan")
     return float(value)
 

@@ -18,16 +18,16 @@ from services.core.prediction_log.traffic_type import EXERCISE
 LabelReport = Mapping[str, Any]
 _P, _O = PredictionRow, OutcomeRow
 _CHUNK = 500
-"""SQLite takes no more than some thousand values in one statement."""
+"""Chunk size: SQLite limits the number of values in one statement."""
 
 
 def is_label_for() -> ColumnElement[bool]:
-    """What an exercise reports says nothing about other calls, be it by their own incident id."""
+    """Join condition of reports and predictions. Reports of an exercise match exercise calls only."""
     return or_(_O.kind != EXERCISE, _P.kind == EXERCISE)
 
 
 def has_outcome() -> ColumnElement[bool]:
-    """Whether anything was reported about the call of a prediction."""
+    """Condition: something was reported about the prediction's call."""
     same = and_(_O.use_case == _P.use_case, _O.centre == _P.centre, is_label_for())
     return or_(
         exists().where(same, _O.prediction_id == _P.id),
@@ -37,8 +37,8 @@ def has_outcome() -> ColumnElement[bool]:
 
 
 def latest_labels(reports: Iterable[LabelReport]) -> dict[str, Any]:
-    """The labels that hold after all ``reports`` of one call, whose order is that of their arrival: the
-    latest word on each label, and none where that took it back."""
+    """Labels after all ``reports`` of one call, in order of arrival: the latest report of each label wins, and null
+    retracts the label."""
     labels: dict[str, Any] = {}
     for report in sorted(reports, key=lambda item: (item["received_at"], item["id"])):
         labels.update(report["labels"])
@@ -46,13 +46,13 @@ def latest_labels(reports: Iterable[LabelReport]) -> dict[str, Any]:
 
 
 def override_reason(reports: Iterable[LabelReport]) -> str | None:
-    """Why the centre decided otherwise: the latest word on it."""
+    """The latest reported reason for overriding the answer."""
     said = [report for report in reports if report["override"] is not None]
     return max(said, key=lambda item: (item["received_at"], item["id"]))["override"] if said else None
 
 
 def reports_for(connection: Connection, predictions: Sequence[Mapping[str, Any]]) -> dict[str, list[LabelReport]]:
-    """Prediction id -> the reports about its call, for rows of ``predictions`` of one use case."""
+    """Prediction id -> reports about its call, for rows of ``predictions`` of one use case."""
     if not predictions:
         return {}
     use_case = predictions[0]["use_case"]
@@ -94,7 +94,7 @@ _PREDICTION = PredictionRow
 
 @dataclass(frozen=True, slots=True)
 class PredictionFilters:
-    """None asks for all. ``centres`` are those whose calls may be seen; None stands for all there are."""
+    """Filters of a query; None does not filter. ``centres`` are those that the caller may see, None for all."""
 
     use_case: str
     centres: frozenset[str] | None
@@ -111,7 +111,7 @@ class PredictionFilters:
 
 
 class Cursor(NamedTuple):
-    """Where a page ended. Rows that are added meanwhile neither shift nor repeat the next one."""
+    """Position after a page (keyset pagination): rows added meanwhile neither shift nor repeat the next one."""
 
     received_at: datetime
     id: str
@@ -121,9 +121,10 @@ class Cursor(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
-        """
+        """Parse a cursor.
+
         Raises:
-            ValueError: this is no cursor of ours.
+            ValueError: not a valid cursor.
         """
         moment, _, id_ = base64.urlsafe_b64decode(text.encode()).decode().partition(" ")
         received = datetime.fromisoformat(moment)
@@ -135,8 +136,8 @@ class Cursor(NamedTuple):
 def list_predictions(
     connection: Connection, filters: PredictionFilters, limit: int, after: Cursor | None = None
 ) -> list[dict[str, Any]]:
-    """Up to ``limit`` predictions, newest first, each with ``outcome``: the labels that were reported, or
-    None; and ``override``: why the centre decided otherwise, or None."""
+    """Up to ``limit`` predictions, newest first, each with ``outcome`` (reported labels or None) and ``override`` (why
+    the centre overrode the answer, or None)."""
     conditions = _conditions(filters)
     if after is not None:
         same = and_(_PREDICTION.received_at == after.received_at, _PREDICTION.id < after.id)

@@ -1,6 +1,6 @@
 """Records of the write-ahead log: one line of JSON each, decoded only when they are stored in the database.
 
-A line is assembled from bytes that exist already (the request as received, the response as sent), so recording a call
+A line is assembled from existing bytes (the request as received, the response as sent), so that recording a call
 costs next to nothing."""
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from services.core.prediction_log.traffic_type import LIVE, TRAFFIC_TYPES, Traff
 
 RECORD_VERSION = 1
 PSEUDONYM_PREFIX = "pseudonym:"
-"""What a pseudonymised text begins with."""
+"""Prefix of a pseudonymised text."""
 DIGEST_PREFIX = "sha256:"
-"""What stands for a picture, whose bytes are never kept."""
+"""Prefix of the digest that replaces an image; its bytes are never stored."""
 _NAMESPACE = uuid.UUID("6f0a9c52-5f0e-5c0b-9f57-0d8f5b1c2a11")
 _NEWLINES = bytes.maketrans(b"\r\n", b"  ")
 
@@ -44,7 +44,7 @@ RecordKind = Literal["prediction", "outcome"]
 
 
 class CallOrigin(NamedTuple):
-    """Whose call it is."""
+    """Who sent a call: the centre, and the kind and id of the principal."""
 
     centre: str
     kind: str
@@ -62,8 +62,8 @@ class Record(NamedTuple):
 def prediction_id(
     centre: str, use_case: str, request_id: str, body: bytes, row: int | None = None, *, kind: str = LIVE
 ) -> str:
-    """The same call always has the same id, whoever answers it and however often it is delivered. Made when
-    a record is read, because hashing would take time from the call."""
+    """Deterministic id: the same call has the same id, whichever replica answers it and however often it is delivered.
+    Computed when a record is read, because hashing would delay the call."""
     name = f"{centre}|{use_case}|{request_id}|{'' if row is None else row}|{sha256(body).hexdigest()}"
     return str(uuid.uuid5(_NAMESPACE, name + _traffic_suffix(kind)))
 
@@ -74,12 +74,12 @@ def outcome_id(centre: str, use_case: str, request_id: str, index: int, item: by
 
 
 def _traffic_suffix(kind: str) -> str:
-    """An exercise that repeats a live call is another call; live ones keep the ids that they always had."""
+    """Suffix that separates an exercise from the live call it repeats; ids of live calls have none."""
     return "" if kind == LIVE else f"|{kind}"
 
 
 def without_newlines(body: bytes) -> bytes:
-    """JSON without line breaks: inside strings none can stand, and between them they mean nothing."""
+    """JSON without line breaks, which are never inside strings and have no meaning between tokens."""
     return body.translate(_NEWLINES) if b"\n" in body or b"\r" in body else body
 
 
@@ -97,14 +97,15 @@ def encode_prediction(
     response: bytes,
     watched: bytes = b"",
 ) -> bytes:
-    """
+    """Encode one prediction as a line.
+
     Args:
         own_field: whether the use case itself has a request field ``incident_id``.
-        at: when the request came, seconds since 1970.
+        at: arrival of the request, Unix seconds.
         decisions: JSON object, target -> decision.
-        request: the body as it was sent, one JSON object.
-        response: the envelope with the answer, one JSON object. It says the kind of the call.
-        watched: JSON object of derived columns, where the use case declares some.
+        request: the body as received, one JSON object.
+        response: the response, one JSON object. It contains the call's traffic type.
+        watched: JSON object of the drift columns, if the use case declares any.
     """
     head = {
         "v": RECORD_VERSION,
@@ -133,8 +134,8 @@ def encode_prediction(
 def encode_outcome(
     id: str, sender: CallOrigin, use_case: str, at: float, item: Mapping[str, Any], *, kind: TrafficType = LIVE
 ) -> bytes:
-    """``item`` has the reference, ``happened_at``, ``simulated``, ``labels`` and, where there is
-    one, ``override``."""
+    """Encode one outcome as a line. ``item`` has the reference, ``happened_at``, ``simulated``, ``labels`` and
+    optionally ``override``."""
     head = {
         "v": RECORD_VERSION,
         "k": "outcome",
@@ -149,9 +150,10 @@ def encode_outcome(
 
 
 def decode_record(line: bytes) -> Record:
-    """
+    """Decode a line.
+
     Raises:
-        ValueError: the line is no record; says why.
+        ValueError: the line is not a valid record; the message says why.
     """
     try:
         found = from_json(line)
@@ -173,7 +175,7 @@ def decode_record(line: bytes) -> Record:
 
 
 def _check_types(row: dict[str, Any]) -> dict[str, Any]:
-    """Drivers complain about a wrong type as they do about a wrong statement, so it is found here."""
+    """Check column types here, because drivers report a wrong type like a wrong statement."""
     for name, value in row.items():
         expected = _COLUMN_TYPES[name]
         if not isinstance(value, expected):
@@ -186,7 +188,7 @@ def _check_types(row: dict[str, Any]) -> dict[str, Any]:
 def _prediction_row(found: dict[str, Any]) -> dict[str, Any]:
     request, response, decisions = found["request"], found["response"], found["decisions"]
     use_case, request_id, body = response["use_case"], response["request_id"], to_json(request)
-    kind = response.get("kind", LIVE)  # lines of older versions do not say
+    kind = response.get("kind", LIVE)  # absent in records of older versions
     if not found["own_field"]:
         request.pop("incident_id", None)
     return {
@@ -205,7 +207,7 @@ def _prediction_row(found: dict[str, Any]) -> dict[str, Any]:
         "pseudonymised": found["pseudonymised"],
         "request": request,
         "answer": response["answer"],
-        "predictions": response.get("predictions"),  # lines of 0.1.0 have none
+        "predictions": response.get("predictions"),  # absent in records of 0.1.0
         "decisions": decisions,
         "warnings": response["warnings"],
         "watched": found.get("watched"),
@@ -241,7 +243,7 @@ def _origin_columns(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _replace_unstorable(value: Any) -> Any:
-    """Without the characters that no database takes: NUL and halves of surrogate pairs."""
+    """Remove the characters that databases refuse: NUL and unpaired surrogates."""
     if isinstance(value, str):
         return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
     if isinstance(value, dict):

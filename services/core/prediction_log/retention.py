@@ -1,4 +1,4 @@
-"""Retention: deletes calls that are older than the settings allow, and erases single incidents on request."""
+"""Retention: deletes expired calls, and erases single incidents on request."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class ErasedCount:
 
 
 def enforce_retention(chosen: PredictionLogSettings, *, dry_run: bool = False) -> dict[str, ErasedCount]:
-    """Remove what is older than the settings allow; use case -> what went (with ``dry_run``: would go).
-    Housekeeping calls it.
+    """Delete what is older than its retention period; use case -> deleted rows (with ``dry_run``: that would be).
+    Called by housekeeping.
 
     Raises:
-        UnavailableError: the database does not answer; what was not removed stays for the next time.
+        UnavailableError: the database does not answer; the rest is deleted next time.
     """
     removed: dict[str, ErasedCount] = {}
     for use_case in use_case_registry.names():
@@ -49,7 +49,7 @@ def enforce_retention(chosen: PredictionLogSettings, *, dry_run: bool = False) -
 def erase_before(
     chosen: PredictionLogSettings, use_case: str, moment: datetime, *, dry_run: bool = False
 ) -> ErasedCount:
-    """Remove predictions and outcomes that came before ``moment`` (with a zone).
+    """Delete predictions and outcomes received before ``moment`` (with time zone).
 
     Raises:
         UnavailableError: the database does not answer.
@@ -62,10 +62,10 @@ def erase_before(
 def erase_incident(
     chosen: PredictionLogSettings, use_case: str, centre: str, incident: str, *, dry_run: bool = False
 ) -> ErasedCount:
-    """Remove the predictions of a centre's incident and all that was reported about them.
+    """Delete the predictions of a centre's incident and all reports about them.
 
     Raises:
-        VigieError: the centre or the incident is not named.
+        VigieError: centre or incident is missing.
         UnavailableError: the database does not answer.
     """
     if not centre or not incident:
@@ -94,7 +94,7 @@ def _erase(
     database = PredictionLogDatabase(chosen)
     try:
         with database.reading(seconds=_TIMEOUT_SECONDS) as connection:
-            # Outcomes first: which of them go can depend on the predictions.
+            # Outcomes first: which of them are deleted can depend on the predictions.
             counts = [_count(connection, _O, outcomes), _count(connection, _P, predictions)]
             if not dry_run:
                 connection.execute(delete(_O).where(outcomes))

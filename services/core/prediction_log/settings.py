@@ -16,12 +16,12 @@ _DAYS = TypeAdapter(dict[str, int])
 
 class PredictionLogSettings(Settings):
     calls_retention_days: str = '{"default": 365}'
-    """Use case -> days that its predictions and outcomes are kept, as JSON; ``default`` is for the others,
-    0 keeps for ever."""
+    """JSON object, use case -> retention of its predictions and outcomes in days; ``default`` applies to the others,
+    0 is unlimited."""
     calls_pseudonymise: str = ""
-    """Use cases whose place and free-text fields are pseudonymised before anything is written."""
+    """Use cases whose location and free-text fields are pseudonymised before they are written."""
     calls_pseudonym_key: SecretStr | None = Field(default=None, min_length=32)
-    """Key of the pseudonyms. Who has it can tell whether a guess is right; another key makes others."""
+    """Key of the pseudonyms. It allows testing guesses; another key gives other pseudonyms."""
 
     @field_validator("calls_retention_days")
     @classmethod
@@ -46,16 +46,16 @@ class PredictionLogSettings(Settings):
 
     @property
     def shortest_retention_days(self) -> int:
-        """Of all use cases; 0 where nothing is ever removed."""
+        """Shortest retention of all use cases, days; 0 if nothing is ever deleted."""
         return min((days for days in _DAYS.validate_json(self.calls_retention_days).values() if days), default=0)
 
     def retention_days(self, use_case: str) -> int:
-        """Days that calls of ``use_case`` are kept; 0 is for ever."""
+        """Retention of ``use_case``, days; 0 is unlimited."""
         days = _DAYS.validate_json(self.calls_retention_days)
         return days.get(use_case, days.get(DEFAULT, 0))
 
 
 @lru_cache(maxsize=1)
 def prediction_log_settings() -> PredictionLogSettings:
-    """The process's settings, read once."""
+    """The settings of this process, read once."""
     return PredictionLogSettings()

@@ -1,4 +1,4 @@
-"""Stores records in the database, each once, and translates database errors into one."""
+"""Stores records in the database exactly once, and translates database errors into one exception."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from services.core.settings import Settings
 
 
 class DatabaseUnavailableError(Exception):
-    """The database cannot be used at the moment: not reachable, not there yet, or not brought up to date."""
+    """The database cannot be used at present: unreachable, not initialised or not migrated."""
 
 
 class DatabaseNotInitialisedError(DatabaseUnavailableError):
-    """The embedded database has not been made: nothing is wrong where only the pipeline is used."""
+    """The embedded database does not exist yet, which is normal if only the pipeline is used."""
 
 
 class PredictionLogDatabase:
-    """One engine, made on first use; threads share it."""
+    """Creates one engine on first use; threads share it."""
 
     def __init__(self, settings: Settings) -> None:
         self._address = database_address(settings.database_url, settings.home)
@@ -35,10 +35,11 @@ class PredictionLogDatabase:
         self._lock = threading.Lock()
 
     def engine(self) -> Engine:
-        """
+        """The engine, created on first use.
+
         Raises:
-            NoDatabaseYetError: the embedded database has not been made yet. Making it is the migration's
-                business: an empty file would look like a database.
+            DatabaseNotInitialisedError: the embedded database does not exist. Only migrations create it: an empty file
+                would look like a database.
         """
         if not_made_yet(self._address):
             raise DatabaseNotInitialisedError(f"there is no database at {make_url(self._address).database} yet")
@@ -49,10 +50,10 @@ class PredictionLogDatabase:
 
     @contextmanager
     def reading(self, seconds: float = 15.0) -> Iterator[Connection]:
-        """A connection for queries, which PostgreSQL ends after ``seconds``.
+        """Open a connection for queries; PostgreSQL cancels it after ``seconds``.
 
         Raises:
-            DatabaseAwayError: see ``engine`` and ``translate_db_errors``.
+            DatabaseUnavailableError: see ``engine`` and ``translate_db_errors``.
         """
         engine = self.engine()
         with translate_db_errors(), engine.begin() as connection:
@@ -68,7 +69,7 @@ class PredictionLogDatabase:
 
 
 def is_record_error(error: SQLAlchemyError) -> bool:
-    """Whether the row is to blame, and not the database: trying it again would never help."""
+    """Whether the record caused the error, not the database: retrying would never help."""
     if isinstance(error, DataError | IntegrityError):
         return True
     return isinstance(error, StatementError) and not isinstance(error, DBAPIError)
@@ -76,10 +77,10 @@ def is_record_error(error: SQLAlchemyError) -> bool:
 
 @contextmanager
 def translate_db_errors() -> Iterator[None]:
-    """Turns the many ways in which a database can be unavailable into one.
+    """Translate every error of an unavailable database into one.
 
     Raises:
-        DatabaseAwayError: with the reason's first line.
+        DatabaseUnavailableError: with the first line of the reason.
     """
     try:
         yield
@@ -97,17 +98,17 @@ _REFERENCE = ("use_case", "centre", "prediction_id", "request_id", "row_index", 
 
 
 class RejectedRecord(NamedTuple):
-    """A record that the database will never take."""
+    """A record that the database rejects permanently (poison message)."""
 
     record: Record
     reason: str
 
 
 def store_records(engine: Engine, records: Sequence[Record]) -> list[RejectedRecord]:
-    """Insert ``records``; what is there already stays as it is. Committed when this returns.
+    """Insert ``records``, skipping those that exist. Committed on return.
 
     Raises:
-        DatabaseAwayError: nothing is lost, try again later. Some of the records may have been stored.
+        DatabaseUnavailableError: nothing is lost, retry later. Some of the records may have been stored.
     """
     with translate_db_errors():
         return _store_batch(engine, records)
@@ -132,7 +133,7 @@ def _store_batch(engine: Engine, records: Sequence[Record]) -> list[RejectedReco
             return [RejectedRecord(records[0], reason[0] if reason else type(error).__name__)]
     else:
         return []
-    # One of them is to blame: halves find it without trying each.
+    # One record is rejected: bisect instead of trying each.
     middle = len(records) // 2
     return _store_batch(engine, records[:middle]) + _store_batch(engine, records[middle:])
 
@@ -144,8 +145,8 @@ def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]
 
 
 def _is_repeat(connection: Connection, row: Mapping[str, Any]) -> bool:
-    """Whether the newest report of the same call says the same already: a sender that did not hear the
-    answer sends again."""
+    """Whether the newest report of the same call is identical: clients retry if they did not receive the
+    response."""
     assert isinstance(_OUTCOMES, Table)
     columns = _OUTCOMES.c
     newest = (

@@ -15,11 +15,11 @@ ID = Uuid(as_uuid=False)
 NAME = String(64)
 CALLER = String(128)
 JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-"""Nothing is NULL, not the JSON text ``null``."""
+"""JSON column that stores None as SQL NULL, not as the JSON text ``null``."""
 
 
 class PredictionRow(Base):
-    """One answered call, or one row of a batch. ``id`` follows from centre, use case, request id and
+    """One answered call, or one row of a batch. ``id`` is derived from centre, use case, request id and
     body, so that a record that is delivered twice is stored once."""
 
     __tablename__ = "predictions"
@@ -41,34 +41,34 @@ class PredictionRow(Base):
     row_index: Mapped[int | None] = mapped_column(Integer)
     """Position in the batch; None for a single call."""
     incident_id: Mapped[str | None] = mapped_column(NAME)
-    """The centre's own id. The same id again is the same call: its latest prediction counts."""
+    """The centre's own id. Predictions with the same id belong to the same call; the latest one counts."""
     received_at: Mapped[datetime]
     latency_us: Mapped[int] = mapped_column(Integer)
     model_version: Mapped[str] = mapped_column(NAME)
     source: Mapped[str] = mapped_column(String(16))
     kind: Mapped[str] = mapped_column(String(16), server_default="live")
-    """``services.core.prediction_log.traffic_type``: live, exercise or simulated."""
+    """Traffic type (``services.core.prediction_log.traffic_type``): live, exercise or simulated."""
     simulated: Mapped[bool] = mapped_column(Boolean)
-    """Whether the model had learned from simulated data."""
+    """Whether the model was trained on simulated data."""
     risk: Mapped[bool | None] = mapped_column(Boolean)
-    """Whether any of the use case's decisions says yes; None where it has none."""
+    """Whether any of the use case's decisions is positive; None if it has none."""
     pseudonymised: Mapped[bool] = mapped_column(Boolean)
     request: Mapped[dict[str, Any]] = mapped_column(Json)
-    """As it was sent, without what is no field of the use case."""
+    """The request as sent, without keys that are no field of the use case."""
     answer: Mapped[dict[str, Any]] = mapped_column(Json)
     predictions: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
-    """Target -> its typed prediction; None for calls that release 0.1.0 answered."""
+    """Target -> its typed prediction; None for calls recorded by release 0.1.0."""
     decisions: Mapped[dict[str, Any]] = mapped_column(Json)
-    """Target -> decision, of targets that decide."""
+    """Target -> decision, of targets that have one."""
     warnings: Mapped[list[Any]] = mapped_column(Json)
     watched: Mapped[dict[str, Any] | None] = mapped_column(JsonOrNull)
-    """Derived columns that drift looks at, of use cases that declare some."""
+    """Derived columns for drift detection, of use cases that declare some."""
 
 
 class OutcomeRow(Base):
-    """What a centre reported about one of its calls, named by exactly one of ``prediction_id``,
+    """An outcome that a centre reported about one of its calls, identified by exactly one of ``prediction_id``,
     ``request_id`` (with ``row_index`` in a batch) and ``incident_id``. It may arrive before its prediction.
-    A later report of the same call supersedes this one label by label; none is ever changed."""
+    A later report of the same call supersedes this one label by label; rows are never updated."""
 
     __tablename__ = "outcomes"
     __table_args__ = (
@@ -90,10 +90,10 @@ class OutcomeRow(Base):
     received_at: Mapped[datetime]
     happened_at: Mapped[datetime | None]
     kind: Mapped[str] = mapped_column(String(16), server_default="live")
-    """The kind of the call that this is about, as its sender said."""
+    """Traffic type of the call that this is about, as stated by the sender."""
     simulated: Mapped[bool] = mapped_column(Boolean)
-    """Whether the sender said that it made the outcome up."""
+    """Whether the sender declared the outcome as simulated."""
     labels: Mapped[dict[str, Any]] = mapped_column(Json)
-    """Target -> observed value in the caller's terms; null takes an earlier one back."""
+    """Target -> observed value in the caller's terms; null retracts an earlier one."""
     override: Mapped[str | None] = mapped_column(Text)
-    """Why the centre decided otherwise than the answer proposed, in its own words; None where it did not."""
+    """Why the centre overrode the answer, in its own words; None if it did not."""

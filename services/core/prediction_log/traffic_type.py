@@ -1,7 +1,7 @@
-"""Traffic type of a call, which the caller states in a header; without the header a call is live.
+"""Traffic type of a call, stated by the caller in a header; default is live.
 
-``live``       a real call: the only type that live quality, drift, alerts and real training rows use
-``exercise``   made by people in training: answered and listed like any other, and counted nowhere
+``live``       a real call: the only type used for live quality, drift, alerts and real training rows
+``exercise``   made in training of staff: answered and listed like any other, and counted nowhere
 ``simulated``  made by a program: may join simulated data, never real data"""
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ TRAFFIC_TYPES: Final[tuple[TrafficType, ...]] = get_args(TrafficType)
 
 
 def label_traffic_type(said: TrafficType, simulated: bool) -> TrafficType:
-    """The kind of a report: one that was made up is never a live one, whatever its header says."""
+    """Traffic type of a report: a simulated outcome is never live, whatever its header says."""
     return SIMULATED if simulated and said == LIVE else said
