@@ -1,1 +1,1 @@
-"""What the FastAPI services share. The one part of the core that knows HTTP; nothing else in the core imports it."""
+"""Shared code of the FastAPI services. The only part of the core that knows HTTP; no other part imports it."""

@@ -1,6 +1,6 @@
-"""Swagger UI for a service's OpenAPI document, which says which role each route requires.
+"""Serves Swagger UI, and adds each route's required role to the OpenAPI document.
 
-The assets are those of the package ``fastapi-swagger``: the page asks nothing of another host. Calls from it are
+The assets come from the package ``fastapi-swagger``: the page loads nothing from other hosts. Calls from it are
 exercises unless the caller chooses another traffic type (``swagger_start.js``)."""
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ASSETS = {
     "start.js": Path(__file__).with_name("swagger_start.js"),
 }
 _HEADERS = {
-    # Swagger UI sets styles on its elements; scripts are files of this service and nothing else.
+    # Swagger UI sets inline styles; scripts come from this service only.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -37,7 +37,7 @@ _ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Optio
 
 
 def mount_docs(app: FastAPI, path: str) -> None:
-    """Serve Swagger UI at ``path`` and its assets below."""
+    """Serve Swagger UI at ``path`` and its assets below it."""
     page = _page(app.title, path, app.openapi_url or "")
 
     async def docs(_: Request) -> Response:
@@ -78,7 +78,7 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 
 def document_roles(app: FastAPI) -> None:
-    """Make the OpenAPI document say which role each route requires."""
+    """Add each route's required role to the OpenAPI document."""
     original = app.openapi
 
     def with_roles() -> dict[str, Any]:
@@ -91,8 +91,8 @@ def document_roles(app: FastAPI) -> None:
 
 
 def undeclared_routes(app: FastAPI) -> list[str]:
-    """The routes that do not say who may call them, hidden ones included; the manual and the OpenAPI document
-    are for everybody."""
+    """Routes that declare no required role, hidden ones included; the documentation page and the OpenAPI document
+    are public."""
     found = [f"{method} {path}" for method, path, operation in operations(app) if REQUIRED_ROLE not in operation]
     documented = {path for _, path, _ in operations(app)}
     folder = (app.openapi_url or "").rpartition("/")[0]
@@ -105,14 +105,14 @@ def undeclared_routes(app: FastAPI) -> list[str]:
 
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Method, path and OpenAPI entry of every documented operation."""
+    """Yield method, path and OpenAPI entry of every documented operation."""
     for path, entries in app.openapi()["paths"].items():
         for method, operation in entries.items():
             yield method.upper(), path, operation
 
 
 def _document_security(document: dict[str, Any]) -> None:
-    """From FastAPI's security entries to ``x-required-role`` and the three ways to show who one is."""
+    """Convert FastAPI's security entries to ``x-required-role`` and the three security schemes."""
     schemes = document.get("components", {}).get("securitySchemes", {})
     for name in [name for name in schemes if name.startswith(ROLE_SCHEME)]:
         del schemes[name]

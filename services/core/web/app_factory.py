@@ -1,5 +1,5 @@
-"""Creates the FastAPI applications of all services alike: body limit, request ids, error responses, access log, health,
-metrics and documentation. ``create_service_app`` builds one, ``serve`` runs it."""
+"""Creates the FastAPI applications of all services: body limit, request ids, error responses, access log, health,
+metrics and documentation. ``create_service_app`` creates one, ``serve`` runs it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class BodyLimitMiddleware:
             return
         stated = next((value for name, value in scope["headers"] if name == b"content-length"), None)
         if stated is not None:
-            # The server itself holds a body to the length that it states.
+            # The server itself enforces the stated content length.
             fits = stated.isdigit() and len(stated) <= 18 and int(stated) <= self._limit
         else:
             fits, receive = await self._read(receive)
@@ -52,7 +52,7 @@ class BodyLimitMiddleware:
         await error_response(413, faults, scope["request_id"])(scope, receive, send)
 
     async def _read(self, receive: Receive) -> tuple[bool, Receive]:
-        """Whether a body of unknown length is within the limit, and what gives it out again."""
+        """Read a body of unknown length up to the limit; return whether it fits and a receiver that replays it."""
         kept: list[Message] = []
         size, more = 0, True
         while more and size <= self._limit:
@@ -71,7 +71,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 ReadinessCheck = Callable[[], Mapping[str, Any] | None]
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 GRACE_SECONDS = 10
-"""Requests under way get so long when the service has to stop."""
+"""Seconds that requests in progress get at shutdown."""
 
 
 class Liveness(BaseModel):
@@ -97,16 +97,16 @@ def create_service_app(
     body_limit_kb: int = 1_024,
     latency_buckets: tuple[float, ...] = LATENCY_BUCKETS,
 ) -> FastAPI:
-    """A service's application, without its own routes.
+    """Create a service's application, without its own routes.
 
     Args:
         service: its name in logs.
-        docs: path of the manual, for example ``/auth/docs``; the OpenAPI document lies beside it.
-        ready: tells more for ``/health/ready``, and raises a ``VigieError`` where the service cannot do its
-            work; called in a thread, and often, so it should be quick.
-        metrics: where the service counts; a registry of its own by default. ``app.state.metrics`` has it.
-        service_token: what ``ServicePrincipal`` routes ask for; without one they let nobody in.
-        body_limit_kb: largest body of a request.
+        docs: path of the documentation page, for example ``/auth/docs``; the OpenAPI document is next to it.
+        ready: details for ``/health/ready``; raises a ``VigieError`` if the service is not ready. Called often and in
+            a thread, so it should be fast.
+        metrics: the service's metrics registry, a new one by default; available as ``app.state.metrics``.
+        service_token: token that ``ServicePrincipal`` routes require; without one they refuse every request.
+        body_limit_kb: largest request body, KiB.
     """
     registry = metrics or CollectorRegistry()
     register_process_metrics(registry, settings().home.root)
@@ -114,7 +114,7 @@ def create_service_app(
         title=title,
         version=version,
         description=description,
-        docs_url=None,  # the framework's pages ask a foreign server for their scripts
+        docs_url=None,  # the framework's pages load scripts from another host
         redoc_url=None,
         openapi_url=docs.rpartition("/")[0] + "/openapi.json",
         lifespan=lifespan,
@@ -132,7 +132,7 @@ def create_service_app(
         ),
         log_access,
     ).instrument(app).expose(app, tags=["health"], openapi_extra=dict(PUBLIC), summary="Figures for Prometheus")
-    # The last one added is the outermost.
+    # The middleware added last is the outermost.
     app.add_middleware(BodyLimitMiddleware, limit=body_limit_kb * 1_024)
     app.add_middleware(LogContextMiddleware)
     app.add_middleware(RequestIdMiddleware)
@@ -153,8 +153,8 @@ def _add_health(app: FastAPI, ready: ReadinessCheck | None, skipped: Sequence[st
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until a signal ends the process. Who calls is taken from the edge's headers where the call comes from
-    ``VIGIE_TRUSTED_PROXIES``."""
+    """Serve until a signal ends the process. The client address is taken from the edge's headers if the connection
+    comes from ``VIGIE_TRUSTED_PROXIES``."""
     structlog.get_logger().info("listening", host=host, port=port)
     config = server_config(
         app,
@@ -168,7 +168,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
 
 
 class _StoppingServer(uvicorn.Server):
-    """Says so when it has to stop, so that requests which wait for something end."""
+    """Sets a flag at shutdown, so that long-polling requests end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app = self.config.app

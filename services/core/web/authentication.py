@@ -1,8 +1,8 @@
 """Authentication and authorization of requests: credential, principal, required role.
 
-The route declares who may call it: ``Depends(requires(Role.OPERATOR))`` admits principals that the application's
-authenticator (``app.state.authenticator``) knows with that role or a higher one, and OpenAPI says
-``x-required-role: operator``. Routes for everybody and for the platform's own services declare ``PUBLIC`` and
+A route declares who may call it: ``Depends(requires(Role.OPERATOR))`` admits principals that the application's
+authenticator (``app.state.authenticator``) verifies with that role or a higher one; OpenAPI then has
+``x-required-role: operator``. Public routes and routes for the platform's own services declare ``PUBLIC`` and
 ``SERVICE``."""
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from services.core.web.server import PRINCIPAL_KEY
 
 REQUIRED_ROLE: Final = "x-required-role"
 PUBLIC: Mapping[str, str] = {REQUIRED_ROLE: "public"}
-"""Anybody may call the route."""
+"""OpenAPI entry of public routes."""
 SERVICE: Mapping[str, str] = {REQUIRED_ROLE: "service"}
-"""The platform's own services may call the route, with their credential."""
+"""OpenAPI entry of routes for the platform's own services, which authenticate with the service token."""
 
 
 SESSION_COOKIE: Final = "vigie_session"
@@ -37,17 +37,17 @@ CSRF_COOKIE: Final = "vigie_csrf"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Headers = Iterable[tuple[bytes, bytes]]
-"""As ASGI gives them: names in lower case."""
+"""ASGI headers: lower-case names and values, as bytes."""
 
 _SESSION, _CSRF = SESSION_COOKIE.encode(), CSRF_COOKIE.encode()
 _CSRF_HEADER, _API_KEY_HEADER = raw(CSRF_HEADER), raw(API_KEY_HEADER)
 _MALFORMED = ""
-"""Stands for a credential of a kind that is none of ours; every verifier refuses it as malformed."""
+"""Stands for a credential of an unknown scheme; every authenticator refuses it as malformed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """``text`` is None where the request carries none."""
+    """A request's credential. ``text`` is None if the request has none."""
 
     text: str | None
     by_cookie: bool = False
@@ -57,8 +57,8 @@ _NO_CREDENTIAL = Credential(None)
 
 
 def extract_credential(headers: Headers) -> Credential:
-    """The credential of a request. An ``Authorization`` header wins over ``X-API-Key``, and that over the
-    cookie: a wrong one is refused and never made up for by another."""
+    """The credential of a request. ``Authorization`` takes precedence over ``X-API-Key``, and that over the cookie:
+    an invalid one is refused without trying another."""
     key = cookie = None
     for name, value in headers:
         if name == b"authorization":
@@ -74,20 +74,20 @@ def extract_credential(headers: Headers) -> Credential:
 
 
 def extract_session(headers: Headers) -> Credential:
-    """The session cookie alone: for pages behind the edge, which use ``Authorization`` for themselves."""
+    """The session cookie only: for pages behind the edge that use ``Authorization`` themselves."""
     found = _find_cookie(headers, _SESSION)
     return Credential(found.decode("latin-1"), by_cookie=True) if found else _NO_CREDENTIAL
 
 
 def passes_csrf_check(headers: Headers) -> bool:
-    """Whether a request with a cookie was sent by our own page: it repeats the readable cookie in a header,
-    which another site cannot, and the browser does not say that it comes from elsewhere."""
+    """Whether a request with a session cookie comes from our own page: it repeats the readable cookie in a header
+    (double submit), which another site cannot do, and the browser reports no cross-site origin."""
     expected, shown = _find_cookie(headers, _CSRF), dict(headers).get(_CSRF_HEADER, b"")
     return is_same_origin(headers) and bool(expected) and hmac.compare_digest(expected or b"", shown)
 
 
 def is_same_origin(headers: Headers) -> bool:
-    """Whether the browser does not say that a request comes from another site; other clients say nothing."""
+    """Whether the browser reports no cross-site origin; other clients report none."""
     given = dict(headers)
     fetched_from = given.get(b"sec-fetch-site")
     origin = given.get(b"origin")
@@ -97,7 +97,7 @@ def is_same_origin(headers: Headers) -> bool:
         return True
     try:
         return urlsplit(origin.decode("latin-1")).netloc == given.get(b"host", b"").decode("latin-1")
-    except ValueError:  # no address at all
+    except ValueError:  # not an IP address
         return False
 
 
@@ -119,20 +119,20 @@ def _parse_cookie(header: bytes, wanted: bytes) -> bytes | None:
 
 
 USE_CASE_EXTENSION = "x-use-case"
-"""In the OpenAPI document: the route belongs to this use case, and keys may be for others."""
+"""OpenAPI extension: the route belongs to this use case; keys may be restricted to others."""
 RETRY_SECONDS = 5
 
 ROLE_SCHEME: Final = "vigie-role"
 
 
 class RequiredRole(SecurityBase):
-    """A dependency that gives the ``Principal``, and puts it into the request's scope."""
+    """Dependency that authorizes the request and stores its ``Principal`` in the scope."""
 
     def __init__(self, role: Role, use_case: str | None) -> None:
         self.role = role
         self.use_case = use_case
         self._enough = frozenset(other for other in Role if other.covers(role))
-        # How FastAPI tells of a dependency in the OpenAPI document; ``api_docs.document_roles`` makes our words of it.
+        # FastAPI's form of a security dependency in OpenAPI; ``api_docs.document_roles`` converts it.
         self.scheme_name = f"{ROLE_SCHEME}:{role}:{use_case or ''}"
         self.model = HTTPBearer()
 
@@ -140,11 +140,11 @@ class RequiredRole(SecurityBase):
         return self.authorize(request.scope)
 
     def authorize(self, scope: Scope) -> Principal:
-        """Who calls, if they may.
+        """The request's principal, if it has the role and may use the use case.
 
         Raises:
-            HttpError: 401 without a good credential, 403 with too low a role or for other use cases, 503
-                where nobody can be verified yet.
+            HttpError: 401 without a valid credential, 403 if the role is too low or the use case another one, 503
+                while no auth snapshot is available.
         """
         caller = authenticate(scope)
         if caller.role not in self._enough:
@@ -159,12 +159,12 @@ class RequiredRole(SecurityBase):
 
 @cache
 def requires(role: Role, *, use_case: str | None = None) -> RequiredRole:
-    """The dependency that lets in callers with this role or a higher one, who may call this use case."""
+    """The dependency that admits principals with this role or a higher one that may call this use case."""
     return RequiredRole(role, use_case)
 
 
 def authenticate(scope: Scope) -> Principal:
-    """Who calls; ``scope["caller"]`` from here on.
+    """Authenticate the request; the principal is stored as ``scope["caller"]``.
 
     Raises:
         HttpError: 401, 403 or 503.
@@ -181,7 +181,7 @@ def authenticate(scope: Scope) -> Principal:
 
 
 def auth_http_error(refusal: AuthError) -> HttpError:
-    """What somebody reads whose credential is refused."""
+    """The HTTP error for a refused credential: 401, 403 or 503."""
     if refusal.reason is AuthErrorCode.NO_LIST:
         headers = {"Retry-After": str(RETRY_SECONDS)}
         return http_error(503, refusal.reason, refusal.message, headers=headers)

@@ -1,6 +1,6 @@
 """Error responses: one JSON shape for every service.
 
-They state field, reason and what is allowed, and never internals or what was sent."""
+Errors state field, reason and what is allowed, and never contain internals or what was sent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 MAX_ERRORS = 50
-"""An answer lists no more faults than this."""
+"""Maximum number of errors in one response."""
 
 
 class ErrorDetail(BaseModel):
@@ -28,14 +28,14 @@ class ErrorDetail(BaseModel):
 
 
 class ErrorBody(BaseModel):
-    """The body of every answer from 400 on."""
+    """Body of every response with status 400 or higher."""
 
     errors: list[ErrorDetail]
     request_id: str
 
 
 class HttpError(Exception):
-    """The request is answered with ``status`` and these faults."""
+    """Raised to answer a request with ``status`` and these errors."""
 
     def __init__(self, status: int, faults: list[dict[str, str]], headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status}: {faults[0]['type'] if faults else ''}")
@@ -68,6 +68,6 @@ def error_response(status: int, faults: list[dict[str, str]], request_id: str, h
 
 
 def safe_field_name(part: object) -> str:
-    """A field's name as it may stand in an answer: what a caller sent as a name could be anything."""
+    """A field's name as it may appear in a response: a caller can send anything as a name."""
     text = str(part)
     return text if _FIELD_NAME.fullmatch(text) else "(another name)"

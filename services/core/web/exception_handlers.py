@@ -1,4 +1,4 @@
-"""Exception handlers of every service: one JSON shape, with no internals and nothing of what was sent."""
+"""Exception handlers of every service: one JSON shape, without internals and without what was sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STATUS_BY_ERROR: Mapping[type[VigieError], int] = {
     UnexpectedAnswerError: 502,
     UnavailableError: 503,
 }
-"""Any other ``VigieError`` is the caller's to mend: 400."""
+"""HTTP status by exception; any other ``VigieError`` is a client error: 400."""
 _LOCATIONS = frozenset({"body", "query", "path", "header", "cookie"})
 
 
@@ -81,7 +81,7 @@ def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _status_code_name(status: int) -> str:
-    """The status as one word: ``not_found``, ``conflict``, ``method_not_allowed``."""
+    """The status as an identifier: ``not_found``, ``conflict``, ``method_not_allowed``."""
     try:
         return HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
     except ValueError:
@@ -93,7 +93,7 @@ def _on_disconnect(request: Request, _: Exception) -> Response:
 
 
 def _on_database(request: Request, error: Exception) -> Response:
-    # The message of a database error can hold values: its kind is enough.
+    # The message of a database error can contain values: log its type only.
     log.error("database does not answer", error=type(error).__name__, request_id=request.scope["request_id"])
     faults = [error_detail("service_unavailable", "The platform's database does not answer.", action="Try again soon.")]
     return error_response(503, faults, request.scope["request_id"], {"Retry-After": "5"})
@@ -103,5 +103,5 @@ def _on_unexpected(request: Request, error: Exception) -> Response:
     request_id = request.scope["request_id"]
     log.error("request failed", request_id=request_id, exc_info=error)
     faults = [error_detail("internal", "The service failed on this request; its log has the request id.")]
-    # This answer is made outside of what puts the id on the others.
+    # This response bypasses the middleware that adds the id to the others.
     return error_response(500, faults, request_id, {REQUEST_ID_HEADER: request_id})

@@ -1,4 +1,4 @@
-"""``/jobs``: the HTTP interface of the stage services."""
+"""Routes under ``/jobs``: the HTTP interface of the stage services."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
 def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRouter:
-    """The routes for the jobs of one service; all of them ask for the services' credential."""
+    """Create the job routes of one service; all of them require the service token."""
     router = APIRouter(prefix="/jobs", tags=["jobs"])
     steps = jobs_of_service(service)
     own = dict(SERVICE)
@@ -135,10 +135,10 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
 
 
 def _validated_options(asked: JobRequest, steps: tuple[str, ...]) -> dict[str, Any]:
-    """The options with their defaults.
+    """Validate the options and add their defaults.
 
     Raises:
-        HttpError: 422, the service does not know the step, the use case or an option.
+        HttpError: 422, unknown step, use case or option.
     """
     if asked.step not in steps:
         raise http_error(422, "step", "This service has no such step.", field="step", allowed=", ".join(steps))

@@ -1,8 +1,8 @@
-"""Serving: one uvicorn process per service, responses in a single write, request ids and the access log.
+"""Runs uvicorn for all services: single-write responses, request ids and the access log.
 
-uvicorn writes a response's head and body to the socket one after the other. A replica that is killed in between has
-begun a response, which the edge can no longer request from another replica, and the call is lost.
-``SingleWriteProtocol`` writes both at once: what a request writes in one step of the event loop is sent together."""
+uvicorn writes a response's head and body to the socket separately. A replica that is killed in between has started a
+response, which the edge can no longer retry on another replica, and the call is lost.
+``SingleWriteProtocol`` sends everything that a request writes in one event-loop turn at once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
 
 
 class RequestIdMiddleware:
-    """Puts ``scope["request_id"]`` there and the same id on the response."""
+    """Sets ``scope["request_id"]`` and the same id in the response header."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -55,11 +55,11 @@ class RequestIdMiddleware:
 access_log = structlog.get_logger("access")
 
 PRINCIPAL_KEY = "caller"
-"""Whoever finds out who calls puts a ``Principal`` into the request's scope under this name."""
+"""Key of the authenticated ``Principal`` in the request's scope."""
 
 
 class LogContextMiddleware:
-    """Puts the request id on every line that is logged while a request is answered."""
+    """Binds the request id to every log line of a request."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -73,7 +73,7 @@ class LogContextMiddleware:
 
 
 def log_access(info: Info) -> None:
-    """An instrumentation: called after each request that is counted."""
+    """Access log, as an instrumentation: called after each counted request."""
     scope = info.request.scope
     caller: Principal | None = scope.get(PRINCIPAL_KEY)
     access_log.info(
@@ -91,13 +91,13 @@ START_FAILURE_CODE = 3
 
 
 def server_config(app: Any, **more: Any) -> uvicorn.Config:
-    """The settings that all services share; ``more`` are those in which one differs (host, port, proxies)."""
+    """uvicorn settings shared by all services; ``more`` are those of one service (host, port, proxies)."""
     return uvicorn.Config(
         app,
         loop="uvloop",
         http=SingleWriteProtocol,
         ws="none",
-        access_log=False,  # services count and log by themselves, with route, caller and request id
+        access_log=False,  # services log requests themselves, with route, caller and request id
         log_config=None,
         server_header=False,
         **more,
@@ -105,7 +105,7 @@ def server_config(app: Any, **more: Any) -> uvicorn.Config:
 
 
 def run_server(server: uvicorn.Server) -> None:
-    """Serve until a signal ends the process; one that could not start ends it with ``START_FAILURE``."""
+    """Serve until a signal ends the process; a server that fails to start exits with ``START_FAILURE``."""
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -113,17 +113,17 @@ def run_server(server: uvicorn.Server) -> None:
 
 
 class SingleWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, with a transport that collects what is written."""
+    """uvicorn's protocol with a transport that buffers writes."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_BufferedTransport(transport, self.loop))  # type: ignore[arg-type]
 
 
 class _BufferedTransport:
-    """A transport that keeps what is written until the running step of the event loop has ended.
+    """A transport that buffers writes until the end of the current event-loop turn.
 
-    The wait is one turn of the loop, which is taken before it waits for anything; the second system call of every
-    answer is saved. Everything but writing and closing is the transport's own.
+    The flush runs in the next turn, before the loop waits for I/O; this saves the second system call of every
+    response. Everything but writing and closing is delegated to the real transport.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,4 +1,4 @@
-"""Authentication of calls between the platform's services, by a shared token."""
+"""Authenticates calls between the platform's services with a shared token."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ _VALID_NAME = re.compile(r"[\w .@:+-]{1,120}")
 
 
 def require_service_token(token: SecretStr | None) -> SecretStr:
-    """
+    """Return the token, which every service called by others needs.
+
     Raises:
-        VigieError: there is no token; a service that other services call does not start without one.
+        VigieError: the token is missing.
     """
     if token is None:
         raise VigieError(
@@ -34,15 +35,16 @@ def require_service_token(token: SecretStr | None) -> SecretStr:
 
 
 def authenticate_service(request: Request) -> Principal:
-    """A dependency: lets a request in that shows the token that ``create_service_app`` was given, and tells who it is.
-    The caller's ``id`` is the service; its ``name`` is the person on whose behalf it calls, where it says so.
+    """Dependency: authenticates a request by the token passed to ``create_service_app``.
+
+    The principal's ``id`` is the service; its ``name`` is the person on whose behalf it calls, if stated.
 
     Raises:
-        HttpError: 401, no token or another one.
+        HttpError: 401, no token or a wrong one.
     """
     token: SecretStr | None = request.app.state.service_token
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    # Headers are Latin-1 on the wire; comparing takes the same time wherever they differ.
+    # Header values are Latin-1; the comparison takes constant time.
     expected = token.get_secret_value().encode() if token is not None else b""
     same = hmac.compare_digest(given.strip().encode("latin-1", "replace"), expected)
     if token is None or not same or scheme.lower() != "bearer":
@@ -61,7 +63,7 @@ def authenticate_service(request: Request) -> Principal:
 
 
 ServicePrincipal = Annotated[Principal, Depends(authenticate_service)]
-"""``caller: ServiceCaller`` as a route's parameter; declare the route with ``openapi_extra=dict(SERVICE)``."""
+"""``caller: ServicePrincipal`` as a route's parameter; declare the route with ``openapi_extra=dict(SERVICE)``."""
 
 
 def _valid_name(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Application of a stage service: the job routes and a worker that runs the jobs."""
+"""Creates and runs the application of a stage service: the job routes and the worker that runs the jobs."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def create_stage_app(
     routers: Sequence[APIRouter] = (),
     figures: Callable[[JobMetrics], None] = lambda _: None,
 ) -> FastAPI:
-    """The stage service ``service``, whose jobs are done by the functions in ``module.JOBS``.
+    """Create the stage service ``service``, whose jobs are the functions in ``module.JOBS``.
 
     Args:
-        routers: what the service answers besides its jobs, for the platform's services too.
-        figures: adds what the service counts of its own, such as what is in the results of its jobs.
+        routers: routes in addition to those of the jobs.
+        figures: adds metrics of the service, for example from the results of its jobs.
 
     Raises:
-        VigieError: there is no credential for calls between services.
+        VigieError: the service token is missing.
     """
     token = require_service_token(settings.service_token)
     engine = make_engine(database_address(settings.database_url, settings.home))
@@ -117,8 +117,8 @@ def run_stage_service(
     routers: Callable[[SettingsT], Sequence[APIRouter]] = lambda _: (),
     figures: Callable[[SettingsT, JobMetrics], None] = lambda _, __: None,
 ) -> int:
-    """Serve the stage service on the host and port that ``place`` finds in its settings; the process's exit
-    code. ``routers`` makes what it answers besides its jobs, ``figures`` adds what it counts besides them."""
+    """Run the stage service on the host and port that ``place`` reads from its settings; returns the exit code.
+    ``routers`` creates routes in addition to those of the jobs, ``figures`` adds metrics."""
     configure_logging(service)
     try:
         chosen = settings()
