@@ -11,6 +11,15 @@ from services.training.stage.workspace import Workspace, read_inputs, run_traini
 
 
 def work(use_case: UseCase, workspace: Workspace) -> str:
+    """Evaluate the workspace's bundle with the parameters of ``params.yaml``.
+
+    Args:
+        use_case: What is evaluated.
+        workspace: Where examples and bundle are read and the evaluation is written.
+
+    Returns:
+        A sentence for the log.
+    """
     inputs = read_inputs(workspace)
     report = evaluate(
         use_case,

@@ -46,6 +46,17 @@ def model_card(
     subgroups: SubgroupMetrics,
     shares: Mapping[str, Mapping[str, float]],
 ) -> str:
+    """Write the text of the model card: metrics beside the baseline's, targets, weakest subgroups, limits, provenance.
+
+    Args:
+        predictor: The evaluated model.
+        report: Content of ``metrics.json``.
+        subgroups: Metrics of each subgroup.
+        shares: Target -> request field -> its feature importance, as a share of 1.
+
+    Returns:
+        Markdown.
+    """
     use_case, manifest = predictor.use_case, predictor.manifest
     lines = [f"# {use_case.title.en}", ""]
     if manifest.simulated:
@@ -123,7 +134,7 @@ def _target(
 
 
 def _weakest_subgroups(target: Target, subgroups: SubgroupMetrics) -> list[str]:
-    """The subgroups where the deciding metric is worst."""
+    """List the subgroups where the deciding metric is worst."""
     metric = metric_of(target, target.metric)
     found = [
         (values[target.name][target.metric], int(values[target.name]["rows"]), f"{column} {group}")
@@ -166,9 +177,22 @@ def evaluate(
     params: Evaluate,
     folder: Path,
 ) -> dict[str, Any]:
-    """Write ``metrics.json``, ``subgroups.json``, ``model_card.md``, ``plots/`` and ``test.parquet``
-    into ``folder`` (made anew) and return the report that ``metrics.json`` holds: the scoring report,
-    the baseline's metrics beside the model's, and every metric that is not among the reported."""
+    """Score a bundle on its frozen test set and write metrics, subgroup metrics, plots and the model card.
+
+    Written are ``metrics.json``, ``subgroups.json``, ``model_card.md``, ``plots/`` and ``test.parquet``.
+
+    Args:
+        use_case: What the bundle answers.
+        examples: All examples, one row each (n rows); those of the test slices are scored.
+        context: What features read beside requests.
+        bundle: Folder of the bundle.
+        params: Parameters of the evaluation stage.
+        folder: Where files are written; made anew.
+
+    Returns:
+        What ``metrics.json`` holds: the scoring report, the baseline's metrics beside the model's, and every metric
+        that is not among the reported.
+    """
     predictor = Predictor(use_case, bundle)
     frame = frozen_test_set(use_case, examples)
     found = score_variants(use_case, frame, context, predict_out_of_fold(predictor, frame))

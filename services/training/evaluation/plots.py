@@ -31,7 +31,13 @@ _MOST_BARS, _FEWEST_ROWS, _PER_LINE = 33, 20, 3
 
 
 def target_plots(item: ScoredPredictions, subgroups: Sequence[tuple[Subgroup, Any]], folder: Path) -> None:
-    """The plots of one target. ``subgroups`` pairs each subgroup with its word per row of the item."""
+    """Save the plots of one target: residuals and coverage, calibration and precision-recall, or confusion of classes.
+
+    Args:
+        item: Scored answers to n test rows.
+        subgroups: Each subgroup with the name of every row's value, object (n,) of str.
+        folder: Where the PNG files are written.
+    """
     if isinstance(item.value, RegressionPrediction):
         _save(_residuals(item, item.value, subgroups), folder / f"{item.name}-residuals.png")
         _save(_coverage(item, item.value, subgroups), folder / f"{item.name}-coverage.png")
@@ -43,6 +49,13 @@ def target_plots(item: ScoredPredictions, subgroups: Sequence[tuple[Subgroup, An
 
 
 def importance_plot(targets: Sequence[Target], shares: Mapping[str, Mapping[str, float]], folder: Path) -> None:
+    """Save a bar chart of each target's most important request fields.
+
+    Args:
+        targets: One panel each.
+        shares: Target -> request field -> its share, largest first.
+        folder: Where ``importance.png`` is written.
+    """
     figure, axes = _figure([min(len(shares[target.name]), 12) for target in targets])
     for axis, target in zip(axes, targets, strict=True):
         top = list(shares[target.name].items())[:12][::-1]
@@ -108,7 +121,7 @@ def _median(values: Floats) -> float:
 
 
 def _median_error(values: Floats) -> float:
-    """McGill, Tukey, Larsen 1978: 1.57 times the quartiles' distance over the root of the count."""
+    """Half width of a median's 95 % interval: 1.57 IQR / sqrt(n) (McGill, Tukey and Larsen 1978)."""
     low, high = np.quantile(values, (0.25, 0.75))
     return float(1.57 * (high - low) / len(values) ** 0.5)
 
@@ -116,7 +129,7 @@ def _median_error(values: Floats) -> float:
 def _coverage(
     item: ScoredPredictions, value: RegressionPrediction, subgroups: Sequence[tuple[Subgroup, Any]]
 ) -> Figure:
-    """Whether the interval keeps its promise, by size of the prediction and by subgroup."""
+    """Draw the interval's empirical coverage, by size of the prediction and by subgroup."""
     promised = item.target.output.coverage if isinstance(item.target.output, Regression) else 0.9
     covered = (item.label >= value.lower) & (item.label <= value.upper)
     shown = [(subgroup.title.en.lower(), *_grouped(words)) for subgroup, words in subgroups]
@@ -243,7 +256,7 @@ def _is_number(word: str) -> bool:
 
 
 def _intervals(shares: NDArray[np.float64], parts: Sequence[NDArray[np.int64]]) -> NDArray[np.float64]:
-    """Wilson's 95 % intervals (2, k) of the shares (k,) of these rows."""
+    """Wilson's 95 % intervals (2, k) of the shares (k,) of these rows (Wilson 1927)."""
     sizes = np.array([len(rows) for rows in parts])
     return np.array(proportion_confint(shares * sizes, sizes, method="wilson"))
 

@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 
 
 def frozen_test_set(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
-    """The examples that are in the test slice of some target, with the columns that scoring needs:
-    request fields, labels, weights, group, subgroups, ``event_time`` and ``origin``. A label is blank where the
-    row is not in that target's test slice."""
+    """Select the examples that are in the test slice of some target, with the columns that scoring needs.
+
+    Those are request fields, labels, weights, group, subgroups, ``event_time`` and ``origin``.
+
+    Args:
+        use_case: Declares targets, split and subgroups.
+        examples: All examples, one row each (n rows).
+
+    Returns:
+        The test rows, numbered from 0. A label is blank where the row is not in that target's test slice.
+
+    Raises:
+        VigieError: A column that the split needs is missing, or a slice has too few rows.
+    """
     slices = split_targets(use_case, examples)
     labels = [target.label for target in use_case.targets]
     named = learned_class_targets(use_case)
@@ -52,7 +63,17 @@ SubgroupMetrics = dict[str, dict[str, dict[str, dict[str, float]]]]
 def measure_subgroups(
     use_case: UseCase, frame: pd.DataFrame, found: Sequence[ScoredPredictions], minimum_rows: int
 ) -> SubgroupMetrics:
-    """The deciding, guarded and reported metrics of each subgroup with enough rows of a target."""
+    """Measure the deciding, guarded and reported metrics of each subgroup with enough rows of a target.
+
+    Args:
+        use_case: Declares the subgroups.
+        frame: The frozen test set.
+        found: Scored answers of each target and variant.
+        minimum_rows: Rows that a subgroup needs.
+
+    Returns:
+        Metrics by subgroup column, value, target and metric; metrics that are not defined are missing.
+    """
     import pandas as pd  # noqa: PLC0415
 
     measured: SubgroupMetrics = {}
@@ -72,7 +93,14 @@ def measure_subgroups(
 
 
 def subgroup_labels(series: pd.Series) -> Any:
-    """Subgroup values as words: whole numbers without a fraction, ``unknown`` for missing."""
+    """Name the subgroup of each row: whole numbers without a fraction, ``unknown`` for missing.
+
+    Args:
+        series: The subgroup's column (n,).
+
+    Returns:
+        Object array (n,) of str.
+    """
 
     def word(value: Any) -> str:
         if isinstance(value, float):
@@ -84,8 +112,18 @@ def subgroup_labels(series: pd.Series) -> Any:
 
 
 def predict_out_of_fold(predictor: Predictor, frame: pd.DataFrame) -> PredictFunction:
-    """Answers to the rows of ``frame`` as a model gives them that never saw their groups, whatever examples it was
-    trained on; the predictor's plain answers for targets that have a test slice."""
+    """Build the function that answers test rows as a model does that never saw their groups.
+
+    With a crossed split, each row is answered by those boosters alone that did not learn from its group; targets with
+    a test slice have the predictor's plain answers.
+
+    Args:
+        predictor: The model, whatever examples it was trained on.
+        frame: The frozen test set (n rows), whose positions the function takes.
+
+    Returns:
+        Function of columns, context and row positions int64 (m,) that returns the answers by target.
+    """
     use_case = predictor.use_case
     if not any(is_cross_validated(use_case, target) for target in use_case.targets):
         return predict_with_model(predictor)

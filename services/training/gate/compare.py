@@ -30,7 +30,16 @@ _COVERAGE_LIMIT, _ECE_LIMIT = 0.02, 0.01
 
 @dataclass(frozen=True, slots=True)
 class ModelComparison:
-    """Two models' answers to the same frozen rows, in the same order."""
+    """Two models' answers to the same frozen rows, in the same order.
+
+    Attributes:
+        use_case: What both models answer.
+        frame: The frozen test set, one row per example (n rows).
+        new: The challenger's scored answers, one entry per target and variant.
+        old: The champion's or the baseline's, in the same order.
+        draws: Bootstrap weights of the rows' clusters.
+        gate: Thresholds of the gate.
+    """
 
     use_case: UseCase
     frame: pd.DataFrame
@@ -40,6 +49,17 @@ class ModelComparison:
     gate: Gate
 
     def check(self, name: str, metric: str, limit: float, rows: Any = None) -> GuardrailCheck:
+        """Measure one metric of one target or variant as a guardrail.
+
+        Args:
+            name: Target or variant.
+            metric: Name of the metric.
+            limit: How much worse the metric may get, in its unit.
+            rows: Positions int64 (m,) among the rows of the target; None for all of them.
+
+        Returns:
+            The gain with its confidence bound, beside the limit.
+        """
         new = next(item for item in self.new if item.name == name)
         old = next(item for item in self.old if item.name == name)
         gain = metric_gain(
@@ -58,9 +78,22 @@ def compare_models(
     *,
     champion_name: str = "the champion",
 ) -> Decision:
-    """Compare on ``frame``, the challenger's frozen test rows; without a champion with the declared
-    baseline, on the deciding metric and the other targets' own metrics alone: a constant is perfectly
-    calibrated, and that is no reason to refuse a model."""
+    """Decide whether a challenger may replace the champion: gain of the deciding metric, guardrails, latency and size.
+
+    Without a champion the declared baseline is compared with, on the deciding metric and the other targets' own
+    metrics alone: a constant is perfectly calibrated, and that is no reason to refuse a model.
+
+    Args:
+        challenger: The model to judge.
+        champion: The model in service; None for the baseline.
+        frame: The challenger's frozen test set, one row per example (n rows).
+        context: What features read beside requests, such as the weather: name -> value or array.
+        gate: Thresholds: confidence, minimum gain, limits, number of bootstrap resamples.
+        champion_name: What reasons call the champion.
+
+    Returns:
+        The decision, with a reason for each refusal or for the pass.
+    """
     use_case = challenger.use_case
     if champion is not None and champion.hash == challenger.hash:
         return Decision("unchanged", (f"It is the same bundle as {champion_name}.",), champion_name)
@@ -99,8 +132,17 @@ def compare_models(
 
 
 def failed_guardrails(checks: Sequence[GuardrailCheck], gate: Gate) -> list[GuardrailCheck]:
-    """The checks whose metric got worse by more than its limit, and not by chance: Holm's correction
-    for the number of checks keeps the risk of one false refusal below 1 - confidence."""
+    """Select the checks whose metric got worse by more than its limit, and not by chance.
+
+    Holm's correction (Holm 1979) for the number of checks holds the risk of one false refusal below 1 - confidence.
+
+    Args:
+        checks: One per guarded metric, target, variant or subgroup.
+        gate: ``confidence`` is used.
+
+    Returns:
+        The failed checks, the least likely by chance first.
+    """
     if not checks:
         return []
     ordered = sorted(checks, key=lambda check: check.measured.worse_by_chance)
@@ -110,8 +152,7 @@ def failed_guardrails(checks: Sequence[GuardrailCheck], gate: Gate) -> list[Guar
 
 
 def _target_checks(contest: ModelComparison, *, calibration: bool) -> Iterator[GuardrailCheck]:
-    """The other targets' own metrics, the declared guards and the calibration, for targets and for
-    variants. A metric without a declared limit may not get worse at all, beyond chance."""
+    """Check other targets' metrics, declared guardrails and calibration; a limit that is not declared is 0."""
     first = contest.use_case.targets[0].name
     for item in contest.new:
         target = item.target
@@ -150,8 +191,7 @@ def _subgroup_checks(contest: ModelComparison, first: Target) -> Iterator[Guardr
 
 
 def _official_check(contest: ModelComparison, first: Target) -> Iterator[GuardrailCheck]:
-    """The deciding metric on official rows, where reported outcomes are among the test rows: a model may fit what
-    was reported, but not at the price of what is known for sure."""
+    """Check the deciding metric on official rows: a better fit of reported outcomes may not be bought with them."""
     if "origin" not in contest.frame:
         return
     item = next(answer for answer in contest.new if answer.name == first.name)
@@ -168,8 +208,18 @@ def _official_check(contest: ModelComparison, first: Target) -> Iterator[Guardra
 def one_row_latencies_ms(
     predictors: Sequence[Predictor], frame: pd.DataFrame, context: Mapping[str, Any]
 ) -> list[float]:
-    """Each predictor's median time for one row, features included. They take turns, so that what else
-    the machine does falls on all of them."""
+    """Measure each predictor's median latency for one row, features included.
+
+    The predictors take turns, so that what else the machine does falls on all of them.
+
+    Args:
+        predictors: Models of one use case.
+        frame: Test rows; the first 60 are used.
+        context: What features read beside requests.
+
+    Returns:
+        Median latency of each predictor in milliseconds, in their order.
+    """
     columns = column_tools.from_frame(predictors[0].use_case.request, frame.head(_LATENCY_ROWS))
     times: list[list[float]] = [[] for _ in predictors]
     for number in range(min(_LATENCY_ROWS, len(frame))):
@@ -182,6 +232,14 @@ def one_row_latencies_ms(
 
 
 def bundle_megabytes(predictor: Predictor) -> float:
+    """Measure the size of a predictor's bundle.
+
+    Args:
+        predictor: Model whose folder is read.
+
+    Returns:
+        Size of all its files in MB (1e6 bytes).
+    """
     return sum(path.stat().st_size for path in predictor.folder.rglob("*") if path.is_file()) / 1e6
 
 
@@ -207,7 +265,17 @@ def _guardrail_reason(check: GuardrailCheck, against: str) -> str:
 
 
 def resource_violations(latency: float, old: float | None, size: float, gate: Gate) -> list[str]:
-    """Reasons against a model that takes ``latency`` ms for a row, the champion ``old``, and has ``size`` MB."""
+    """State reasons against a model that is too slow or too large.
+
+    Args:
+        latency: Median latency of the challenger for one row, in milliseconds.
+        old: The champion's; None without a champion.
+        size: Size of the challenger's bundle in MB.
+        gate: Limits of latency and size.
+
+    Returns:
+        One sentence for each limit that is exceeded.
+    """
     reasons = []
     if latency > gate.max_latency_ms:
         reasons.append(f"One row takes {latency:.1f} ms; {gate.max_latency_ms:g} ms is allowed.")

@@ -30,8 +30,13 @@ _NUMBERS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class BootstrapWeights:
-    """``weights`` (b, g): how often each cluster is in each resample, Poisson with mean 1.
-    ``cluster`` (n,): the cluster of each row of the frame."""
+    """Resamples of the test set's clusters.
+
+    Attributes:
+        weights: uint8 (b, g): how often each of g clusters is in each of b resamples, Poisson with mean 1.
+        cluster: int64 (n,): the cluster of each row of the frame.
+        unit: What a cluster is: ``day``, or the use case's group.
+    """
 
     weights: NDArray[np.uint8]
     cluster: NDArray[np.int64]
@@ -40,7 +45,7 @@ class BootstrapWeights:
 
 @dataclass(frozen=True, slots=True)
 class MetricGain:
-    """How much better the new model's metric is, in the metric's unit; negative for worse."""
+    """How much better the new model's metric is than the old one's, in the metric's unit; negative for worse."""
 
     new: float
     old: float
@@ -52,7 +57,20 @@ class MetricGain:
 
 
 def resample(use_case: UseCase, frame: pd.DataFrame, resamples: int, seed: int) -> BootstrapWeights:
-    """Choose what is drawn, days or the use case's groups, and draw it."""
+    """Draw the Poisson bootstrap's weights of whole clusters: days, or the use case's groups.
+
+    Rows of one day or group are not independent, so clusters are drawn rather than rows (cluster bootstrap, Field and
+    Welsh 2007); Poisson counts with mean 1 stand for multinomial ones (Chamandy et al. 2012).
+
+    Args:
+        use_case: Declares the group and the time zone.
+        frame: The frozen test set, one row per example (n rows).
+        resamples: Number of resamples b.
+        seed: Of the random generator; equal seeds give equal weights.
+
+    Returns:
+        Weights (b, g) and the cluster (n,) of each row.
+    """
     cluster, unit = clusters(use_case, frame)
     generator = np.random.default_rng(seed)
     weights = np.empty((resamples, int(cluster.max()) + 1), dtype=np.uint8)
@@ -63,7 +81,16 @@ def resample(use_case: UseCase, frame: pd.DataFrame, resamples: int, seed: int) 
 
 
 def clusters(use_case: UseCase, frame: pd.DataFrame) -> tuple[NDArray[np.int64], str]:
-    """Cluster (n,) of each row, and what a cluster is. A group belongs to the day of its first row."""
+    """Assign each row to the cluster that is resampled as a whole. A group belongs to the day of its first row.
+
+    Args:
+        use_case: Declares the group and the time zone in which days begin.
+        frame: The frozen test set, one row per example (n rows).
+
+    Returns:
+        Cluster int64 (n,) of each row, and what a cluster is: ``day`` where there are at least ``MIN_DAYS``, else the
+        group's column.
+    """
     import pandas as pd  # noqa: PLC0415
 
     groups = pd.factorize(frame[use_case.group].astype(str))[0].astype(np.int64)
@@ -86,8 +113,22 @@ def metric_gain(
     confidence: float,
     rows: Any = None,
 ) -> MetricGain:
-    """The gain of ``metric`` from ``old`` to ``new``, both answers to the same rows; ``rows`` picks
-    some of them. The bound is the bootstrap's percentile; the chance uses its standard error."""
+    """Measure the paired gain of a metric between two models' answers to the same rows, with a bootstrap bound.
+
+    The bound is the bootstrap's percentile; the chance is normal, with the bootstrap's standard error (Efron and
+    Tibshirani 1993).
+
+    Args:
+        new: The challenger's answers to n rows.
+        old: The champion's answers to the same rows.
+        metric: What is compared.
+        draws: Bootstrap weights of the frame's clusters.
+        confidence: Of the one-sided bound, between 0 and 1.
+        rows: Positions int64 (m,) of some of the n rows; None for all.
+
+    Returns:
+        Both values, their gain, its bound and its chance; a gain of NaN where the metric is not defined.
+    """
     chosen = np.arange(len(new.rows)) if rows is None else np.asarray(rows)
     present, cluster = np.unique(draws.cluster[new.rows[chosen]], return_inverse=True)
     weights = draws.weights[:, present]
@@ -110,7 +151,7 @@ def _resampled_metric(
     weights: NDArray[np.uint8],
     rows: NDArray[np.int64],
 ) -> tuple[float, Floats]:
-    """The metric on the rows as they are, and on every resample (b,)."""
+    """Compute the metric on the rows as they are, and on every resample (b,)."""
     label, value = item.label[rows], take_rows(item.value, rows)
     measured = metric.value(item.target, label, value)
     chunk = _CHUNK if metric.row_terms is not None else max(1, _NUMBERS_AT_ONCE // max(len(label), 1))
@@ -129,7 +170,15 @@ Outcome = Literal["passed", "refused", "unchanged"]
 
 @dataclass(frozen=True, slots=True)
 class GuardrailCheck:
-    """One guard. ``limit`` is how much worse the metric may get, in its unit."""
+    """One guarded metric of a target, variant or subgroup, as measured.
+
+    Attributes:
+        name: Target, variant or subgroup.
+        metric: Name of the metric.
+        limit: How much worse the metric may get, in its unit.
+        measured: The gain from the old model to the new one.
+        rows: Number of test rows it was measured on.
+    """
 
     name: str
     metric: str
@@ -140,6 +189,8 @@ class GuardrailCheck:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
+    """What the gate decided about a challenger, and everything that it measured."""
+
     outcome: Outcome
     reasons: tuple[str, ...]
     """Sentences for people: why it was refused, or what it passed on."""
@@ -154,10 +205,15 @@ class Decision:
 
     @property
     def promote(self) -> bool:
+        """Whether the challenger may replace the champion."""
         return self.outcome == "passed"
 
     def tags(self) -> dict[str, str]:
-        """For the version in the registry."""
+        """Summarise the decision as tags of the version in the model registry.
+
+        Returns:
+            Tag -> text; metric, gain, bound and rows only where a metric decided.
+        """
         tags = {Tag.GATE: self.outcome, Tag.GATE_REASONS: " ".join(self.reasons), Tag.COMPARED_WITH: self.compared_with}
         if self.deciding is not None:
             measured = self.deciding.measured
@@ -170,7 +226,11 @@ class Decision:
         return tags
 
     def as_json(self) -> dict[str, Any]:
-        """For people and programs; numbers that are not finite become null, as JSON has none."""
+        """Convert the decision for ``gate.json`` and programs.
+
+        Returns:
+            Content that JSON can hold: numbers that are not finite are None.
+        """
         content: dict[str, Any] = _finite_or_none({"promote": self.promote, **asdict(self)})
         return content
 

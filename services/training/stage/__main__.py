@@ -11,6 +11,15 @@ from services.training.stage.workspace import Workspace, read_inputs, run_traini
 
 
 def work(use_case: UseCase, workspace: Workspace) -> str:
+    """Train the workspace's bundle with the parameters of ``params.yaml``.
+
+    Args:
+        use_case: What is trained.
+        workspace: Where examples are read and the bundle is written.
+
+    Returns:
+        A sentence for the log.
+    """
     inputs = read_inputs(workspace)
     train(
         use_case,

@@ -55,14 +55,28 @@ that it was summed from. ONNX Runtime also computes a small probability as 1 min
 
 
 class TrainingRows(NamedTuple):
+    """Rows that one model of a target learns from.
+
+    Attributes:
+        matrix: Features float32 (n, p), missing as NaN.
+        label: Outcomes float64 (n,); classes by number.
+        weight: Sample weights float64 (n,).
+    """
+
     matrix: NDArray[np.float32]
     label: NDArray[np.float64]
     weight: NDArray[np.float64]
 
 
 def named_boosters(target: Target) -> dict[str, Booster | OnnxEstimator]:
-    """File name -> booster: the members by number, and the interval's two; none where experts learn. Another
-    estimator is its target's only member."""
+    """Name the models that a target declares: members by number, and the interval's two quantile boosters.
+
+    Args:
+        target: Its learner is read.
+
+    Returns:
+        File name -> booster; empty for a late fusion. Another estimator is its target's only member.
+    """
     learner = target.learner
     if isinstance(learner, OnnxEstimator):
         return {"member-0": learner}
@@ -75,10 +89,27 @@ def named_boosters(target: Target) -> dict[str, Booster | OnnxEstimator]:
 
 
 def max_bins(booster: Booster) -> int:
+    """Read how many histogram bins a booster uses for each feature.
+
+    Args:
+        booster: Its parameter ``max_bin`` is read.
+
+    Returns:
+        The number; XGBoost's default of 256 where none is declared.
+    """
     return int(booster.parameters.get("max_bin", 256))
 
 
 def quantile_matrix(rows: TrainingRows, max_bin: int) -> Any:
+    """Bin training rows for XGBoost's histogram method.
+
+    Args:
+        rows: Features (n, p), labels (n,) and weights (n,).
+        max_bin: Bins for each feature.
+
+    Returns:
+        ``xgboost.QuantileDMatrix`` of n rows.
+    """
     import xgboost  # noqa: PLC0415
 
     return xgboost.QuantileDMatrix(rows.matrix, label=rows.label, weight=rows.weight, max_bin=max_bin, nthread=1)
@@ -87,7 +118,18 @@ def quantile_matrix(rows: TrainingRows, max_bin: int) -> Any:
 def fit_booster(
     target: Target, booster: Booster, data: Any, seed: int, changes: Mapping[str, float | int | str] | None = None
 ) -> Any:
-    """One booster on one thread: the result does not depend on how many cores there are."""
+    """Fit one booster on one thread: the result does not depend on how many cores there are.
+
+    Args:
+        target: Says how many classes there are.
+        booster: Declared objective, rounds and hyperparameters.
+        data: ``xgboost.QuantileDMatrix`` or ``DMatrix`` of the training rows.
+        seed: Of the random generator.
+        changes: Hyperparameters in place of the declared ones.
+
+    Returns:
+        The trained ``xgboost.Booster``.
+    """
     import xgboost  # noqa: PLC0415
 
     parameters: dict[str, Any] = {
@@ -105,7 +147,14 @@ def fit_booster(
 
 
 def save_booster(booster: Any, name: str, folder: Path, width: int) -> None:
-    """Write ``<name>.ubj`` and ``<name>.onnx``. Equal boosters give equal files."""
+    """Write a booster as ``<name>.ubj`` and, converted, as ``<name>.onnx``. Equal boosters give equal files.
+
+    Args:
+        booster: Trained ``xgboost.Booster``.
+        name: File name without extension, also the graph's name.
+        folder: Where both files are written.
+        width: Number p of features.
+    """
     from onnxmltools import convert_xgboost  # noqa: PLC0415
     from onnxmltools.convert.common.data_types import FloatTensorType  # noqa: PLC0415
 
@@ -115,7 +164,15 @@ def save_booster(booster: Any, name: str, folder: Path, width: int) -> None:
 
 
 def native_output(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What the native booster says, shaped like ``OnnxBooster``'s answer: (n,) or (n, k)."""
+    """Predict with the native booster, shaped like ``OnnxBooster``'s answer.
+
+    Args:
+        path: The ``.ubj`` file.
+        matrix: Features float32 (n, p).
+
+    Returns:
+        Raw output float32 (n,), or (n, k) for k classes.
+    """
     import xgboost  # noqa: PLC0415
 
     booster = xgboost.Booster(model_file=path)
@@ -125,10 +182,15 @@ def native_output(path: Path, matrix: NDArray[np.float32]) -> NDArray[np.float32
 
 
 def check_conversion(folder: Path, names: Sequence[str], matrix: NDArray[np.float32]) -> None:
-    """Hold native and converted boosters against each other on real rows.
+    """Compare native and converted boosters on real rows.
+
+    Args:
+        folder: Holds ``<name>.ubj`` and ``<name>.onnx``.
+        names: File names without extension.
+        matrix: Features float32 (n, p).
 
     Raises:
-        VigieError: they differ by more than ``TOLERANCE`` relative.
+        VigieError: They differ by more than ``TOLERANCE`` relative.
     """
     for name in names:
         native = native_output(folder / f"{name}.ubj", matrix).astype(np.float64)
@@ -141,10 +203,16 @@ def check_conversion(folder: Path, names: Sequence[str], matrix: NDArray[np.floa
 def require_equal_outputs(
     name: str, native: NDArray[np.float64], served: NDArray[np.float64], tolerance: float
 ) -> None:
-    """Hold a model's outputs against those of its conversion, of the same shape.
+    """Compare a model's outputs with those of its conversion, of the same shape.
+
+    Args:
+        name: What the error calls the model.
+        native: Outputs float64 (n,) or (n, k) of the library that trained it.
+        served: Outputs of ONNX Runtime, of the same shape.
+        tolerance: Largest relative difference.
 
     Raises:
-        VigieError: they differ by more than ``tolerance`` relative.
+        VigieError: They differ by more than ``tolerance`` relative.
     """
     size = np.abs(native)
     difference = np.abs(served - native) / np.maximum(size, max(_ABSOLUTE_BELOW, float(np.median(size))))

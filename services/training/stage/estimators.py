@@ -1,4 +1,4 @@
-"""Fits estimators that are no boosters, converts them to ONNX and checks that both agree."""
+"""Fits estimators in the manner of scikit-learn, converts them to ONNX and checks that both agree."""
 
 from __future__ import annotations
 
@@ -20,10 +20,17 @@ float32."""
 
 
 def make_estimator(learner: OnnxEstimator, seed: int = 0) -> Any:
-    """The estimator, not fitted yet, with the seed and on one thread, so that the same rows give the same graph.
+    """Make the declared estimator, not fitted yet, with the seed and on one thread: equal rows give an equal graph.
+
+    Args:
+        learner: Factory (or its path ``module:name``) and parameters.
+        seed: In place of every ``random_state`` that is None.
+
+    Returns:
+        An estimator in the manner of scikit-learn.
 
     Raises:
-        VigieError: there is no such factory, it does not take the parameters, or what it makes cannot be trained.
+        VigieError: There is no such factory, it does not take the parameters, or what it makes cannot be trained.
     """
     factory = learner.factory
     try:
@@ -49,16 +56,35 @@ def make_estimator(learner: OnnxEstimator, seed: int = 0) -> Any:
 
 
 def class_name(learner: OnnxEstimator) -> str:
-    """What the manifest calls the estimator, a pipeline by its last step: ``sklearn.linear_model._ridge.Ridge``."""
+    """Name the class of an estimator for the manifest, a pipeline by its last step.
+
+    Args:
+        learner: The declared estimator.
+
+    Returns:
+        Dotted path, such as ``sklearn.linear_model._ridge.Ridge``.
+
+    Raises:
+        VigieError: The estimator cannot be made.
+    """
     last = _last_step(make_estimator(learner))[1]
     return f"{type(last).__module__}.{type(last).__qualname__}"
 
 
 def fit_estimator(target: Target, learner: OnnxEstimator, rows: TrainingRows, seed: int) -> Any:
-    """Fit the estimator on ``rows``.
+    """Fit the declared estimator on training rows, with sample weights where they differ.
+
+    Args:
+        target: Says which classes there are.
+        learner: The declared estimator.
+        rows: Features (n, p), labels (n,) and weights (n,).
+        seed: Of the random generator.
+
+    Returns:
+        The fitted estimator.
 
     Raises:
-        VigieError: it takes no weights where the rows differ in theirs, or the rows lack one of the classes.
+        VigieError: It takes no weights where the rows differ in theirs, or the rows lack one of the classes.
     """
     estimator, label = make_estimator(learner, seed), rows.label
     if not isinstance(target.output, Regression):
@@ -85,11 +111,19 @@ def fit_estimator(target: Target, learner: OnnxEstimator, rows: TrainingRows, se
 
 
 def save_estimator(target: Target, estimator: Any, name: str, folder: Path, matrix: NDArray[np.float32]) -> None:
-    """Write ``<name>.onnx``, and hold its outputs on ``matrix`` (n, p) against the estimator's own. Equal estimators
-    give equal files.
+    """Write an estimator as ``<name>.onnx`` and compare its outputs with the estimator's own.
+
+    Equal estimators give equal files.
+
+    Args:
+        target: Says whether outputs are class probabilities.
+        estimator: Fitted estimator.
+        name: File name without extension, also the graph's name.
+        folder: Where the file is written.
+        matrix: Features float32 (n, p) on which both are compared.
 
     Raises:
-        VigieError: there is no converter for it, or its conversion gives other outputs.
+        VigieError: There is no converter for it, or its conversion gives other outputs.
     """
     classes = not isinstance(target.output, Regression)
     try:
@@ -124,6 +158,6 @@ def _is_lightgbm(estimator: Any) -> bool:
 
 
 def _last_step(estimator: Any) -> tuple[str, Any]:
-    """What a pipeline's ``fit`` puts before its last step's parameters, and that step; else blank and the whole."""
+    """Find a pipeline's last step and what ``fit`` puts before its parameters; else blank and the whole estimator."""
     steps = getattr(estimator, "steps", None)
     return (f"{steps[-1][0]}__", steps[-1][1]) if steps else ("", estimator)

@@ -1,5 +1,4 @@
-"""Hyperparameters: those that ``params.yaml`` puts in place of the declared ones, and the optional search (Optuna)
-within the declared bounds and a budget."""
+"""Overrides of hyperparameters by ``params.yaml``, and an optional search (Optuna) within declared bounds and budget."""
 
 from __future__ import annotations
 
@@ -41,10 +40,17 @@ Hyperparameters = dict[str, float | int]
 
 
 def with_overrides(use_case: UseCase, learners: Mapping[str, LearnerOverride]) -> UseCase:
-    """The use case with the hyperparameters of ``train.learners`` in ``params.yaml``.
+    """Put the hyperparameters of ``train.learners`` in ``params.yaml`` in place of the declared ones.
+
+    Args:
+        use_case: With its declared learners.
+        learners: Target -> overrides.
+
+    Returns:
+        The use case with the changed learners.
 
     Raises:
-        VigieError: there is no such target or parameter.
+        VigieError: There is no such target or parameter.
     """
     _require_known("target", learners, [target.name for target in use_case.targets], use_case.name)
     targets = [
@@ -88,8 +94,15 @@ def _require_known(what: str, names: Iterable[str], known: Collection[str], of: 
 
 
 def found_hyperparameters(use_case: UseCase, data: Mapping[str, Any]) -> dict[str, LearnerOverride]:
-    """Target -> what the search behind a bundle chose, read from its manifest's ``data``; blank where it kept what
-    was declared."""
+    """Read from a bundle's manifest what a hyperparameter search chose.
+
+    Args:
+        use_case: Declares what is searched.
+        data: The manifest's ``data``.
+
+    Returns:
+        Target -> overrides; no entry where the declared values were best.
+    """
     found = {}
     for target in use_case.targets:
         if isinstance(target.learner, BoostedTrees):
@@ -110,7 +123,19 @@ def tune_hyperparameters(
     labels: Mapping[str, NDArray[np.float64]],
     features: OutOfFoldFeatures,
 ) -> UseCase:
-    """The use case with the parameters that were found for the members of each target."""
+    """Search hyperparameters of boosted trees with Optuna's TPE sampler (Bergstra et al. 2011), within a budget.
+
+    Trials learn from a target's earlier training rows and are judged on its later ones by the deciding metric.
+
+    Args:
+        run: Use case, examples, budget and seed of the run.
+        rows: Positions int64 (n,) of the training rows among the examples.
+        labels: Target -> float64 (n,).
+        features: Features of the n rows.
+
+    Returns:
+        The use case with the best parameters in all members of each searched target.
+    """
     import optuna  # noqa: PLC0415
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -142,7 +167,15 @@ def tune_hyperparameters(
 
 
 def with_parameters(target: Target, chosen: Mapping[str, float | int | str]) -> Target:
-    """The target with these parameters in all its members; ``rounds`` is a booster's number of rounds."""
+    """Set hyperparameters of all members of a target of boosted trees.
+
+    Args:
+        target: With its declared learner.
+        chosen: XGBoost's name -> value; ``rounds`` is the number of boosting rounds.
+
+    Returns:
+        The target with the changed learner.
+    """
     learner, values = target.learner, dict(chosen)
     assert isinstance(learner, BoostedTrees)
     rounds = values.pop("rounds", None)
@@ -158,8 +191,15 @@ def with_parameters(target: Target, chosen: Mapping[str, float | int | str]) -> 
 
 
 def tuned_parameters(declared: UseCase, used: UseCase) -> dict[str, str | int | float]:
-    """``<target>.<member>.<parameter>`` -> what the search, or ``params.yaml``, chose in place of what
-    is declared, for the manifest."""
+    """List for the manifest what the search, or ``params.yaml``, chose in place of what is declared.
+
+    Args:
+        declared: The use case as declared.
+        used: The use case as trained.
+
+    Returns:
+        ``<target>.<member>.<parameter>`` -> value, for changed parameters alone.
+    """
     tuned: dict[str, str | int | float] = {}
     for before, target in zip(declared.targets, used.targets, strict=True):
         if isinstance(before.learner, BoostedTrees) and isinstance(target.learner, BoostedTrees):
@@ -179,7 +219,7 @@ def _early_and_late_rows(
     label: NDArray[np.float64],
     features: OutOfFoldFeatures,
 ) -> tuple[TrainingRows, TrainingRows]:
-    """The target's own training rows, earlier and latest, without a group on both sides."""
+    """Divide a target's own training rows into earlier and latest ones, without a group on both sides."""
     _, position = positions(run.use_case, run.data.examples, target.split or run.use_case.split)
     own = np.flatnonzero(~np.isnan(label))
     place = position[rows][own]

@@ -31,15 +31,22 @@ AFTER_CALIBRATE, AFTER_TEST = 0.15, 0.30
 
 
 def in_split(slices: NDArray[np.int8], part: int) -> NDArray[np.bool_]:
-    """Which examples are in the slice ``part``."""
+    """Mask bool (n,) of the examples in slice ``part``, given the slice int8 (n,) of every example."""
     return (slices == part) | (slices == ALL_SPLITS)
 
 
 def split_targets(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int8]]:
-    """Target -> slice of every example (n,), by the target's own split or the use case's.
+    """Cut the examples into train, calibration and test slices, by each target's own split or the use case's.
+
+    Args:
+        use_case: Declares targets, splits and the group.
+        examples: One row per example (n rows).
+
+    Returns:
+        Target -> slice int8 (n,) of every example.
 
     Raises:
-        VigieError: a column that the split needs is missing, or a slice has no rows of a target.
+        VigieError: A column that the split needs is missing, or a slice has fewer than two rows of a target.
     """
     made: dict[Split, NDArray[np.int8]] = {}
     slices = {}
@@ -63,8 +70,20 @@ def split_targets(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArra
 def positions(
     use_case: UseCase, examples: pd.DataFrame, split: Split
 ) -> tuple[NDArray[np.int64], NDArray[np.int64] | NDArray[np.float64]]:
-    """Group and position (n,) of every example, a group's rows at one position: its first moment for
-    ``time``, a number in [0, 1) from its name otherwise."""
+    """Place every example on the axis along which it is cut, a group's rows at one position.
+
+    Args:
+        use_case: Declares the group.
+        examples: One row per example (n rows).
+        split: Its kind decides what a position is.
+
+    Returns:
+        Group int64 (n,) and position (n,): for ``time`` the group's first moment, int64 microseconds since 1970 UTC;
+        otherwise float64 in [0, 1) from the group's name.
+
+    Raises:
+        VigieError: An example has no group, or no ``event_time`` where it is cut by time.
+    """
     groups, names = named_groups(use_case, examples, duplicates_together=split.kind != "time")
     if split.kind != "time":
         return groups, hash_fractions(names, "slice")[groups]
@@ -77,7 +96,16 @@ def positions(
 
 
 def assign_splits(use_case: UseCase, examples: pd.DataFrame, split: Split) -> NDArray[np.int8]:
-    """Slice (n,) of every example."""
+    """Cut the examples into train, calibration and test slices by one split.
+
+    Args:
+        use_case: Declares the group, which is never divided.
+        examples: One row per example (n rows).
+        split: Kind and shares of the slices.
+
+    Returns:
+        Slice int8 (n,) of every example: ``TRAIN``, ``CALIBRATE``, ``TEST``, or ``ALL_SPLITS`` for a crossed split.
+    """
     if split.kind == "cross":
         return np.full(len(examples), ALL_SPLITS, dtype=np.int8)
     groups, position = positions(use_case, examples, split)
@@ -99,7 +127,17 @@ def assign_splits(use_case: UseCase, examples: pd.DataFrame, split: Split) -> ND
 
 
 def assign_folds(use_case: UseCase, examples: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]:
-    """Fold (n,) of every example, by a hash of its group, duplicates of time-less data together."""
+    """Assign every example to a fold by a hash of its group, duplicates of time-less data together.
+
+    Args:
+        use_case: Declares the group.
+        examples: One row per example (n rows).
+        folds: Number of folds.
+        seed: Of the hash.
+
+    Returns:
+        Fold int64 (n,) from 0 to ``folds`` - 1.
+    """
     groups, names = named_groups(use_case, examples, duplicates_together=use_case.split.kind != "time")
     fractions = hash_fractions(names, f"fold {seed}")
     return np.floor(fractions * folds).astype(np.int64)[groups]
@@ -108,9 +146,20 @@ def assign_folds(use_case: UseCase, examples: pd.DataFrame, folds: int, seed: in
 def named_groups(
     use_case: UseCase, examples: pd.DataFrame, *, duplicates_together: bool
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """Code (n,) of every example's group, and the name of each code, which does not depend on the order
-    of rows. With ``duplicates_together``, groups that hold the same request become one, called by the
-    first of their names, so that a copy of a training row is never a test row."""
+    """Number the groups of the examples; a group's name does not depend on the order of rows.
+
+    Args:
+        use_case: Declares the group's column and the request's fields.
+        examples: One row per example (n rows).
+        duplicates_together: Whether groups that hold the same request become one, called by the first of their names,
+            so that a copy of a training row is never a test row.
+
+    Returns:
+        Code int64 (n,) of every example's group, and the name of each code.
+
+    Raises:
+        VigieError: An example has no group.
+    """
     import pandas as pd  # noqa: PLC0415
 
     codes, found = pd.factorize(examples[use_case.group])
@@ -138,7 +187,7 @@ def named_groups(
 
 
 def hash_fractions(names: Sequence[str], salt: str) -> NDArray[np.float64]:
-    """A number in [0, 1) per name, the same on every machine."""
+    """Map m names to float64 (m,) in [0, 1), the same on every machine; another salt gives independent numbers."""
     return np.array([int.from_bytes(hashlib.sha256(f"{salt}:{name}".encode()).digest()[:6]) / 2**48 for name in names])
 
 
@@ -170,7 +219,13 @@ HeldOutFold = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FoldModel:
-    """One booster of a bundle. ``left_out`` is None where it learns from all training rows."""
+    """One booster of a bundle.
+
+    Attributes:
+        name: File name without extension.
+        booster: What is declared of it.
+        left_out: Repetition and part that it does not learn from; None where it learns from all training rows.
+    """
 
     name: str
     booster: Booster | OnnxEstimator
@@ -178,12 +233,22 @@ class FoldModel:
 
 
 def is_cross_validated(use_case: UseCase, target: Target) -> bool:
+    """Whether a target's split, or else the use case's, is crossed: out-of-fold answers in place of a test slice."""
     return (target.split or use_case.split).kind == "cross"
 
 
 def fold_models(use_case: UseCase, target: Target) -> list[FoldModel]:
-    """The boosters that a target's bundle holds: the declared ones, in a crossed split once for every part of every
-    repetition. Those have no quantile boosters: their interval is the value give or take what unseen rows missed."""
+    """List the boosters that a target's bundle holds: in a crossed split, one for every part of every repetition.
+
+    Those have no quantile boosters: their interval is the value give or take the residuals of unseen rows.
+
+    Args:
+        use_case: Its split counts where the target has none of its own.
+        target: Its learner and split are read.
+
+    Returns:
+        The declared boosters, or the copies of its members by repetition and part.
+    """
     named = boosting.named_boosters(target)
     if not is_cross_validated(use_case, target):
         return [FoldModel(name, booster, None) for name, booster in named.items()]
@@ -198,14 +263,24 @@ def fold_models(use_case: UseCase, target: Target) -> list[FoldModel]:
 
 
 def cross_validation_folds(use_case: UseCase, frame: pd.DataFrame, folds: int, repeats: int) -> NDArray[np.int64]:
-    """(repeats, n): the part that each row's group is in. It depends on the group's name alone."""
+    """Assign rows to the parts of repeated cross-validation, by their group's name alone.
+
+    Args:
+        use_case: Declares the group.
+        frame: Rows to assign (n rows).
+        folds: Parts of each repetition.
+        repeats: Repetitions, each cut anew.
+
+    Returns:
+        Part int64 (repeats, n) of every row.
+    """
     groups, names = named_groups(use_case, frame, duplicates_together=True)
     fractions = [hash_fractions(names, f"cross {folds} {repeat}") for repeat in range(repeats)]
     return np.floor(np.array(fractions) * folds).astype(np.int64)[:, groups]
 
 
 def folds_by_target(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
-    """Target -> ``parts_of`` the examples, for the targets with a crossed split."""
+    """Map each target with a crossed split to the cross-validation part int64 (repeats, n) of every example."""
     found = {}
     for target in use_case.targets:
         if is_cross_validated(use_case, target):
@@ -215,6 +290,6 @@ def folds_by_target(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDAr
 
 
 def labels_for_fit(use_case: UseCase, labels: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """The labels that ``fit`` may see: none of a target with a crossed split, whose boosters share its arrays."""
+    """Hide (as NaN) the labels (n,) of targets with a crossed split from ``fit``: their boosters share its arrays."""
     hidden = {target.name for target in use_case.targets if is_cross_validated(use_case, target)}
     return {name: np.full_like(label, np.nan) if name in hidden else label for name, label in labels.items()}

@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """The examples as arrays. ``labels`` and ``weights`` are per target over all examples; a label
-    is NaN where the row is not one of the target's."""
+    """The examples as arrays.
+
+    Attributes:
+        examples: One row per example (n rows).
+        columns: Request field -> values (n,); types as in ``services.core.contract.modules.Columns``.
+        labels: Target -> float64 (n,), NaN where the row is not one of the target's.
+        weights: Target -> sample weight float64 (n,).
+        slices: Target -> slice int8 (n,).
+        classes: Names of the classes, for the targets that learn them: those of the training slice, sorted.
+        parts: Target with a crossed split -> part int64 (repeats, n) of every example in each repetition.
+    """
 
     examples: pd.DataFrame
     columns: dict[str, NDArray[Any]]
@@ -34,28 +43,43 @@ class TrainingData:
     weights: dict[str, NDArray[np.float64]]
     slices: dict[str, NDArray[np.int8]]
     classes: dict[str, tuple[str, ...]]
-    """Names of the classes, for the targets that learn them: those of the training slice, sorted."""
     parts: dict[str, NDArray[np.int64]]
-    """Part of every example in each repetition (repeats, n), for the targets with a crossed split."""
 
     def rows(self, part: int) -> NDArray[np.int64]:
-        """Examples that are in this slice for some target."""
+        """Select the examples that are in a slice for some target and have its label.
+
+        Args:
+            part: ``TRAIN``, ``CALIBRATE`` or ``TEST``.
+
+        Returns:
+            Positions int64 (m,), ascending.
+        """
         here = [in_split(self.slices[name], part) & ~np.isnan(label) for name, label in self.labels.items()]
         return np.flatnonzero(np.any(here, axis=0))
 
     def labels_of(self, part: int, rows: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-        """The targets' labels at ``rows``, NaN where the row is in another slice for that target."""
+        """Map each target to its labels (m,) at ``rows`` int64 (m,), NaN where a row is in another slice."""
         return {
             name: np.where(in_split(self.slices[name][rows], part), label[rows], np.nan)
             for name, label in self.labels.items()
         }
 
     def parts_at(self, rows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """``parts`` of these rows alone."""
+        """Map each target with a crossed split to the parts (repeats, m) of ``rows`` int64 (m,)."""
         return {name: part[:, rows] for name, part in self.parts.items()}
 
 
 def prepare_training_data(use_case: UseCase, examples: pd.DataFrame) -> TrainingData:
+    """Turn examples into arrays: columns, labels, weights, slices, classes and cross-validation parts.
+
+    Args:
+        use_case: Declares targets, request fields and splits.
+        examples: One row per example (n rows).
+
+    Returns:
+        Arrays (n,) in the order of the examples.
+    """
+
     def numbers(column: str) -> NDArray[np.float64]:
         return examples[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
@@ -81,14 +105,31 @@ def prepare_training_data(use_case: UseCase, examples: pd.DataFrame) -> Training
 
 
 def encode_classes(names: pd.Series, classes: tuple[str, ...]) -> NDArray[np.float64]:
-    """Each name's place among the classes; NaN where there is none, or it is not among them."""
+    """Number the classes of labels that are names.
+
+    Args:
+        names: Labels (n,).
+        classes: Names of the classes, in order.
+
+    Returns:
+        Place among the classes float64 (n,); NaN where there is no label, or it is not among them.
+    """
     place = {name: float(number) for number, name in enumerate(classes)}
     return np.array([place.get(name, np.nan) for name in names.tolist()], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """What every step of one training run needs."""
+    """What every step of one training run needs.
+
+    Attributes:
+        use_case: What is trained, with the hyperparameters and classes in use.
+        data: Examples as arrays.
+        reference: Array name -> reference data of the use case, of any shape.
+        context: What features read beside requests.
+        params: Parameters of the train stage.
+        folder: The bundle that is being written.
+    """
 
     use_case: UseCase
     data: TrainingData
@@ -96,19 +137,25 @@ class TrainingContext:
     context: Mapping[str, Any]
     params: Train
     folder: Path
-    """The bundle that is being written."""
 
     def target_folder(self, target: str) -> Path:
+        """Path of a target's models in the bundle, which need not exist yet."""
         return self.folder / "targets" / target
 
 
 class OutOfFoldFeatures(NamedTuple):
+    """Features of the training rows.
+
+    Attributes:
+        matrices: Matrix name -> float32 (n, p) or ``SparseRows``, rows in the order of the training columns.
+        variants: Variant with a training weight -> row numbers int64 (m,) and their target's matrix float32 (m, p) as
+            the variant sees them.
+        extras: Extras (n,) of the rows, where all features were made in one call.
+    """
+
     matrices: dict[str, Any]
-    """Matrix name -> (n, p), rows in the order of the training columns."""
     variants: dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]
-    """Variant with a training weight -> row numbers and their target's matrix as the variant sees them."""
     extras: Mapping[str, Any] = {}
-    """Facts (n,) of the rows, where features were made in one."""
 
 
 def out_of_fold(
@@ -117,7 +164,20 @@ def out_of_fold(
     labels: Mapping[str, NDArray[np.float64]],
     folds: NDArray[np.int64],
 ) -> OutOfFoldFeatures:
-    """Features of every training row, learned from the rows of the other folds."""
+    """Make features of every training row, learned from the rows of the other folds (as in stacking, Wolpert 1992).
+
+    Args:
+        run: Use case, reference, context and threads of the run.
+        columns: Request field -> (n,).
+        labels: Target -> float64 (n,).
+        folds: Fold int64 (n,) of each row.
+
+    Returns:
+        Matrices (n, p), and those of the variants that are trained on.
+
+    Raises:
+        VigieError: All rows fall into one fold.
+    """
     use_case, features, context = run.use_case, run.use_case.features, run.context
     numbers, shown = np.unique(folds), labels_for_fit(use_case, labels)
     if len(numbers) < 2:
@@ -160,7 +220,17 @@ def fit_transform_all(
     labels: Mapping[str, NDArray[np.float64]],
     learned: Mapping[str, NDArray[Any]],
 ) -> OutOfFoldFeatures:
-    """Features of every training row by what was learned from all of them: right where ``fit`` looks at no label."""
+    """Make features of every training row by what was learned from all of them: right where ``fit`` reads no label.
+
+    Args:
+        run: Use case and context of the run.
+        columns: Request field -> (n,).
+        labels: Target -> float64 (n,).
+        learned: Array name -> what ``fit`` returned, of any shape.
+
+    Returns:
+        Matrices (n, p), extras (n,), and the matrices of the variants that are trained on.
+    """
     use_case, fitted = run.use_case, run.use_case.features.prepare(learned)
     made = use_case.features.features(columns, fitted, run.context)
     variants = {}
@@ -179,7 +249,18 @@ def training_rows(
     label: NDArray[np.float64],
     features: OutOfFoldFeatures,
 ) -> TrainingRows:
-    """The target's own rows, where ``label`` is not missing, then its variants' with their smaller weights."""
+    """Select a target's own rows, then its variants' with their smaller weights.
+
+    Args:
+        run: Use case and sample weights of the run.
+        target: What is learned.
+        rows: Positions int64 (n,) of the training rows among the examples.
+        label: float64 (n,), NaN where the row is not one of the target's.
+        features: Features of the n rows.
+
+    Returns:
+        Features (m, p), labels (m,) and weights (m,) of the rows with a label and of their variants.
+    """
     own = np.flatnonzero(~np.isnan(label))
     weight = run.data.weights[target.name][rows]
     parts = [TrainingRows(features.matrices[target.matrix][own], label[own], weight[own])]
@@ -199,6 +280,18 @@ def scenario_matrix(
     fitted: Any,
     context: Mapping[str, Any],
 ) -> NDArray[np.float32]:
+    """Make a target's features as an input variant sees the requests, with fields or context masked.
+
+    Args:
+        use_case: Its features are used.
+        variant: What is masked, and for which target.
+        columns: Request field -> (n,).
+        fitted: What the use case prepared from learned arrays.
+        context: What features read beside requests.
+
+    Returns:
+        The target's matrix float32 (n, p).
+    """
     changed, its_context = column_tools.of_variant(use_case, variant, columns, context)
     matrix: NDArray[np.float32] = use_case.features.features(changed, fitted, its_context).matrices[
         use_case.target(variant.target).matrix

@@ -24,43 +24,67 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """A run's workspace or a published state: both have ``data/<use case>`` and ``models/<use case>``."""
+    """Paths of a run's workspace or a published state: both have ``data/<use case>`` and ``models/<use case>``.
+
+    Attributes:
+        root: Folder of the workspace or state.
+        use_case: Name of the use case.
+    """
 
     root: Path
     use_case: str
 
     @property
     def prepared(self) -> Path:
+        """Folder of the examples that the preprocess stage writes."""
         return self.root / "data" / self.use_case / "examples"
 
     @property
     def bundle(self) -> Path:
+        """Folder of the model bundle that the train stage writes."""
         return self.root / "models" / self.use_case / "bundle"
 
     @property
     def evaluation(self) -> Path:
+        """Folder of metrics, plots and model card that the evaluation stage writes."""
         return self.root / "models" / self.use_case / "evaluation"
 
     @property
     def lock(self) -> Path:
+        """DVC's lock file: hashes of every stage's inputs and outputs."""
         return self.root / "dvc.lock"
 
 
 @dataclass(frozen=True, slots=True)
 class StageInputs:
+    """What the preprocess stage made.
+
+    Attributes:
+        examples: One row per example (n rows): request fields, labels, group, time.
+        reference: Array name -> reference data of the use case, of any shape.
+        context: Array name -> what features read beside requests, of any shape.
+        simulated: Whether the examples come from simulated data.
+        source: What the examples came from (hashes, rows), for the bundle's manifest.
+    """
+
     examples: pd.DataFrame
     reference: dict[str, NDArray[Any]]
     context: dict[str, NDArray[Any]]
     simulated: bool
     source: dict[str, str | int | float]
-    """What the examples came from, for the bundle's manifest."""
 
 
 def read_inputs(workspace: Workspace) -> StageInputs:
-    """What the preprocess stage made.
+    """Read what the preprocess stage made.
+
+    Args:
+        workspace: Where it is read.
+
+    Returns:
+        Examples, reference, context and provenance.
 
     Raises:
-        VigieError: it has not run, or its files cannot be read.
+        VigieError: The stage has not run, or its files cannot be read.
     """
     import pandas as pd  # noqa: PLC0415
 
@@ -89,7 +113,16 @@ def read_inputs(workspace: Workspace) -> StageInputs:
 
 
 def run_training_stage(program: str, arguments: list[str], work: Callable[[UseCase, Workspace], str]) -> int:
-    """Do the stage's work in the workspace that is the current folder. 0, or 1 with a plain message."""
+    """Run a stage's work in the workspace that is the current folder.
+
+    Args:
+        program: Module of the stage; its last part names the stage in messages.
+        arguments: Command line without the program: the use case's name.
+        work: Does the stage and returns a sentence for the log.
+
+    Returns:
+        Exit code: 0, or 1 with a plain message.
+    """
 
     def named(use_case: str) -> None:
         done = work(use_case_registry.get(use_case), Workspace(Path(), use_case))
