@@ -1,4 +1,4 @@
-"""Overrides of hyperparameters by ``params.yaml``, and an optional search (Optuna) within declared bounds and budget."""
+"""Overrides of hyperparameters by ``params.yaml``, and optional search (Optuna) within declared bounds and budget."""
 
 from __future__ import annotations
 
