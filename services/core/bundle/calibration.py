@@ -1,4 +1,4 @@
-"""Calibration of a model's raw output, stored as JSON and applied in NumPy."""
+"""Calibration parameters of a model's raw output, stored as JSON and applied in NumPy."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from pydantic import BaseModel, ConfigDict
 
 
 class RegressionCalibration(BaseModel):
-    """Conformalised quantiles (Romano, Patterson, Candès 2019): ``widen`` is added on both sides of
-    the quantile boosters' interval, per group of the fact ``by`` and ``otherwise`` for the rest."""
+    """Conformalised quantile regression (Romano, Patterson, Candès 2019), with a margin for each group.
+
+    Attributes:
+        kind: Tells the calibrations apart in JSON.
+        by: The extra (see ``Features``) whose value is a row's group; None for one margin for all rows.
+        groups: Group -> margin on both sides of the quantile boosters' interval, in the target's unit.
+        otherwise: The margin of rows of other groups.
+        shift: Added to the point prediction, in the target's unit.
+        minimum: Smallest value that the target can have; value and interval are clipped to it.
+    """
 
     model_config = ConfigDict(extra="forbid")
     kind: Literal["quantity"] = "quantity"
@@ -23,6 +31,18 @@ class RegressionCalibration(BaseModel):
     minimum: float | None = None
 
     def widen(self, facts: dict[str, Any], n: int) -> NDArray[np.float64]:
+        """Return the margin that widens each row's interval on both sides.
+
+        Args:
+            facts: Extra -> (n,).
+            n: How many rows there are.
+
+        Returns:
+            float64 (n,), in the target's unit.
+
+        Raises:
+            KeyError: the extra that groups are made by is not there.
+        """
         if self.by is None or not self.groups:
             return np.full(n, self.otherwise)
         values = np.asarray(facts[self.by]).tolist()
@@ -30,7 +50,14 @@ class RegressionCalibration(BaseModel):
 
 
 class BinaryCalibration(BaseModel):
-    """A monotone map of the averaged raw probability, as points joined by straight lines."""
+    """A monotone map of the mean raw probability, as points joined by straight lines.
+
+    Attributes:
+        kind: Tells the calibrations apart in JSON.
+        x: Raw probabilities, ascending.
+        y: The calibrated probability at each of them.
+        threshold: Calibrated probability from which on the decision is positive, 0 to 1.
+    """
 
     model_config = ConfigDict(extra="forbid")
     kind: Literal["probability"] = "probability"
@@ -40,7 +67,13 @@ class BinaryCalibration(BaseModel):
 
 
 class MultiClassCalibration(BaseModel):
-    """Temperature and bias per class on the log of the averaged probabilities (Guo et al. 2017)."""
+    """Temperature and bias per class on the log of the mean probabilities (Guo et al. 2017).
+
+    Attributes:
+        kind: Tells the calibrations apart in JSON.
+        temperature: The logarithms are divided by it; above 1 makes the model less sure.
+        bias: Added to the logarithm of each of the k classes.
+    """
 
     model_config = ConfigDict(extra="forbid")
     kind: Literal["classes"] = "classes"
@@ -49,8 +82,14 @@ class MultiClassCalibration(BaseModel):
 
 
 class FusionWeights(BaseModel):
-    """What makes probabilities of the scores of some experts: softmax of the offset per class and the sum of the
-    scores, each by its slope (Platt 1999, for several scores and classes)."""
+    """Weights that turn the scores of some experts into probabilities (Platt 1999, for several scores and classes).
+
+    The probabilities are the softmax of each class's offset plus the sum of the scores, each times its slope.
+
+    Attributes:
+        slopes: Expert -> slope of its scores.
+        offsets: One for each of the k classes.
+    """
 
     model_config = ConfigDict(extra="forbid")
     slopes: dict[str, float]
@@ -58,13 +97,19 @@ class FusionWeights(BaseModel):
 
 
 class FusionCalibration(BaseModel):
-    """Late fusion: one weighing for each set of experts that can be there, since one alone is less sure than it is
-    in company; the shares of the classes where none is."""
+    """Weights of a late fusion for each set of experts that can be present, and class shares where none is.
+
+    Each set has weights of its own, since an expert alone is less sure than one among others.
+
+    Attributes:
+        kind: Tells the calibrations apart in JSON.
+        subsets: Name of the set (see ``subset_name``) -> its weights.
+        prior: Share of each of the k classes among the training rows.
+    """
 
     model_config = ConfigDict(extra="forbid")
     kind: Literal["fusion"] = "fusion"
     subsets: dict[str, FusionWeights]
-    """Names of experts joined by ``+``, in the order of the declaration."""
     prior: list[float]
 
 
@@ -72,12 +117,26 @@ Calibration = RegressionCalibration | BinaryCalibration | MultiClassCalibration 
 
 
 def subset_name(experts: Iterable[str]) -> str:
-    """What ``FusionCalibration.subsets`` calls these experts, given in the order of the declaration."""
+    """Return the name by which ``FusionCalibration.subsets`` holds a set of experts.
+
+    Args:
+        experts: Their names, in the order of the declaration.
+
+    Returns:
+        The names joined by ``+``.
+    """
     return "+".join(experts)
 
 
 def group_key(value: Any) -> str:
-    """The name of a group in JSON: whole numbers without a fraction."""
+    """Return the name of a group in JSON: whole numbers without a fraction.
+
+    Args:
+        value: A scalar of the extra that groups are made by.
+
+    Returns:
+        The key in ``RegressionCalibration.groups``.
+    """
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)

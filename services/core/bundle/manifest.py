@@ -1,4 +1,6 @@
-"""The bundle on disk: its manifest, file hashes and arrays. A bundle is a folder without pickle:
+"""The bundle on disk: its manifest, file hashes and arrays.
+
+A bundle is a folder without pickle:
 
 ``bundle.json``            this manifest: what it is, what made it, and the SHA-256 of every file
 ``fitted.npz``             what the use case's ``fit`` and ``audit`` learned (no objects inside)
@@ -7,7 +9,8 @@
                            ``calibration.json``; of a late fusion ``<expert>.npz``, its arrays; of any other
                            estimator ``<member>.onnx`` alone
 ``importance.json``        each input's share of each target's gain
-``reference.parquet``      a sample of training rows, for drift"""
+``reference.parquet``      a sample of training rows, for drift
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,18 @@ if TYPE_CHECKING:
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read arrays from an ``.npz`` file, without pickle.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Name -> array of any shape and dtype, as ``save_arrays`` was given them.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it holds an array of objects.
+    """
     import numpy as np  # noqa: PLC0415 - the command line reads manifests without arrays
 
     with np.load(path, allow_pickle=False) as stored:
@@ -34,9 +49,17 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write arrays without pickle; an array of objects is refused.
+    """Write arrays into an ``.npz`` file, without pickle.
 
-    ``numpy.savez`` stamps no time into the archive's members, so equal arrays give equal files."""
+    ``numpy.savez`` stamps no time into the archive's members, so equal arrays give equal files.
+
+    Args:
+        path: The file.
+        arrays: Name -> array of any shape: numbers, booleans or unicode strings.
+
+    Raises:
+        ValueError: one is an array of objects.
+    """
     import numpy as np  # noqa: PLC0415
 
     with path.open("wb") as stream:
@@ -47,6 +70,19 @@ BUNDLE_FORMAT = 1
 
 
 class BundleManifest(BaseModel):
+    """The content of ``bundle.json``: what the bundle is, what made it, and the hash of every file.
+
+    Attributes:
+        format: ``BUNDLE_FORMAT`` of the code that wrote it.
+        use_case: Name of the use case.
+        created: When it was made, ISO in UTC.
+        simulated: Whether it learned from simulated data.
+        data: What it was made from: hashes, row counts and the time span of each slice.
+        versions: Python, the libraries and the code that made it.
+        targets: Target name -> its models.
+        files: Path inside the bundle -> SHA-256, hexadecimal.
+    """
+
     model_config = ConfigDict(extra="forbid")
 
     format: int = BUNDLE_FORMAT
@@ -54,50 +90,75 @@ class BundleManifest(BaseModel):
     created: str
     simulated: bool
     data: dict[str, str | int | float] = Field(default_factory=dict)
-    """What it was made from: hashes, row counts and the time span of each slice."""
     versions: dict[str, str] = Field(default_factory=dict)
-    """Python, the libraries and the code that made it."""
     targets: dict[str, TargetManifest]
     files: dict[str, str]
-    """Path inside the bundle -> SHA-256."""
 
 
 class TargetManifest(BaseModel):
+    """The models of one target, and the features that they learned from.
+
+    Attributes:
+        matrix: Name of the matrix that the models read.
+        features: Names of its p columns, in order.
+        members: Names of the models whose outputs are averaged.
+        lower: Name of the booster of the interval's lower quantile, if there is one.
+        upper: Name of the booster of its upper quantile.
+        experts: Names of the experts of a late fusion, which has no boosters.
+        estimator: Class of the estimator that the members were converted from, where they are no boosters.
+        labels: Names of the classes, where they are learned.
+        left_out: Repetition and fold of the cross-validation that each member did not learn from; empty where it had
+            a test slice.
+    """
+
     model_config = ConfigDict(extra="forbid")
 
     matrix: str
     features: tuple[str, ...]
     members: tuple[str, ...]
-    """Names of the boosters that are averaged."""
     lower: str | None = None
     upper: str | None = None
     experts: tuple[str, ...] = ()
-    """Names of the experts of a late fusion, which has no boosters."""
     estimator: str = ""
-    """Class of the estimator that the members were converted from, where they are no boosters."""
     labels: tuple[str, ...] = ()
-    """Names of the classes, where they are learned."""
     left_out: tuple[tuple[int, int], ...] = ()
-    """Repetition and part of the cross-validation that each member did not learn from; empty where it had a
-    test slice."""
 
 
 class VerifiedBundle(NamedTuple):
-    """A bundle whose every file was hashed and compared. Whoever is given one need not hash it again."""
+    """A bundle whose every file was hashed and compared, so that nobody need hash it again.
+
+    Attributes:
+        folder: Where its files are.
+        manifest: The content of its ``bundle.json``.
+    """
 
     folder: Path
     manifest: BundleManifest
 
 
 def bundle_hash(manifest: BundleManifest) -> str:
-    """What identifies a bundle: the hash of its files' hashes. Time of creation does not count, so
-    the same data and code give the same bundle."""
+    """Compute the hash that identifies a bundle, from the hashes of its files.
+
+    Time of creation does not count, so that the same data and code give the same bundle.
+
+    Args:
+        manifest: A manifest whose ``files`` are filled in.
+
+    Returns:
+        SHA-256, hexadecimal.
+    """
     listing = json.dumps(sorted(manifest.files.items())).encode()
     return hashlib.sha256(listing).hexdigest()
 
 
 def read_manifest(folder: Path) -> BundleManifest:
-    """Read and verify: every file is there and has its hash, and nothing else is there.
+    """Read a bundle's manifest and verify its files: each is there and has its hash, and there are no others.
+
+    Args:
+        folder: The bundle.
+
+    Returns:
+        The manifest.
 
     Raises:
         VigieError: the bundle is missing, incomplete, changed or of another format.
@@ -124,10 +185,14 @@ def read_manifest(folder: Path) -> BundleManifest:
 
 
 def verify_bundle(folder: Path, digest: str) -> VerifiedBundle:
-    """Hash every file of the bundle, once.
+    """Verify that a folder holds the bundle that was registered.
 
     Args:
-        digest: the bundle's hash by which it was registered.
+        folder: The bundle.
+        digest: The hash by which it was registered (see ``bundle_hash``).
+
+    Returns:
+        The bundle, which need not be hashed again.
 
     Raises:
         VigieError: the bundle is not whole (see ``read_manifest``), or another one.
@@ -143,7 +208,12 @@ def verify_bundle(folder: Path, digest: str) -> VerifiedBundle:
 
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
-    """Fill in the files' hashes and write ``bundle.json`` last."""
+    """Write ``bundle.json``, after all other files, with the hash of each of them.
+
+    Args:
+        folder: The bundle, whose other files are complete.
+        manifest: The manifest; its ``files`` are replaced.
+    """
     files = {p.relative_to(folder).as_posix(): file_sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
     files.pop("bundle.json", None)
     complete = manifest.model_copy(update={"files": files})

@@ -1,7 +1,8 @@
 """All boosters of a bundle in one ONNX Runtime session.
 
 A single call spends more time on entering ONNX Runtime than in the trees: six boosters in one session take half the
-time of six sessions. The nodes are those of the bundle's ``.onnx`` files, so the outputs are equal bit for bit."""
+time of six sessions. The nodes are those of the bundle's ``.onnx`` files, so the outputs are equal bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +18,14 @@ from services.core.errors import VigieError
 
 
 def create_session(model: bytes) -> onnxruntime.InferenceSession:
-    """One thread: replicas scale, and results do not depend on the number of cores."""
+    """Make an ONNX Runtime session of one thread, so that results do not depend on the number of cores.
+
+    Args:
+        model: The serialised ONNX model.
+
+    Returns:
+        The session, on the CPU.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -26,11 +34,15 @@ def create_session(model: bytes) -> onnxruntime.InferenceSession:
 
 
 class OnnxEnsemble:
-    """The merged session: ``run(outputs, {name: matrix})`` gives each booster's output, float32 (n, 1) or (n, k), in
-    the order of the files. ``matrices`` names the float32 (n, p) inputs.
+    """Several boosters merged into one ONNX Runtime session.
+
+    Attributes:
+        run: ``run(outputs, {name: matrix})`` gives each booster's output, float32 (n, 1) or (n, k).
+        matrices: Names of the inputs, float32 (n, p).
+        outputs: Names of the outputs, in the order of the files.
 
     Args:
-        files: each booster's file and the matrix that it reads.
+        files: Each booster's file and the name of the matrix that it reads.
 
     Raises:
         VigieError: the files were not written by one converter.

@@ -1,8 +1,6 @@
-"""The bundle's one predictor. Evaluation, gate, calibration, intervals and serving all use it, so
-offline and served answers are equal bit for bit.
+"""The bundle's one predictor, of evaluation, gate, calibration and serving: their answers are equal bit for bit.
 
-The forests run in ONNX Runtime, one thread, converted from the native boosters; ``docs/architecture.md``
-has the reasons and a test holds the two within 1e-5 relative of each other.
+Forests run in one thread of ONNX Runtime, within 1e-5 relative of the native boosters (see ``docs/architecture.md``).
 """
 
 from __future__ import annotations
@@ -61,19 +59,18 @@ _CALIBRATION: TypeAdapter[Calibration] = TypeAdapter(Calibration)
 
 
 class Prediction(NamedTuple):
-    """Values per target (arrays over the rows) and the facts that the feature function found."""
+    """Predictions of n rows: target -> value (arrays over the rows), and the feature function's extras, each (n,)."""
 
     values: dict[str, TargetPrediction]
     extras: dict[str, Any]
 
 
 class OnnxBooster:
-    """One model in ONNX Runtime: float32 (n, p) in, float32 (n,), (n, 1) or (n, k) out.
+    """One model in ONNX Runtime.
 
     Args:
-        path: its ``.onnx`` file.
-        row_by_row: run each row by itself. Linear algebra adds up a batch in another order than a row, so this
-            alone makes a row's output equal bit for bit in both; trees need it not.
+        path: Its ``.onnx`` file.
+        row_by_row: Run each row alone, since linear algebra adds up a batch in another order; trees do not need it.
     """
 
     def __init__(self, path: Path, *, row_by_row: bool = False) -> None:
@@ -83,6 +80,7 @@ class OnnxBooster:
         self._output = [self._session.get_outputs()[-1].name]
 
     def __call__(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Compute the raw output, float32 (n,), (n, 1) or (n, k), for a matrix, float32 (n, p)."""
         rows = np.split(matrix, len(matrix)) if self._row_by_row and len(matrix) > 1 else [matrix]
         outputs = [self._session.run(self._output, {self._input: row})[0] for row in rows]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
@@ -90,19 +88,15 @@ class OnnxBooster:
 
 @dataclass(frozen=True, slots=True)
 class _LoadedTarget:
-    """``members``, ``lower`` and ``upper`` are positions among the outputs of ``OnnxEnsemble``, which those of the
-    estimators follow."""
-
     name: str
-    members: tuple[int, ...]
+    members: tuple[int, ...]  # positions among the outputs of ``OnnxEnsemble``, which those of the estimators follow
     lower: int | None
     upper: int | None
     calibration: Calibration
     output: Any
     left_out: tuple[tuple[int, int], ...]
     x: NDArray[np.float64]
-    y: NDArray[np.float64]
-    """The calibration's points, or its bias in ``y``, as arrays."""
+    y: NDArray[np.float64]  # with x the calibration's points, or its bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +111,8 @@ class Predictor:
     """A verified bundle, loaded. Immutable, so threads may share it.
 
     Args:
-        bundle: verified already, or a folder, whose files are all hashed here.
+        use_case: The declaration.
+        bundle: Verified already, or a folder, whose files are all hashed here.
 
     Raises:
         VigieError: the bundle is not whole, or was trained on other features than this code makes.
@@ -200,8 +195,16 @@ class Predictor:
         *,
         unseen: Mapping[str, NDArray[np.int64]] | None = None,
     ) -> Prediction:
-        """Predict every target for the rows of ``columns``. ``unseen`` is for rows that may have been learned from:
-        target -> the rows' parts in each repetition (repeats, n); only the boosters answer that left those out."""
+        """Predict every target for n rows.
+
+        Args:
+            columns: Request field -> (n,).
+            context: What is known from outside (see ``FeatureSet.features``).
+            unseen: Target -> folds of the rows, int64 (repeats, n): only boosters that did not learn from them answer.
+
+        Returns:
+            Calibrated values in the targets' units, float64 (n,) or (n, k), and the extras.
+        """
         matrices, facts = self.features.features(columns, self.fitted, context)
         outputs: list[NDArray[np.float32]] = []
         if (forests := self._forests) is not None:
@@ -219,14 +222,14 @@ class Predictor:
         return Prediction(values, facts)
 
     def calibration(self, target: str) -> Calibration:
-        """What is done to the target's raw output."""
+        """Return the calibration of a target's raw output; KeyError where the bundle has no such target."""
         of: dict[str, Calibration] = {loaded.name: loaded.calibration for loaded in self._targets}
         of |= {loaded.name: loaded.calibration for loaded in self._fusions}
         return of[target]
 
 
 def to_scalars(prediction: Prediction, index: int) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
-    """One row's values and facts as Python scalars, for ``compose``."""
+    """Return values and extras of row ``index`` as Python scalars, classes as a list (k,), for ``compose``."""
     values: dict[str, TargetPrediction] = {}
     for name, value in prediction.values.items():
         if isinstance(value, RegressionPrediction):
@@ -241,7 +244,7 @@ def to_scalars(prediction: Prediction, index: int) -> tuple[dict[str, TargetPred
 
 
 def average_outputs(members: tuple[OnnxBooster, ...], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The mean of the members' raw outputs, float64."""
+    """Return the mean of the members' raw outputs, float64 (n, 1) or (n, k), for a matrix, float32 (n, p)."""
     return _mean([member(matrix) for member in members])
 
 
@@ -255,7 +258,13 @@ def _mean(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
 def mean_out_of_fold(
     outputs: Sequence[NDArray[np.float32]], left_out: Sequence[tuple[int, int]], parts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """The mean of those outputs whose booster left the row's part out; ``parts`` is (repeats, n)."""
+    """Average, for each row, the outputs of the boosters that did not learn from it, in float64; NaN where all did.
+
+    Args:
+        outputs: One per booster, float32 (n, 1) or (n, k).
+        left_out: Repetition and fold that each booster did not learn from.
+        parts: Fold of each row in each repetition, int64 (repeats, n).
+    """
     total = np.zeros(outputs[0].shape)
     count = np.zeros((len(total), *(1,) * (total.ndim - 1)))
     for output, (repeat, part) in zip(outputs, left_out, strict=True):
@@ -266,13 +275,9 @@ def mean_out_of_fold(
 
 
 def _calibrated_value(
-    target: _LoadedTarget,
-    raw: NDArray[np.float64],
-    outputs: Sequence[NDArray[np.float32]],
-    facts: dict[str, Any],
+    target: _LoadedTarget, raw: NDArray[np.float64], outputs: Sequence[NDArray[np.float32]], facts: dict[str, Any]
 ) -> TargetPrediction:
-    """A target's value out of its boosters' outputs. For one row every NumPy call counts, hence the
-    ufuncs' own ``reduce`` in place of the methods that wrap it."""
+    """A target's value; for one row every NumPy call counts, hence ``ufunc.reduce`` and no methods that wrap it."""
     calibration = target.calibration
     if isinstance(calibration, RegressionCalibration):
         value = raw.reshape(-1) + calibration.shift

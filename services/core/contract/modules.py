@@ -90,7 +90,7 @@ class FeatureSet(ABC):
         """Make what ``features`` needs from stored arrays, once for each loaded bundle; by default the arrays.
 
         Args:
-            arrays: What ``fit`` and ``post_training_checks`` returned.
+            arrays: What ``fit`` and ``post_training_checks`` returned, arrays of any shape.
         """
         return arrays
 
@@ -171,11 +171,25 @@ class RawData(ABC):
         return rows
 
     def lookup_tables(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
-        """Make tables that ``fit`` needs besides the examples, such as stations or holidays; by default none."""
+        """Make tables that ``fit`` needs besides the examples, such as stations or holidays; by default none.
+
+        Args:
+            tables: Table name -> canonical rows of all files.
+
+        Returns:
+            Name -> array of any shape.
+        """
         return {}
 
     def training_context(self, tables: Mapping[str, pd.DataFrame]) -> Arrays:
-        """Make the context of the training period, for example hourly weather; by default none."""
+        """Make the context of the training period, for example hourly weather; by default none.
+
+        Args:
+            tables: Table name -> canonical rows of all files.
+
+        Returns:
+            Name -> array of any shape, as ``ContextSource.snapshot`` holds it for calls.
+        """
         return {}
 
 

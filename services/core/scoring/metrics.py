@@ -1,7 +1,8 @@
-"""The metrics of each kind of output, in a form that serves three purposes with one definition: a
-metric is a function of sums over rows, so that its value for all rows, for every subgroup and for
-every bootstrap resample is the same formula on different sums. Ranking metrics have no such sums and
-take row weights instead. Tests hold every one against scikit-learn.
+"""The metrics of each kind of output, defined once for all rows, subgroups and bootstrap resamples.
+
+A metric is a function of sums over rows, so that its value for all rows, for every subgroup and for every bootstrap
+resample is the same formula on different sums. Ranking metrics have no such sums and take row weights instead. Tests
+hold every one against scikit-learn.
 """
 
 from __future__ import annotations
@@ -30,8 +31,17 @@ ECE_BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """``of_sums`` turns sums of ``row_terms`` (n, s), of shape (..., s), into values (...). A metric
-    without them ranks: ``of_weights`` gets row weights (b, n) and returns (b,). Undefined is NaN."""
+    """A metric: a function of sums over rows, or, where it ranks, of the rows' weights. Undefined is NaN.
+
+    Attributes:
+        name: As reports call it.
+        better: Which direction is better; ``near`` is nearer to ``aim``.
+        row_terms: Target, labels float64 (n,) and predictions -> what is summed over rows, float64 (n, s).
+        of_sums: Sums of the terms, float64 (..., s), -> values (...).
+        of_weights: Labels (n,), predictions and row weights, float64 (b, n), -> values (b,).
+        undefined: Why it can be undefined.
+        aim: What a metric of which ``near`` is better should be.
+    """
 
     name: str
     better: Literal["lower", "higher", "near"]
@@ -40,17 +50,30 @@ class Metric:
     of_weights: Callable[[Floats, Any, Floats], Floats] | None = None
     undefined: str = "there are no rows"
     aim: float = 0.0
-    """What a metric of which ``near`` is better should be."""
 
     def value(self, target: Target, label: Floats, value: TargetPrediction) -> float:
-        """The metric over all rows; NaN where it is not defined for them."""
+        """Compute the metric over all rows.
+
+        Args:
+            target: The target, whose output has the costs of wrong decisions.
+            label: Labels, float64 (n,); classes are their places among the value's.
+            value: Predictions of the same n rows.
+
+        Returns:
+            The metric; NaN where it is not defined for these rows.
+        """
         if self.row_terms is not None and self.of_sums is not None:
             return float(self.of_sums(self.row_terms(target, label, value).sum(axis=0)))
         assert self.of_weights is not None
         return float(self.of_weights(label, value, np.ones((1, len(label))))[0])
 
     def gain(self, new: Any, old: Any) -> Any:
-        """How much better ``new`` is, positive for better."""
+        """Compute how much better a value is than another, positive for better, in the metric's unit.
+
+        Args:
+            new: Scalar or array of any shape.
+            old: What to compare with, shaped alike.
+        """
         if self.better == "near":
             return np.abs(old - self.aim) - np.abs(new - self.aim)
         return old - new if self.better == "lower" else new - old
@@ -125,8 +148,7 @@ def _cost(s: Floats) -> Floats:
 
 
 def _calibration_terms(_target: Target, label: Floats, value: BinaryPrediction) -> Floats:
-    """One (p - y) column per bin, then the count. The bins are fixed by all rows' predictions; equal
-    predictions share a bin."""
+    """Columns of p - y, one per bin, then the count; bins are fixed by all predictions, and equal ones share one."""
     probability = np.asarray(value.probability)
     bins = np.searchsorted(np.sort(probability), probability) * ECE_BINS // max(len(label), 1)
     terms = np.zeros((len(label), ECE_BINS + 1))
@@ -248,8 +270,10 @@ _MULTI_CLASS_METRICS = (
 
 
 def metrics_of(target: Target) -> dict[str, Metric]:
-    """The metrics that a target of this kind can have, by name. The coverage of a 90 % interval is
-    called ``coverage_90`` and is better the nearer it is to 0.90."""
+    """Return the metrics that a target of this kind can have, by name.
+
+    The coverage of a 90 % interval is called ``coverage_90`` and is better the nearer it is to 0.90.
+    """
     output = target.output
     if isinstance(output, Regression):
         coverage = Metric(coverage_name(output), "near", _regression_terms, _mean(5), aim=output.coverage)
@@ -260,10 +284,16 @@ def metrics_of(target: Target) -> dict[str, Metric]:
 
 
 def coverage_name(output: Regression) -> str:
+    """Return the name of an interval's coverage among the metrics, for example ``coverage_90``."""
     return f"coverage_{round(output.coverage * 100)}"
 
 
 def metric_of(target: Target, name: str) -> Metric:
+    """Return one of the metrics that a target can have.
+
+    Raises:
+        KeyError: it has no metric of this name.
+    """
     known = metrics_of(target)
     if name not in known:
         raise KeyError(f"{target.name} has no metric {name!r}; it can have {sorted(known)}")

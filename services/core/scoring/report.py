@@ -28,23 +28,50 @@ __getattr__ = renamed(__name__, {"report_of": "build_report"})
 def score(
     predictor: Predictor, examples: pd.DataFrame, context: Mapping[str, Any], *, version: str | None = None
 ) -> dict[str, Any]:
-    """Score a bundle on examples: ``{"use_case", "version", "rows", "metrics"}``, where ``metrics``
-    holds the reported metrics of each target and, under its own name, of each variant (or beside its target's
-    where it says so). A metric that these rows do not define is left out and explained below ``omitted``.
+    """Score a bundle on examples.
 
-    ``version`` is what the bundle is called; its hash without."""
+    Args:
+        predictor: The bundle.
+        examples: n rows with the request's fields, labels and columns of subgroups.
+        context: What is known from outside, as ``RawData.training_context`` makes it.
+        version: What the report calls the bundle; by default the first 12 digits of its hash.
+
+    Returns:
+        The report (see ``build_report``).
+    """
     found = score_variants(predictor.use_case, examples, context, predict_with_model(predictor))
     return build_report(predictor.use_case, len(examples), found, version=version or predictor.hash[:12])
 
 
 def score_baseline(use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any]) -> dict[str, Any]:
-    """The declared baseline, scored by the same code."""
+    """Score the declared baseline, by the same code.
+
+    Args:
+        use_case: The declaration.
+        examples: n rows with the request's fields, labels and columns of subgroups.
+        context: What is known from outside; scenarios may change it, the baseline gets none.
+
+    Returns:
+        The report (see ``build_report``), of the version ``baseline``.
+    """
     found = score_variants(use_case, examples, context, predict_with_baseline(use_case))
     return build_report(use_case, len(examples), found, version="baseline")
 
 
 def build_report(use_case: UseCase, rows: int, found: Sequence[ScoredPredictions], *, version: str) -> dict[str, Any]:
-    """The report of answers that are there already."""
+    """Build the report of predictions that are computed already.
+
+    Args:
+        use_case: The declaration.
+        rows: How many examples were scored.
+        found: What ``score_variants`` returned.
+        version: What the report calls the model.
+
+    Returns:
+        ``{"use_case", "version", "rows", "metrics"}``: ``metrics`` holds the reported metrics of each target and, under
+        its own name, of each scenario and slice (or beside its target's where a scenario says so). ``omitted`` says
+        why a metric that these rows do not define has no value.
+    """
     report: dict[str, Any] = {"use_case": use_case.name, "version": version, "rows": rows, "metrics": {}}
     omitted: dict[str, str] = {}
     beside = {variant.name: variant for variant in use_case.variants if variant.report_as}
@@ -68,8 +95,19 @@ def build_report(use_case: UseCase, rows: int, found: Sequence[ScoredPredictions
 def compute_metrics(
     item: ScoredPredictions, *, every: bool = True, wanted: Sequence[str] | None = None
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Metric -> value, and metric -> why it is left out. Those that are ``wanted``, all that the target can have, or
-    those that it reports."""
+    """Compute metrics of one entry of the report.
+
+    Args:
+        item: Labels and predictions.
+        every: All metrics that the target can have; otherwise those that it reports (all where it names none).
+        wanted: Names of metrics, in place of either.
+
+    Returns:
+        Metric -> value, and metric -> why it is not defined for these rows.
+
+    Raises:
+        KeyError: the target cannot have a metric that is wanted.
+    """
     known = metrics_of(item.target)
     names = wanted if wanted is not None else list(known) if every else list(item.target.reported or known)
     values, reasons = {}, {}
@@ -83,8 +121,16 @@ def compute_metrics(
 
 
 def metric_by_group(item: ScoredPredictions, metric: Metric, groups: Any) -> tuple[Any, Any]:
-    """The metric of each group, (g,) with NaN where undefined, and the groups' row counts (g,).
-    ``groups`` (n,) numbers the item's rows from 0."""
+    """Compute a metric for each group of rows.
+
+    Args:
+        item: Labels and predictions of n rows.
+        metric: The metric.
+        groups: Each row's group, numbered from 0, int64 (n,).
+
+    Returns:
+        The metric of each group, float64 (g,), NaN where undefined, and the groups' row counts, float64 (g,).
+    """
     count = np.bincount(groups).astype(np.float64)
     if metric.row_terms is not None and metric.of_sums is not None:
         terms = metric.row_terms(item.target, item.label, item.value)

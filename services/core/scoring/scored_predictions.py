@@ -1,6 +1,4 @@
-"""Predictions and labels to score: a model's or the baseline's values for the rows of each target, variant and
-slice.
-"""
+"""Predictions and labels to score: a model's or the baseline's for the rows of each target, scenario and slice."""
 
 from __future__ import annotations
 
@@ -29,18 +27,26 @@ if TYPE_CHECKING:
     from services.core.bundle.predictor import Predictor
 
 Columns = dict[str, NDArray[Any]]
+"""Request field -> (n,); see ``services.core.contract.modules.Columns``."""
 PredictFunction = Callable[[Columns, Mapping[str, Any], NDArray[np.int64]], Mapping[str, TargetPrediction]]
 """Columns, context and the rows' positions in the examples -> values of every target."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPredictions:
-    """One entry of the report: a target as it is, for a part of its rows, or as a variant sees it."""
+    """Labels and predictions of one entry of the report: a target, a slice of its rows, or an input scenario.
+
+    Attributes:
+        name: Name of the target, slice or scenario.
+        target: The target.
+        rows: Positions of the m rows in the examples, in their order, int64 (m,).
+        label: Labels, float64 (m,); classes are their places among the value's.
+        value: Predictions of the m rows.
+    """
 
     name: str
     target: Target
     rows: NDArray[np.int64]
-    """Positions in the examples of the target's rows, in their order."""
     label: NDArray[np.float64]
     value: TargetPrediction
 
@@ -48,8 +54,19 @@ class ScoredPredictions:
 def score_variants(
     use_case: UseCase, examples: pd.DataFrame, context: Mapping[str, Any], answer: PredictFunction
 ) -> list[ScoredPredictions]:
-    """Ask for every target, then ask for every variant, and look at the parts of both. What has no row is left
-    out. Labels that are names of classes are matched with the classes that were answered."""
+    """Predict examples as they are and under each input scenario, and match the predictions with the labels.
+
+    Labels that are names of classes are matched with the classes that were answered.
+
+    Args:
+        use_case: The declaration.
+        examples: n rows with the request's fields, labels and columns of subgroups.
+        context: What is known from outside, as ``RawData.training_context`` makes it.
+        answer: Predicts rows: a model or the baseline.
+
+    Returns:
+        Targets, then slices, then scenarios; those without rows are skipped.
+    """
     columns = column_tools.from_frame(use_case.request, examples)
     rows = {t.name: np.flatnonzero(examples[t.label].notna().to_numpy()) for t in use_case.targets}
     if not any(len(chosen) for chosen in rows.values()):
@@ -89,8 +106,17 @@ def score_variants(
 
 
 def align_labels(label: pd.Series, value: TargetPrediction) -> tuple[NDArray[np.float64], TargetPrediction]:
-    """Labels as numbers (n,), NaN where there is none, and the value. Names of classes become places among the value's
-    classes; those that it does not know are put behind them with probability 0, so that they count as missed."""
+    """Convert labels to numbers; names of classes become places among the classes of the predictions.
+
+    Classes that the model does not know are appended with probability 0, so that they count as missed.
+
+    Args:
+        label: Labels of n rows.
+        value: Predictions of the same rows.
+
+    Returns:
+        Labels, float64 (n,), NaN where there is none, and the predictions, with the appended classes.
+    """
     if not isinstance(value, MultiClassPrediction) or label.dtype.kind in "iufb":
         return label.to_numpy(dtype=np.float64, na_value=np.nan), value
     known = label.notna().to_numpy()
@@ -105,11 +131,12 @@ def align_labels(label: pd.Series, value: TargetPrediction) -> tuple[NDArray[np.
 
 
 def predict_with_model(predictor: Predictor) -> PredictFunction:
+    """Return a function that predicts rows with a bundle."""
     return lambda columns, context, _rows: predictor.predict(columns, context).values
 
 
 def predict_with_baseline(use_case: UseCase) -> PredictFunction:
-    """The declared baseline, asked row by row as serving would. It is given no context."""
+    """Return a function that predicts rows with the declared baseline, one by one as serving does, without context."""
 
     def answer(
         columns: Columns, _context: Mapping[str, Any], _rows: NDArray[np.int64]
@@ -123,7 +150,15 @@ def predict_with_baseline(use_case: UseCase) -> PredictFunction:
 
 
 def to_requests(use_case: UseCase, columns: Columns) -> list[dict[str, Any]]:
-    """The rows as validated requests hold them: Python values, None for missing."""
+    """Convert columns to rows as validated requests hold them.
+
+    Args:
+        use_case: The declaration.
+        columns: Request field -> (n,).
+
+    Returns:
+        n requests: field -> Python value, None for missing.
+    """
     python: dict[str, list[Any]] = {}
     for name, kind in column_tools.column_types(use_case.request).items():
         values = columns[name].tolist()
@@ -144,7 +179,14 @@ def to_requests(use_case: UseCase, columns: Columns) -> list[dict[str, Any]]:
 
 
 def stack_predictions(values: list[TargetPrediction]) -> TargetPrediction:
-    """Many rows' scalars as one value of arrays. The threshold is the first row's."""
+    """Stack predictions of single rows into one of arrays.
+
+    Args:
+        values: n predictions of one kind, of scalars, or of (k,) for classes.
+
+    Returns:
+        One prediction of float64 (n,), or (n, k) for classes; threshold and labels are the first row's.
+    """
     first = values[0]
     if isinstance(first, RegressionPrediction):
         parts = [(v.value, v.lower, v.upper) for v in values if isinstance(v, RegressionPrediction)]
@@ -158,7 +200,15 @@ def stack_predictions(values: list[TargetPrediction]) -> TargetPrediction:
 
 
 def take_rows(value: TargetPrediction, rows: Any) -> TargetPrediction:
-    """The chosen rows of a value."""
+    """Select rows of predictions.
+
+    Args:
+        value: Predictions of n rows.
+        rows: Indices, int64 (m,), a mask (n,) or a slice.
+
+    Returns:
+        Predictions of the m rows.
+    """
     if isinstance(value, RegressionPrediction):
         return RegressionPrediction(value.value[rows], value.lower[rows], value.upper[rows])
     if isinstance(value, BinaryPrediction):
