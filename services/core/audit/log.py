@@ -23,7 +23,7 @@ _MAX_DETAILS_LENGTH = 8_000
 
 
 def _printable(text: str) -> str:
-    """Without control characters: databases refuse some, and terminals obey others."""
+    """Remove control characters: some databases reject them, and terminals interpret them."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
@@ -40,9 +40,9 @@ DetailValue = str | int | bool | None | list[str]
 
 
 class AuditEntry(BaseModel):
-    """What happened. Holds no secret, and of people nothing but the user name.
+    """One audit entry. Holds no secrets, and no personal data but the user name.
 
-    ``id`` makes delivery repeatable: an entry is stored once however often it is sent."""
+    ``id`` makes delivery idempotent: an entry is stored once however often it is sent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -56,17 +56,17 @@ class AuditEntry(BaseModel):
     actor_name: NameText = ""
     centre: NameText = ""
     action: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)+$", max_length=80)]
-    """Such as ``login.failed`` or ``model.promoted``: the thing, a dot, what happened to it."""
+    """Such as ``login.failed`` or ``model.promoted``: object, dot, event."""
     use_case: NameText = ""
     target: TargetText = ""
-    """A user, a key, a model version, a run."""
+    """The affected user, key, model version or run."""
     address: Annotated[str, StringConstraints(max_length=80), AfterValidator(_printable)] = ""
     request_id: Annotated[str, StringConstraints(max_length=80), AfterValidator(_printable)] = ""
     outcome: AuditOutcome = "ok"
     details: Annotated[dict[str, DetailValue], AfterValidator(_check_size)] = Field(default_factory=dict)
 
     def by(self, caller: Principal) -> AuditEntry:
-        """The same entry with its actor."""
+        """Return the entry with its actor set."""
         return self.model_copy(
             update={
                 "actor_kind": caller.kind,
@@ -78,18 +78,18 @@ class AuditEntry(BaseModel):
 
 
 def canonical_json(value: object) -> str:
-    """JSON that is written in one way alone: sorted keys, no spaces, ASCII, no NaN."""
+    """Encode as canonical JSON: sorted keys, no spaces, ASCII, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def to_columns(entry: AuditEntry) -> dict[str, object]:
-    """The entry as it is stored."""
+    """Return the entry's column values."""
     values = entry.model_dump()
     return values | {"time": entry.time.astimezone(UTC), "details": canonical_json(entry.details)}
 
 
 def entry_hash(stored: dict[str, object]) -> str:
-    """SHA-256 over every column of an entry but ``hash`` itself: ``sequence`` and ``previous_hash`` too."""
+    """Return SHA-256 over all columns of an entry except ``hash``, including ``sequence`` and ``previous_hash``."""
     time = stored["time"]
     assert isinstance(time, datetime)
     content = {name: value for name, value in stored.items() if name != "hash"}
@@ -98,26 +98,26 @@ def entry_hash(stored: dict[str, object]) -> str:
 
 
 ADVISORY_LOCK = 7_206_512
-"""PostgreSQL's advisory lock that writers queue for. On SQLite every transaction is alone anyway."""
+"""PostgreSQL advisory lock that serializes writers. SQLite serializes write transactions itself."""
 HEAD_ROW_ID = 1
 BROKEN_ACTION = "audit.broken"
 
 
 class AuditChain:
-    """The log of one database.
+    """The hash chain of one database's audit log.
 
-    ``secret`` keys the head's HMAC. It has to come from outside the database: who can write the
-    database alone cannot cut entries off the end without it."""
+    ``secret`` keys the HMAC of the head. It must come from outside the database: without it, database access alone is
+    not enough to truncate the log unnoticed."""
 
     def __init__(self, secret: bytes) -> None:
         self._key = hmac.digest(secret, b"vigie audit head", "sha256")
 
     def append(self, connection: Connection, entries: Sequence[AuditEntry]) -> int:
-        """Add ``entries`` in the connection's transaction; those whose id is there already are passed
-        over. Returns how many were added. Do it last: other writers wait until the transaction ends.
+        """Append ``entries`` in the connection's transaction; known ids are skipped. Returns how many were new. Call it
+        last: other writers wait until the transaction ends.
 
-        Where the end of the log is not what was last written, the log goes on (people have to be able to
-        sign in), but behind an entry ``audit.broken`` that verification reports for ever."""
+        If the end of the log is not what was last written, appending continues (logins must keep working), after an
+        entry ``audit.broken`` that verification reports from then on."""
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
         ids = [entry.id for entry in entries]
@@ -141,7 +141,7 @@ class AuditChain:
         return hmac.digest(self._key, f"{sequence}:{last}".encode(), "sha256").hex()
 
     def head_problem(self, connection: Connection) -> str:
-        """What is wrong with the end of the log; empty where nothing is."""
+        """Return what is wrong with the end of the log; empty if nothing."""
         head, newest = head_and_newest_entry(connection)
         if head is None and newest is None:
             return ""
@@ -156,13 +156,13 @@ class AuditChain:
         return ""
 
     def _end(self, connection: Connection) -> tuple[int, str, list[AuditEntry]]:
-        """Where to go on: sequence, hash, and the entry that says what is wrong there."""
+        """Return where to continue: sequence, hash, and an ``audit.broken`` entry if the end is wrong."""
         head, newest = head_and_newest_entry(connection)
         sequence, last = newest or (0, GENESIS_HASH)
         problem = self.head_problem(connection)
         if not problem:
             return sequence, last, []
-        if head is not None:  # what was removed leaves a gap and is not written over
+        if head is not None:  # deleted entries leave a gap in the sequence, which is not reused
             sequence = max(sequence, head[0])
         return (
             sequence,
@@ -172,7 +172,7 @@ class AuditChain:
 
 
 def head_and_newest_entry(connection: Connection) -> tuple[tuple[int, str, str] | None, tuple[int, str] | None]:
-    """The signed head (sequence, hash, mac), and sequence and hash of the newest entry."""
+    """Return the signed head (sequence, hash, mac), and sequence and hash of the newest entry."""
     head = connection.execute(select(AuditHeadRow.sequence, AuditHeadRow.hash, AuditHeadRow.mac)).one_or_none()
     newest = connection.execute(
         select(AuditEntryRow.sequence, AuditEntryRow.hash).order_by(AuditEntryRow.sequence.desc()).limit(1)

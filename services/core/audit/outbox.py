@@ -1,7 +1,7 @@
 """Outbox of audit entries: files on disk until the gateway has stored them.
 
-An entry is one file, written atomically, and is deleted after the gateway has confirmed it. An entry that is delivered
-twice is stored once, by its id."""
+An entry is one file, written atomically, and is deleted after the gateway has confirmed it. Delivery is at least once;
+an entry that is delivered twice is stored once, by its id."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ RETRY_SECONDS = 5.0
 
 
 class AuditOutbox:
-    """``record`` never fails for want of a network or database; a background thread delivers."""
+    """Stores entries on disk and delivers them in a background thread, so ``record`` needs neither network nor
+    database."""
 
     def __init__(self, folder: Path, url: str, token: str, service: str, *, timeout_seconds: float = 5.0) -> None:
         self._folder, self._service = folder, service
@@ -36,37 +37,37 @@ class AuditOutbox:
         self._thread = PeriodicThread(
             "audit-outbox",
             self._turn,
-            RETRY_SECONDS,  # a job in another process wakes nobody
+            RETRY_SECONDS,  # a job in another process cannot wake this thread
             at_least=lambda: RETRY_SECONDS if self._failing else 0.0,
         )
 
     @classmethod
     def of(cls, settings: Settings, service: str) -> AuditOutbox | None:
-        """The outbox of a service; None where no gateway or no service token is set: the service then
-        runs alone and its log lines are all there is."""
+        """Create the outbox of a service; None if no gateway or no service token is configured: the service then runs
+        alone and its log is the only record."""
         if settings.gateway_url is None or settings.service_token is None:
             return None
         token = settings.service_token.get_secret_value()
         return cls(outbox_folder(settings.home, service), settings.gateway_url, token, service)
 
     def record(self, entry: AuditEntry) -> None:
-        """Keep ``entry`` on disk; it is delivered soon.
+        """Store ``entry`` on disk for delivery.
 
         Raises:
-            OSError: the disk does not take it.
+            OSError: the disk does not accept it.
         """
         enqueue(self._folder, entry)
         self._thread.wake()
 
     def waiting(self) -> int:
-        """How many entries are not delivered yet."""
+        """Return the number of undelivered entries."""
         return sum(1 for _ in self._folder.glob("*.json"))
 
     def deliver(self) -> int:
-        """Hand over what waits, oldest first. Returns how many entries the gateway took.
+        """Deliver pending entries, oldest first; return how many the gateway accepted.
 
         Raises:
-            httpx.HTTPError: the gateway does not answer, or not with success; the entries stay.
+            httpx.HTTPError: the gateway does not answer, or with an error status; the entries stay.
         """
         taken, at_once = 0, BATCH_SIZE
         while batch := sorted(self._folder.glob("*.json"))[:at_once]:
@@ -75,7 +76,7 @@ class AuditOutbox:
                 continue
             body = [entry.model_dump(mode="json") for entry in entries.values()]
             answer = httpx.post(self._url, json=body, headers=self._headers, timeout=self._timeout)
-            if answer.status_code == 422:  # one of them is not understood there: find it, let the others pass
+            if answer.status_code == 422:  # the batch has an invalid entry: isolate it and deliver the others
                 if len(entries) == 1:
                     self._quarantine(*entries)
                 at_once = 1
@@ -90,7 +91,7 @@ class AuditOutbox:
         self._thread.start()
 
     def stop(self, seconds: float = 3.0) -> None:
-        """End the thread. What was not delivered is by the next process."""
+        """End the thread. The next process delivers the remaining entries."""
         self._thread.stop()
         self._thread.join(seconds)
 
@@ -107,7 +108,7 @@ class AuditOutbox:
         self._failing = False
 
     def _read(self, path: Path) -> AuditEntry | None:
-        """The entry; a file that holds none is put aside under another name, where a person finds it."""
+        """Read an entry; an invalid file is renamed for inspection."""
         try:
             return AuditEntry.model_validate_json(path.read_bytes())
         except FileNotFoundError:
@@ -126,11 +127,11 @@ def outbox_folder(home: VigiePaths, service: str) -> Path:
 
 
 def enqueue(folder: Path, entry: AuditEntry) -> None:
-    """Put ``entry`` where the service's outbox delivers it from; for its jobs, which run in other processes.
+    """Store ``entry`` where the service's outbox delivers it from; for its jobs, which run in other processes.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: the disk does not accept it.
     """
-    # Sorted by name the files stand in the order in which things happened.
+    # File names sort in the order of the events.
     path = folder / f"{entry.time.timestamp():017.6f}-{entry.id}.json"
     atomic_write(path, entry.model_dump_json(), durable=True)

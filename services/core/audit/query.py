@@ -16,8 +16,8 @@ from services.core.audit.tables import AuditEntryRow
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """What to look for; None leaves it open. ``action`` may end in ``.*`` for all of one kind. ``centres``
-    are those whose entries may be seen. ``before`` is the sequence that the page before ended with."""
+    """Filter of the log; None matches everything. ``action`` may end in ``.*`` (prefix match). ``centres`` restricts
+    entries to these centres. ``before``: last sequence of the previous page."""
 
     actor: str | None = None
     action: str | None = None
@@ -30,7 +30,7 @@ class AuditFilter:
 
 
 def query_entries(connection: Connection, wanted: AuditFilter, limit: int) -> list[dict[str, Any]]:
-    """At most ``limit`` entries with their hashes."""
+    """Return at most ``limit`` entries with their hashes."""
     row = AuditEntryRow
     query = select(row.__table__).order_by(row.sequence.desc()).limit(limit)
     for column, value in (
@@ -57,13 +57,13 @@ def query_entries(connection: Connection, wanted: AuditFilter, limit: int) -> li
 
 
 _MAX_CHECKED_FOR_MOVES = 500
-"""Of so many changed entries it is found out whether they only moved."""
+"""Maximum number of changed entries that are checked for having been moved."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationReport:
-    """``faults`` are sentences that name the entries. ``sequence`` and ``hash`` are of the newest entry:
-    noted elsewhere, they prove later that nothing up to there has changed since."""
+    """Result of a verification. ``faults`` are sentences that name the entries. ``sequence`` and ``hash`` are the
+    newest entry's: noted outside the platform, they later prove that nothing up to there has changed."""
 
     entries: int
     sequence: int
@@ -78,9 +78,11 @@ class VerificationReport:
 def verify_chain(
     connection: Connection, chain: AuditChain, *, noted: tuple[int, str] | None = None
 ) -> VerificationReport:
-    """Read the whole log and report whatever was changed, removed or reordered.
+    """Verify the whole log and report changed, removed and reordered entries.
 
     Args:
+        connection: a connection to the database.
+        chain: the hash chain with the key of the head.
         noted: sequence and hash of an entry from an earlier report, kept outside the platform.
     """
     faults: list[str] = []
@@ -117,7 +119,7 @@ def _stored_entries(connection: Connection) -> Iterator[dict[str, Any]]:
 
 
 def _describe_changed(changed: list[dict[str, Any]]) -> list[str]:
-    """An entry whose hash is right at another place was moved; any other was changed."""
+    """Describe changed entries: one whose hash is valid at another position was moved."""
     places = [int(stored["sequence"]) for stored in changed]
     faults = []
     for stored in changed:

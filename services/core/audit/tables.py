@@ -1,4 +1,4 @@
-"""The tables of the audit log: entries and the head of their hash chain."""
+"""Tables of the audit log: entries and the head of their hash chain."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from services.core.database.base import DIGEST, NAME, WORD, Base
 
 
 class AuditEntryRow(Base):
-    """An entry of the audit log; triggers refuse to change or remove one. ``details`` is canonical JSON
-    text: what was hashed is what is stored."""
+    """An audit entry; triggers reject updates and deletes. ``details`` is canonical JSON text, so that the stored text
+    is the hashed one."""
 
     __tablename__ = "audit_entries"
     __table_args__ = (Index("ix_audit_entries_action_time", "action", "time"),)
@@ -39,7 +39,7 @@ class AuditEntryRow(Base):
 
 
 class AuditHeadRow(Base):
-    """The newest entry's sequence and hash under an HMAC whose key is not in the database: one row."""
+    """One row: sequence and hash of the newest entry with an HMAC whose key is not in the database."""
 
     __tablename__ = "audit_head"
 

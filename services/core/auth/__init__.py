@@ -1,3 +1,1 @@
-"""Authentication and authorization: principals, tokens, API keys, and the snapshot with which services verify
-offline.
-"""
+"""Authentication and authorization: principals, tokens, API keys, and the snapshot for offline verification."""

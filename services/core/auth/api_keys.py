@@ -17,7 +17,7 @@ _API_KEY_PATTERN = re.compile(r"vig_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is shown to its owner, once."""
+    """A new key with its plain text, shown to its owner once."""
 
     id: str
     text: str
@@ -36,11 +36,11 @@ def generate_api_key() -> ApiKey:
 
 
 def parse_key_id(text: str) -> str | None:
-    """The id in a key's text; None where it does not have a key's shape."""
+    """Return the id part of a key; None if the text is not shaped like a key."""
     found = _API_KEY_PATTERN.fullmatch(text)
     return found.group(1) if found else None
 
 
 def hash_api_key(text: str) -> str:
-    """What is stored of a key: SHA-256 of its whole text, in hexadecimal."""
+    """Return the stored form of a key: SHA-256 of its whole text, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Principals and their roles, the reasons for which a credential is rejected, and the interface of an authenticator."""
+"""Principals and their roles, the error codes of rejected credentials, and the authenticator interface."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ class Role(StrEnum):
     VIEWER = "viewer"
     """reads"""
     DISPATCHER = "dispatcher"
-    """predicts and sends outcomes"""
+    """predicts and reports outcomes"""
     OPERATOR = "operator"
     """ingests, retrains and approves"""
     ADMIN = "admin"
     """manages users and keys, rolls back, changes settings"""
 
     def covers(self, other: Role) -> bool:
-        """Whether this role may do what ``other`` may."""
+        """Whether this role includes the rights of ``other``."""
         order = list(Role)
         return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """``id`` is a user's, key's or service's; ``name`` is what people read.
+    """An authenticated user, API key or service.
 
-    ``centre`` is where the caller belongs and what its calls are marked with. ``centres`` are those
-    whose calls it may see; None stands for all. ``check_use_cases`` are those that it may call; None
-    stands for all.
-    """
+    ``id`` identifies it, ``name`` is for display. ``centre``: the dispatch centre it belongs to, stored with its calls.
+    ``centres``: further centres whose calls it can see; None: all. ``use_cases``: those it can call; None: all."""
 
     kind: Literal["user", "key", "service"]
     id: str
@@ -51,16 +49,16 @@ class AuthErrorCode(StrEnum):
     MISSING = "no_credential"
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
-    """a key, or a token's signing key, that is not on the list (any more)"""
+    """an API key, or a token's signing key, that is not in the snapshot (any more)"""
     BAD_SIGNATURE = "bad_signature"
     EXPIRED = "expired"
     NOT_YET = "not_yet"
-    """issued in the future: clocks differ"""
+    """issued in the future: the clocks differ"""
     REVOKED = "revoked"
     CROSS_SITE = "cross_site"
-    """a cookie that came with another site's request"""
+    """a cookie sent by a cross-site request"""
     NO_LIST = "no_list"
-    """nothing can be verified: the gateway has not been reached since the first start"""
+    """no auth snapshot: the gateway has not been reached since the first start"""
 
 
 _MESSAGES = {
@@ -87,12 +85,12 @@ class AuthError:
 
 class Authenticator(Protocol):
     def verify(self, credential: str | None) -> Principal | AuthError:
-        """Who shows ``credential``, the text of a token or an API key; None where none was shown. Called on
-        the event loop for every request: it waits for nothing."""
+        """Return the principal of ``credential`` (text of a token or API key; None: none was sent). Called on the event
+        loop for every request, so it must not block."""
 
 
 class AllowAll:
-    """Everybody may do everything: for the demo and for measuring, on this machine alone."""
+    """Authenticator that allows everything, for the demo and for benchmarks on this machine only."""
 
     CALLER = Principal("service", "open", "everybody on this machine", Role.ADMIN, "local", centres=None)
 

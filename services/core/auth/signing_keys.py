@@ -19,14 +19,14 @@ from services.core.errors import VigieError
 
 ALGORITHM = "ES256"
 LEAD_SECONDS = 120.0
-"""From publishing a key to signing with it; services look every ten seconds."""
+"""Seconds from publishing a key to signing with it; services poll every ten seconds."""
 OVERLAP_SECONDS = 900.0
-"""How long a key is still published once the next one signs: longer than any token lives."""
+"""Seconds for which a key stays published after the next one signs: longer than any token's lifetime."""
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """``signs_from`` is in Unix seconds. The private key is shown by no ``repr``."""
+    """A signing key. ``signs_from`` is in Unix seconds. ``repr`` does not contain the private key."""
 
     kid: str
     private_key: EllipticCurvePrivateKey
@@ -41,9 +41,10 @@ class SigningKey:
 
     @classmethod
     def from_pem(cls, kid: str, pem: str, signs_from: float) -> SigningKey:
-        """
+        """Parse a private key.
+
         Raises:
-            VigieError: the text is not the private key of the right curve.
+            VigieError: not a PEM private key of the required curve.
         """
         try:
             key = serialization.load_pem_private_key(pem.encode(), password=None)
@@ -54,14 +55,14 @@ class SigningKey:
         return cls(kid, key, signs_from)
 
     def pem(self) -> str:
-        """The private key in PEM (PKCS #8), unencrypted: for the database alone."""
+        """Return the private key as unencrypted PEM (PKCS #8), to be encrypted for the database."""
         made = self.private_key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         return made.decode()
 
     def public_jwk(self) -> dict[str, Any]:
-        """The public half as a JSON Web Key (RFC 7517)."""
+        """Return the public half as a JSON Web Key (RFC 7517)."""
         made: dict[str, Any] = json.loads(ECAlgorithm.to_jwk(self.private_key.public_key()))
         return {"kty": made["kty"], "crv": made["crv"], "x": made["x"], "y": made["y"]} | {
             "kid": self.kid,
@@ -72,7 +73,7 @@ class SigningKey:
 
 @dataclass(frozen=True, slots=True)
 class SigningKeyRing:
-    """The keys in the order in which they sign. All times are Unix seconds."""
+    """Signing keys in signing order. All times are Unix seconds."""
 
     keys: tuple[SigningKey, ...]
 
@@ -81,7 +82,7 @@ class SigningKeyRing:
         return cls(tuple(sorted(keys, key=lambda key: key.signs_from)))
 
     def signer(self, now: float) -> SigningKey:
-        """The key that signs at ``now``: the last one whose time has come.
+        """Return the key that signs at ``now``: the newest whose ``signs_from`` has passed.
 
         Raises:
             VigieError: there is none.
@@ -92,8 +93,8 @@ class SigningKeyRing:
         return ready[-1]
 
     def published(self, now: float) -> tuple[SigningKey, ...]:
-        """The keys whose tokens are accepted: those to come, the one that signs, and those before it
-        until their last token has run out."""
+        """Return the keys whose tokens are accepted: future keys, the signing key, and older ones until their last
+        token has expired."""
         return tuple(
             key
             for key, later in zip_longest(self.keys, self.keys[1:])
@@ -101,15 +102,15 @@ class SigningKeyRing:
         )
 
     def rotated(self, now: float) -> SigningKeyRing:
-        """With one more key, which signs after the lead; the very first signs at once. Keys that are
-        published no more are left out."""
+        """Return a ring with one more key, which signs after the lead time (the very first at once), without those no
+        longer published."""
         signs_from = now + LEAD_SECONDS if self.keys else now
         return SigningKeyRing.of(*self.published(now), SigningKey.new(signs_from))
 
     def due(self, now: float, every_seconds: float) -> bool:
-        """Whether the newest key is as old as ``every_seconds``, or there is none."""
+        """Whether the newest key is older than ``every_seconds``, or there is none."""
         return not self.keys or now - self.keys[-1].signs_from >= every_seconds
 
     def jwks(self, now: float) -> dict[str, list[dict[str, Any]]]:
-        """The published public keys as a JSON Web Key Set."""
+        """Return the published public keys as a JSON Web Key Set."""
         return {"keys": [key.public_jwk() for key in self.published(now)]}

@@ -21,13 +21,13 @@ from services.core.errors import VigieError
 from services.core.io import atomic_write
 
 MAX_CACHED_CREDENTIALS = 10_000
-"""Verified credentials that are held in memory; the oldest is forgotten for a new one."""
+"""Maximum number of verified credentials cached in memory; the oldest is evicted."""
 
 _NEVER = float("inf")
 
 
 class ApiKeyEntry(BaseModel):
-    """One API key in force."""
+    """One valid API key."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -46,8 +46,8 @@ class ApiKeyEntry(BaseModel):
 
 
 class Revocation(BaseModel):
-    """Tokens that are refused although they have not run out: one by its ``jti``, or all of a user or key
-    (``sub``), issued up to ``before`` where that is given, so that a new sign-in works at once."""
+    """Revoked tokens: one by its ``jti``, or all of a user or key (``sub``), limited to those issued up to ``before``
+    if it is given, so that a new login works at once."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -55,7 +55,7 @@ class Revocation(BaseModel):
     sub: str | None = None
     before: AwareDatetime | None = None
     until: AwareDatetime | None = None
-    """When the last of these tokens has run out, and the entry leaves the list."""
+    """Expiry of the last of these tokens; the entry is removed then."""
 
     @model_validator(mode="after")
     def _names_something(self) -> Revocation:
@@ -71,7 +71,7 @@ class JsonWebKeySet(BaseModel):
 
 
 class AuthSnapshotDocument(BaseModel):
-    """The list as it travels and as it lies on disk."""
+    """The snapshot's JSON document, on the wire and on disk."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -85,8 +85,7 @@ class AuthSnapshotDocument(BaseModel):
 
 
 class AuthSnapshot:
-    """One state of the list, ready to verify with. It never changes; a newer one takes its place, and with
-    it what is remembered goes."""
+    """An immutable snapshot with a cache of verified credentials; replaced, with its cache, by a newer one."""
 
     def __init__(self, document: AuthSnapshotDocument, *, remembered: int = MAX_CACHED_CREDENTIALS) -> None:
         self.document = document
@@ -106,7 +105,7 @@ class AuthSnapshot:
         self._remembering = threading.Lock()
 
     def verify(self, credential: str, now: float) -> Principal | AuthError:
-        """Who shows this token or key at ``now`` (Unix seconds)."""
+        """Authenticate a token or API key at ``now`` (Unix seconds)."""
         known = self._remembered.get(credential)
         if known is not None and now < known[1]:
             return known[0]
@@ -136,9 +135,9 @@ class AuthSnapshot:
         return claims.caller(), claims.exp + LEEWAY_SECONDS
 
     def is_revoked(self, claims: AccessClaims) -> bool:
-        """Whether a token that says this was taken back before its end."""
+        """Whether the token with these claims was revoked."""
         if claims.kind == "key" and claims.sub not in self._key_ids:
-            return True  # a token that was issued for a key ends with the key
+            return True  # tokens issued for an API key are revoked with the key
         return claims.jti in self._jtis or claims.iat <= self._subs.get(claims.sub, -1.0)
 
 
@@ -147,16 +146,17 @@ def _timestamp_or(moment: datetime | None, otherwise: float) -> float:
 
 
 class SnapshotFile:
-    """Nobody but the service's own user reads or writes the file: who can write it decides who may call."""
+    """The snapshot on disk, with access for the service's own user only: write access would allow forging
+    credentials."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> AuthSnapshotDocument | None:
-        """The list that was kept last; None where there is none.
+        """Load the stored snapshot; None if there is none.
 
         Raises:
-            VigieError: there is one, and it cannot be trusted or read.
+            VigieError: the file's permissions are unsafe, or it cannot be parsed.
         """
         try:
             with self.path.open("rb") as stream:
@@ -172,7 +172,7 @@ class SnapshotFile:
             ) from None
 
     def save(self, document: AuthSnapshotDocument) -> None:
-        """Replace the file: whoever reads it sees the old list or the new one.
+        """Replace the file atomically.
 
         Raises:
             OSError: it cannot be written.

@@ -24,7 +24,7 @@ from services.core.headers import service_headers
 
 
 class ApiKeyUsage(BaseModel):
-    """Uses of one key since the last report."""
+    """Usage of one key since the last report."""
 
     id: str = Field(min_length=1, max_length=64)
     last_used_at: AwareDatetime
@@ -37,13 +37,13 @@ class ApiKeyUsageCounter:
         self._uses: dict[str, tuple[int, float]] = {}
 
     def count(self, key: str, now: float, uses: int = 1) -> None:
-        """``now`` is in Unix seconds."""
+        """Count uses of a key; ``now`` is in Unix seconds."""
         with self._lock:
             before, last = self._uses.get(key, (0, 0.0))
             self._uses[key] = (before + uses, max(last, now))
 
     def take(self) -> list[ApiKeyUsage]:
-        """What was counted since the last time."""
+        """Return the counts since the last call and reset them."""
         with self._lock:
             taken, self._uses = self._uses, {}
         return [
@@ -52,7 +52,7 @@ class ApiKeyUsageCounter:
         ]
 
     def restore(self, uses: Iterable[ApiKeyUsage]) -> None:
-        """The report did not arrive: it goes with the next one."""
+        """Add counts of a failed report back, to be sent with the next one."""
         for use in uses:
             self.count(use.id, use.last_used_at.timestamp(), use.uses)
 
@@ -70,8 +70,10 @@ class SnapshotSource(Protocol):
 
 
 class GatewayAuthClient:
-    """For one background thread. ``service`` is who asks, for the gateway's logs. Redirects are not followed:
-    the credential goes to nobody else."""
+    """HTTP client of the gateway, for one background thread.
+
+    ``service``: name of the caller, for the gateway's logs. Redirects are not followed, so that the credential is sent
+    to the gateway only."""
 
     def __init__(self, url: str, token: SecretStr, service: str) -> None:
         self._url = url
@@ -84,22 +86,24 @@ class GatewayAuthClient:
             base_url=self._url,
             headers=service_headers(self._token.get_secret_value(), self._service),
             timeout=httpx.Timeout(RESPONSE_SECONDS, connect=CONNECT_SECONDS),
-            trust_env=False,  # inside the platform's own network there is no proxy
+            trust_env=False,  # no proxy within the platform's network
         )
 
     def access_list(self) -> AuthSnapshotDocument:
-        """
+        """Fetch the auth snapshot.
+
         Raises:
-            httpx.HTTPError: the gateway did not answer as it should.
-            ValidationError: what came is no access list.
+            httpx.HTTPError: no answer, or an error status.
+            ValidationError: the body is not a snapshot.
         """
         answer = self._client.get(SNAPSHOT_PATH).raise_for_status()
         return AuthSnapshotDocument.model_validate_json(answer.content)
 
     def report(self, uses: Sequence[ApiKeyUsage]) -> None:
-        """
+        """Report the usage of API keys.
+
         Raises:
-            httpx.HTTPError: the gateway did not take it.
+            httpx.HTTPError: the gateway did not accept it.
         """
         body = _USES.dump_json(uses)
         self._client.post(KEY_USAGE_PATH, content=body, headers={"Content-Type": "application/json"}).raise_for_status()
@@ -108,18 +112,20 @@ class GatewayAuthClient:
 log = structlog.get_logger(__name__)
 
 STALE_SECONDS = 60.0
-"""An older list is logged: a revoked key may still be working."""
+"""An older snapshot is logged: a revoked key may still be accepted."""
 REWRITE_SECONDS = 60.0
-"""How often an unchanged list is written to disk again, so that its age is right after a restart."""
+"""Interval of rewriting an unchanged snapshot, so that its age on disk is right after a restart."""
 INITIAL_POLL_SECONDS = 1.0
-"""How often the gateway is asked as long as there is no list at all, and at most when a key is not known."""
+"""Polling interval while there is no snapshot, and minimum interval of polls triggered by an unknown key."""
 
 _NO_CREDENTIAL, _NO_SNAPSHOT = AuthError(AuthErrorCode.MISSING), AuthError(AuthErrorCode.NO_LIST)
 
 
 class AuthSnapshotPoller:
-    """A ``Authenticator``. ``start`` takes the list on disk at once and then asks the gateway every ``seconds``;
-    ``poll`` is one such look. The last good list stays in force, however old: calls come first."""
+    """``Authenticator`` on the last snapshot, refreshed by a background thread.
+
+    ``start`` loads the snapshot on disk, then polls the gateway every ``seconds``; ``poll`` polls once. The last good
+    snapshot stays valid at any age: serving predictions has priority."""
 
     def __init__(
         self,
@@ -149,7 +155,7 @@ class AuthSnapshotPoller:
         if isinstance(found, AuthError):
             self._on_refused(found.reason)
             if found.reason is AuthErrorCode.UNKNOWN:
-                self._thread.wake()  # it may be younger than our list
+                self._thread.wake()  # the key may be newer than the snapshot
         return found
 
     def _verified(self, credential: str | None) -> Principal | AuthError:
@@ -165,7 +171,7 @@ class AuthSnapshotPoller:
         return found
 
     def age(self) -> float | None:
-        """Seconds since the gateway issued the list in force; None where there is none."""
+        """Return seconds since the gateway issued the current snapshot; None if there is none."""
         return None if self._list is None else max(0.0, self._clock() - self._issued)
 
     @property
@@ -178,7 +184,7 @@ class AuthSnapshotPoller:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask the thread to end; a request that hangs is not waited for."""
+        """Ask the thread to end; does not wait for a request in progress."""
         self._thread.stop()
 
     def join(self, seconds: float) -> None:
@@ -195,13 +201,13 @@ class AuthSnapshotPoller:
             log.error("access list on disk not used", error=str(error)[:500])
 
     def poll(self) -> None:
-        """One look at the gateway. Never raises: what went wrong is logged, and the last good list stays."""
+        """Poll the gateway once. Never raises: errors are logged, and the last good snapshot stays."""
         try:
             document = self._source.access_list()
             before = self._list
             changed = before is None or not before.document.has_same_content(document)
             self._take(document)
-        except Exception as error:  # noqa: BLE001 - any trouble with the gateway means: go on with what there is
+        except Exception as error:  # noqa: BLE001 - on any gateway error the last snapshot stays in use
             if not self._silent:
                 log.warning("access list not renewed", error=_describe(error), age_seconds=self.age())
             self._silent = True
@@ -213,7 +219,7 @@ class AuthSnapshotPoller:
         self._report()
 
     def _take(self, document: AuthSnapshotDocument) -> None:
-        """Put the list in force. One that says the same leaves what is remembered alone."""
+        """Activate a snapshot. One with the same content keeps the cache of verified credentials."""
         if self._list is None or not self._list.document.has_same_content(document):
             self._list = AuthSnapshot(document)
         self._issued = document.issued_at.timestamp()
@@ -234,14 +240,14 @@ class AuthSnapshotPoller:
             return
         try:
             self._source.report(uses)
-        except Exception as error:  # noqa: BLE001 - how often a key was used can wait
+        except Exception as error:  # noqa: BLE001 - usage counts can wait for the next report
             self._usage.restore(uses)
             log.warning("key usage not reported", error=_describe(error))
 
     def _pause(self) -> float:
         if self._list is None:
             return min(INITIAL_POLL_SECONDS, self._seconds)
-        # Replicas that were started together do not ask together.
+        # Jitter: replicas started together must not poll together.
         return self._seconds * random.uniform(0.8, 1.2)  # noqa: S311
 
 

@@ -1,4 +1,4 @@
-"""Tables of identity: centres, users, API keys, refresh tokens, signing keys, revocations and failed logins.
+"""Identity tables: centres, users, API keys, refresh tokens, signing keys, revocations and failed logins.
 
 The gateway writes them. Secrets are stored as hashes (Argon2 for passwords, SHA-256 for keys and refresh tokens, which
 carry 256 random bits) or encrypted (signing keys)."""
@@ -18,7 +18,7 @@ _ROLES = ", ".join(f"'{role}'" for role in Role)
 
 
 class CentreRow(Base):
-    """A dispatch centre. ``name`` is its id in tokens and calls, ``title`` what people read."""
+    """A dispatch centre. ``name`` is its id in tokens and calls, ``title`` is for display."""
 
     __tablename__ = "centres"
 
@@ -28,7 +28,7 @@ class CentreRow(Base):
 
 
 class UserRow(Base):
-    """A person. ``name`` is unique in lower case; ``all_centres`` stands for every centre, also later ones."""
+    """A user. ``name`` is unique in lower case; ``all_centres`` includes centres created later."""
 
     __tablename__ = "users"
     __table_args__ = (CheckConstraint(f"role IN ({_ROLES})", name="role"),)
@@ -46,7 +46,7 @@ class UserRow(Base):
 
 
 class UserCentreRow(Base):
-    """A centre beside their own whose things a user sees."""
+    """A further centre that a user can see."""
 
     __tablename__ = "user_centres"
 
@@ -55,8 +55,8 @@ class UserCentreRow(Base):
 
 
 class ApiKeyRow(Base):
-    """A key of a centre's machine. ``check_use_cases`` None stands for all; a rotated key works until its
-    ``expires_at``, which the rotation brought forward."""
+    """An API key of a centre's machine. ``use_cases``: those it can call; None: all. A rotated key is valid until its
+    ``expires_at``, which the rotation brings forward."""
 
     __tablename__ = "api_keys"
     __table_args__ = (CheckConstraint(f"role IN ({_ROLES})", name="role"),)
@@ -77,7 +77,7 @@ class ApiKeyRow(Base):
 
 
 class RefreshTokenRow(Base):
-    """A refresh token. Those of one sign-in (at ``signed_in``) share ``family``; using one twice ends the
+    """A refresh token. Those of one session (started at ``signed_in``) share ``family``; reuse of one ends the
     family."""
 
     __tablename__ = "refresh_tokens"
@@ -93,8 +93,8 @@ class RefreshTokenRow(Base):
 
 
 class SigningKeyRow(Base):
-    """A key that access tokens are signed with: published from ``created``, signing from ``signs_from``
-    until a newer one does, published until ``retires_at`` (None: as long as it signs)."""
+    """A signing key of access tokens: published from ``created``, signing from ``signs_from`` until a newer one does,
+    published until ``retires_at`` (None while it is the newest)."""
 
     __tablename__ = "signing_keys"
 
@@ -107,8 +107,8 @@ class SigningKeyRow(Base):
 
 
 class RevocationRow(Base):
-    """Tokens that no longer count until they would have expired anyway (``until``): one token by its
-    id (``kind`` jti), or a user's tokens issued before ``issued_before`` (``kind`` sub)."""
+    """Revoked tokens, until they would have expired anyway (``until``): one by its id (``kind`` jti), or a user's
+    issued before ``issued_before`` (``kind`` sub)."""
 
     __tablename__ = "revocations"
 
@@ -119,7 +119,7 @@ class RevocationRow(Base):
 
 
 class LoginAttemptRow(Base):
-    """Sign-ins of one user name (as SHA-256) or one address that did not succeed."""
+    """Failed logins of one user name (as SHA-256) or one address."""
 
     __tablename__ = "login_attempts"
 

@@ -1,4 +1,4 @@
-"""Access tokens: short-lived JWTs, signed with ES256, that every service verifies with the public key alone."""
+"""Access tokens: short-lived JWTs, signed with ES256, verified by every service with the public key alone."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from services.core.auth.signing_keys import ALGORITHM, SigningKey
 ISSUER = AUDIENCE = "vigie"
 LIFETIME_SECONDS = 600.0
 LEEWAY_SECONDS = 10.0
-"""How far the clocks of two services may be apart."""
+"""Tolerated clock skew between two services."""
 MAX_TOKEN_LENGTH = 8_192
-"""Characters of a token; longer ones are not looked at."""
+"""Maximum length of a token in characters; longer ones are rejected unparsed."""
 
 Wildcard = Literal["*"]
 
 
 class AccessClaims(BaseModel):
-    """What a token says: RFC 7519 names, and who its owner is."""
+    """Claims of an access token: RFC 7519 names, and the principal."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -39,7 +39,7 @@ class AccessClaims(BaseModel):
     use_cases: frozenset[str] | None = None
     kind: Literal["user", "key"] = "user"
     sid: str | None = Field(default=None, max_length=64)
-    """The sign-in that the token belongs to."""
+    """Session that the token belongs to."""
 
     def caller(self) -> Principal:
         return Principal(
@@ -62,11 +62,11 @@ def issue_token(
     lifetime_seconds: float = LIFETIME_SECONDS,
     sid: str | None = None,
 ) -> tuple[str, AccessClaims]:
-    """A token for ``caller`` (a user or a key) and what it says. ``now`` is in Unix seconds; ``jti`` is the
-    name that the token is revoked by.
+    """Issue a token for ``caller`` (a user or a key); return it and its claims. ``now`` is in Unix seconds; ``jti`` is
+    the id for revocation.
 
     Raises:
-        ValueError: a service was given; services have a credential of their own.
+        ValueError: ``caller`` is a service; services have a credential of their own.
     """
     if caller.kind == "service":
         raise ValueError("Tokens are for users and keys, not for services.")
@@ -95,8 +95,7 @@ class _UnknownKeyError(Exception):
 
 
 class PublicKeys:
-    """The public keys of a JSON Web Key Set, by key id. Keys of another kind are left out: a set may hold
-    them, a token of ours never needs them."""
+    """Public keys of a JSON Web Key Set by key id. Keys of another type are ignored."""
 
     def __init__(self, keys: Iterable[Mapping[str, Any]]) -> None:
         self._keys: dict[str, EllipticCurvePublicKey] = {}
@@ -107,9 +106,10 @@ class PublicKeys:
                 self._keys[str(key["kid"])] = loaded
 
     def verify(self, token: str, now: float, *, expired_for_seconds: float = 0.0) -> AccessClaims | AuthError:
-        """What ``token`` says, if one of these keys signed it and it is in force at ``now`` (Unix seconds).
-        The algorithm is ours and never the token's choice. ``expired_for_seconds`` is for taking back and renewing
-        alone: who shows a token that ran out so long ago is known, and may do nothing by it."""
+        """Verify signature and validity at ``now`` (Unix seconds); return the claims.
+
+        The algorithm is fixed, never taken from the token. ``expired_for_seconds`` accepts tokens that expired at most
+        so long ago, for revocation and renewal only: they grant no access."""
         try:
             claims = self._claims(token)
         except _UnknownKeyError:
@@ -137,7 +137,7 @@ class PublicKeys:
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
-            # Times are checked by ``verify``: one clock for the token and for what is remembered of it.
+            # ``verify`` checks the times: token and cached credentials use the same clock.
             options={
                 "require": ["exp", "iat", "sub", "jti", "iss", "aud"],
                 "strict_aud": True,

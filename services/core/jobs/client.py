@@ -1,6 +1,7 @@
-"""HTTP client of the platform's other services, and the requests of the ``/jobs`` API as values.
+"""HTTP client of the platform's other services, and the requests of the ``/jobs`` API.
 
-No answer is an ``UnavailableError``, a refusal keeps its own words, anything else is an ``UnexpectedAnswerError``."""
+No response is an ``UnavailableError``, an error response keeps its own message, anything else is an
+``UnexpectedAnswerError``."""
 
 from __future__ import annotations
 
@@ -17,17 +18,17 @@ from services.core.headers import service_headers
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 10.0
 MAX_WAIT_SECONDS = 25.0
-"""How long one request may wait for the end of a job."""
+"""Maximum long-poll duration of one request for a job, seconds."""
 FINAL_STATES = frozenset({"succeeded", "failed", "cancelled", "interrupted"})
 RETRYABLE_STATES = FINAL_STATES - {"succeeded"}
-"""States from which the service runs a job again under the same id."""
+"""States in which the service can rerun a job under the same id."""
 UNAVAILABLE_STATUSES = frozenset({408, 425, 429, 502, 503, 504})
 REFUSALS: Mapping[int, type[VigieError]] = {400: VigieError, 404: NotFoundError, 409: ConflictError, 422: VigieError}
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceRequest:
-    """``patience``: seconds that the service may take beyond the usual, for long polls."""
+    """An HTTP request to a service. ``patience``: seconds added to the timeout, for long polls."""
 
     method: str
     path: str
@@ -41,13 +42,13 @@ class ServiceRequest:
 def submit_job(
     use_case: str, step: str, options: Mapping[str, Any], key: str, on_behalf_of: str = ""
 ) -> ServiceRequest:
-    """Ask for the job that stands for ``key``; the same key again is the same job."""
+    """Build the request that submits a job; ``key`` is the idempotency key."""
     body = {"use_case": use_case, "step": step, "options": dict(options), "idempotency_key": key}
     return ServiceRequest("POST", "/jobs", json=body, on_behalf_of=on_behalf_of)
 
 
 def get_job(job_id: str, wait: float = 0.0) -> ServiceRequest:
-    """The job, as soon as it has ended or after ``wait`` seconds."""
+    """Build the request for a job, answered when it has ended or after ``wait`` seconds."""
     wait = max(0.0, min(wait, MAX_WAIT_SECONDS))
     return ServiceRequest("GET", f"/jobs/{quote(job_id)}", params={"wait": wait} if wait else None, patience=wait)
 
@@ -61,11 +62,11 @@ def cancel_job(job_id: str, on_behalf_of: str = "") -> ServiceRequest:
 
 
 class ServiceClient:
-    """One service at ``url``, called ``name`` in errors.
+    """HTTP client of one service at ``url``, called ``name`` in errors.
 
     Args:
-        token: the platform's credential for calls between services, shown with the name of the ``caller``.
-        on_failure: hears of every answer that was missing or refused, for metrics.
+        token: the credential of calls between services, sent with the name of the ``caller``.
+        on_failure: called for every missing or error response, for metrics.
     """
 
     def __init__(
@@ -80,19 +81,19 @@ class ServiceClient:
         self.name, self._url, self._token, self._caller, self._on_failure = name, url, token, caller, on_failure
         self._connection: dict[str, Any] = {
             "base_url": url.rstrip("/"),
-            "trust_env": False,  # inside the platform's own network there is no proxy
-            # Reading certificates takes a tenth of a second, in which an event loop does nothing else.
+            "trust_env": False,  # no proxy within the platform's network
+            # Only for HTTPS: loading certificates blocks the event loop for a tenth of a second.
             "verify": url.startswith("https:"),
         }
         self._client: httpx.AsyncClient | None = None
 
     async def call(self, request: ServiceRequest) -> Any:
-        """The JSON of a successful answer.
+        """Send a request; return the JSON of a successful response.
 
         Raises:
-            UnavailableError: no answer, or the service says that it cannot now.
-            VigieError: the service refused, in its own words.
-            UnexpectedAnswerError: the answer is not one that we understand.
+            UnavailableError: no response, or the service reports that it is unavailable.
+            VigieError: the service rejected it, with its own message.
+            UnexpectedAnswerError: the response cannot be interpreted.
         """
         return self.read(await self.send(request))
 
@@ -105,10 +106,10 @@ class ServiceClient:
                 raise self._unavailable(type(error).__name__) from None
 
     async def send(self, request: ServiceRequest) -> httpx.Response:
-        """The answer, whatever its status.
+        """Send a request; return the response, whatever its status.
 
         Raises:
-            UnavailableError: no answer, or the service says that it cannot now.
+            UnavailableError: no response, or the service reports that it is unavailable.
         """
         self._client = self._client or httpx.AsyncClient(**self._connection)
         try:
@@ -117,7 +118,7 @@ class ServiceClient:
             raise self._unavailable(type(error).__name__) from None
 
     def read(self, answer: httpx.Response) -> Any:
-        """The JSON of a successful answer; raises as ``call``."""
+        """Return the JSON of a successful response; raises as ``call``."""
         try:
             content = answer.json()
         except ValueError:
@@ -171,14 +172,14 @@ class ServiceClient:
 
 
 def is_transient(error: VigieError) -> bool:
-    """Whether the same request may succeed later: the service is down, restarts or failed on it."""
+    """Whether a retry may succeed: the service is down, restarting or failed internally."""
     if isinstance(error, UnexpectedAnswerError):
         return not 400 <= error.status < 500
     return isinstance(error, UnavailableError)
 
 
 def _error_parts(content: Any) -> tuple[str, str, str]:
-    """Problem, expected and action of an error body of ours or of Airflow's."""
+    """Return problem, expected and action of an error body of this platform or of Airflow."""
     if not isinstance(content, dict):
         return "", "", ""
     errors = content.get("errors")

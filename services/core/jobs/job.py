@@ -1,4 +1,4 @@
-"""A job as the platform shows it, and its result."""
+"""A job as seen by the platform, and its result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Job:
     log_tail: str
     result: dict[str, Any] | None
     error: dict[str, Any] | None
-    """``problem``, ``expected`` and ``action``, where it did not succeed."""
+    """``problem``, ``expected`` and ``action`` if the job did not succeed."""
     idempotency_key: str
     requested_by: str
     created_at: datetime

@@ -1,10 +1,8 @@
-"""The process of a job, from both sides.
+"""Process of a job, from both sides.
 
-``JobProcess`` starts a supervisor for a job and follows it in the service. ``python -m
-services.core.jobs.job_process`` is
+``JobProcess`` starts a job's supervisor and follows it in the service. ``python -m services.core.jobs.job_process`` is
 the process that the supervisor starts: it reads the job from standard input, calls the handler, and reports progress
-and
-result through a file descriptor. What it prints is the job's log."""
+and result through a file descriptor. Its output is the job's log."""
 
 from __future__ import annotations
 
@@ -47,7 +45,7 @@ from services.core.paths import VigiePaths
 from services.core.settings import settings
 
 _WITHHELD_VARIABLES = frozenset({"VIGIE_SERVICE_TOKEN"})
-"""Variables that jobs have no use for, but those of a service that says so."""
+"""Variables removed from a job's environment, unless its service declares that it needs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,8 @@ class JobProcess:
         ended: Callable[[], None],
         secrets: frozenset[str] = frozenset(),
     ) -> None:
-        """Start ``job`` with the function that ``module.JOBS`` has for its step. ``ended`` is called, in
-        another thread, when all of its processes have. ``secrets`` are variables that it needs all the same."""
+        """Start ``job`` with the handler of its step in ``module.JOBS``. ``ended`` is called in another thread when all
+        of its processes have ended. ``secrets``: withheld variables that it needs."""
         self.job = job
         self.limits = limits
         self.peak_mb = 0
@@ -104,11 +102,11 @@ class JobProcess:
         threading.Thread(target=self._listen, name=f"job {job.id}", daemon=True).start()
 
     def cancel(self) -> None:
-        """Ask the keeper to end the job's processes; it takes a few seconds at most."""
+        """Ask the supervisor to end the job's processes; takes a few seconds at most."""
         self._send({"cancel": True})
 
     def changes(self) -> dict[str, Any]:
-        """``progress`` and ``log_tail``, where they have changed since the last call."""
+        """Return ``progress`` and ``log_tail`` if they have changed since the last call."""
         with self._lock:
             changed, self._changed = self._changed, False
             return self._output() if changed else {}
@@ -119,7 +117,7 @@ class JobProcess:
 
     @property
     def outcome(self) -> JobResult:
-        """How it ended, once ``ended`` is set."""
+        """Return the job's result; valid once ``ended`` is set."""
         if self._reason in {"memory", "time"}:
             return self._beyond_limit()
         if self._result is not None:
@@ -155,7 +153,7 @@ class JobProcess:
 
     def _send(self, message: dict[str, Any]) -> None:
         assert self._keeper.stdin is not None
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, or its pipe was closed after that
+        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, or its pipe is closed
             self._keeper.stdin.write(json.dumps(message).encode() + b"\n")
             self._keeper.stdin.flush()
 
@@ -177,7 +175,7 @@ class JobProcess:
                 self._progress.append(message["progress"])
                 del self._progress[:-PROGRESS_LINES]
             elif "log_tail" in message:
-                # Databases refuse zero bytes in text.
+                # Databases reject NUL in text.
                 self._log_tail = message["log_tail"].replace("\0", "\N{REPLACEMENT CHARACTER}")
             elif "result" in message:
                 self._result = message["result"]
@@ -189,29 +187,29 @@ class JobProcess:
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """A job, as the function that does it sees it."""
+    """A job as passed to its handler."""
 
     id: str
     use_case: str
     step: str
     options: Any
-    """The step's own model of ``services.core.jobs.options``."""
+    """The step's options model of ``services.core.jobs.options``."""
     requested_by: str
     home: VigiePaths
     progress: Callable[[str], None]
-    """Takes one line for people, such as ``train: running``."""
+    """Reports one line of progress, such as ``train: running``."""
 
     def log(self, line: str) -> None:
-        """A line of the output of a process that the job started."""
-        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is the job's log
+        """Write a line of a child process's output to the job's log."""
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - stderr is the job's log
 
 
 class JobHandler(Protocol):
     def __call__(self, task: JobContext) -> Mapping[str, Any]:
-        """Do the job and return its result, as JSON.
+        """Run the job and return its result as JSON.
 
         Raises:
-            VigieError: it failed, in three sentences for people.
+            VigieError: the job failed, in three sentences for people.
         """
 
 
@@ -227,7 +225,7 @@ class _ProgressChannel:
 
 
 def run_handler(work: JobHandler, task: JobContext) -> JobMessage:
-    """Do the job; what to tell of how it ended."""
+    """Run the handler; return the final message with its result or error."""
     try:
         result = dict(work(task))
         size = len(encode_message({"result": result}))
@@ -236,7 +234,7 @@ def run_handler(work: JobHandler, task: JobContext) -> JobMessage:
         return {"error": error_payload(error)}
     except (SystemExit, KeyboardInterrupt):
         raise
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the job has failed and its log says why
+    except BaseException as error:  # noqa: BLE001 - any exception fails the job and is logged
         traceback.print_exc()
         problem = f"The job failed with an unexpected error ({type(error).__name__})."
         return {"error": {"problem": problem, "expected": "", "action": "Its log has the details."}}
@@ -272,7 +270,7 @@ def main() -> int:
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
-    """An ordinary end: what is open is closed and the processes that the job started are ended."""
+    """Exit normally, so that open files are closed and child processes are ended."""
     sys.exit(128 + number)
 
 

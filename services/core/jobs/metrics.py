@@ -13,8 +13,8 @@ from services.core.steps import ALL_USE_CASES, GLOBAL_STEPS
 
 FINAL_STATES = tuple(state for state in JobState if state.final)
 ResultCallback = Callable[[str, Mapping[str, Any]], None]
-"""Called with the use case and the result of a job of one step that succeeded. Jobs run in processes of their own,
-whose counters nobody would see: what they did is counted here, from their results."""
+"""Called with the use case and the result of a succeeded job. Jobs run in separate processes whose counters are not
+scraped, so counters are updated here from their results."""
 
 
 class JobMetrics:
@@ -49,7 +49,7 @@ class JobMetrics:
         )
 
     def expect(self, use_cases: Iterable[str], steps: Iterable[str]) -> None:
-        """Begin the series of these jobs at zero, so that the first one that fails is an increase."""
+        """Initialize the series of these jobs with zero, so that the first failure is an increase."""
         names = tuple(use_cases)
         for step in steps:
             for use_case in (ALL_USE_CASES,) if step in GLOBAL_STEPS else names:
@@ -58,11 +58,11 @@ class JobMetrics:
                     self.ended.labels(use_case, step, state)
 
     def tell(self, step: str, callback: ResultCallback) -> None:
-        """Have ``callback`` called with what each successful job of ``step`` results in."""
+        """Register ``callback`` for the results of successful jobs of ``step``."""
         self._callbacks[step] = callback
 
     def count(self, job: Job, outcome: JobResult, seconds: float, peak_bytes: float) -> None:
-        """One job that ended here."""
+        """Count a job that ended in this service."""
         self.ended.labels(job.use_case, job.step, outcome.state).inc()
         self.seconds.labels(job.use_case, job.step).observe(seconds)
         self.peak.labels(job.use_case, job.step).set(peak_bytes)

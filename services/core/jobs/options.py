@@ -1,4 +1,4 @@
-"""Options of each kind of job."""
+"""Options models of the jobs, one per step."""
 
 from __future__ import annotations
 

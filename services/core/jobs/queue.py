@@ -1,8 +1,7 @@
-"""Job queue of one stage service: jobs are rows, and every change is one guarded statement, so that several replicas
-may
-serve one queue on PostgreSQL or SQLite.
+"""Job queue of one stage service, as rows in PostgreSQL or SQLite.
 
-One job per use case and concurrency group runs at a time; the others of the group wait in the order of arrival."""
+Every change is one guarded statement, so several replicas may serve one queue. One job per use case and concurrency
+group runs at a time; the others of the group wait in the order of arrival."""
 
 from __future__ import annotations
 
@@ -43,7 +42,7 @@ def _now() -> datetime:
 
 
 class JobQueue:
-    """The jobs of ``service``. All methods raise SQLAlchemy's errors where the database does not answer."""
+    """The jobs of ``service``. All methods raise SQLAlchemy's errors if the database does not answer."""
 
     def __init__(self, engine: Engine, service: str, *, clock: Callable[[], datetime] = _now) -> None:
         self._engine = engine
@@ -62,10 +61,10 @@ class JobQueue:
         requested_by: str = "",
         asked_by: str = "",
     ) -> tuple[Job, bool]:
-        """The job of this idempotency key, and whether it is new.
+        """Insert a job; return the job of this idempotency key and whether it is new.
 
         Raises:
-            ConflictError: the key stands for another job.
+            ConflictError: the key was used for another job.
         """
         now = self._clock()
         row = JobRow(
@@ -104,7 +103,8 @@ class JobQueue:
             return from_row(row)
 
     def get(self, job_id: str) -> Job:
-        """
+        """Return a job.
+
         Raises:
             NotFoundError: the service has no such job.
         """
@@ -115,7 +115,7 @@ class JobQueue:
             return from_row(row)
 
     def newest(self, *, use_case: str | None = None, state: JobState | None = None, limit: int = 50) -> list[Job]:
-        """The jobs that match, newest first."""
+        """List matching jobs, newest first."""
         wanted = select(JobRow).where(JobRow.service == self._service)
         if use_case is not None:
             wanted = wanted.where(JobRow.use_case == use_case)
@@ -126,8 +126,8 @@ class JobQueue:
             return [from_row(row) for row in rows]
 
     def cancel(self, job_id: str) -> Job:
-        """Cancel a job that waits, and ask the worker of one that runs to end it. A job that has ended stays
-        as it is."""
+        """Cancel a queued job, or request cancellation of a running one from its worker. An ended job is not
+        changed."""
         self.get(job_id)
         with self._engine.begin() as connection:
             waiting = connection.execute(
@@ -140,8 +140,7 @@ class JobQueue:
         return self.get(job_id)
 
     def retry(self, job_id: str) -> Job:
-        """Let a job that did not succeed run again under its id, behind those that wait. One that waits or
-        runs stays as it is.
+        """Requeue a job that did not succeed under its id. A queued or running one is not changed.
 
         Raises:
             ConflictError: the job has succeeded.
@@ -158,7 +157,7 @@ class JobQueue:
         return job
 
     def counts(self) -> dict[JobState, int]:
-        """How many jobs wait and run."""
+        """Return the number of queued and running jobs."""
         live = (JobState.QUEUED, JobState.RUNNING)
         asked = select(JobRow.state, func.count()).where(JobRow.service == self._service, JobRow.state.in_(live))
         with self._engine.connect() as connection:
@@ -168,7 +167,7 @@ class JobQueue:
     # --- for workers ----------------------------------------------------------------------------------
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None:
-        """The next job that may run, now running in this worker's name; None where none may."""
+        """Claim the next runnable job for this worker; None if there is none."""
         for job_id in self._next_per_group():
             now = self._clock()
             try:
@@ -185,11 +184,11 @@ class JobQueue:
                     if taken.rowcount:  # type: ignore[attr-defined]
                         return from_row(session.scalars(select(JobRow).where(self._mine(job_id))).one())
             except IntegrityError:
-                continue  # another worker has just started a job of the lane
+                continue  # another worker has just started a job of the group
         return None
 
     def _next_per_group(self) -> list[str]:
-        """The first waiting job of every lane in which none runs, oldest first."""
+        """Return the first queued job of every group without a running job, oldest first."""
         live = select(JobRow.id, JobRow.use_case, JobRow.lane, JobRow.state).where(
             JobRow.state.in_((JobState.QUEUED, JobState.RUNNING)), JobRow.service == self._service
         )
@@ -204,8 +203,8 @@ class JobQueue:
         return heads
 
     def renew(self, job_id: str, worker: str, lease_seconds: float, **values: Any) -> tuple[bool, bool]:
-        """Keep a running job and store ``values`` (``progress``, ``log_tail``) with it. Whether it still is this
-        worker's, and whether it is to be cancelled."""
+        """Renew the lease of a running job and store ``values`` (``progress``, ``log_tail``). Returns whether this
+        worker still owns it, and whether cancellation was requested."""
         with self._engine.begin() as connection:
             renewed = connection.execute(
                 self._held(job_id, worker).values(
@@ -216,7 +215,7 @@ class JobQueue:
         return bool(renewed), bool(cancel)
 
     def finish(self, job_id: str, worker: str, outcome: JobResult, **values: Any) -> bool:
-        """Store how a job ended. False where the job was taken from this worker meanwhile."""
+        """Store a job's result. False if this worker lost the job meanwhile."""
         with self._engine.begin() as connection:
             return bool(
                 connection.execute(
@@ -233,12 +232,12 @@ class JobQueue:
             )
 
     def interrupt(self, job_id: str, worker: str, *, rerun: bool) -> JobState | None:
-        """A job's worker is gone, or going: let the job wait again if it may (``rerun``), else mark it
-        interrupted; cancelled if that was asked for. Its new state; None where it was not this worker's."""
+        """Handle a job whose worker is gone or stopping: requeue it if allowed (``rerun``), else mark it interrupted,
+        or cancelled if that was requested. Returns its new state; None if this worker did not own it."""
         return self._interrupt(job_id, JobRow.worker == worker, rerun=rerun)
 
     def requeue_expired_leases(self, *, rerun: bool) -> dict[str, JobState]:
-        """Do so with all running jobs of the service whose workers have not been heard of in time."""
+        """Do the same for all running jobs of the service with an expired lease."""
         gone = JobRow.lease_until < self._clock()
         with self._engine.connect() as connection:
             found = connection.scalars(
@@ -267,7 +266,7 @@ class JobQueue:
             return JobState(row.state)
 
     def prune(self, keep_days: int) -> int:
-        """Forget jobs that ended more than so many days ago; how many."""
+        """Delete jobs that ended more than ``keep_days`` ago; return how many."""
         old = self._clock() - timedelta(days=keep_days)
         with self._engine.begin() as connection:
             return connection.execute(
@@ -276,7 +275,7 @@ class JobQueue:
                 )
             ).rowcount
 
-    # --- inside ---------------------------------------------------------------------------------------
+    # --- internal -------------------------------------------------------------------------------------
 
     def _mine(self, job_id: str) -> ColumnElement[bool]:
         return (JobRow.id == job_id) & (JobRow.service == self._service)

@@ -1,4 +1,4 @@
-"""What stands against an automatic retraining: a freeze, one under way, the cooldown and the daily limit."""
+"""Conditions that block an automatic retraining: freeze, unfinished retraining, cooldown and daily limit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from services.core.model_registry import promotion_freeze
 from services.core.monitoring.drift_state import MonitoringRunRow
 
 OPEN_RUN_STATES = ("queued", "running", "awaiting_approval")
-"""States in which a run has not ended."""
+"""States of an unfinished run."""
 RETRAINING_ACTION = "retraining"
-"""The action of a monitoring run that started one."""
+"""The action of a monitoring run that started a retraining."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainingLimits:
-    """``outcomes``: how many are needed since the change. The cooldown is counted in the calls' own time, the daily
-    limit in the machine's."""
+    """Limits of automatic retraining. ``outcomes``: minimum number since the change. The cooldown is measured in the
+    calls' own time, the daily limit in wall-clock time."""
 
     cooldown_hours: float
     daily: int
@@ -38,13 +38,15 @@ def retraining_blocker(
     calls_until: datetime | None = None,
     outcomes: int = 0,
 ) -> Message | None:
-    """Why no retraining of the use case is started now; None where one may be.
+    """Return why no retraining of the use case may start now; None if one may.
 
     Args:
-        own_run: a run that is not counted as another one, since it is the one that is asked for.
-        limits: where they apply; without them only a freeze and a retraining under way count.
-        calls_until: the newest call's own time, which the cooldown is counted by.
-        outcomes: how many there are since the change.
+        engine: the platform's database.
+        use_case: the use case to retrain.
+        own_run: id of the requested run, which does not block itself.
+        limits: without them only a freeze and an unfinished retraining block.
+        calls_until: time of the newest call, for the cooldown.
+        outcomes: outcomes received since the change.
     """
     frozen = promotion_freeze.active_freeze(engine)
     if frozen is not None:
@@ -64,7 +66,8 @@ def retraining_blocker(
 
 
 def unfinished_retraining(use_case: str, begun: datetime) -> Message:
-    """What it learns may already be the answer, and the gate would compare with a champion about to go."""
+    """Message for an unfinished retraining: its model may already fix the drift, and the gate would compare with a
+    champion about to be replaced."""
     return Message("monitoring.retraining_under_way", {"use_case": use_case, "begun": f"{begun:%Y-%m-%d %H:%M}"})
 
 

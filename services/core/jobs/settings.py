@@ -11,16 +11,16 @@ from services.core.settings import Settings
 
 class JobSettings(Settings):
     job_secrets: ClassVar[frozenset[str]] = frozenset()
-    """Environment variables with secrets that the service's jobs get; others have no use for any."""
+    """Secret environment variables that the service's jobs need; all others are withheld."""
     job_parallel: int = Field(default=2, ge=1, le=64)
-    """How many jobs of different use cases a service runs side by side."""
+    """Maximum number of concurrent jobs of a service."""
     job_memory_mb: int = Field(default=6_144, ge=64)
-    """Resident memory that all processes of one job may have together; beyond it the job is ended."""
+    """Memory limit of a job's process tree (RSS); above it the job is killed."""
     job_seconds: float = Field(default=21_600.0, gt=0)
-    """How long one job may run."""
+    """Time limit of a job, seconds."""
     job_keep_days: int = Field(default=90, ge=1)
-    """How long finished jobs are kept, and with them the promise that their keys never run again."""
+    """Retention of finished jobs, and with them of their idempotency keys, days."""
     job_lease_seconds: float = Field(default=15.0, gt=0.5, le=600)
-    """A service that has not been heard of for so long is taken for gone, and its jobs for interrupted."""
+    """Lease of a running job, seconds; after it the service is considered gone and the job interrupted."""
     job_rerun_interrupted: bool = True
-    """Start an interrupted job again by itself, once."""
+    """Rerun an interrupted job automatically, once."""

@@ -1,5 +1,4 @@
-"""Supervisor of one job: ``python -m services.core.jobs.supervisor``, a small process between a stage service and the
-job.
+"""Supervisor of one job: ``python -m services.core.jobs.supervisor``, a small process between service and job.
 
 It runs the job as subreaper, samples the memory of its process tree four times a second, and kills the tree on a limit,
 on cancellation or when the service exits (its pipe is closed). No process of a job outlives it. It also defines the
@@ -31,7 +30,7 @@ EndReason = Literal["", "memory", "time", "cancelled", "orphaned"]
 
 
 class JobMessage(TypedDict, total=False):
-    """One of these at a time; ``ended`` is the last."""
+    """A message with any of these fields; ``ended`` is in the last one."""
 
     progress: str
     log_tail: str
@@ -47,7 +46,7 @@ def encode_message(message: JobMessage) -> bytes:
 
 
 def decode_message(line: bytes) -> JobMessage:
-    """What ``encode`` wrote; anything else is an empty message."""
+    """Decode a line of ``encode_message``; anything else is an empty message."""
     try:
         found = json.loads(line)
     except ValueError:
@@ -69,22 +68,22 @@ _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36
 
 
 def become_subreaper() -> None:
-    """Whatever a descendant of this process leaves behind becomes its child, so that none escapes."""
+    """Adopt orphaned descendants of this process, so that none escapes the supervisor."""
     _prctl(_SET_CHILD_SUBREAPER, 1)
 
 
 def set_parent_death_signal(parent: int) -> None:
-    """End this process when ``parent``, which started it, ends, however that happens."""
+    """Have the kernel kill this process when its ``parent`` ends, however that happens."""
     _prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def lower_priority() -> None:
-    """Let this process come last: services on the same machine go first, and where memory runs out the
-    system ends this one and not the service."""
+    """Lower CPU priority and raise the OOM score: services on the machine take precedence, and the OOM killer ends this
+    process before a service."""
     os.nice(5)
-    with contextlib.suppress(OSError):  # not Linux, or not allowed
+    with contextlib.suppress(OSError):  # not Linux, or no permission
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
@@ -93,7 +92,7 @@ def descendants() -> list[psutil.Process]:
 
 
 def resident_bytes() -> int:
-    """Resident memory of all descendants together; pages that they share count for each."""
+    """Return the resident memory of all descendants; shared pages count once per process."""
     total = 0
     for process in descendants():
         with contextlib.suppress(psutil.Error):
@@ -102,7 +101,7 @@ def resident_bytes() -> int:
 
 
 def kill_descendants(seconds: float = 10.0) -> None:
-    """Kill all descendants and wait until they are gone. Those that start new ones meanwhile are stopped first."""
+    """Kill all descendants and wait for their end. They are stopped first, so that they cannot fork meanwhile."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
         found = [process for process in descendants() if _is_alive(process)]
@@ -117,7 +116,7 @@ def kill_descendants(seconds: float = 10.0) -> None:
 
 
 def reap() -> None:
-    """Take note of ended children, so that they do not stay as zombies."""
+    """Reap ended children, which would stay as zombies."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -138,7 +137,7 @@ def _prctl(option: int, value: int) -> None:
 SAMPLE_SECONDS = 0.25
 REPORT_SECONDS = 0.5
 GRACE_SECONDS = 3.0
-"""How long a job that is asked to end may take to close what it has open."""
+"""Time between SIGTERM and SIGKILL, in which a job can close its files."""
 DRAIN_SECONDS = 2.0
 _CHUNK = 65_536
 
@@ -222,7 +221,7 @@ class JobSupervisor:
             self.stop("time")
 
     def stop(self, reason: EndReason) -> None:
-        """Ask the job to end; it is made to a moment later."""
+        """Send SIGTERM to the job; it is killed after ``GRACE_SECONDS``."""
         if self._reason:
             return
         self._reason = reason
@@ -231,7 +230,7 @@ class JobSupervisor:
             self._runner.send_signal(signal.SIGTERM)
 
     def _drain(self) -> None:
-        """The last lines of their output."""
+        """Read remaining output and messages of the ended processes."""
         limit = time.monotonic() + DRAIN_SECONDS
         sources = {self._output, self._messages}
         while sources & set(self._selector.get_map()) and time.monotonic() < limit:
@@ -256,7 +255,7 @@ class JobSupervisor:
 def main() -> None:
     with open(0, "rb", buffering=0, closefd=False) as control:
         spec = json.loads(control.readline())
-    # The service's terminal is not the job's; the pipe says when to end.
+    # Ctrl-C in the service's terminal must not end the job: the pipe does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     become_subreaper()
     keeper = JobSupervisor(spec)

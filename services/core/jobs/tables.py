@@ -1,4 +1,4 @@
-"""The table of jobs and the states of a job."""
+"""Tables of jobs and gateway runs, and the states of a job."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class JobState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     INTERRUPTED = "interrupted"
-    """the service ended while the job ran, and the job will not run again by itself"""
+    """the service ended while the job ran, and the job is not rerun automatically"""
 
     @property
     def final(self) -> bool:
-        """Whether nothing more happens to the job unless somebody asks for it."""
+        """Whether the job has ended and changes only on request."""
         return self not in {JobState.QUEUED, JobState.RUNNING}
 
 
@@ -32,8 +32,8 @@ RUNS = text("state = 'running'")
 
 
 class JobRow(Base):
-    """One job. ``worker`` is the service process that runs it, and has it to itself until ``lease_until``
-    unless it renews that. The database itself refuses a second running job of one use case and lane."""
+    """A job. ``worker``: the service process that owns it until ``lease_until``, unless it renews the lease. A unique
+    index prevents a second running job of one use case and concurrency group."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -46,7 +46,7 @@ class JobRow(Base):
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True
     )
-    """The order of arrival."""
+    """Order of arrival."""
     id: Mapped[str] = mapped_column(String(ID), unique=True)
     idempotency_key: Mapped[str] = mapped_column(String(KEY), unique=True)
     service: Mapped[str] = mapped_column(String(WORD))
@@ -56,12 +56,12 @@ class JobRow(Base):
     options: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(WORD))
     attempts: Mapped[int] = mapped_column(default=0)
-    """How often it was started."""
+    """Number of starts."""
     reruns: Mapped[int] = mapped_column(default=0)
-    """How often it was started again by itself after an interruption, since somebody last asked for it."""
+    """Number of automatic reruns after interruptions since the last request."""
     requested_by: Mapped[str] = mapped_column(String(NAME))
     asked_by: Mapped[str] = mapped_column(String(NAME))
-    """The service that posted it."""
+    """Service that submitted the job."""
     progress: Mapped[list[str]] = mapped_column(Json)
     log_tail: Mapped[str] = mapped_column(Text)
     result: Mapped[dict[str, Any] | None]
@@ -76,8 +76,8 @@ class JobRow(Base):
 
 
 class RunRow(Base):
-    """An ingestion or retraining that the gateway started: a run of an Airflow DAG, or a sequence of the
-    stage services' jobs that the gateway carries on itself, also after its own restart."""
+    """An ingestion or retraining started by the gateway: a run of an Airflow DAG, or a sequence of the stage services'
+    jobs that a gateway advances, also after a restart."""
 
     __tablename__ = "admin_runs"
     __table_args__ = (Index("ix_admin_runs_kind_created", "kind", "created"),)

@@ -1,6 +1,6 @@
-"""The one walk of the steps: what is due next, and how it is run, for the command line, the gateway and Airflow.
+"""The one walk of the steps, shared by the command line, the gateway and Airflow: what is due next, and how to run it.
 
-A step's progress is the JSON that runs are stored with: ``step``, ``service`` and ``state`` and, once it was begun,
+A step's progress is the JSON stored with runs: ``step``, ``service`` and ``state`` and, once it was started,
 ``job_id``, ``result`` and ``error``."""
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Job = dict[str, Any]
 StepProgress = dict[str, Any]
 ResultT = TypeVar("ResultT")
 MAX_JOB_RETRIES = 2
-"""Times that a job is run again that was interrupted by its service's end."""
+"""Maximum reruns of a job that was interrupted by the end of its service."""
 
 
 def new_steps(names: Sequence[str], options: Mapping[str, Any]) -> list[StepProgress]:
-    """The steps of a run that has not begun; without a source nothing is ingested."""
+    """Create the steps of a new run; without a source, ingestion is omitted."""
     return [
         {"step": name, "service": JOBS[name].service, "state": "waiting"}
         for name in names
@@ -33,29 +33,29 @@ RETRAINING_STEPS: tuple[str, ...] = tuple(step.name for step in STEPS)
 
 
 def job_options(step: str, options: Mapping[str, Any], gate_result: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the step's job in a run with these ``options``."""
+    """Derive the options of the step's job from the run's ``options``."""
     match step:
         case "ingest":
             return {"source": options.get("source", "auto"), "fresh": options.get("fresh") or False}
         case "gate":
             return {"force": options.get("force") or False}
         case "promote":
-            # What was judged and approved, and no newer candidate in its place.
+            # The judged and approved version, not a newer candidate.
             return {"approved": gate_result["version"]}
     return {}
 
 
 @dataclass(frozen=True, slots=True)
 class NextAction:
-    """``step``: the one that is run next, that failed or, for ``await_approval``, that waits."""
+    """What to do next. ``step``: the one to run, the one that failed or, for ``await_approval``, the one that waits."""
 
     kind: Literal["run", "await_approval", "succeeded", "failed"]
     step: StepProgress
 
 
 def next_action(steps: Sequence[StepProgress], options: Mapping[str, Any]) -> NextAction:
-    """What follows from the progress of a run's steps. A promotion that the gate does not allow is marked as
-    skipped, with the gate's reasons."""
+    """Decide what follows from the progress of a run's steps. A promotion that the gate rejected is marked as skipped,
+    with the gate's reasons."""
     gate = gate_result(steps)
     for step in steps:
         if step["state"] in {"succeeded", "skipped"}:
@@ -72,15 +72,15 @@ def next_action(steps: Sequence[StepProgress], options: Mapping[str, Any]) -> Ne
 
 
 def gate_result(steps: Sequence[StepProgress]) -> dict[str, Any]:
-    """What the gate decided; empty where it has not run."""
+    """Return the gate's decision; empty if it has not run."""
     return next((step.get("result") or {} for step in steps if step["step"] == "gate"), {})
 
 
 class StepExecutor(Protocol):
-    """Where steps are run: in this process, or as jobs of the stage services."""
+    """Runs steps: in this process, or as jobs of the stage services."""
 
     async def execute(self, progress: StepProgress, options: Mapping[str, Any]) -> Job:
-        """Begin the step or, where it was begun, look at it again; its job as it stands now."""
+        """Start the step or, if it was started, poll it; return its job."""
         ...
 
 
@@ -89,10 +89,9 @@ class JobServiceExecutor:
 
     Args:
         call: sends a request to the service of a step.
-        key: the idempotency key of a step's job; the same key again is the same job.
-        wait_seconds: how long one look at a job may wait for its end.
-        rerun: whether a job that has ended is run again; without it, those that were interrupted, at most
-            ``MAX_JOB_RETRIES`` times.
+        key: maps a step's name to the idempotency key of its job.
+        wait_seconds: long-poll duration of one request for a job.
+        rerun: whether an ended job is rerun; by default if it was interrupted, at most ``MAX_JOB_RETRIES`` times.
     """
 
     def __init__(
@@ -125,7 +124,7 @@ def _was_interrupted(job: Job) -> bool:
 
 
 async def run_step(step: StepProgress, options: Mapping[str, Any], executor: StepExecutor) -> Job:
-    """Begin a step or look at it again, and note in its progress how it stands."""
+    """Start or poll a step and store its state in its progress."""
     job = await executor.execute(step, options)
     step |= {"job_id": job["id"], "state": job["state"]}
     if job["state"] in FINAL_STATES:
@@ -134,7 +133,7 @@ async def run_step(step: StepProgress, options: Mapping[str, Any], executor: Ste
 
 
 async def advance(steps: Sequence[StepProgress], options: Mapping[str, Any], executor: StepExecutor) -> NextAction:
-    """Run the step that is due, or look at it again; what follows from it."""
+    """Run or poll the step that is due; return what follows."""
     action = next_action(steps, options)
     if action.kind == "run":
         name = str(action.step["step"])
@@ -144,14 +143,14 @@ async def advance(steps: Sequence[StepProgress], options: Mapping[str, Any], exe
 
 
 def step_error(step: StepProgress) -> VigieError:
-    """Why a step failed."""
+    """Return the error of a failed step."""
     error = step.get("error") or {"problem": f"The job was {step['state']}."}
     details = {name: str(error.get(name) or "") for name in ("expected", "action")}
     return VigieError(f"{step['step']}: {error.get('problem', '')}", **details)
 
 
 def run_blocking(work: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """The result of a walk whose executor never waits for an event loop."""
+    """Run a coroutine that never awaits an event loop, and return its result."""
     try:
         work.send(None)
     except StopIteration as done:

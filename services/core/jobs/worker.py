@@ -1,4 +1,4 @@
-"""Runs the jobs of a service's queue in a background thread, each job in processes of its own."""
+"""Runs the jobs of a service's queue from a background thread, each job in its own processes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ log = structlog.get_logger(__name__)
 TICK_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
 STOP_SECONDS = 6.0
-"""Within this a service that stops has ended its jobs."""
+"""Time within which a stopping service ends its jobs."""
 
 
 class JobWorker:
-    """``module`` has the functions that do the jobs, as ``JOBS``. A job whose result cannot be stored, because
-    the database does not answer, is stored when that is back."""
+    """Claims, runs and finishes jobs. ``module.JOBS`` has the handlers.
+
+    If the database does not answer, a job's result is stored once it is back."""
 
     def __init__(self, queue: JobQueue, module: str, settings: JobSettings, counters: JobMetrics) -> None:
         self.id = uuid4().hex
@@ -35,7 +36,7 @@ class JobWorker:
         self._counters = counters
         self._running: dict[str, JobProcess] = {}
         self._started: dict[str, float] = {}
-        # Whoever was cut off from the database as this service was gets the time to renew its leases first.
+        # After a common database outage other workers need one lease's time to renew theirs.
         self._sweep_at = time.monotonic() + settings.job_lease_seconds
         self._prune_at = 0.0
         self._renew_at = 0.0
@@ -52,11 +53,11 @@ class JobWorker:
         return self._thread.alive
 
     def wake(self) -> None:
-        """Something has changed: look now."""
+        """Check the queue now."""
         self._thread.wake()
 
     def stop(self) -> None:
-        """End all jobs that run here; they run again where that is allowed."""
+        """End all jobs of this worker; they are rerun if allowed."""
         self._thread.stop()
         self._thread.join(STOP_SECONDS + 2)
 
@@ -139,10 +140,10 @@ class JobWorker:
 
     def _database_away(self, error: SQLAlchemyError) -> None:
         self._counters.database_failures.inc()
-        # Other replicas' leases have run out as well, and not because they are gone.
+        # After the outage other replicas' leases have expired although the replicas are alive.
         self._sweep_at = time.monotonic() + self._settings.job_lease_seconds
         if not self._away:
-            # Not its message, which can hold values.
+            # Only the type: the message may contain values.
             log.error("database does not answer; jobs that run go on", error=type(error).__name__)
         self._away = True
 
