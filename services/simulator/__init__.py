@@ -1,1 +1,1 @@
-"""The simulator: plays dispatch centres against the running platform."""
+"""The simulator: generates the calls and outcomes of simulated dispatch centres and sends them to the platform."""

@@ -1,4 +1,4 @@
-"""``python -m services.simulator``: one uvicorn worker."""
+"""``python -m services.simulator``: serves the simulator with one uvicorn worker."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Builds the simulator's FastAPI application with its request and response models.
+"""Creates the simulator's FastAPI application with its request and response models.
 
-Nothing runs until somebody starts a simulation."""
+Simulations are started by request only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MAX_SECONDS = 86_400
 
 
 class SimulationRequest(BaseModel):
-    """What is left out is as the scenario says."""
+    """Options of a simulation; missing ones have the scenario's values."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ class CallCounts(BaseModel):
 
 
 class SimulationStatus(BaseModel):
-    """A simulation and its figures, live while it runs."""
+    """State and statistics of a simulation, live while it runs."""
 
     id: str
     scenario: str
@@ -98,9 +98,10 @@ call."""
 
 
 def create_app(settings: SimulatorSettings) -> FastAPI:
-    """
+    """Create the application.
+
     Raises:
-        VigieError: there is no credential for calls between services.
+        VigieError: the service token is missing.
     """
     token = require_service_token(settings.service_token)
     keys = None if settings.gateway_url is None else CentreKeyClient(settings.gateway_url, token)
@@ -135,7 +136,7 @@ def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
 
     @router.post("", status_code=202, openapi_extra=own, summary="Start a simulation")
     async def start(asked: ReplayRequest, caller: ServicePrincipal) -> SimulationStatus:
-        """409 where as many as may run do."""
+        """Start a simulation; 409 if the maximum number of simulations is running."""
         if (asked.rate or 0) > settings.simulator_rate_limit:
             raise VigieError(
                 f"{asked.rate:g} calls per second are too many.",
@@ -157,7 +158,7 @@ def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
 
     @router.delete("/{id}", openapi_extra=own, summary="Stop a simulation")
     async def stop(id: str, _: ServicePrincipal) -> SimulationStatus:
-        """When this answers, nothing is sent any more. One that is over stays as it ended."""
+        """Stop a simulation; nothing is sent after the response. A finished one keeps its final state."""
         return SimulationStatus.model_validate((await desk.stop(id)).summary())
 
     return router

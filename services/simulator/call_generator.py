@@ -1,4 +1,4 @@
-"""Generates the calls of a simulation, malformed ones included. The same plan and seed give the same calls."""
+"""Generates the calls of a simulation, including malformed ones. Equal plan and seed give equal calls."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class MalformedRequest(NamedTuple):
     path: str
     body: bytes
     headers: Mapping[str, str]
-    """Instead of, or beside, what a caller sends; an empty value leaves a header out."""
+    """Headers that replace or add to the caller's; an empty value omits the header."""
 
 
 def make_malformed(chance: np.random.Generator, use_case: str, request: Mapping[str, Any]) -> MalformedRequest:
-    """One of ``KINDS``, made from an ordinary request."""
+    """Create one of ``MALFORMATIONS`` from a valid request."""
     names = list(MALFORMATIONS)
     name = names[int(chance.integers(len(names)))]
     path, body, headers = MALFORMATIONS[name](f"/v1/{use_case}", dict(request), chance)
@@ -37,7 +37,7 @@ def make_malformed(chance: np.random.Generator, use_case: str, request: Mapping[
 
 
 _FORGED_TOKEN = "eyJhbGciOiJub25lIn0.eyJyb2xlIjoiYWRtaW4ifQ."  # noqa: S105
-"""Says of itself that it is not signed, and that its bearer is an administrator."""
+"""An unsigned token (``alg: none``) that claims the role administrator."""
 
 _RequestParts = tuple[str, bytes, dict[str, str]]
 _MakeRequest = Callable[[str, dict[str, Any], np.random.Generator], _RequestParts]
@@ -48,7 +48,7 @@ def _with_body(make: Callable[[dict[str, Any], np.random.Generator], bytes]) -> 
 
 
 def _with_value(value: Any) -> _MakeRequest:
-    """One field holds ``value``."""
+    """Replaces the value of one field by ``value``."""
 
     def made(request: dict[str, Any], chance: np.random.Generator) -> bytes:
         names = list(request)
@@ -120,13 +120,13 @@ MALFORMATIONS: dict[str, _MakeRequest] = {
         lambda path: f"{path}/outcomes", b'{"incident_id":"x","happened_at":"2999-01-01T00:00:00Z","labels":{}}'
     ),
 }  # fmt: skip
-"""Ways to be hostile or careless."""
+"""Malformation -> function that creates the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCall:
     elapsed: float
-    """Seconds after the beginning at which it is meant to be sent."""
+    """Scheduled send time, seconds after the start."""
     use_case: str
     centre: str
     request_id: str
@@ -135,11 +135,11 @@ class SimulatedCall:
     headers: Mapping[str, str]
     reports: Sequence[tuple[timedelta, OutcomeReport]] = ()
     hostile: str = ""
-    """What is wrong with it, where it is meant to be wrong."""
+    """Name of the malformation, empty for a valid call."""
 
 
 def generate_calls(plan: SimulationPlan, pools: Mapping[str, ExamplePool]) -> Iterator[SimulatedCall]:
-    """Calls drawn from ``pools``, in the order in which they are sent."""
+    """Draw calls from ``pools``, in the order in which they are sent."""
     arriving, drawing = (np.random.default_rng([plan.seed, number]) for number in (1, 2))
     names = list(plan.use_cases)
     weights = np.cumsum([plan.use_cases[name].weight for name in names])
@@ -157,8 +157,8 @@ def generate_calls(plan: SimulationPlan, pools: Mapping[str, ExamplePool]) -> It
 
 
 def replay_calls(plan: SimulationPlan, examples: Sequence[Example]) -> Iterator[SimulatedCall]:
-    """Each example once, at its own time: in the order of time, so many times as fast as it happened. Without time
-    they come at the plan's rate."""
+    """Replay each example once, in time order and scaled by the plan's speed. Without times they are sent at the plan's
+    rate."""
     drawing = np.random.default_rng([plan.seed, 2])
     (name,) = plan.use_cases
     for number, example in enumerate(examples):

@@ -1,4 +1,4 @@
-"""HTTP client of the prediction API, one API key per centre, and of the gateway that issues those keys."""
+"""HTTP clients of the prediction API, with one API key per centre, and of the gateway, which issues those keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KEYS_TIMEOUT_SECONDS = 10.0
 class CentreKeys:
     ids: tuple[str, ...]
     texts: dict[str, str]
-    """Centre -> key."""
+    """Centre -> API key."""
 
 
 class CentreKeyClient:
@@ -33,9 +33,10 @@ class CentreKeyClient:
         self._headers = service_headers(token.get_secret_value(), "simulator")
 
     async def make(self, centres: Sequence[str], minutes: int, on_behalf_of: str) -> CentreKeys:
-        """
+        """Issue temporary API keys.
+
         Raises:
-            UnavailableError: the gateway does not make any now.
+            UnavailableError: the gateway does not issue keys at present.
         """
         body = {"centres": list(centres), "minutes": minutes}
         answer = await self._ask("POST", {**self._headers, ON_BEHALF_OF_HEADER: on_behalf_of}, body)
@@ -43,10 +44,10 @@ class CentreKeyClient:
         return CentreKeys(tuple(key["id"] for key in keys), {key["centre"]: key["text"] for key in keys})
 
     async def end(self, keys: CentreKeys) -> None:
-        """Revoke them before they expire by themselves.
+        """Revoke the keys before they expire.
 
         Raises:
-            UnavailableError: the gateway does not do it now.
+            UnavailableError: the gateway does not revoke keys at present.
         """
         await self._ask("DELETE", self._headers, {"ids": list(keys.ids)})
 
@@ -64,11 +65,11 @@ class CentreKeyClient:
 CALL_TIMEOUT_SECONDS = 10.0
 MAX_CONNECTIONS = 256
 KEEPALIVE_SECONDS = 2.0
-"""The server closes connections that were idle for five; a call that is just then on its way would be lost."""
+"""Idle connections are closed after this time; the server closes them after five seconds, which could lose a call."""
 
 
 class PlatformClient:
-    """The way to the platform. ``keys`` is centre -> API key; without one callers show nothing."""
+    """HTTP client of the prediction API. ``keys`` is centre -> API key; without keys callers send no credential."""
 
     def __init__(self, url: str, keys: Mapping[str, str], transport: httpx.AsyncBaseTransport | None = None) -> None:
         self._keys = keys
@@ -80,12 +81,12 @@ class PlatformClient:
                 max_keepalive_connections=MAX_CONNECTIONS,
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
-            trust_env=False,  # inside the platform's own network there is no proxy
+            trust_env=False,  # no proxy in the platform's internal network
             transport=transport,
         )
 
     async def call(self, call: SimulatedCall) -> tuple[int | str, Any]:
-        """The status and the answer's JSON; where no answer came, the name of what went wrong."""
+        """HTTP status and the response's JSON; without a response, the name of the error."""
         headers = {**self._key(call.centre), **call.headers}
         sent = [(name, value) for name, value in headers.items() if value]
         try:
@@ -115,7 +116,7 @@ class PlatformClient:
         return answer.status_code
 
     async def is_key_known(self, centre: str) -> bool:
-        """Whether the platform knows the centre's key by now."""
+        """Whether the platform accepts the centre's key yet."""
         try:
             return (await self._client.get("/v1/use-cases", headers=self._key(centre))).is_success
         except httpx.HTTPError:

@@ -1,4 +1,4 @@
-"""Simulated and replayed examples that calls are drawn from, read as training files are."""
+"""Simulated and replayed examples for drawing calls, read by the same code as training files."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 
 
 _NEAREST_EXAMPLES = 40
-"""Examples of the same hour of the week that a call is drawn from: those whose day is nearest."""
+"""A call is drawn from this many examples of the same hour of the week, those with the nearest day."""
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     request: dict[str, Any]
-    """As JSON has it; what is not known is left out."""
+    """The request's JSON; unknown fields are omitted."""
     labels: dict[str, Any]
-    """What happened, as an outcome says it; empty where nobody knows."""
+    """Labels as reported in an outcome; empty if unknown."""
     at: float
-    """When, seconds since 1970; NaN without time."""
+    """Time of the call, Unix seconds; NaN without time."""
 
 
 def build_examples(
     use_case: UseCase, tables: Mapping[str, pd.DataFrame], horizon: timedelta | None = None
 ) -> list[Example]:
-    """The examples of canonical tables, in the order of time where there is time; with a ``horizon`` only those that
-    come so soon after the first one."""
+    """Convert canonical tables to examples, in time order if there are times; with a ``horizon`` only those within it
+    after the first."""
     rows = use_case.raw.build_examples(tables)
     if horizon is not None and "event_time" in rows:
         rows = rows[rows["event_time"] <= rows["event_time"].min() + horizon]
@@ -67,8 +67,8 @@ def build_examples(
 
 
 class ExamplePool:
-    """Examples to draw calls from, by hour of the week. None comes again before the others near it have come as often:
-    the same accident six times in a month would be one observation that looks like six."""
+    """Examples by hour of the week. None is drawn again before its neighbours have been drawn as often: the same
+    accident six times in a month would be one observation that looks like six."""
 
     def __init__(self, use_case: UseCase, examples: Sequence[Example]) -> None:
         self.examples = examples
@@ -84,7 +84,7 @@ class ExamplePool:
                 self._by_hour[self._hour(datetime.fromtimestamp(examples[number].at, UTC))].append(number)
 
     def draw(self, chance: np.random.Generator, moment: datetime) -> Example:
-        """An example of the same hour of the week as ``moment`` and of a day near to it, said at that moment."""
+        """Draw an example of the same hour of the week as ``moment`` and of a near day, moved to that moment."""
         number = self._number(chance, moment)
         self._drawn[number] += 1
         example = self.examples[number]
@@ -134,7 +134,7 @@ def _to_json_label(target: Target, value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    # NaT is the one value besides NaN that is not itself.
+    # NaT is the only other value that differs from itself.
     return value is None or value in ("", b"") or value != value  # noqa: PLR0124
 
 
@@ -146,7 +146,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SimulatedDataset:
-    """What a use case's simulator is asked for."""
+    """Parameters of a dataset that the use case's simulator generates."""
 
     use_case: str
     drift: tuple[str, ...]
@@ -156,9 +156,10 @@ class SimulatedDataset:
     length: timedelta
 
     def write(self, folder: Path) -> None:
-        """
+        """Generate the files.
+
         Raises:
-            VigieError: the use case's simulator knows no such drift.
+            VigieError: the use case's simulator does not support the drift.
         """
         use_case = use_case_registry.get(self.use_case)
         first = (self.begin - timedelta(days=1)).astimezone(ZoneInfo(use_case.zone or "UTC")).date()
@@ -172,7 +173,7 @@ class SimulatedDataset:
 
 
 def build_pools(worlds: Mapping[str, SimulatedDataset]) -> dict[str, ExamplePool]:
-    """A pool of each world. Takes seconds: for a thread.
+    """Generate one pool per dataset. Takes seconds: run it in a thread.
 
     Raises:
         VigieError: files cannot be written or read.
@@ -189,10 +190,10 @@ def build_pools(worlds: Mapping[str, SimulatedDataset]) -> dict[str, ExamplePool
 
 
 def load_replay(use_case: str, folder: Path, horizon: timedelta) -> list[Example]:
-    """The calls of a folder of official files, in the order of time, as far as ``horizon`` after the first one.
+    """Load the calls in a folder of official files, in time order, up to ``horizon`` after the first.
 
     Raises:
-        VigieError: the files cannot be read, or hold none.
+        VigieError: the files cannot be read or contain no calls.
     """
     (found,) = _read_examples([(use_case, folder.resolve(), min(horizon, MAX_REPLAY))])
     if not found:
@@ -201,13 +202,13 @@ def load_replay(use_case: str, folder: Path, horizon: timedelta) -> list[Example
 
 
 def _read_examples(wanted: Sequence[tuple[str, Path, timedelta | None]]) -> list[list[Example]]:
-    """Examples of each folder, read in a process of its own whose memory goes with it."""
+    """Read the examples of each folder in a separate process, which returns its memory when it ends."""
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_examples_of_folders, wanted).result()
 
 
 def _examples_of_folders(wanted: Sequence[tuple[str, Path, timedelta | None]]) -> list[list[Example]]:
-    from services.core.raw_files.reader import read_folder  # noqa: PLC0415 - pandas, in the process that reads alone
+    from services.core.raw_files.reader import read_folder  # noqa: PLC0415 - pandas, in the reading process only
 
     return [
         build_examples(use_case_registry.get(use_case), read_folder(use_case, folder), horizon)

@@ -1,4 +1,4 @@
-"""When and how centres report outcomes: with delay, late, corrected or never."""
+"""Plans when centres report outcomes: delayed, late, corrected or never."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.simulator.scenario import OutcomeReporting
 
 @dataclass(frozen=True, slots=True)
 class OutcomeReport:
-    """One report of one call. ``predictions`` are the answer's, where this is its last report."""
+    """One report of one call. The last report of a call carries the answer's ``predictions``."""
 
     use_case: str
     centre: str
@@ -39,7 +39,7 @@ class _DueReport(NamedTuple):
 def plan_reports(
     chance: np.random.Generator, how: OutcomeReporting, use_case: UseCase, call: OutcomeReport, moment: datetime
 ) -> list[tuple[timedelta, OutcomeReport]]:
-    """The reports of a call that came at ``moment``, each with its delay; none where nobody ever reports it."""
+    """Plan the reports of a call at ``moment``, each with its delay; empty if it is never reported."""
     if not call.labels or chance.random() < how.never:
         return []
     late = bool(chance.random() < how.late)
@@ -56,7 +56,7 @@ def plan_reports(
 
 @dataclass
 class ReportQueue:
-    """Reports by when they are due, at most ``limit``."""
+    """Reports ordered by due time, at most ``limit``."""
 
     limit: int
     dropped: int = 0
@@ -73,7 +73,7 @@ class ReportQueue:
             heapq.heappush(self._heap, _DueReport(at, next(self._numbers), report))
 
     def due(self, now: float, most: int) -> list[OutcomeReport]:
-        """Up to ``most`` reports that are due, earliest first."""
+        """Remove up to ``most`` due reports, earliest first."""
         found: list[OutcomeReport] = []
         while self._heap and self._heap[0].at <= now and len(found) < most:
             found.append(heapq.heappop(self._heap).report)
@@ -85,7 +85,7 @@ def _sample_delay(chance: np.random.Generator, how: OutcomeReporting) -> timedel
 
 
 def _wrong_label(chance: np.random.Generator, use_case: UseCase, label: str, value: Any) -> Any:
-    """A slip of whoever reports."""
+    """A wrong value for ``label``, as in a reporting error."""
     output = next(target.output for target in use_case.targets if target.label == label)
     if isinstance(output, BinaryClassification):
         return not value

@@ -1,6 +1,6 @@
-"""What one simulation does: scenario, options, simulated clock and arrival times.
+"""Plan of one simulation: scenario, options, simulated clock and arrival times.
 
-Arrivals are an inhomogeneous Poisson process with the shape of day, week and burst."""
+Arrivals are an inhomogeneous Poisson process with daily, weekly and burst patterns."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from services.simulator.scenario import Burst, Scenario, UseCaseScenario
 
 @dataclass(frozen=True, slots=True)
 class SimulatedClock:
-    """``speed`` simulated seconds pass in one second."""
+    """Maps elapsed to simulated time: ``speed`` simulated seconds per second."""
 
     start: datetime
     speed: float
     zone: ZoneInfo
 
     def at(self, elapsed: float) -> datetime:
-        """The simulated moment, in UTC, ``elapsed`` seconds after the beginning."""
+        """The simulated moment (UTC) ``elapsed`` seconds after the start."""
         return self.start + timedelta(seconds=elapsed * self.speed)
 
 
 def simulation_start(starts: str | None, zone: ZoneInfo, length: timedelta, now: datetime) -> datetime:
-    """When a simulation of ``length`` (on its own clock) begins. It ends before ``now``, because nobody reports what
-    has not happened yet; only a moment that is given in full may lie elsewhere in the past.
+    """Start of a simulation of ``length`` (simulated time). It ends before ``now``, because future outcomes cannot be
+    reported; only a complete moment in the past may be given instead.
 
     Raises:
         VigieError: ``starts`` is neither a moment nor an hour of the day.
@@ -61,7 +61,7 @@ CENTRES: Mapping[str, float] = {"simulated-north": 0.5, "simulated-south": 0.3, 
 """Centre -> share of the calls."""
 CHANGED_SUFFIX = "+changed"
 MAX_EXAMPLES = 20_000
-"""Of one world, kept in memory: some 50 MB, and a few seconds to think up. Pictures take more of both."""
+"""Maximum of one dataset in memory: about 50 MB and a few seconds to generate; more with images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class SimulationPlan:
     replay: Path | None = None
 
     def worlds(self) -> dict[str, SimulatedDataset]:
-        """The worlds that calls are drawn from; a changed one beside the ordinary one."""
+        """The datasets that calls are drawn from; with concept change a changed one beside the ordinary one."""
         made: dict[str, SimulatedDataset] = {}
         weights = sum(played.weight for played in self.use_cases.values())
         for name, played in self.use_cases.items():
@@ -109,9 +109,10 @@ def make_plan(
     replay: Path | None = None,
     now: datetime | None = None,
 ) -> SimulationPlan:
-    """
+    """Combine scenario and options into a plan.
+
     Raises:
-        VigieError: an unknown use case, a beginning that is none, or a replay of several use cases.
+        VigieError: an unknown use case, an invalid start, or a replay of several use cases.
     """
     for name in use_cases:
         use_case_registry.get(name)
@@ -141,7 +142,7 @@ def make_plan(
 def arrival_intensity(
     scenario: Scenario, clock: SimulatedClock, rate: float, seconds: float
 ) -> Callable[[float], float]:
-    """Elapsed seconds -> calls per second at that moment."""
+    """Function from elapsed seconds to calls per second."""
     day, week = np.array(scenario.day), np.array(scenario.week)
     hourly = day / day.mean()
     daily = week / week.mean()
@@ -159,7 +160,7 @@ def arrival_intensity(
 
 
 def max_intensity(scenario: Scenario, rate: float) -> float:
-    """What ``intensity`` never goes beyond."""
+    """Upper bound of ``arrival_intensity``."""
     day, week = np.array(scenario.day), np.array(scenario.week)
     shape = 1.0 if scenario.steady else float(day.max() / day.mean() * week.max() / week.mean())
     return rate * shape * max(1.0, 1.0 if scenario.burst is None else scenario.burst.times)
@@ -168,8 +169,8 @@ def max_intensity(scenario: Scenario, rate: float) -> float:
 def arrival_times(
     draw: np.random.Generator, scenario: Scenario, clock: SimulatedClock, rate: float, seconds: float
 ) -> Iterator[float]:
-    """Elapsed seconds of each call, rising, up to ``seconds``. Steady ones come at equal distances; others by
-    chance, as many as the intensity says."""
+    """Elapsed seconds of each call, ascending, up to ``seconds``. Steady scenarios have equal intervals; others are
+    drawn from the Poisson process."""
     if scenario.steady and scenario.burst is None:
         yield from (number / rate for number in range(math.floor(rate * seconds)))
         return

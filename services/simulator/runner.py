@@ -1,4 +1,4 @@
-"""Runs simulations as tasks of this process and keeps the last finished ones."""
+"""Runs simulations as asyncio tasks and stores the last finished ones."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from services.simulator.plan import SimulationPlan
 from services.simulator.simulation import Simulation
 
 MAX_FINISHED = 20
-"""Simulations that are over and can still be looked at."""
+"""Finished simulations that can still be queried."""
 
 
 class SimulationRunner:
-    """
+    """Starts, lists and stops simulations.
+
     Args:
-        make: a simulation of a plan that somebody asked for.
-        together: how many may run at the same time.
+        make: creates a simulation from a plan and the name of who requested it.
+        together: maximum number of concurrent simulations.
     """
 
     def __init__(self, make: Callable[[SimulationPlan, str], Simulation], together: int) -> None:
@@ -26,9 +27,10 @@ class SimulationRunner:
         self._all: dict[str, tuple[Simulation, asyncio.Task[None]]] = {}
 
     def start(self, plan: SimulationPlan, asked_by: str) -> Simulation:
-        """
+        """Start a simulation.
+
         Raises:
-            ConflictError: as many as may run do.
+            ConflictError: the maximum number of simulations is running.
         """
         running = [simulation for simulation, _ in self._all.values() if not simulation.over]
         if len(running) >= self._together:
@@ -45,23 +47,24 @@ class SimulationRunner:
         return simulation
 
     def listed(self) -> list[Simulation]:
-        """Newest first."""
+        """All simulations, newest first."""
         return [simulation for simulation, _ in reversed(self._all.values())]
 
     def get(self, id: str) -> Simulation:
-        """
+        """Look up a simulation.
+
         Raises:
-            NotFoundError: there is none, or it is long over.
+            NotFoundError: it does not exist or was discarded.
         """
         if id not in self._all:
             raise NotFoundError("There is no such simulation (any more).", action="GET /simulations lists them.")
         return self._all[id][0]
 
     async def stop(self, id: str) -> Simulation:
-        """Returns when nothing is sent any more.
+        """Stop a simulation; nothing is sent after this returns.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: it does not exist.
         """
         simulation = self.get(id)
         task = self._all[id][1]

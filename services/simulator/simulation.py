@@ -1,6 +1,6 @@
-"""One simulation from preparation to end.
+"""Runs one simulation from preparation to end.
 
-Open loop: calls are sent on schedule and latency counts from the scheduled moment."""
+Open loop: calls are sent on schedule, and latency is measured from the scheduled time."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ SimulationPhase = Literal["preparing", "running", "ending", "finished", "stopped
 KEY_LIFETIME_MARGIN = timedelta(minutes=10)
 KEY_PROPAGATION_SECONDS = 30.0
 DRAIN_SECONDS = 5.0
-"""After the last call reports that fall due so long are still sent."""
+"""After the last call, reports that fall due within this time are still sent, seconds."""
 _REPORTS_PER_REQUEST = 200
-"""Reports in one request."""
+"""Maximum number of reports in one request."""
 _TICK_SECONDS = 0.1
 
 log = structlog.get_logger(__name__)
 
 
 class Simulation:
-    """``run`` is to be a task; cancelling it stops the simulation."""
+    """One simulation; ``run`` is executed as a task, and cancelling it stops the simulation."""
 
     def __init__(
         self,
@@ -70,14 +70,14 @@ class Simulation:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the first call could come; what preparing takes does not count."""
+        """Seconds since the first call could be sent; preparation does not count."""
         if self._begun is None:
             return 0.0
         now = self._ended if self._ended is not None else asyncio.get_running_loop().time()
         return max(0.0, now - self._begun)
 
     def mark_not_started(self) -> None:
-        """It was stopped before ``run`` had a turn."""
+        """Set the state of a simulation that was stopped before ``run`` started."""
         self.state, self.finished_at = "stopped", datetime.now(UTC)
 
     async def run(self) -> None:
@@ -117,10 +117,10 @@ class Simulation:
         return await source.make(list(CENTRES), minutes, self.asked_by)
 
     async def _wait_until_admitted(self, line: PlatformClient, keys: CentreKeys | None) -> None:
-        """Wait until the platform knows the keys; each of its replicas learns of them by itself.
+        """Wait until the platform accepts the keys; each replica polls the gateway by itself.
 
         Raises:
-            UnavailableError: it does not, or does not answer.
+            UnavailableError: the keys are not accepted in time, or the platform does not answer.
         """
         until = asyncio.get_running_loop().time() + KEY_PROPAGATION_SECONDS
         in_a_row = 0
@@ -202,7 +202,7 @@ class Simulation:
                 self.figures.live[report.use_case].add(report.predictions, report.labels)
 
     async def _drain(self) -> None:
-        """Answers that are still to come, and reports that fall due soon."""
+        """Wait for outstanding responses and for reports that fall due soon."""
         until = asyncio.get_running_loop().time() + DRAIN_SECONDS
         while self._in_flight or len(self._waiting):
             await asyncio.sleep(_TICK_SECONDS)
@@ -221,7 +221,7 @@ class Simulation:
                 log.warning("keys were not revoked and expire by themselves", reason=error.problem)
 
     def summary(self) -> dict[str, Any]:
-        """All there is to know, as JSON."""
+        """State and statistics as JSON."""
         plan = self.plan
         return {
             "id": plan.id,

@@ -13,10 +13,10 @@ from typing import Any
 from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, UseCase
 
 _SMALLEST_SECONDS = 1e-4
-"""Seconds; what is faster counts as this."""
+"""Lower edge of the first latency bin, seconds; faster calls count as this."""
 _GROWTH = math.log(1.02)
 _BIN_COUNT = 700
-"""Up to about 100 seconds."""
+"""Number of bins: covers latencies up to about 100 seconds."""
 
 
 class LatencyHistogram:
@@ -32,7 +32,7 @@ class LatencyHistogram:
         self._bars[min(place, _BIN_COUNT - 1)] += 1
 
     def percentile(self, share: float) -> float | None:
-        """Seconds that ``share`` of all were not slower than, to 2 %; None without any."""
+        """Latency quantile ``share`` in seconds, accurate to 2 %; None without calls."""
         if not self.count:
             return None
         left = math.ceil(share * self.count)
@@ -53,14 +53,14 @@ LIVE_METRICS = {Regression: "mae", BinaryClassification: "brier", MultiClass: "a
 
 
 class LiveErrorStats:
-    """Of one use case: sums, so that any number of calls takes no memory."""
+    """Error of one use case's live predictions, as running sums in constant memory."""
 
     def __init__(self, use_case: UseCase) -> None:
         self._use_case = use_case
         self._sums: dict[str, list[float]] = {}
 
     def add(self, predictions: Mapping[str, Mapping[str, Any]], labels: Mapping[str, Any]) -> None:
-        """Compare an answer's ``predictions`` with the reported labels."""
+        """Compare the ``predictions`` of an answer with the reported labels."""
         for target in self._use_case.targets:
             predicted, true = predictions.get(target.name), labels.get(target.label)
             if predicted is None or true is None:
@@ -78,7 +78,7 @@ class LiveErrorStats:
                 sums[1] += value == true
 
     def summary(self) -> dict[str, dict[str, Any]]:
-        """Target -> metric, value, unit and count; for quantities also the bias and how many intervals held."""
+        """Target -> metric, value, unit and count; for quantities also bias and interval coverage."""
         return {target.name: self._told(target) for target in self._use_case.targets if target.name in self._sums}
 
     def _told(self, target: Target) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class SimulationStats:
     def __init__(self, use_cases: Iterable[UseCase]) -> None:
         self.sent = self.answered = self.refused = self.failed = self.not_sent = 0
         self.hostile: Counter[str] = Counter()
-        """How hostile requests ended: refused, answered or failed."""
+        """Responses to malformed requests: refused, answered or failed."""
         self.statuses: Counter[str] = Counter()
         self.sources: Counter[str] = Counter()
         self.by_use_case: Counter[str] = Counter()
@@ -119,7 +119,7 @@ class SimulationStats:
         self._per_second[-1][1] += 1
 
     def count_ended(self, status: int | str, seconds: float, *, hostile: bool) -> None:
-        """``status`` of HTTP, or the name of what went wrong on the way."""
+        """Count a finished call; ``status`` is the HTTP status or the name of the error."""
         self.statuses[str(status)] += 1
         answered = isinstance(status, int) and status < 400
         refused = isinstance(status, int) and 400 <= status < 500
