@@ -44,13 +44,21 @@ _TEMPLATES = Environment(
 
 @dataclass(frozen=True, slots=True)
 class Cell:
+    """A cell of a table: an answer and, for quantities, its interval; a dash for none."""
+
     text: str = "–"
     interval: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of a table. ``count``: the rows of the sample that it sums up."""
+    """A line of a table.
+
+    Attributes:
+        title: What the line is about.
+        values: A cell for each target.
+        count: Rows of the sample that it sums up, as text.
+    """
 
     title: str
     values: list[Cell]
@@ -58,8 +66,18 @@ class Row:
 
 
 def publish(home: VigiePaths, registry: ModelRegistry, champion: RegisteredVersion) -> bool:
-    """Write the pages of the champion's use case. A promotion stands whether or not its tables could be written: what
-    went wrong is logged."""
+    """Write the fallback pages of the champion's use case.
+
+    A promotion stands whether or not they could be written: what went wrong is logged.
+
+    Args:
+        home: Folders of the platform.
+        registry: Where the champion's reference sample is read.
+        champion: The version in service.
+
+    Returns:
+        Whether the pages were written.
+    """
     try:
         with tempfile.TemporaryDirectory(prefix="vigie-baseline-") as folder:
             bundle = registry.download(champion, Path(folder) / "bundle")
@@ -73,7 +91,15 @@ def publish(home: VigiePaths, registry: ModelRegistry, champion: RegisteredVersi
 
 
 def write(folder: Path, use_case: UseCase, sample: pd.DataFrame, *, version: str, simulated: bool) -> None:
-    """The page in each language, and the list of all pages."""
+    """Write a use case's page in each language, and the list of all pages.
+
+    Args:
+        folder: Where the HTML files are written.
+        use_case: What the page is about.
+        sample: Rows of ``reference.parquet`` (n rows).
+        version: The model version that the page names.
+        simulated: Whether the version was trained on simulated data.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for language in LANGUAGES:
         text = render_page(use_case, sample, language, version=version, simulated=simulated)
@@ -82,12 +108,17 @@ def write(folder: Path, use_case: UseCase, sample: pd.DataFrame, *, version: str
 
 
 def render_page(use_case: UseCase, sample: pd.DataFrame, language: Language, *, version: str, simulated: bool) -> str:
-    """HTML of a use case's page: declared averages, and the model's answers to the bundle's reference sample by area.
+    """Render a use case's page: declared averages, and the model's answers to the bundle's reference sample by area.
 
     Args:
-        sample: rows of ``reference.parquet``, with a column ``prediction.<target>`` for each target.
-        version: the model version that the page names.
-        simulated: whether the version was trained on simulated data, which the page then says.
+        use_case: What the page is about.
+        sample: Rows of ``reference.parquet`` (n rows), with a column ``prediction.<target>`` for each target.
+        language: Of the page.
+        version: The model version that the page names.
+        simulated: Whether the version was trained on simulated data, which the page then says.
+
+    Returns:
+        HTML.
     """
     words, formats = Translator(language), Formats(language)
     targets = [target for target in use_case.targets if f"prediction.{target.name}" in sample]
@@ -108,7 +139,7 @@ def render_page(use_case: UseCase, sample: pd.DataFrame, language: Language, *, 
 
 
 def _published(use_case: UseCase, words: Translator, formats: Formats) -> list[Row]:
-    """The declared baseline for its first example, and for that with each word of the categories that change it."""
+    """Tabulate the declared baseline for its first example, and for that with each category that changes it."""
     model = use_case.request
     example = example_request(model)
     usual = _answer(use_case, example)
@@ -142,7 +173,7 @@ def _answer(use_case: UseCase, request: Mapping[str, Any]) -> dict[str, TargetPr
 def _by_area(
     use_case: UseCase, targets: list[Target], sample: pd.DataFrame, words: Translator, formats: Formats
 ) -> list[Row]:
-    """The middle and the spread of what the model answers to the sample's rows, everywhere and by area."""
+    """Tabulate the median and the spread of the model's answers to the sample's rows, everywhere and by area."""
     area = use_case.place.area if use_case.place is not None else None
     groups = [(words("fallback.everywhere"), sample)]
     if area is not None and area in sample:

@@ -1,6 +1,4 @@
-"""Registers and gates candidates, promotes and rolls back. Every change of a champion ends in ``promote`` or
-``rollback``,
-which honour the freeze, write the audit entry and update the fallback pages."""
+"""Registers, gates, promotes and rolls back; ``promote`` and ``rollback`` honour freeze, audit and fallback pages."""
 
 from __future__ import annotations
 
@@ -44,20 +42,25 @@ PromotionMode = Literal["gate", "by hand", "rollback"]
 
 @dataclass(frozen=True, slots=True)
 class ChampionChange:
+    """The champion after a promotion or rollback, and the one before: the same version where nothing changed."""
+
     champion: RegisteredVersion
     before: RegisteredVersion | None
-    """What served before; the same version where nothing changed."""
 
 
 def gate_and_register(
     home: VigiePaths, use_case: str, *, gate: Gate | None = None, registry: ModelRegistry | None = None
 ) -> tuple[RegisteredVersion, Decision]:
-    """Register the published candidate of a use case as the challenger and judge it against the
-    champion. The decision is written to the version's tags and, with all numbers, to ``gate.json`` of
-    its run. ``gate`` comes from ``params.yaml`` if not given.
+    """Register the published candidate of a use case as the challenger and judge it against the champion.
+
+    The decision is written to the version's tags and, with all numbers, to ``gate.json`` of its run. ``gate`` comes
+    from ``params.yaml`` if not given.
+
+    Returns:
+        The registered version and the decision.
 
     Raises:
-        VigieError: there is no evaluated candidate, or the registry cannot be reached.
+        VigieError: There is no evaluated candidate, or the registry cannot be reached.
     """
     workspace = Workspace(home.current(use_case).resolve(), use_case)
     if not (workspace.evaluation / "test.parquet").is_file():
@@ -85,10 +88,10 @@ def promote_if_allowed(
     by: Principal | None,
     registry: ModelRegistry | None = None,
 ) -> bool:
-    """Move ``champion`` to the version if the gate passed it. Whether it moved.
+    """Make the version the champion if the gate passed it; return whether it did.
 
     Raises:
-        VigieError: see ``promote``.
+        VigieError: See ``promote``.
     """
     if decision.promote:
         promote(home, use_case, version.number, by=by, compared_with=decision.champion, registry=registry)
@@ -108,14 +111,21 @@ def promote(
     """Make a version the champion, unless promotions are frozen; write the audit entry and the fallback pages.
 
     Args:
-        by: who asks for it; None where nobody does, as on a schedule.
-        compared_with: the champion that the gate compared with (None: there was none); ``any`` promotes by hand.
-        job: the job that does it, for the audit entry.
+        home: Folders of the platform.
+        use_case: Name.
+        number: The version to promote.
+        by: Who asks for it; None where nobody does, as on a schedule.
+        compared_with: The champion that the gate compared with (None: there was none); ``any`` promotes by hand.
+        job: The job that does it, for the audit entry.
+        registry: By default the one of ``home``.
+
+    Returns:
+        The champion, and the one before.
 
     Raises:
-        ConflictError: promotions are frozen.
-        UnavailableError: the database cannot say whether they are.
-        VigieError: there is no such version, or another champion than the gate compared with.
+        ConflictError: Promotions are frozen.
+        UnavailableError: The database cannot say whether they are.
+        VigieError: There is no such version, or another champion than the gate compared with.
     """
     registry = registry or ModelRegistry.open(home)
     ensure_not_frozen(home, registry)
@@ -128,11 +138,10 @@ def promote(
 def rollback(
     home: VigiePaths, use_case: str, *, by: Principal | None, job: str = "", registry: ModelRegistry | None = None
 ) -> ChampionChange:
-    """Make the previous champion the champion again, also while promotions are frozen; write the audit entry and
-    the fallback pages.
+    """Make the previous champion the champion again, also while promotions are frozen; else as ``promote``.
 
     Raises:
-        VigieError: there is no previous version.
+        VigieError: There is no previous version.
     """
     registry = registry or ModelRegistry.open(home)
     before = registry.by_alias(use_case, CHAMPION)
@@ -141,12 +150,11 @@ def rollback(
 
 
 def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
-    """Ask the platform's database whether promotions are frozen. An embedded database that was never made holds no
-    freeze.
+    """Require that promotions are not frozen; an embedded database that was never made holds no freeze.
 
     Raises:
-        ConflictError: promotions are frozen.
-        UnavailableError: the database cannot say whether they are; nothing is promoted then.
+        ConflictError: Promotions are frozen.
+        UnavailableError: The database cannot say whether they are; nothing is promoted then.
     """
     chosen = _platform_settings(home, registry)
     url = database_address(chosen.database_url, chosen.home)
@@ -166,8 +174,7 @@ def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
 
 
 def _platform_settings(home: VigiePaths, registry: ModelRegistry) -> Settings:
-    """The settings of the platform that the registry belongs to. A home that is not the process's own, such as the
-    demo's, is a platform of its own where its registry is embedded."""
+    """Return the settings of the registry's platform: a home with an embedded registry is one of its own (the demo)."""
     chosen = settings()
     if registry.embedded and home.root != chosen.home.root:
         return chosen.model_copy(update={"home_path": home.root, "database_url": None})
@@ -183,7 +190,7 @@ def _record_change(
     by: Principal | None,
     job: str,
 ) -> ChampionChange:
-    """Keep an audit entry for the gateway, which takes it when it can be reached, and write the fallback pages."""
+    """Write an audit entry to the outbox, which the gateway takes when it can be reached, and the fallback pages."""
     chosen, champion, before = _platform_settings(home, registry).home, change.champion, change.before
     if before is None or before.number != champion.number:
         entry = AuditEntry(
@@ -238,7 +245,7 @@ _OUTCOMES: dict[str, Outcome] = {"passed": "passed", "refused": "refused"}
 
 
 def candidate_version(registry: ModelRegistry, home: VigiePaths, use_case: str) -> RegisteredVersion | None:
-    """The version that holds the published candidate, with its aliases."""
+    """Find the registered version that holds the published candidate, with its aliases; None if not registered."""
     bundle = home.models(use_case) / "bundle"
     if not bundle.is_dir():
         return None
@@ -249,7 +256,7 @@ def candidate_version(registry: ModelRegistry, home: VigiePaths, use_case: str) 
 def previous_decision(
     registry: ModelRegistry, home: VigiePaths, use_case: str
 ) -> tuple[RegisteredVersion, Decision] | None:
-    """The decision on the published candidate, if it was made against today's champion."""
+    """Read the gate's decision on the published candidate from its tags, if it was made against today's champion."""
     version, champion = candidate_version(registry, home, use_case), registry.by_alias(use_case, CHAMPION)
     if version is None or version.tags.get(Tag.ROLLED_BACK) or version.tags.get(Tag.GATE) not in _OUTCOMES:
         return None
@@ -265,7 +272,7 @@ def previous_decision(
 
 
 def gate_verdict(version: RegisteredVersion, champion: RegisteredVersion | None) -> tuple[bool, list[str]]:
-    """Whether the gate lets the version take the place of this champion, and why (not)."""
+    """Decide whether the gate lets the version take the place of this champion; return that and why (not)."""
     said = [version.tags[Tag.GATE_REASONS]] if version.tags.get(Tag.GATE_REASONS) else []
     if champion is not None and champion.number == version.number:
         return False, ["It is the champion already."]
@@ -287,6 +294,6 @@ def gate_verdict(version: RegisteredVersion, champion: RegisteredVersion | None)
 
 
 def compared_champion(version: RegisteredVersion) -> int | None:
-    """Number of the champion that the gate compared the version with; None for the baseline."""
+    """Return the number of the champion that the gate compared the version with; None for the baseline."""
     found = _VERSION_NAME.fullmatch(version.tags.get(Tag.COMPARED_WITH, ""))
     return int(found[1]) if found else None

@@ -25,6 +25,8 @@ from services.training.promotion import candidate_version, gate_verdict, previou
 
 
 class TrainingSettings(JobSettings):
+    """Settings of the training service: where it listens, beside those of every job service."""
+
     training_host: str = "127.0.0.1"
     training_port: int = Field(default=8603, ge=1, le=65_535)
 
@@ -34,7 +36,11 @@ PROMOTION_MODES = ("gate", "by_hand")
 
 
 def register_decision_metrics(counters: JobMetrics) -> None:
-    """Count the gate's decisions and what became champion; every series begins at zero."""
+    """Count the gate's decisions, promotions and rollbacks for Prometheus; every series begins at zero.
+
+    Args:
+        counters: The service's metrics, which report each finished job.
+    """
     decisions = Counter(
         "vigie_gate_decisions", "What the gate decided.", ("use_case", "decision"), registry=counters.registry
     )
@@ -67,6 +73,17 @@ DECISION_BY_OUTCOME: Mapping[str, str] = {"passed": "promote", "refused": "refus
 
 
 def train(task: JobContext) -> Mapping[str, Any]:
+    """Job: run the stages up to training, so that a candidate bundle is published.
+
+    Args:
+        task: Home, use case, progress and log of the job.
+
+    Returns:
+        Name of the published state, hash and creation time of the bundle, and whether its data are simulated.
+
+    Raises:
+        VigieError: A stage failed.
+    """
     state = run_stages(task.home, task.use_case, "train", progress=task.progress, output=task.log)
     manifest = read_manifest(state / "models" / task.use_case / "bundle")
     return {
@@ -78,6 +95,17 @@ def train(task: JobContext) -> Mapping[str, Any]:
 
 
 def evaluate(task: JobContext) -> Mapping[str, Any]:
+    """Job: run the stages up to evaluation, so that the candidate's metrics are published.
+
+    Args:
+        task: Home, use case, progress and log of the job.
+
+    Returns:
+        Name of the published state, and metrics of model and baseline.
+
+    Raises:
+        VigieError: A stage failed.
+    """
     state = run_stages(task.home, task.use_case, "evaluate", progress=task.progress, output=task.log)
     path = state / "models" / task.use_case / "evaluation" / "metrics.json"
     report = json.loads(path.read_text(encoding="utf-8"))
@@ -85,8 +113,19 @@ def evaluate(task: JobContext) -> Mapping[str, Any]:
 
 
 def gate(task: JobContext) -> Mapping[str, Any]:
-    """Register the published candidate and judge it; not again where it was judged against the same champion,
-    unless that is asked for."""
+    """Job: register the published candidate and let the gate decide about it.
+
+    Where it was judged against the same champion before, that decision stands, unless ``force`` is asked for.
+
+    Args:
+        task: The job; its options are ``GateOptions``.
+
+    Returns:
+        The registered version, the decision and its reasons.
+
+    Raises:
+        VigieError: There is no evaluated candidate, or the registry cannot be reached.
+    """
     options: GateOptions = task.options
     registry = ModelRegistry.open(task.home)
     found = None if options.force else previous_decision(registry, task.home, task.use_case)
@@ -106,8 +145,21 @@ def gate(task: JobContext) -> Mapping[str, Any]:
 
 
 def promote(task: JobContext) -> Mapping[str, Any]:
-    """Promote ``version`` by hand; without it what the gate passed. What the gate refused stays as it is,
-    and the result says so."""
+    """Job: promote a version by hand, or without one what the gate passed.
+
+    What the gate refused stays as it is, and the result says so.
+
+    Args:
+        task: The job; its options are ``PromoteOptions``.
+
+    Returns:
+        The version, whether it was promoted, and why (not).
+
+    Raises:
+        ConflictError: Promotions are frozen, or the candidate was never put through the gate.
+        UnavailableError: The database cannot say whether promotions are frozen.
+        VigieError: There is no such version, or the champion changed meanwhile.
+    """
     options: PromoteOptions = task.options
     registry = ModelRegistry.open(task.home)
     promotion.ensure_not_frozen(task.home, registry)  # before the candidate is looked at: the answer is the same
@@ -135,7 +187,17 @@ def promote(task: JobContext) -> Mapping[str, Any]:
 
 
 def rollback(task: JobContext) -> Mapping[str, Any]:
-    """Make the previous champion the champion again; also while promotions are frozen."""
+    """Job: make the previous champion the champion again; also while promotions are frozen.
+
+    Args:
+        task: Home, use case and requester of the job.
+
+    Returns:
+        The champion, and the number of the version that it took the place of.
+
+    Raises:
+        VigieError: There is no previous version.
+    """
     change = promotion.rollback(task.home, task.use_case, by=_requester(task), job=task.id)
     return {**_version_summary(change.champion), "rolled_back": None if change.before is None else change.before.number}
 

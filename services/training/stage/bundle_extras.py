@@ -1,6 +1,4 @@
-"""What a bundle holds beside models: input ranges, feature importance, post-training checks, reference sample,
-provenance.
-"""
+"""What a bundle holds beside models: input ranges, importance, post-training checks, reference sample, provenance."""
 
 from __future__ import annotations
 
@@ -41,10 +39,17 @@ _MAX_WORDS = 5_000
 
 
 def input_ranges(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:
-    """Field -> ``kind``, ``missing`` (share of rows) and, for numbers and times, ``min``, ``max``,
-    ``low``, ``high`` (the 0.1 and 99.9 % points), ``median``; for categories and short texts
-    ``words`` (sorted, or None for free text, declared so or recognised by their number) and ``usual`` (the most
-    frequent)."""
+    """Describe the training values of every request field, for warnings about unusual requests.
+
+    Args:
+        use_case: Declares the request's fields.
+        columns: Request field -> training values (n,).
+
+    Returns:
+        Field -> ``kind``, ``missing`` (share of rows) and, for numbers and times, ``min``, ``max``, ``low``, ``high``
+        (the 0.1 and 99.9 % points), ``median``; for categories and short texts ``words`` (sorted, or None for free
+        text, declared so or recognised by their number) and ``usual`` (the most frequent).
+    """
     found: dict[str, dict[str, Any]] = {}
     free = column_tools.free_text_fields(use_case.request)
     for name, kind in column_tools.column_types(use_case.request).items():
@@ -78,7 +83,15 @@ _MAX_ROWS = 200
 
 
 def feature_importance(run: TrainingContext, learned: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, float]]:
-    """Target -> request field -> its share, largest first."""
+    """Measure each request field's importance: its share of the boosters' gain, or of the loss without or permuted.
+
+    Args:
+        run: Use case, examples and bundle of the run.
+        learned: Array name -> what ``fit`` returned, of any shape.
+
+    Returns:
+        Target -> request field -> its share of 1, largest first.
+    """
     shares: dict[str, dict[str, float]] = {}
     for target in run.use_case.targets:
         if isinstance(target.learner, LateFusion):
@@ -92,7 +105,7 @@ def feature_importance(run: TrainingContext, learned: Mapping[str, NDArray[Any]]
 
 
 def _gain_by_field(run: TrainingContext, target: Target) -> dict[str, float]:
-    """A feature that is made from several fields gives each an equal part; members count alike."""
+    """Sum the boosters' gain by field: a feature made from several gives each an equal part; members count alike."""
     import xgboost  # noqa: PLC0415
 
     features = run.use_case.features
@@ -113,7 +126,7 @@ def _gain_by_field(run: TrainingContext, target: Target) -> dict[str, float]:
 def _permutation_loss_by_field(
     run: TrainingContext, target: Target, learned: Mapping[str, NDArray[Any]]
 ) -> dict[str, float]:
-    """The rise of the log loss when a field is not sent, as a share of all rises."""
+    """Measure the rise of the log loss when a field is not sent, as a share of all rises."""
     assert isinstance(target.learner, LateFusion)
     rows = run.data.rows(CALIBRATE)
     rows = rows[~np.isnan(run.data.labels[target.name][rows])][:_MAX_ROWS]
@@ -141,8 +154,7 @@ def _permutation_loss_by_field(
 def _shuffled_error_by_field(
     run: TrainingContext, target: Target, learned: Mapping[str, NDArray[Any]]
 ) -> dict[str, float]:
-    """The rise of the squared error of raw outputs when a field's values change places among rows, as a share of all
-    rises (Breiman 2001)."""
+    """Measure the rise of the outputs' squared error when a field is permuted, as its share of rises (Breiman 2001)."""
     rows = run.data.rows(CALIBRATE)
     rows = rows[~np.isnan(run.data.labels[target.name][rows])][:_MAX_ROWS]
     columns, label = column_tools.select_rows(run.data.columns, rows), run.data.labels[target.name][rows]
@@ -169,8 +181,18 @@ def _shuffled_error_by_field(
 
 
 def add_post_training_checks(run: TrainingContext, learned: Mapping[str, NDArray[Any]]) -> Predictor:
-    """Let the use case examine the model on the calibration slice; what it finds is stored beside
-    what ``fit`` learned. Returns the predictor that was examined."""
+    """Let the use case examine the model on the calibration slice, and store what it finds beside what ``fit`` learned.
+
+    Args:
+        run: Use case, examples and bundle of the run.
+        learned: Array name -> what ``fit`` returned, of any shape.
+
+    Returns:
+        The predictor that was examined.
+
+    Raises:
+        ValueError: A finding has the name of a learned array.
+    """
     predictor = Predictor(run.use_case, run.folder)
     rows = run.data.rows(CALIBRATE)
     columns = column_tools.select_rows(run.data.columns, rows)
@@ -190,7 +212,12 @@ def add_reference_sample(run: TrainingContext, predictor: Predictor) -> None:
 
     Columns: the request's fields but pictures, ``watched.<name>`` for what the use case derives for drift, ``slice``
     (train or calibrate: answers on rows that were learned from are a little too sure) and ``prediction.<target>``
-    (value, probability or class number)."""
+    (value, probability or class number).
+
+    Args:
+        run: Use case, examples, bundle and sample size of the run.
+        predictor: The trained model.
+    """
     calibration = run.data.rows(CALIBRATE)
     known = np.concatenate([run.data.rows(TRAIN), calibration])
     generator = np.random.default_rng(run.params.seed)
@@ -220,7 +247,15 @@ _LIBRARIES = ("numpy", "pandas", "scikit-learn", "onnxmltools", "onnxruntime")
 
 
 def split_spans(use_case: UseCase, data: TrainingData) -> dict[str, str | int | float]:
-    """Rows and time span of each target's slices."""
+    """Count the rows of each target's slices and state their time span.
+
+    Args:
+        use_case: Declares the targets.
+        data: Examples as arrays.
+
+    Returns:
+        ``<target>.<slice>.rows``, ``.from`` and ``.to`` (ISO 8601) -> value, for the manifest.
+    """
     spans: dict[str, str | int | float] = {}
     for target in use_case.targets:
         label, slices = data.labels[target.name], data.slices[target.name]
@@ -235,6 +270,14 @@ def split_spans(use_case: UseCase, data: TrainingData) -> dict[str, str | int | 
 
 
 def library_versions(use_case: UseCase) -> dict[str, str]:
+    """List versions of Python and of the libraries that make a bundle, and the hash of its code.
+
+    Args:
+        use_case: Its package counts as code.
+
+    Returns:
+        Name -> version, for the manifest.
+    """
     import xgboost  # noqa: PLC0415
 
     # its distribution is xgboost-cpu or xgboost, so the module itself says which version it is
@@ -243,7 +286,7 @@ def library_versions(use_case: UseCase) -> dict[str, str]:
 
 
 def code_hash(use_case: UseCase) -> str:
-    """Hash of the code that decides what a bundle holds: the train stage's dependencies in ``dvc.yaml``."""
+    """Hash (16 hexadecimal digits) the code that makes a bundle: the use case's and, as ``dvc.yaml``, the train stage's."""
     root = Path(services.__file__).parent.parent
     package = import_module(use_case.package or f"{BUILT_IN}.{use_case.name}").__path__[0]
     digest = sha256()

@@ -16,11 +16,8 @@ _EDGE = 1e-4
 """Calibrated probabilities keep this distance from 0 and 1: a small slice cannot prove certainty."""
 
 
-# --- quantities -----------------------------------------------------------------------------------
-
-
 class IntervalRows(NamedTuple):
-    """Calibration rows: outcomes, the three boosters' outputs and the group of each, all (n,)."""
+    """Calibration rows of a regression target: outcome, the three boosters' outputs and interval group, all (n,)."""
 
     outcome: Floats
     value: Floats
@@ -32,8 +29,19 @@ class IntervalRows(NamedTuple):
 def calibrate_regression(
     output: Regression, metric: str, rows: IntervalRows, extra: list[IntervalRows], minimum_group: int
 ) -> RegressionCalibration:
-    """Conformal corrections per group. ``extra`` are the variants' rows: they count only for groups
-    that the plain rows do not have, so that the plain rows' coverage is theirs alone."""
+    """Compute the interval's conformal correction per group (Romano, Patterson and Candès 2019) and the bias of values.
+
+    Args:
+        output: Declares coverage, interval groups and the smallest possible value.
+        metric: The deciding metric: the bias is a mean for ``rmse`` and ``r2``, else a median.
+        rows: Calibration rows (n,).
+        extra: The variants' rows: they count only for groups that the plain rows do not have, so that the plain rows'
+            coverage is theirs alone.
+        minimum_group: Rows that a group needs for a correction of its own.
+
+    Returns:
+        Corrections and shift in the target's unit.
+    """
     groups: dict[str, float] = {}
     if output.interval_by is not None:
         known: set[str] = set()
@@ -58,8 +66,20 @@ def calibrate_regression(
 
 
 def conformal_width(outcome: Floats, lower: Floats, upper: Floats, coverage: float) -> float:
-    """What is added on both sides so that a new exchangeable row is covered with at least
-    ``coverage``: the ceil((n + 1) * coverage)-th smallest score (Romano, Patterson, Candès 2019)."""
+    """Compute what is added on both sides of an interval to reach its coverage (Romano, Patterson and Candès 2019).
+
+    A new exchangeable row is covered with at least ``coverage``: the width is the ceil((n + 1) * coverage)-th smallest
+    score max(lower - outcome, outcome - upper).
+
+    Args:
+        outcome: Actual values float64 (n,).
+        lower: Lower ends float64 (n,).
+        upper: Upper ends float64 (n,).
+        coverage: Share of outcomes inside, between 0 and 1.
+
+    Returns:
+        Width in the unit of the outcome; negative where the interval is too wide, 0 without rows.
+    """
     scores = np.sort(np.maximum(lower - outcome, outcome - upper))
     if scores.size == 0:
         return 0.0
@@ -68,8 +88,15 @@ def conformal_width(outcome: Floats, lower: Floats, upper: Floats, coverage: flo
 
 
 def bias_correction(residual: Floats, centre: Callable[[Floats], np.floating]) -> float:
-    """The residuals' centre where correcting by it helps on rows it was not computed from, by more
-    than one standard error; else 0."""
+    """Compute the residuals' centre where correcting by it helps on held-out rows, by more than one standard error.
+
+    Args:
+        residual: Actual minus predicted values float64 (n,).
+        centre: Mean or median.
+
+    Returns:
+        The centre in the unit of the residuals; 0 where it does not help, or for fewer than 100 rows.
+    """
     if residual.size < 100:
         return 0.0
     part = np.arange(residual.size) % 5
@@ -83,13 +110,20 @@ def bias_correction(residual: Floats, centre: Callable[[Floats], np.floating]) -
     return float(centre(residual)) if helps else 0.0
 
 
-# --- probabilities --------------------------------------------------------------------------------
-
-
 def calibrate_binary(output: BinaryClassification, raw: Floats, outcome: Floats) -> BinaryCalibration:
-    """The monotone map with the lowest cross-validated log loss within the slice, and the threshold
-    of least cost after it. The probabilities stay as they are unless a map is better by more than a standard
-    error: a map that was chosen by chance carries the slice's season into the next ones."""
+    """Fit the probability map with the lowest cross-validated log loss, and the threshold of least cost after it.
+
+    The probabilities stay as they are unless a map is better by more than a standard error: a map that was chosen by
+    chance carries the slice's season into the next ones.
+
+    Args:
+        output: Declares the costs of a miss and of a false alarm.
+        raw: The model's probabilities float64 (n,).
+        outcome: 0 or 1, float64 (n,).
+
+    Returns:
+        Points of the monotone map, joined by lines, and the threshold.
+    """
     part = np.arange(raw.size) % 5
     losses: dict[str, Floats] = {}
     for name, fit in _CALIBRATORS.items():
@@ -108,8 +142,19 @@ def calibrate_binary(output: BinaryClassification, raw: Floats, outcome: Floats)
 
 
 def least_cost_threshold(output: BinaryClassification, probability: Floats, outcome: Floats, rounds: int = 40) -> float:
-    """Where misses and false alarms cost least, averaged over resamples of the slice: the cost is
-    flat around its minimum, and the minimum of one sample is noise."""
+    """Find the threshold where misses and false alarms cost least, averaged over Poisson bootstrap resamples.
+
+    The cost is flat around its minimum, and the minimum of one sample is noise.
+
+    Args:
+        output: Declares the costs of a miss and of a false alarm.
+        probability: Calibrated probabilities float64 (n,).
+        outcome: 0 or 1, float64 (n,).
+        rounds: Number of resamples.
+
+    Returns:
+        Probability from which the answer is yes.
+    """
     order = np.argsort(probability, kind="stable")
     ordered, positive = probability[order], outcome[order]
     generator = np.random.default_rng(0)
@@ -134,13 +179,13 @@ def _unchanged(_raw: Floats, _outcome: Floats) -> Points:
 
 
 def _platt(raw: Floats, outcome: Floats) -> Points:
-    """Platt 1999: a straight line in log odds."""
+    """Fit a straight line in log odds (Platt 1999)."""
     grid = _grid(raw)
     return grid, _logistic(_log_odds(raw)[:, None], outcome, _log_odds(grid)[:, None])
 
 
 def _beta(raw: Floats, outcome: Floats) -> Points:
-    """Kull, Silva Filho, Flach 2017: log p and log (1 - p) weigh separately."""
+    """Fit separate weights of log p and log (1 - p) (beta calibration: Kull, Silva Filho and Flach 2017)."""
 
     def parts(p: Floats) -> Floats:
         clipped = np.clip(p, _EDGE, 1 - _EDGE)
@@ -151,8 +196,7 @@ def _beta(raw: Floats, outcome: Floats) -> Points:
 
 
 def _isotonic(raw: Floats, outcome: Floats) -> Points:
-    """Isotonic steps, small ones merged, their centres joined by lines: monotone without the jumps
-    and the zeros that plain isotonic regression takes from a few rows."""
+    """Fit merged isotonic steps (Zadrozny and Elkan 2002), joined by lines: no jumps, and no zeros from a few rows."""
     from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
 
     order = np.argsort(raw, kind="stable")
@@ -215,11 +259,16 @@ def _log_losses(p: Floats, outcome: Floats) -> Floats:
     return losses
 
 
-# --- classes --------------------------------------------------------------------------------------
-
-
 def calibrate_multi_class(raw: Floats, outcome: NDArray[np.int64]) -> MultiClassCalibration:
-    """Temperature and bias per class that minimise the log loss, with a small penalty on the bias."""
+    """Fit a temperature (Guo et al. 2017) and a bias per class by log loss, with a small penalty on the bias.
+
+    Args:
+        raw: The model's probabilities float64 (n, k).
+        outcome: Class numbers int64 (n,).
+
+    Returns:
+        The temperature and k biases.
+    """
     from scipy.optimize import minimize  # noqa: PLC0415
 
     count, width = raw.shape
@@ -243,5 +292,5 @@ def calibrate_multi_class(raw: Floats, outcome: NDArray[np.int64]) -> MultiClass
 
 
 def group_keys(facts: NDArray[np.float64] | NDArray[np.object_]) -> NDArray[np.str_]:
-    """The fact of each row as the name that the calibration stores."""
+    """Name each row's interval group, str (n,), as the calibration stores it, from the grouping values (n,)."""
     return np.array([group_key(value) for value in facts])

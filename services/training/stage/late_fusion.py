@@ -26,7 +26,7 @@ _OVERSAMPLING = 10
 
 
 class LearningRows(NamedTuple):
-    """``matrix`` (n, p) or ``SparseRows``; ``label`` (n,) below ``classes``, which need not all occur."""
+    """Rows of a modality model: ``matrix`` (n, p) or ``SparseRows``, ``label`` (n,) in 0..k-1 and ``weight`` (n,)."""
 
     matrix: Any
     label: NDArray[np.int64]
@@ -37,11 +37,19 @@ class LearningRows(NamedTuple):
 def fit_modality_model(
     expert: ModalityModel, rows: LearningRows, seed: int, folds: NDArray[np.int64]
 ) -> tuple[Arrays, Floats]:
-    """The expert's arrays, learned from these rows, and the score (n, k) that each row gets where its fold (n,) took
-    no part. The same rows, folds and seed give the same arrays.
+    """Fit a modality model and its out-of-fold scores. Equal rows, folds and seed give equal arrays.
+
+    Args:
+        expert: Declared kernel and hyperparameters.
+        rows: Features (n, p), labels (n,) and weights (n,).
+        seed: Of the random generator.
+        folds: Fold int64 (n,) of each row.
+
+    Returns:
+        The model's arrays, and float64 (n, k): the score of each row by a model that its fold took no part in.
 
     Raises:
-        VigieError: the rows are of fewer than two classes.
+        VigieError: The rows are of fewer than two classes.
     """
     if len(np.unique(rows.label)) < 2:
         raise VigieError(
@@ -61,7 +69,7 @@ def fit_modality_model(
 
 
 class _KernelLearner(Protocol):
-    """How one kernel learns; what ``fit`` returns is for its own other methods."""
+    """One kernel's learning method; what ``fit`` returns is for its own other methods."""
 
     def fit(self, chosen: NDArray[np.int64]) -> Any: ...
 
@@ -114,9 +122,10 @@ class _Solution(NamedTuple):
 
 
 class _RbfLearner:
-    """Least squares onto the classes in the space of a Gaussian kernel (Suykens and Vandewalle 1999). With more rows
-    than landmarks, only combinations of landmarks are looked for (Williams and Seeger 2001). The principal components
-    look at no label and are those of all rows."""
+    """Least squares onto the classes in the space of a Gaussian kernel (Suykens and Vandewalle 1999).
+
+    With more rows than landmarks, landmarks span the solution (Williams and Seeger 2001); components are of all rows.
+    """
 
     def __init__(self, expert: ModalityModel, rows: LearningRows, seed: int) -> None:
         matrix: NDArray[np.float32] = rows.matrix
@@ -167,7 +176,7 @@ class _RbfLearner:
 
 
 def rbf_kernel(rows: NDArray[np.float32], others: NDArray[np.float32], gamma: float) -> NDArray[np.float64]:
-    """The Gaussian kernel (n, m)."""
+    """Gaussian kernel exp(-gamma * squared distance), float64 (n, m), of rows (n, p) and others (m, p)."""
     distance = (rows @ others.T).astype(np.float64)
     distance *= -2
     distance += np.einsum("ij,ij->i", rows, rows)[:, None]
@@ -178,8 +187,7 @@ def rbf_kernel(rows: NDArray[np.float32], others: NDArray[np.float32], gamma: fl
 
 
 def principal_components(centred: NDArray[np.float32], wanted: int, seed: int) -> NDArray[np.float32]:
-    """The first directions (k, p) of centred rows (n, p), by randomised subspace iteration (Halko, Martinsson and
-    Tropp 2011)."""
+    """First directions (k, p) of centred rows (n, p), by subspace iteration (Halko, Martinsson and Tropp 2011)."""
     kept = min(wanted, *centred.shape)
     width = min(kept + _OVERSAMPLING, *centred.shape)
     found = np.random.default_rng(seed).standard_normal((width, centred.shape[1]), dtype=np.float32)
@@ -201,10 +209,11 @@ def fit_late_fusions(
     labels: Mapping[str, NDArray[np.float64]],
     features: OutOfFoldFeatures,
 ) -> None:
-    """Train the experts of every target that has some, and weigh them; write arrays and weighing.
+    """Train and weigh the modality models of every late fusion; write their arrays and ``calibration.json``.
 
-    What an expert says of a training row is learned from where the row's fold took no part: that is nearly as much
-    to weigh by as there is to learn from, and no row is lost to either."""
+    They are weighed by out-of-fold scores (stacking, Wolpert 1992): no row is lost to learning or weighing. ``rows``:
+    positions int64 (n,) of the training rows; ``labels``: target -> (n,); ``features``: of the n rows.
+    """
     folds = assign_folds(run.use_case, run.data.examples, run.params.folds, run.params.seed)[rows]
     jobs = [(target, expert) for target in run.use_case.targets for expert in _modality_models(target)]
 
@@ -236,7 +245,7 @@ def fit_late_fusions(
 
 
 def fit_fusion_weights(scores: Mapping[str, Floats], label: Floats, weight: Floats) -> FusionCalibration:
-    """Weigh each set of experts by their scores (n, k), NaN where a row has not what the expert looks at."""
+    """Weigh each set of modality models by scores (n, k), NaN where a row lacks the modality, label and weight (n,)."""
     shares = class_priors(label, weight, next(iter(scores.values())).shape[1])
     subsets: dict[str, FusionWeights] = {}
     for size in range(1, len(scores) + 1):
@@ -248,8 +257,10 @@ def fit_fusion_weights(scores: Mapping[str, Floats], label: Floats, weight: Floa
 
 
 def fit_weights(scores: Floats, outcome: NDArray[np.int64], names: Sequence[str], shares: Floats) -> FusionWeights:
-    """Slopes and offsets that minimise the log loss of ``scores`` (experts, n, k), with a penalty that holds the
-    offsets small: few rows cannot say much about thirty classes. Without rows the shares decide."""
+    """Fit slopes and offsets that minimise the log loss of ``scores`` (experts, n, k) for outcomes int64 (n,).
+
+    A penalty holds the offsets small: few rows say little about thirty classes. Without rows ``shares`` (k,) decide.
+    """
     from scipy.optimize import minimize  # noqa: PLC0415
 
     experts, count, width = scores.shape
@@ -278,7 +289,7 @@ def fit_weights(scores: Floats, outcome: NDArray[np.int64], names: Sequence[str]
 
 
 def class_priors(label: Floats, weight: Floats, classes: int) -> Floats:
-    """How frequent each class is, one row more for each: none is impossible."""
+    """Class frequencies (k,) of label and weight (n,), with one row more for each (Laplace): none is impossible."""
     known = ~np.isnan(label)
     counts = np.bincount(label[known].astype(np.int64), weight[known], minlength=classes) + 1.0
     shares: Floats = counts / counts.sum()

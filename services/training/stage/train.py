@@ -67,8 +67,10 @@ if TYPE_CHECKING:
 
 
 def calibrate_targets(run: TrainingContext, learned: Mapping[str, NDArray[Any]]) -> None:
-    """Check each booster's conversion on the calibration rows and write ``calibration.json``."""
-    # Experts are weighed by what they said of training rows that they did not learn from.
+    """Check each booster's conversion on the calibration rows (n, p) and write ``calibration.json``.
+
+    ``learned`` is what ``fit`` returned, of any shape. Late fusions are weighed by out-of-fold scores instead.
+    """
     boosted = [target for target in run.use_case.targets if not isinstance(target.learner, LateFusion)]
     if not boosted:
         return
@@ -114,7 +116,7 @@ def calibrate_targets(run: TrainingContext, learned: Mapping[str, NDArray[Any]])
 def _mean_member_output(
     made: Sequence[FoldModel], folder: Path, matrix: NDArray[np.float32], parts: NDArray[np.int64] | None
 ) -> NDArray[np.float64]:
-    """The members' mean output; with ``parts`` (repeats, n) of those alone that did not learn from the row."""
+    """Average the members' outputs; with ``parts`` (repeats, n), those alone that did not learn from the row."""
     members = [copy for copy in made if copy.name.startswith("member-")]
     forests = tuple(
         OnnxBooster(folder / f"{copy.name}.onnx", row_by_row=isinstance(copy.booster, OnnxEstimator))
@@ -161,15 +163,20 @@ def train(
     simulated: bool,
     source: Mapping[str, str | int | float] | None = None,
 ) -> Path:
-    """Train every target and write the bundle into ``folder`` (made anew). Returns ``folder``.
+    """Train every target and write the bundle; equal examples, parameters and libraries give an equal bundle hash.
 
-    The same examples, parameters and libraries give the same bundle hash. ``source`` says what the
-    examples came from and is kept in the manifest.
-
-    A run of a use case whose ``fit`` looks at no label makes its features once; others out of fold.
+    Args:
+        use_case: Features that ``fit`` learns without labels are made once, others out of fold.
+        examples: One row per example (n rows).
+        reference: Array name -> reference data of the use case, of any shape.
+        context: What features read beside requests.
+        params: Parameters of the train stage.
+        folder: Where the bundle is written, made anew; it is returned.
+        simulated: Whether the examples come from simulated data.
+        source: What the examples came from, for the manifest.
 
     Raises:
-        VigieError: too few examples, or a booster whose conversion for serving is not faithful.
+        VigieError: Too few examples, or a booster whose conversion for serving is not faithful.
     """
     declared, use_case = use_case, with_overrides(use_case, params.learners)
     data = prepare_training_data(use_case, examples)
@@ -186,7 +193,6 @@ def train(
         features = fit_transform_all(run, columns, labels, learned)
     if params.search.trials:
         run = replace(run, use_case=tune_hyperparameters(run, rows, labels, features))
-
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     save_arrays(folder / "fitted.npz", learned)
@@ -200,7 +206,6 @@ def train(
     (folder / "importance.json").write_text(
         json.dumps(feature_importance(run, learned), indent=1) + "\n", encoding="utf-8"
     )
-
     manifest = BundleManifest(
         use_case=use_case.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -223,7 +228,7 @@ def _fit_boosters(
     labels: Mapping[str, NDArray[np.float64]],
     features: OutOfFoldFeatures,
 ) -> None:
-    """Boosters side by side, each on one thread; the longest first, so that no thread is left with it."""
+    """Fit boosters side by side, each on one thread; the longest first, so that none is waited for at the end."""
     targets, parts = run.use_case.targets, run.data.parts_at(rows)
 
     def learned_from(target: Target, left_out: HeldOutFold | None) -> boosting.TrainingRows:
