@@ -286,7 +286,7 @@ def library_versions(use_case: UseCase) -> dict[str, str]:
 
 
 def code_hash(use_case: UseCase) -> str:
-    """Hash (16 hexadecimal digits) the code that makes a bundle: the use case's and, as ``dvc.yaml``, the train stage's."""
+    """Hash (16 hexadecimal digits) the code that makes a bundle: the train stage's and the use case's."""
     root = Path(services.__file__).parent.parent
     package = import_module(use_case.package or f"{BUILT_IN}.{use_case.name}").__path__[0]
     digest = sha256()
