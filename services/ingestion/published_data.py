@@ -18,11 +18,11 @@ from services.ingestion.stage.ingest import MANIFEST, QUARANTINE
 
 ROWS_SHOWN, REASONS_SHOWN, FILES_SHOWN = 50, 30, 200
 LONGEST_ROW = 2_000
-"""Characters of a refused row that are shown."""
+"""Maximum number of characters shown of a rejected row."""
 
 
 def published_data(home: VigiePaths, use_case: UseCase) -> dict[str, Any] | None:
-    """The state of raw data as it was published last; None before the first ingestion. One state is read, also
+    """Summary of the last published raw data; None before the first ingestion. It describes one state, even
     while another is being published."""
     root = home.current(use_case.name).resolve() / "data" / use_case.name
     path = root / "raw" / MANIFEST
@@ -51,7 +51,7 @@ def published_data(home: VigiePaths, use_case: UseCase) -> dict[str, Any] | None
 
 
 def last_successes(jobs: Iterable[Job]) -> list[dict[str, Any]]:
-    """Source -> when files last came from it, and what came. ``jobs``: the ingestions that succeeded, newest first."""
+    """Source -> last successful ingestion with its result. ``jobs``: successful ingestions, newest first."""
     found: dict[str, dict[str, Any]] = {}
     for job in jobs:
         result: Mapping[str, Any] = job.result or {}
@@ -69,8 +69,8 @@ def last_successes(jobs: Iterable[Job]) -> list[dict[str, Any]]:
 
 
 def _files(folder: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The files that the tables were made from, in the order of their arrival; when each came and how large it is
-    where it still lies in the landing folder."""
+    """Files that the tables were built from, in order of arrival; with arrival time and size if they are still in the
+    landing folder."""
     there = {file.name: file.path for file in landing.list_files(folder)} if folder.is_dir() else {}
     shown = []
     for file in manifest["files"][-FILES_SHOWN:]:
@@ -81,7 +81,7 @@ def _files(folder: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _quarantine(path: Path, rows: int) -> dict[str, Any]:
-    """Rows per reason and table, and the first of them. The whole file is read once, line by line."""
+    """Rejected rows per reason and table, and the first of them. Reads the file once, line by line."""
     counts: Counter[tuple[str, str]] = Counter()
     first: list[dict[str, str]] = []
     if path.is_file():

@@ -1,4 +1,4 @@
-"""Removes old logs and reports, abandoned workspaces and data that no registered version references."""
+"""Deletes old logs and reports, abandoned workspaces, and data that no registered version references."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from services.core.pipeline.versions import collect_garbage
 
 DAY_SECONDS = 86_400.0
 WORKSPACE_DAYS = 2
-"""A run clears its use case's workspaces itself; what is older than this belongs to none that still runs."""
+"""Age of abandoned workspaces in days. A run deletes its own; none runs for this long."""
 MAX_NAMES = 50
-"""The result names no more than so many of each kind."""
+"""Maximum number of names of each kind in the result."""
 
 
 @dataclass(slots=True)
 class RemovalReport:
-    """What was, or with a dry run would be, removed of one kind."""
+    """What was deleted of one kind (or would be, in a dry run)."""
 
     names: list[str] = field(default_factory=list)
     number: int = 0
@@ -48,9 +48,10 @@ def remove_expired(
     progress: Callable[[str], None],
     registry: ModelRegistry | None = None,
 ) -> dict[str, Any]:
-    """
+    """Delete expired files.
+
     Raises:
-        VigieError: the registry cannot say which versions there are; no data was removed then.
+        VigieError: the registry's versions cannot be listed; no data was deleted then.
     """
     now = time.time()
     old, forgotten = now - keep_days * DAY_SECONDS, now - WORKSPACE_DAYS * DAY_SECONDS
@@ -77,7 +78,7 @@ def remove_expired(
 def _remove(paths: Iterable[Path], before: float, *, dry_run: bool) -> RemovalReport:
     removed = RemovalReport()
     for path in sorted(paths):
-        with suppress(FileNotFoundError):  # runs tidy up after themselves at the same time
+        with suppress(FileNotFoundError):  # runs clean up concurrently
             if path.lstat().st_mtime < before:
                 removed.add(path)
                 if not dry_run:
@@ -89,7 +90,7 @@ def _remove(paths: Iterable[Path], before: float, *, dry_run: bool) -> RemovalRe
 
 
 def size_bytes(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder."""
+    """Size of a file, or of all files below a folder, in bytes."""
     if path.is_symlink() or path.is_file():
         return path.lstat().st_size
     return sum(file.lstat().st_size for file in path.rglob("*") if file.is_file())

@@ -39,12 +39,12 @@ class IngestionSettings(JobSettings):
     ingestion_host: str = "127.0.0.1"
     ingestion_port: int = Field(default=8601, ge=1, le=65_535)
     ingestion_folders: str = ""
-    """Folders, separated by commas, that jobs may name as a source, with all below them. The drop folders
-    below ``VIGIE_HOME`` always may be named."""
+    """Comma-separated folders that jobs may use as a source, including subfolders. The drop folders
+    below ``VIGIE_HOME`` are always allowed."""
 
 
 def register_row_metrics(counters: JobMetrics, home: VigiePaths) -> None:
-    """Register the figures of all use cases' published tables."""
+    """Register metrics of all use cases' published tables."""
     counters.registry.register(PublishedRowsCollector(home, declared.names()))
 
 
@@ -62,11 +62,11 @@ class PublishedRowsCollector(Collector):
         )
         for use_case in self._use_cases:
             try:
-                # Taken whole or not at all: what is published is moved there by one rename.
+                # Always complete: publishing renames a finished folder.
                 found = json.loads((self._home.data(use_case) / "raw" / "manifest.json").read_bytes())
                 since = self._home.current(use_case).lstat().st_mtime
             except OSError:
-                continue  # nothing is published yet
+                continue  # nothing published yet
             quarantined.add_metric((use_case,), found["quarantined"])
             published.add_metric((use_case,), since)
             for name, table in found["tables"].items():
@@ -93,7 +93,7 @@ def data_router(settings: IngestionSettings) -> APIRouter:
 
     @router.get("/retention", openapi_extra=own, summary="How long calls and jobs are kept")
     def retention(_: ServicePrincipal) -> dict[str, Any]:
-        """As housekeeping, which this service does, removes them."""
+        """The limits by which housekeeping, a job of this service, deletes data."""
         calls = PredictionLogSettings()
         return {
             "days": {name: calls.retention_days(name) for name in use_case_registry.names()},
@@ -109,8 +109,8 @@ EMPTY_MANIFEST: Mapping[str, Any] = {"tables": {}, "quarantined": 0, "simulated"
 
 
 def ingest(task: JobContext) -> Mapping[str, Any]:
-    """Acquire raw files, validate them and publish the tables. ``changed`` says whether these differ from
-    those that were published before."""
+    """Acquire raw files, validate them and publish the tables. ``changed`` says whether the published tables
+    changed."""
     options: IngestOptions = task.options
     source = validate_source(options.source, task.home, IngestionSettings())
     acquired: list[AcquireResult] = []
@@ -155,10 +155,10 @@ JOBS: Mapping[str, JobHandler] = {"ingest": ingest, "housekeeping": run_retentio
 
 
 def validate_source(source: str, home: VigiePaths, settings: IngestionSettings) -> str:
-    """The source, if it is one of the words or a folder that jobs may read.
+    """Return the source if it is a keyword or a folder that jobs may read.
 
     Raises:
-        VigieError: it is another folder; who may start a job may not have any file of the machine read.
+        VigieError: any other folder; permission to start a job does not include reading arbitrary files.
     """
     if source in SOURCE_NAMES:
         return source

@@ -1,1 +1,1 @@
-"""Preprocessing: raw tables and reported labels -> training examples."""
+"""Preprocessing: builds training examples from raw tables and reported labels."""

@@ -48,7 +48,7 @@ def data_router(settings: PreprocessingSettings) -> APIRouter:
 
     @router.get("/examples/{use_case}/profile", openapi_extra=own, summary="A picture of the examples")
     def profile(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
-        return read(use_case, PROFILE_FILE, f"examples/{PROFILE_FILE}")  # the second: states of 0.1.0
+        return read(use_case, PROFILE_FILE, f"examples/{PROFILE_FILE}")  # the second: path in release 0.1.0
 
     return router
 

@@ -18,8 +18,8 @@ from services.core.errors import VigieError
 
 
 class RawTable(NamedTuple):
-    """``rows`` holds str columns (missing is "") and ``line``, the number of the line that the row
-    starts on; ``faults`` has ``line``, ``reason`` and ``row``, the text as it stands there."""
+    """Parsed rows. ``rows`` has str columns (missing is "") and ``line``, the number of its first line; ``faults``
+    has ``line``, ``reason`` and ``row``, the original text."""
 
     name: str
     rows: pd.DataFrame
@@ -32,8 +32,8 @@ def make_raw_table(name: str, rows: pd.DataFrame, faults: Sequence[tuple[int, st
 
 
 def unique_column_names(fields: Sequence[str]) -> list[str]:
-    """Names without blanks and byte order marks around them. A second ``x`` becomes ``x.1``, as in
-    pandas; ``line`` is taken by the line number."""
+    """Column names without surrounding blanks and byte order marks. A second ``x`` becomes ``x.1``, as in pandas;
+    ``line`` is reserved for the line number."""
     taken = {"line"}
     names = []
     for field in fields:
@@ -53,9 +53,10 @@ _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def decode_text(data: bytes, name: str) -> str:
-    """
+    """Decode the bytes of a text file.
+
     Raises:
-        VigieError: the bytes are no text.
+        VigieError: the bytes are not text.
     """
     if data.startswith(_UTF16_MARKS):
         try:
@@ -73,8 +74,8 @@ def decode_text(data: bytes, name: str) -> str:
 
 
 def read_header(text: str) -> tuple[list[str], str]:
-    """The fields of the first line that is not blank, as they stand there, and the delimiter: the one
-    that cuts that line into most fields."""
+    """Fields of the first non-blank line, unchanged, and the delimiter: the one that splits that line into most
+    fields."""
     best: tuple[list[str], str] = ([], DELIMITERS[0])
     for delimiter in DELIMITERS:
         try:
@@ -87,19 +88,19 @@ def read_header(text: str) -> tuple[list[str], str]:
 
 
 def parse_csv_bytes(data: bytes, name: str) -> RawTable:
-    """Read a whole delimited file.
+    """Parse a delimited file.
 
     Raises:
-        VigieError: the bytes are no text, or a field is so long that a quote must be missing.
+        VigieError: the bytes are not text, or a field is so long that a closing quote must be missing.
     """
     return parse_csv_text(decode_text(data, name), name)
 
 
 def parse_csv_text(text: str, name: str) -> RawTable:
-    """Read a whole delimited text.
+    """Parse delimited text.
 
     Raises:
-        VigieError: a field is so long that a quote must be missing.
+        VigieError: a field is so long that a closing quote must be missing.
     """
     fields, delimiter = read_header(text)
     frame = _parse_fast(text, fields, delimiter)
@@ -111,8 +112,8 @@ def _lines(text: str) -> Iterator[str]:
 
 
 def _parse_fast(text: str, fields: list[str], delimiter: str) -> pd.DataFrame | None:
-    """Arrow's parser, several times faster, for files where every line is one row of the header's
-    width; None for any other file."""
+    """Parse with Arrow, several times faster, if every line is one row of the header's width; None for any other
+    file."""
     body = text.rstrip("\r\n")
     breaks = body.count("\n")
     if (
@@ -148,7 +149,7 @@ def _parse_fast(text: str, fields: list[str], delimiter: str) -> pd.DataFrame | 
 
 
 def _parse_line_by_line(text: str, name: str, fields: list[str], delimiter: str) -> RawTable:
-    """The standard library's parser, which knows the line of every row and lets wrong rows pass by."""
+    """Parse with the standard library, which knows each row's line number and skips malformed rows."""
     seen: list[str] = []
 
     def remember() -> Iterator[str]:
@@ -174,7 +175,7 @@ def _parse_line_by_line(text: str, name: str, fields: list[str], delimiter: str)
                 before_header = False
                 continue
             if len(row) == len(names) + 1 and row[-1] == "":
-                row.pop()  # a delimiter at the end of every row but the header's is common
+                row.pop()  # a trailing delimiter on every row but the header is common
             if len(row) != len(names):
                 reason = f"the row has {len(row)} fields, the header {len(names)}"
                 faults.append((first, reason, source.rstrip("\r\n")))
@@ -198,7 +199,7 @@ def _parse_line_by_line(text: str, name: str, fields: list[str], delimiter: str)
 
 
 def _ends_inside_quotes(row: str, delimiter: str) -> bool:
-    """Whether the last row of a file was cut off inside a quoted field."""
+    """Whether the file was truncated inside a quoted field of its last row."""
     try:
         list(csv.reader(_lines(row), delimiter=delimiter, strict=True))
     except csv.Error as error:

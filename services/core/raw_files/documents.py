@@ -1,4 +1,4 @@
-"""Lists the text files and workbooks of a file or folder, also inside zip and gzip. Nothing is unpacked onto the
+"""Lists the text files and workbooks of a file or folder, also inside zip and gzip archives. Nothing is unpacked to
 disk.
 """
 
@@ -26,7 +26,7 @@ _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplem
 Kind = Literal["text", "workbook", "other"]
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
 SkipPredicate = Callable[[str], bool]
-"""Whether a file of this name is none of the documents."""
+"""Returns whether to skip a file of this name."""
 
 
 def _skip_nothing(_name: str) -> bool:
@@ -35,12 +35,12 @@ def _skip_nothing(_name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """``name`` is for people: the path below the folder, archives included."""
+    """A text file or workbook. ``name`` is for display: the path below the folder, archives included."""
 
     name: str
     kind: Kind
     head: bytes
-    """The first lines of a text, whole ones where possible."""
+    """First lines of a text, complete lines where possible."""
     _open: Opener
 
     @property
@@ -51,9 +51,10 @@ class Document:
         return self._open()
 
     def read(self) -> bytes:
-        """
+        """Read the content.
+
         Raises:
-            VigieError: the archive around it is damaged here.
+            VigieError: the archive is damaged at this file.
         """
         try:
             with self._open() as stream:
@@ -63,8 +64,8 @@ class Document:
 
 
 def list_documents(path: Path, skip: SkipPredicate = _skip_nothing) -> Iterator[Document]:
-    """All documents of a folder and its subfolders in the order of their paths, or those of one file; without
-    looking at those whose name ``skip`` knows.
+    """Yield all documents of a folder and its subfolders in path order, or those of one file; names for which
+    ``skip`` is true are not opened.
 
     Raises:
         VigieError: an archive or workbook cannot be opened.
@@ -115,7 +116,7 @@ def _archive(name: str, opener: Opener, depth: int, skip: SkipPredicate) -> Iter
 def _in_archive(
     archive: zipfile.ZipFile, name: str, member: str, opener: Opener, *, depth: int, skip: SkipPredicate
 ) -> Iterator[Document]:
-    """Looks at the member in the archive that is open: opening it anew for each of thousands takes minutes."""
+    """Open the member in the already open archive: reopening it for each of thousands takes minutes."""
     try:
         with archive.open(member) as inner:
             head = _head(cast("BinaryIO", inner))
@@ -125,7 +126,7 @@ def _in_archive(
 
 
 def _head(stream: BinaryIO) -> bytes:
-    """The start of a file: little of what is not text."""
+    """The start of a file; short for content that is not text."""
     first = stream.read(_FIRST)
     textual = _kind("", first) == "text"
     return first + stream.read(_HEAD - len(first)) if textual else first
@@ -160,7 +161,7 @@ def _kind(name: str, head: bytes) -> Kind:
 
 
 def _whole_lines(head: bytes) -> bytes:
-    """Without the last line that was cut, so that no character is cut either."""
+    """Remove the last, incomplete line, so that no character is truncated."""
     if len(head) < _HEAD:
         return head
     end = head.rfind(b"\n") + 1

@@ -1,4 +1,4 @@
-"""Tables made of image files: finding them in folders and archives, reading them, packing them for the landing zone."""
+"""Image tables: finds image files in folders and archives, reads them and packs them for the landing zone."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from services.core.raw_files.landing import LandedFile, Origin
 IMAGE_ARCHIVE = "images.zip"
 _NESTED = 3
 _MAX_IMAGE_BYTES = 64_000_000
-"""Larger files are no pictures of a catalogue; they are read as empty, and refused as such."""
+"""Size limit of an image; larger files are read as empty and rejected."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 _MIDNIGHT = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """``name`` is the path below the folder, archives included; ``columns`` what the file's own name says."""
+    """An image file. ``name`` is the path below the folder, archives included; ``columns`` are parsed from the name."""
 
     name: str
     table: Table
@@ -47,13 +47,13 @@ def image_tables(tables: Sequence[Table]) -> list[Table]:
 
 
 def is_image_of(name: str, tables: Sequence[Table]) -> bool:
-    """Whether a file of this name belongs to a table of images."""
+    """Whether the file name belongs to an image table."""
     return _match(name, tables) is not None
 
 
 def list_image_files(path: Path, tables: Sequence[Table]) -> Iterator[ImageFile]:
-    """All files below a folder, or in one archive, that belong to a table of images, by their names. Those of an
-    archive have to be read before the next one is asked for."""
+    """Yield all files below a folder, or in one archive, whose names belong to an image table. A file in an archive
+    has to be read before the next one is requested."""
     if not image_tables(tables):
         return
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
@@ -71,7 +71,7 @@ def list_image_files(path: Path, tables: Sequence[Table]) -> Iterator[ImageFile]
 
 
 def read_image_tables(files: Iterator[ImageFile]) -> Iterator[tuple[Table, pd.DataFrame]]:
-    """One frame per table: what the names say, ``image`` (bytes) and ``line``, the file's number."""
+    """One frame per table: columns from the names, ``image`` (bytes) and ``line``, the file's number."""
     rows: dict[str, list[dict[str, object]]] = {}
     tables: dict[str, Table] = {}
     for file in files:
@@ -83,8 +83,8 @@ def read_image_tables(files: Iterator[ImageFile]) -> Iterator[tuple[Table, pd.Da
 
 
 def land_image_archive(folder: Path, origin: Origin, files: Iterator[ImageFile]) -> tuple[LandedFile | None, int]:
-    """Land what has not landed before as one archive. Returns it, or None where nothing is new, and how many files
-    were there before."""
+    """Land the files that have not landed before as one archive. Returns it, or None if nothing is new, and the number
+    of files that had landed before."""
     there = _archived_images(folder)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".packing"
@@ -111,7 +111,7 @@ def land_image_archive(folder: Path, origin: Origin, files: Iterator[ImageFile])
 
 
 def _archived_images(folder: Path) -> set[tuple[str, int, int]]:
-    """Name, size and checksum of every file in the archives that have landed."""
+    """Name, size and checksum of every file in the landed archives."""
     found: set[tuple[str, int, int]] = set()
     for file in landing.list_files(folder) if folder.is_dir() else []:
         if zipfile.is_zipfile(file.path):
@@ -137,13 +137,13 @@ def _inside(archive: zipfile.ZipFile, name: str, tables: Sequence[Table], depth:
             try:
                 nested = zipfile.ZipFile(io.BytesIO(archive.read(member)))
             except _DAMAGE:
-                continue  # the documents of the folder tell of it
+                continue  # reported with the folder's documents
             with nested:
                 yield from _inside(nested, inner, tables, depth + 1)
 
 
 def _content(file: ImageFile) -> bytes:
-    """The file's bytes; empty where it is damaged or far too large, so that the row is refused and not the archive."""
+    """The file's bytes; empty if damaged or too large, so that only the row is rejected, not the archive."""
     if file.size > _MAX_IMAGE_BYTES:
         return b""
     try:

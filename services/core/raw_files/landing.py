@@ -1,4 +1,4 @@
-"""The landing zone: raw files as they arrived, numbered, never written to again."""
+"""The landing zone: raw files as received, numbered in order of arrival and never modified."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class LandedFile:
     origin: Origin
     digest: str
     name: str
-    """As its publisher called it."""
+    """File name given by the publisher."""
 
 
 def list_files(folder: Path) -> list[LandedFile]:
-    """All files in the order of their arrival, hidden ones left out."""
+    """All files in order of arrival, hidden ones excluded."""
     files = [_parse(path) for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     return sorted(files, key=lambda file: (file.number, file.name))
 
 
 def effective_files(files: list[LandedFile]) -> list[LandedFile]:
-    """Real files and simulated ones are never mixed: where there is a real one, only they count."""
+    """The files to ingest: if there are real files, simulated ones are ignored; the two are never mixed."""
     real = [file for file in files if file.origin != "simulated"]
     return real or files
 
 
 def add_file(folder: Path, origin: Origin, name: str, content: BinaryIO) -> LandedFile | None:
-    """Land a file, or return None when the same content is there already."""
+    """Add a file; returns None if its content has landed before."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".arriving"
     digest = hashlib.sha256()
@@ -58,7 +58,7 @@ def add_file(folder: Path, origin: Origin, name: str, content: BinaryIO) -> Land
 
 
 def is_simulated(name: str) -> bool:
-    """Whether a file's own name says that a simulator wrote it; all of ours do."""
+    """Whether the file name marks a simulator's output; all of our simulators use such names."""
     return _SIMULATED in Path(name).name.lower()
 
 
@@ -77,5 +77,5 @@ def _origin(word: str) -> Origin:
 
 
 def safe_file_name(name: str) -> str:
-    """The last part of a path, safe as a file name on any system."""
+    """The last part of a path, as a safe file name on any system."""
     return re.sub(r"[^\w.()-]+", "_", Path(name.replace("\\", "/")).name)[-120:] or "file"

@@ -26,11 +26,11 @@ _MAX_SHOWN = 10
 
 
 def merge_tables(table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table of the canonical rows of ``frames``, oldest first, sorted by the table's key.
+    """Merge the canonical rows of ``frames``, oldest first, into one table, sorted by the table's key.
 
-    All rows of a key are replaced together by those of the newest file that has the key. Within a file
-    the last row of a key wins unless the table has several rows for one. Line numbers are left out and
-    the order does not depend on the files, so the same rows make the same table however they came."""
+    All rows of a key are replaced by those of the newest file that contains the key. Within a file the last row of a
+    key wins unless the table allows several rows per key. Line numbers are dropped and the order does not depend on
+    the files, so that equal rows give equal tables."""
     key = list(table.key)
     kept = [_last_per_key(frame.drop(columns="line", errors="ignore"), table) for frame in frames]
     merged = kept[0] if len(kept) == 1 else _newest_per_key(kept, key)
@@ -54,7 +54,7 @@ _REASONS_SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """How many rows of one sheet went where."""
+    """Number of accepted and rejected rows of one sheet."""
 
     file: str
     table: str
@@ -66,16 +66,16 @@ class FileReport:
 class IngestResult:
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     quarantine: list[pd.DataFrame] = field(default_factory=list)
-    """Frames of ``file``, ``table``, ``line``, ``reason`` and ``row``, the row as a JSON object."""
+    """Frames with ``file``, ``table``, ``line``, ``reason`` and ``row``, the row as a JSON object."""
     reports: list[FileReport] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
-    """Files that belong to no table, and why."""
+    """File that belongs to no table -> reason."""
 
 
 def read_files(
     use_case: UseCase, files: Iterable[tuple[str, Path]], *, max_bad_share: float = MAX_BAD_SHARE
 ) -> IngestResult:
-    """Read, validate and merge files given as (name for people, path), oldest first.
+    """Read, validate and merge files, passed as (display name, path), oldest first.
 
     Raises:
         VigieError: a file is unreadable, lacks a required column or has too many bad rows, or a table
@@ -107,9 +107,9 @@ def read_files(
 
 
 def read_folder(use_case: str, folder: Path) -> dict[str, pd.DataFrame]:
-    """The validated, merged tables of a folder of raw official files, without storing anything.
+    """Return the validated, merged tables of a folder of raw official files, without storing anything.
 
-    Bad rows are left out and counted in the log.
+    Rejected rows are dropped and counted in the log.
 
     Raises:
         VigieError: as ``read_files``, or the folder is missing.
@@ -153,7 +153,7 @@ def _parse(
 
 
 def _rejected_rows(sheet: RawTable, checked: ParsedTable) -> pd.DataFrame:
-    """``line``, ``reason`` and ``row`` of every refused row, in the order of the lines."""
+    """``line``, ``reason`` and ``row`` of every rejected row, in line order."""
     bad = checked.faults[["line", "reason"]].astype({"line": "int64", "reason": "str"})
     source = sheet.rows[sheet.rows["line"].isin(bad["line"])]
     rows = {
@@ -193,5 +193,5 @@ def _missing_tables(use_case: UseCase, absent: Sequence[str], result: IngestResu
 
 
 def first_ignored(ignored: Mapping[str, str]) -> dict[str, str]:
-    """A few of the files that were left alone, for a log line: there may be thousands."""
+    """The first few ignored files, for a log line: there may be thousands."""
     return dict(itertools.islice(ignored.items(), _MAX_SHOWN))

@@ -1,4 +1,4 @@
-"""Detects by its header which declared table a document holds, and reads it."""
+"""Detects which declared table a document contains, by its header, and parses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.core.raw_files.documents import Document
 
 
 def detect_table(header: Collection[str], tables: Sequence[Table]) -> Table | None:
-    """The table all of whose marks the header holds; of several the one with most marks."""
+    """The table whose header signature is complete in the header; of several the one with the longest signature."""
     names = set(header)
     fitting = [
         table for table in tables if table.header_signature and not missing_columns(names, table.header_signature)
@@ -22,12 +22,12 @@ def detect_table(header: Collection[str], tables: Sequence[Table]) -> Table | No
 
 
 def missing_columns(header: Collection[str], names: Sequence[str]) -> list[str]:
-    """Those of ``names`` that the header does not hold; ``"a|b"`` is held when either is."""
+    """Those of ``names`` that the header lacks; ``"a|b"`` is present if either is."""
     return [name for name in names if not any(option in header for option in name.split("|"))]
 
 
 def closest_table(header: Collection[str], tables: Sequence[Table]) -> tuple[Table, list[str]] | None:
-    """The table that the header is closest to and the marks it lacks, where it has at least one."""
+    """The table that lacks the smallest share of its columns in the header, and these columns; None if none matches."""
     names = set(header)
     shares = [
         (len(missing_columns(names, table.header_signature)) / len(table.header_signature), table)
@@ -42,8 +42,8 @@ NO_KNOWN_SHEET = "no sheet with a known header"
 
 
 class HeaderMatch(NamedTuple):
-    """The table whose header a document has, and how many lines of text stand above it; ``reason`` where it has none.
-    All empty for a workbook, whose sheets tell only when they are read."""
+    """The table whose header a document has, and the number of text lines above it; ``reason`` if it has none.
+    Empty for a workbook, whose sheets are matched when they are parsed."""
 
     table: Table | None = None
     preamble_lines: int = 0
@@ -51,10 +51,10 @@ class HeaderMatch(NamedTuple):
 
 
 def match_header(document: Document, tables: Sequence[Table]) -> HeaderMatch:
-    """Looks at the header alone.
+    """Match a document by its header only.
 
     Raises:
-        VigieError: a file called .csv that is no text.
+        VigieError: a .csv file that is not text.
     """
     if document.kind == "workbook":
         return HeaderMatch()
@@ -68,10 +68,11 @@ def match_header(document: Document, tables: Sequence[Table]) -> HeaderMatch:
 def read_raw_tables(
     document: Document, tables: Sequence[Table], match: HeaderMatch
 ) -> Iterator[tuple[Table, RawTable]]:
-    """The sheets of a document that are one of the tables, in its order. ``match`` is what ``match_header`` says.
+    """Parse the sheets of a document that match one of the tables, in order. ``match`` is the result of
+    ``match_header``.
 
     Raises:
-        VigieError: it cannot be read.
+        VigieError: the document cannot be read.
     """
     if document.kind == "workbook":
         for title, content in workbook_texts(document, tables):
@@ -100,10 +101,10 @@ def _match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:
 def workbook_texts(
     document: Document, tables: Sequence[Table], scratch: Path | None = None
 ) -> Iterator[tuple[str, str]]:
-    """Title and CSV text of the sheets of a workbook that are one of the tables.
+    """Title and CSV text of the workbook's sheets that match one of the tables.
 
     Raises:
-        VigieError: it cannot be read.
+        VigieError: the workbook cannot be read.
     """
     with document.open() as stream:
         signatures = [table.header_signature for table in tables]
@@ -111,7 +112,7 @@ def workbook_texts(
 
 
 def _preamble_length(content: str, tables: Sequence[Table]) -> int:
-    """How many lines of text stand above the header of a table that may have some; 0 where none is found."""
+    """Number of text lines above the header, for tables that may have some; 0 if no header is found."""
     for table in tables:
         for number, line in enumerate(content.splitlines()[: table.max_preamble_lines]):
             if detect_table(unique_column_names(delimited_text.read_header(line)[0]), [table]) is not None:
@@ -120,7 +121,7 @@ def _preamble_length(content: str, tables: Sequence[Table]) -> int:
 
 
 def _parse_raw_table(content: str, name: str, above: int) -> RawTable:
-    """The content as a sheet. Text above the header becomes the column ``above``; lines keep their numbers."""
+    """Parse CSV text. Text above the header becomes the column ``above``; line numbers stay those of the file."""
     if not above:
         return delimited_text.parse_csv_text(content, name)
     lines = content.splitlines(keepends=True)

@@ -1,7 +1,7 @@
-"""Reads Excel workbooks with calamine, in a process of its own that has a budget of cells, memory and seconds.
+"""Reads Excel workbooks with calamine, in a subprocess with limits on cells, memory and CPU time.
 
-A workbook of a few kilobytes can need all memory: one cell in the last corner makes a sheet of 17 billion cells, and
-the library then aborts its process. ``python -m services.core.raw_files.workbooks`` is that process.
+A workbook of a few kilobytes can exhaust the memory: one cell in the last corner makes a sheet of 17 billion cells,
+and the library then aborts its process. ``python -m services.core.raw_files.workbooks`` is the subprocess.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from typing import Any, BinaryIO
 from services.core.errors import VigieError
 
 _TITLE_ROWS = 10
-"""A header is looked for below at most so many rows of titles."""
+"""Maximum number of title rows above a header."""
 _REFUSED = 3
-"""Exit code of the process when it says why in ``error``."""
+"""Exit code of the subprocess if the reason is in the file ``error``."""
 _DAMAGED = "damaged"
 _TOO_LARGE = "too large"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkbookBudget:
-    """What reading one workbook may take. ``cells`` counts the rectangle that a sheet spans, empty cells included."""
+    """Limits for reading one workbook. ``cells`` counts the bounding rectangle of a sheet, empty cells included."""
 
     cells: int = 60_000_000
     memory_mb: int = 4_096
@@ -49,20 +49,20 @@ def workbook_to_csv(
     budget: WorkbookBudget = WorkbookBudget(),
     scratch: Path | None = None,
 ) -> Iterator[tuple[str, str]]:
-    """The sheets that have a known header, as CSV text. Rows keep their numbers.
+    """Convert the sheets that have a known header to CSV text. Row numbers stay those of the sheet.
 
     Args:
         stream: the workbook.
         name: of the workbook, for error messages.
-        signatures: for each table the columns that its header holds; ``"a|b"`` is either of two.
-        budget: what reading may take.
-        scratch: an existing folder on a disk with room for the texts; by default that of temporary files.
+        signatures: for each table the columns of its header; ``"a|b"`` is either of two.
+        budget: resource limits.
+        scratch: existing folder with disk space for the texts; by default the temporary folder.
 
     Yields:
         Title and text of a sheet.
 
     Raises:
-        VigieError: the bytes are no workbook or a damaged one, or reading it exceeds the budget.
+        VigieError: not a workbook, a damaged one, or over budget.
     """
     with _converted(stream, name, [list(names) for names in signatures], budget, scratch) as folder:
         for number, title in enumerate(json.loads((folder / "titles").read_text(encoding="utf-8"))):
@@ -86,7 +86,7 @@ def read_first_sheet(content: bytes, name: str, budget: WorkbookBudget) -> list[
 def _converted(
     stream: BinaryIO, name: str, signatures: list[list[str]] | None, budget: WorkbookBudget, scratch: Path | None = None
 ) -> Iterator[Path]:
-    """The folder that the process has written its texts to; gone after the block."""
+    """Run the subprocess; yields the folder with its CSV texts, which is deleted after the block."""
     with tempfile.TemporaryDirectory(dir=scratch) as temporary:
         folder = str(Path(temporary).resolve())
         with (Path(folder) / "workbook").open("wb") as copy:
@@ -106,7 +106,7 @@ def _converted(
         if done.returncode == _REFUSED:
             kind, detail = json.loads((Path(folder) / "error").read_text(encoding="utf-8"))
             raise _over_budget(name, detail) if kind == _TOO_LARGE else _damaged(name, detail)
-        if done.returncode < 0:  # the library aborts where it gets no memory
+        if done.returncode < 0:  # the library aborts when it runs out of memory
             raise _over_budget(name, f"needs more than {budget.memory_mb} MB of memory: its sheets span too many cells")
         if done.returncode:
             raise RuntimeError(done.stderr.decode(errors="replace"))
@@ -129,15 +129,15 @@ def _over_budget(name: str, what: str) -> VigieError:
     )
 
 
-# --- in the process of its own ----------------------------------------------------------------------
+# --- in the subprocess ------------------------------------------------------------------------------
 
 
 class _SheetTooLargeError(Exception):
-    """A sheet spans more cells than the budget has."""
+    """A sheet spans more cells than the budget allows."""
 
 
 def _convert(folder: Path, signatures: list[list[str]] | None, cells: int) -> None:
-    from python_calamine import CalamineWorkbook, SheetTypeEnum  # noqa: PLC0415 - the parent needs none of it
+    from python_calamine import CalamineWorkbook, SheetTypeEnum  # noqa: PLC0415 - not needed in the parent process
 
     path = folder / "workbook"
     titles: list[str] = []
@@ -206,7 +206,7 @@ def _to_json(cell: Any) -> Any:
         return int(cell)
     if isinstance(cell, time):
         return {"time": cell.isoformat()}
-    if isinstance(cell, date):  # a day is its midnight, as a workbook stores it
+    if isinstance(cell, date):  # a date is midnight, as workbooks store it
         return {"datetime": (cell if isinstance(cell, datetime) else datetime.combine(cell, time())).isoformat()}
     return cell if isinstance(cell, (str, float, bool)) else str(cell)
 
@@ -227,7 +227,7 @@ _CHUNK = 1 << 22
 
 
 def _error_cells(path: Path, index: int) -> dict[int, dict[int, str]]:
-    """Row -> column -> error code (``#N/A``), which calamine reads as an empty cell."""
+    """Row -> column -> error code (``#N/A``): calamine reads these as empty cells."""
     errors: dict[int, dict[int, str]] = {}
     with zipfile.ZipFile(path) as archive:
         part = _sheet_part(archive, index)
@@ -237,7 +237,7 @@ def _error_cells(path: Path, index: int) -> dict[int, dict[int, str]]:
             rest = b""
             while block := stream.read(_CHUNK):
                 block = rest + block
-                last = block.rfind(b"<c ")  # may go on in the next block
+                last = block.rfind(b"<c ")  # may continue in the next block
                 _note_errors(block[:last], errors)
                 rest = block[last:]
             _note_errors(rest, errors)
@@ -275,9 +275,9 @@ def _with_errors(rows: Iterator[list[Any]], errors: dict[int, dict[int, str]]) -
 
 
 def main(folder: Path, signatures: list[list[str]] | None, budget: WorkbookBudget) -> int:
-    """Convert ``folder/workbook``; the exit code."""
+    """Convert ``folder/workbook``; returns the exit code."""
     resource.setrlimit(resource.RLIMIT_AS, (budget.memory_mb << 20,) * 2)
-    resource.setrlimit(resource.RLIMIT_CPU, (budget.seconds,) * 2)  # also when nobody waits any more
+    resource.setrlimit(resource.RLIMIT_CPU, (budget.seconds,) * 2)  # limits the process even after its parent has died
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         _convert(folder, signatures, budget.cells)
@@ -285,7 +285,7 @@ def main(folder: Path, signatures: list[list[str]] | None, budget: WorkbookBudge
         problem = (_TOO_LARGE, str(error))
     except MemoryError:
         problem = (_TOO_LARGE, f"needs more than {budget.memory_mb} MB of memory")
-    except Exception as error:  # noqa: BLE001 - a damaged file, in any of the ways that there are
+    except Exception as error:  # noqa: BLE001 - a damaged file can fail in any way
         problem = (_DAMAGED, str(error) or type(error).__name__)
     else:
         return 0

@@ -1,1 +1,1 @@
-"""Sources of raw files: official downloads, folders, the simulator."""
+"""Sources of raw files: official downloads, drop folders and the simulator."""

@@ -21,33 +21,33 @@ from services.ingestion.sources.local import FolderSource, SimulatorSource
 
 @dataclass(frozen=True, slots=True)
 class AcquireResult:
-    """What ``acquire`` did. Files are named as their publisher names them."""
+    """Result of ``acquire``. Files have their publishers' names."""
 
     source: str
-    """``official``, ``folder`` or ``simulator``; ``none`` where nothing new was to be had."""
+    """``official``, ``folder`` or ``simulator``; ``none`` if there was nothing new."""
     simulated: bool
     added: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    """Simulated files that gave way to real ones."""
+    """Simulated files that real ones replaced."""
     ignored: dict[str, str] = field(default_factory=dict)
 
 
 def acquire(
     use_case: str, source: str, folder: Path, *, home: VigiePaths, root: Path = CHECKOUT, fresh: bool = False
 ) -> AcquireResult:
-    """Add what is new to the landing folder ``folder``.
+    """Add new files to the landing folder ``folder``.
 
-    ``source`` is ``official``, ``simulator``, the path of a folder, or ``auto``: the first that is there
+    ``source`` is ``official``, ``simulator``, the path of a folder, or ``auto``: the first available
     of the official download, the drop folder ``VIGIE_HOME/drop/<use case>`` and the simulator. ``root``
-    holds the ``params.yaml`` that tells the simulator what to write.
+    contains the ``params.yaml`` with the simulator's parameters.
 
-    Real and simulated data are never mixed: simulated files go when real ones land, and the simulator
-    adds nothing to real ones (``auto`` then keeps what is there). ``fresh`` forgets what landed before and
+    Real and simulated data are never mixed: simulated files are deleted when real ones land, and the simulator
+    adds nothing to real ones (``auto`` then changes nothing). ``fresh`` deletes what landed before and
     starts again with what the source has.
 
     Raises:
-        VigieError: the source is there and cannot be read, or simulated data was asked for where real
+        VigieError: the source exists but cannot be read, or simulated data was requested although real
             data has landed.
     """
     declared = use_case_registry.get(use_case)

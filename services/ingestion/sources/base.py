@@ -1,4 +1,4 @@
-"""Interface of a source, its result, and the writer to the landing zone."""
+"""Interface and result of a source, and the writer to the landing zone."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """What a source brought, by the files' names."""
+    """Result of a fetch, by file name."""
 
     added: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     """Files whose content had landed before."""
     ignored: dict[str, str] = field(default_factory=dict)
-    """Files that belong to no table, and why."""
+    """File that belongs to no table -> reason."""
 
 
 class Source(Protocol):
@@ -35,22 +35,22 @@ class Source(Protocol):
     def name(self) -> str: ...
 
     def available(self) -> bool:
-        """Whether there is anything to fetch; quick, and never an error."""
+        """Whether there is anything to fetch; fast, never raises."""
         ...
 
     def fetch(self, folder: Path) -> FetchResult:
-        """Add what is new to the landing folder.
+        """Add new files to the landing folder.
 
         Raises:
-            VigieError: something is there and cannot be had.
+            VigieError: the source exists but cannot be read.
         """
         ...
 
 
 @dataclass(slots=True)
 class LandingWriter:
-    """Lands documents in ``folder`` and notes what became of each. ``scratch`` is an empty folder for the texts of
-    workbooks, which are read once and not kept."""
+    """Writes documents to ``folder`` and records the result of each. ``scratch`` is an empty folder for the texts of
+    workbooks, which are read once and then deleted."""
 
     folder: Path
     scratch: Path
@@ -60,10 +60,10 @@ class LandingWriter:
     ignored: dict[str, str] = field(default_factory=dict)
 
     def wanted(self, document: Document) -> bool:
-        """Whether it may hold a table; notes why not.
+        """Whether the document may contain a table; records the reason if not.
 
         Raises:
-            VigieError: it should hold one and is damaged.
+            VigieError: it should contain one and is damaged.
         """
         why = match_header(document, self.tables).reason
         if not why and document.kind == "workbook" and not self._texts(document):
@@ -79,7 +79,7 @@ class LandingWriter:
         return list_image_files(path, self.tables)
 
     def land_images(self, path: Path, origin: Origin) -> None:
-        """Land the image files below ``path`` that are new, as one archive."""
+        """Land the new image files below ``path`` as one archive."""
         wanted = (file for file in self.images(path) if origin == "simulated" or not file.simulated)
         landed, known = land_image_archive(self.folder, origin, wanted)
         if landed is not None:
@@ -88,7 +88,7 @@ class LandingWriter:
             self.known.append(f"{known} image files")
 
     def land(self, document: Document, origin: Origin, name: str) -> list[LandedFile]:
-        """Land a wanted document under ``name``; returns what is new."""
+        """Land a document under ``name``; returns the new files."""
         new: list[LandedFile] = []
         if document.kind == "workbook":
             stem = PurePosixPath(name).stem

@@ -1,4 +1,4 @@
-"""Downloads official files over HTTP: cached, resumed after an interruption, retried."""
+"""Downloads official files over HTTP with caching, resume and retry."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ _RETRYABLE_STATUS = {408, 425, 429, 500, 502, 503, 504}
 
 @dataclass(frozen=True, slots=True)
 class DownloadLimits:
-    """``connect_seconds`` also bounds every wait for the next bytes, tenfold."""
+    """Limits of a download. Reads time out after ten times ``connect_seconds``."""
 
     connect_seconds: float
     size_bytes: int
     attempts: int = 4
     pause_seconds: float = 0.5
-    """Before the second attempt; doubled each time, and never longer than 30 s."""
+    """Delay before the second attempt; doubled for each further one, at most 30 s."""
 
 
 class CacheEntry(BaseModel):
-    """What was said about the body, complete or part."""
+    """Metadata of a cached response body, complete or partial."""
 
     url: str
     etag: str | None = None
     modified: str | None = None
     sha256: str | None = None
-    """Set once the body is complete."""
+    """Set when the body is complete."""
 
     @property
     def strong(self) -> str | None:
-        """A validator that may guard a range: weak ones may not (RFC 9110, 13.1.5)."""
+        """The ETag if it is strong: weak validators must not be used for range requests (RFC 9110, 13.1.5)."""
         return self.etag if self.etag and not self.etag.startswith("W/") else None
 
     @classmethod
@@ -61,7 +61,7 @@ class CacheEntry(BaseModel):
 
 
 class _RetryableError(Exception):
-    """Worth another attempt."""
+    """A failure that may succeed when retried."""
 
 
 _WORTH_ANOTHER_ATTEMPT = (_RetryableError, httpx.TransportError)
@@ -69,13 +69,13 @@ _WORTH_ANOTHER_ATTEMPT = (_RetryableError, httpx.TransportError)
 
 def http_client(limits: DownloadLimits) -> httpx.Client:
     timeout = httpx.Timeout(limits.connect_seconds * 10, connect=limits.connect_seconds)
-    # ranges count bytes of what is sent, so nothing may be compressed on the way
+    # byte ranges refer to the encoded body, so compression is disabled
     return httpx.Client(timeout=timeout, follow_redirects=True, headers={"Accept-Encoding": "identity"})
 
 
 def is_available(url: str, limits: DownloadLimits) -> bool:
-    """Whether the server has the file, asked once and briefly. Asked with GET, because addresses that are
-    signed for GET refuse HEAD, and in a thread of its own, because looking a name up knows no time limit."""
+    """Whether the server has the file, with one short request. Uses GET, because URLs signed for GET refuse HEAD, and
+    runs in a thread, because name resolution has no timeout."""
     found: list[bool] = []
 
     def ask() -> None:
@@ -92,10 +92,10 @@ def is_available(url: str, limits: DownloadLimits) -> bool:
 
 
 def download(url: str, folder: Path, limits: DownloadLimits, *, sha256: str | None = None) -> Path:
-    """The complete, current body of ``url``, kept in ``folder`` (one folder for each URL).
+    """Return the complete, current body of ``url``, cached in ``folder`` (one folder per URL).
 
     Raises:
-        VigieError: it cannot be had, is larger than allowed or not what ``sha256`` says.
+        VigieError: the download fails, is larger than allowed or does not match ``sha256``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = structlog.get_logger().bind(url=url)
@@ -137,7 +137,7 @@ def _attempt(http: httpx.Client, url: str, folder: Path, limits: DownloadLimits,
     body, part = folder / "body", folder / "part"
     complete = CacheEntry.read(folder / "body.json", url)
     if complete is not None and (not body.is_file() or _file_sha256(body) != complete.sha256):
-        complete = None  # the cache was damaged: fetch anew
+        complete = None  # the cache is damaged: download again
     started = CacheEntry.read(folder / "part.json", url)
     offset = part.stat().st_size if part.is_file() and started is not None and started.strong else 0
     headers: dict[str, str] = {}
@@ -177,14 +177,14 @@ def _attempt(http: httpx.Client, url: str, folder: Path, limits: DownloadLimits,
 
 
 def _receive(answer: httpx.Response, part: Path, offset: int, limit: int) -> None:
-    """Write the body after ``offset`` bytes that are there, and never more than ``limit`` in all."""
+    """Append the body after the first ``offset`` bytes, never beyond ``limit`` in total."""
     announced = answer.headers.get("Content-Length")
     if announced is not None and announced.isdigit() and offset + int(announced) > limit:
         raise _too_large(str(answer.url), limit)
     size = offset
     with part.open("r+b" if offset else "wb") as stream:
         stream.seek(offset)
-        for block in answer.iter_raw():  # as it comes: gathered blocks are lost when the connection breaks
+        for block in answer.iter_raw():  # unbuffered: buffered blocks are lost if the connection breaks
             size += len(block)
             if size > limit:
                 stream.truncate(0)
@@ -214,8 +214,8 @@ def _too_large(url: str, limit: int) -> VigieError:
 
 
 class HttpSource:
-    """Every official file of the use case, fetched again only when it changed. All are fetched before
-    one lands, so a failure changes nothing."""
+    """Downloads the use case's official files; unchanged ones are not fetched again. All are downloaded before
+    the first one lands, so that a failure changes nothing."""
 
     name = "official"
 
@@ -238,7 +238,7 @@ class HttpSource:
             download(file.url, self._cache / _url_hash(file.url), self._limits, sha256=file.sha256) for file in files
         ]
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # beside the landing folder: the texts of a large workbook may not fit among temporary files
+        # next to the landing folder: the texts of a large workbook may not fit into the temporary folder
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             arrivals = LandingWriter(folder, Path(scratch), self._use_case.tables)
             for file, body in zip(files, bodies, strict=True):
@@ -264,7 +264,7 @@ def _land(arrivals: LandingWriter, file: OfficialFile, body: Path) -> None:
 
 
 def _remove_older_editions(folder: Path, newest: LandedFile) -> None:
-    """A publisher's file is whole: its new edition replaces the old one, rows taken back included."""
+    """Delete older editions: an official file is complete, so that its new edition also removes withdrawn rows."""
     for file in landing.list_files(folder):
         if file.origin == "official" and file.name == newest.name and file.number < newest.number:
             file.path.unlink()

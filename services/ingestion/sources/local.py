@@ -1,4 +1,4 @@
-"""The drop folder and the simulator as sources."""
+"""Local sources: the drop folder and the simulator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.ingestion.stage.ingest import simulate_files
 
 
 class FolderSource:
-    """Takes every file of the folder that belongs to one of the use case's tables."""
+    """Lands every file of the folder that matches one of the use case's tables."""
 
     name = "folder"
 
@@ -30,7 +30,7 @@ class FolderSource:
 
     def fetch(self, folder: Path) -> FetchResult:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        # beside the landing folder: the texts of a large workbook may not fit among temporary files
+        # next to the landing folder: the texts of a large workbook may not fit into the temporary folder
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             return self._land(LandingWriter(folder, Path(scratch), self._use_case.tables))
 
@@ -62,7 +62,7 @@ def _empty_folder(use_case: UseCase, path: Path, ignored: dict[str, str]) -> Vig
 
 
 class SimulatorSource:
-    """The landing folder then holds exactly what ``params.yaml`` asks the simulator for."""
+    """Generates files with the use case's simulator; the landing folder then matches ``params.yaml`` exactly."""
 
     name = "simulator"
 

@@ -10,7 +10,7 @@ from services.core.pipeline.stage import run_stage_main
 
 
 def work(use_case: str) -> None:
-    from services.ingestion.stage.ingest import ingest  # noqa: PLC0415 - pandas, and a wrong call needs none
+    from services.ingestion.stage.ingest import ingest  # noqa: PLC0415 - pandas; a usage error needs none
 
     ingest(use_case, Path(), params.load_params().of(use_case).ingest)
 

@@ -24,11 +24,11 @@ _QUARANTINE_COLUMNS = ["file", "table", "line", "reason", "row"]
 
 
 def ingest(use_case: str, root: Path, parameters: Ingest) -> None:
-    """Make ``raw`` and ``quarantine`` of what has landed. In a fresh checkout, where nothing has, the
-    simulator stands in, so that ``dvc repro`` works there offline.
+    """Build ``raw`` and ``quarantine`` from the landed files. In a fresh checkout without landed files the
+    simulator generates them, so that ``dvc repro`` works offline.
 
     Raises:
-        VigieError: see ``read_files``; nothing was changed then.
+        VigieError: see ``read_files``; nothing is changed then.
     """
     data = root / "data" / use_case
     files = landing.list_files(data / "landing") if (data / "landing").is_dir() else []
@@ -75,7 +75,7 @@ def _manifest(use_case: UseCase, files: list[LandedFile], ingested: IngestResult
 
 
 def simulate_files(use_case: UseCase, parameters: Simulate, folder: Path) -> list[LandedFile]:
-    """Let the use case's simulator write into an empty landing folder."""
+    """Generate files with the use case's simulator in an empty landing folder."""
     with tempfile.TemporaryDirectory() as scratch:
         written = use_case.simulator.write(Path(scratch), **parameters.model_dump())
         for path in written:

@@ -1,4 +1,4 @@
-"""Appends reported labels as examples, and drops examples that a confirmed concept drift has outdated."""
+"""Appends reported labels as examples, and drops examples that are outdated by a confirmed concept drift."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 
 def append_labels(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, simulated: bool) -> pd.DataFrame:
-    """The examples with their origin, followed by the outcomes of the same kind, in the order of time.
+    """Append outcomes of the same kind (real or simulated) to the examples, in time order, and mark each row's origin.
 
     Raises:
         VigieError: the file is damaged.
@@ -43,14 +43,14 @@ def append_labels(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, si
 
 
 def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
-    """Outcomes with all columns that examples have."""
+    """Outcomes as rows with all columns of the examples."""
     own = [name for name in found if str(name).startswith("call_") and name not in use_case.request.model_fields]
     rows = found.drop(columns=own)
     rows[use_case.group] = found["call_group"]
     if use_case.incident_is_group:
         named = found["call_incident"] != ""
         rows[use_case.group] = found["call_group"].where(~named, found["call_incident"])
-        # The official record knows more of the incident and is counted once.
+        # The official record of the same incident is more complete and takes precedence.
         rows = rows[~rows[use_case.group].isin(set(official[use_case.group].astype(str)))]
     if "event_time" in official:
         time = use_case.time_field
@@ -62,8 +62,8 @@ def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFra
 
 
 def _fill_missing_columns(use_case: UseCase, rows: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
-    """What neither the call nor the use case says: weight 1, no number, an unknown word; and the period of
-    the official rows before it."""
+    """Fill columns that neither call nor use case provides: weight 1, missing number, unknown category; and the period
+    of the preceding official rows."""
     splits = {target.split or use_case.split for target in use_case.targets}
     periods = {split.within for split in splits if split.within is not None}
     weights = {target.weight for target in use_case.targets if target.weight}
@@ -88,8 +88,8 @@ def _value_at_time(rows: pd.DataFrame, official: pd.DataFrame, name: str) -> pd.
 
 
 def _align_dtypes(official: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Both tables with the same types, so that official rows read as they do without any outcome. Only where
-    an outcome lacks a number that official rows always have, the column can no longer be of whole numbers."""
+    """Align the column types, so that official rows read as they do without outcomes. Only if an outcome lacks a
+    number that official rows always have, an integer column becomes float."""
     official, rows = official.copy(), rows.copy()
     for name in official.columns:
         wanted = official[name].dtype
@@ -99,7 +99,7 @@ def _align_dtypes(official: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFr
                 official[name] = official[name].astype("float64")
             rows[name] = numbers.astype(official[name].dtype)
         elif pd.api.types.is_numeric_dtype(wanted) and not pd.api.types.is_numeric_dtype(rows[name]):
-            official[name], rows[name] = official[name].astype("str"), rows[name].astype("str")  # the group's number
+            official[name], rows[name] = official[name].astype("str"), rows[name].astype("str")  # such as the group
         else:
             rows[name] = rows[name].astype(wanted)
     return official, rows
@@ -114,12 +114,12 @@ def _missing_values(rows: pd.DataFrame, like: pd.Series) -> pd.Series:
 CHANGES_FILE = "changes.json"
 REGIME, BEFORE, AFTER = "era", "before", "since"
 MAX_OLD_PER_NEW = 2
-"""Where everything has changed, so many of the latest rows from before are kept for each row since then."""
+"""If the drift affects all rows, this many of the latest earlier rows are retained per later row."""
 
 
 def drop_outdated_rows(examples: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """The examples without the rows that a change has made untrue, and with their era. Without a change, or without
-    a row since then, as they were.
+    """Remove the rows that a concept drift has outdated, and add the era of each row. Unchanged without a drift or
+    without rows after it.
 
     Raises:
         VigieError: the file is damaged.
@@ -149,7 +149,7 @@ def drop_outdated_rows(examples: pd.DataFrame, folder: Path) -> pd.DataFrame:
 def _outdated(
     examples: pd.DataFrame, segments: list[Mapping[str, Any]], before: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Which rows behave otherwise now. Where that is all of them, the latest from before stay: enough to learn from,
+    """Mask of the outdated rows. If that is all earlier rows, the latest of them are retained: enough to learn from,
     too few to outweigh the new ones."""
     if not segments:
         kept = MAX_OLD_PER_NEW * int((~before).sum())

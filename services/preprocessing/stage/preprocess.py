@@ -29,10 +29,11 @@ _SAMPLE_SEED = 20_240_101
 
 
 def check_schema(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) -> None:
-    """
+    """Check the examples against the request model.
+
     Raises:
-        VigieError: a request field or label is no column, has another kind, or a sampled row would be
-            refused as a request; the field is named.
+        VigieError: a request field or label is missing as a column or has another type, or a sampled row would be
+            refused as a request; names the field.
     """
     if examples.empty:
         raise VigieError(
@@ -58,7 +59,7 @@ def check_schema(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) ->
 
 
 def to_request_rows(model: type[BaseModel], examples: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as a caller would send them: missing values are left out."""
+    """Rows as requests: missing values are omitted."""
     names = list(column_types(model))
     dates = {name for name, kind in column_types(model).items() if kind == "date"}
     records = examples[names].astype(object).to_dict("records")
@@ -113,7 +114,7 @@ def _check_label(use_case: UseCase, name: str, output: object, column: pd.Series
 
 
 def _check_class_names(use_case: UseCase, name: str, column: pd.Series) -> None:
-    """Of classes that are learned: names, two at least."""
+    """Check a learned classification's labels: strings, at least two classes."""
     known = column.dropna()
     if not all(isinstance(value, str) and value for value in known):
         raise _mismatch(use_case, f"have the label {name} as something else than names")
@@ -143,10 +144,10 @@ MANIFEST = "manifest.json"
 
 
 def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
-    """Make examples and store them.
+    """Build the examples and write them.
 
     Raises:
-        VigieError: the raw tables are not there, or the examples do not obey the request model.
+        VigieError: the raw tables are missing, or the examples do not match the request model.
     """
     declared = use_case_registry.get(use_case)
     data = root / "data" / use_case
@@ -161,17 +162,17 @@ def preprocess(use_case: str, root: Path, parameters: Preprocess) -> None:
         write_arrays(folder / "context.npz", declared.raw.training_context(tables))
         manifest = _manifest(declared, examples, folder, simulated=simulated)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    # beside the examples and not among them: nobody trains on it
+    # next to the examples, not among them: it is not training data
     profile = json.dumps(build_profile(declared, examples), ensure_ascii=False, allow_nan=False)
     atomic_write(data / PROFILE_FILE, profile + "\n")
     structlog.get_logger().info("examples made", use_case=use_case, rows=len(examples), simulated=simulated)
 
 
 def read_raw(use_case: UseCase, folder: Path) -> tuple[dict[str, pd.DataFrame], bool]:
-    """The canonical tables that ingestion stored, and whether they were simulated.
+    """Load the canonical tables that ingestion wrote, and whether they are simulated.
 
     Raises:
-        VigieError: they are not there.
+        VigieError: they are missing.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -190,8 +191,8 @@ def read_raw(use_case: UseCase, folder: Path) -> tuple[dict[str, pd.DataFrame], 
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Store named arrays without pickle and without the time of writing (``numpy.savez`` notes none),
-    so the same arrays give the same bytes.
+    """Write named arrays as ``.npz`` without pickle and without timestamps, so that equal arrays give equal
+    bytes.
 
     Raises:
         VigieError: an array holds Python objects.

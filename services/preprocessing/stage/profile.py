@@ -20,14 +20,14 @@ PROFILE_FILE = "profile.json"
 FORMAT = 1
 BINS, MAX_WORDS, MAX_GROUPS, MAX_MONTHS = 30, 20, 40, 60
 MIN_ROWS = 10
-"""Rows that a word or a group has to have to be shown."""
+"""Minimum number of rows of a category or group that is shown."""
 CELLS = 60
-"""Cells along the longer side of the map."""
+"""Number of grid cells along the longer side of the map."""
 Floats = NDArray[np.float64]
 
 
 def build_profile(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
-    """What ``profile.json`` holds: ``rows``, ``fields``, ``times``, ``targets`` and ``places``, all JSON."""
+    """Content of ``profile.json``: ``rows``, ``fields``, ``times``, ``targets`` and ``places``, as JSON."""
     of = column_types(use_case.request)
     times = _times(use_case, examples)
     found = {
@@ -68,8 +68,8 @@ def _word_counts(present: pd.Series) -> dict[str, Any]:
 
 
 def _numbers(values: Floats) -> dict[str, Any]:
-    """Counts between the outermost hundredths, so that one odd value does not flatten all the others; what lies
-    beyond is counted in the first and last bin."""
+    """Histogram between the 1st and 99th percentile, so that outliers do not compress it; values beyond are counted
+    in the first and last bin."""
     low, high = np.quantile(values, (0.005, 0.995))
     distinct = np.unique(values)
     if len(distinct) <= BINS:
@@ -91,7 +91,7 @@ def _summary(values: Floats) -> dict[str, Any]:
 
 
 def _times(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
-    """Part of the calendar -> each row's, as text ("" where it is not known)."""
+    """Calendar unit -> value of each row as text ("" if unknown)."""
     name = use_case.time_field or "event_time"
     if name not in examples:
         return {}
@@ -99,7 +99,7 @@ def _times(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
     local = examples[name].dt.tz_convert(zone)
     found = {"month": _text(local.dt.strftime("%Y-%m"))}
     if column_types(use_case.request).get(name, "time") == "date":
-        # A date is its midnight in UTC: another zone would move it.
+        # A date is midnight UTC: converting the zone would move it.
         return {"month": _text(examples[name].dt.strftime("%Y-%m"))}
     clock = local_time(_seconds(examples[name]), zone)
     known = np.isfinite(clock.hour)
@@ -107,7 +107,7 @@ def _times(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
         words = np.full(len(values), "", dtype=object)
         words[known] = np.char.mod("%02d" if part == "hour" else "%d", np.floor(values[known]).astype(np.int64))
         found[part] = words
-    # One hour for all rows says nothing: there the time is a day.
+    # The same hour in all rows carries no information: the time is a date.
     return {part: words for part, words in found.items() if len(set(words) - {""}) > 1}
 
 
@@ -148,7 +148,7 @@ def _target(use_case: UseCase, target: Target, examples: pd.DataFrame, times: Ma
 
 
 def _by_group(values: Floats, words: Any, output: object) -> Iterator[dict[str, Any]]:
-    """The target in each group that has rows enough, the largest groups only, in the order of their names."""
+    """Target summary of each group with enough rows, the largest groups only, sorted by name."""
     names, member, counts = np.unique(words, return_inverse=True, return_counts=True)
     large = [at for at in np.argsort(-counts, kind="stable")[:MAX_GROUPS] if counts[at] >= MIN_ROWS and names[at]]
     for at in sorted(large):
@@ -157,7 +157,7 @@ def _by_group(values: Floats, words: Any, output: object) -> Iterator[dict[str, 
 
 
 def _group_summary(own: Floats, output: object) -> dict[str, Any]:
-    """The mean with its 95 % interval; of classes the share of each."""
+    """Mean with 95 % interval; for classes the share of each."""
     if isinstance(output, MultiClass):
         return {"shares": np.bincount(own.astype(np.int64), minlength=len(output.labels)) / len(own)}
     if isinstance(output, BinaryClassification):
@@ -171,7 +171,7 @@ def _group_summary(own: Floats, output: object) -> dict[str, Any]:
 
 
 def _places(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any] | None:
-    """Rows per cell of a grid over the middle 99 % of places, or per named place; None where the use case has none."""
+    """Rows per cell of a grid over the middle 99 % of locations, or per named place; None if the use case has none."""
     place = use_case.place
     if place is None:
         return None
@@ -204,7 +204,7 @@ def _grid(x: Floats, y: Floats) -> dict[str, Any]:
 
 
 def _to_json(value: Any) -> Any:
-    """NumPy's numbers as JSON's, six digits of each; what is not finite is null."""
+    """Convert NumPy values to JSON with six significant digits; non-finite numbers become null."""
     if isinstance(value, Mapping):
         return {str(key): _to_json(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple, np.ndarray)):
