@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 
 _POWER_ITERATIONS = 3
 _OVERSAMPLING = 10
-"""Directions that the search for principal components follows beside those that are kept."""
+"""Directions that the search for principal components follows beyond those that are returned."""
 
 
 class LearningRows(NamedTuple):
