@@ -23,7 +23,7 @@ from services.drift.window import HoldoutReference
 
 Floats = NDArray[np.float64]
 MIN_REPORTS = 60
-"""Reports of one centre below which nothing is said about them."""
+"""Reports of one centre below which they are not tested."""
 MIN_Z_SCORE = 6.0
 """Standard errors: many centres are looked at, every day."""
 LOST_CORRELATION = 0.4

@@ -113,7 +113,7 @@ def loss_title(metric: str) -> Message:
 
 
 def _observed_rate(breach: Degradation) -> float:
-    """How often it was so: what was answered and the bias, whose sign is lost where it is said too often."""
+    """Observed rate: the mean probability and the bias, whose sign is lost where it is too high."""
     return abs(breach.predicted + breach.value if breach.under else breach.predicted - breach.value)
 
 

@@ -1,4 +1,4 @@
-"""What a dispatch centre gets back, and the rules that make it of the models' outputs."""
+"""Response model of ``fire_response``, and the rules that compose it from the models' predictions."""
 
 from __future__ import annotations
 
@@ -110,8 +110,10 @@ def compose(
     facts: Mapping[str, Any],
     request: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The answer's fields, of one row's values and facts. Seconds are rounded to a tenth and
-    probabilities to four digits: more would pretend."""
+    """Compose the response from one row's predictions and facts.
+
+    Seconds are rounded to a tenth and probabilities to four digits: more would pretend.
+    """
     seconds, late, pumps = values["attendance_seconds"], values["over_360s"], values["pumps"]
     assert isinstance(seconds, RegressionPrediction)
     assert isinstance(late, BinaryPrediction)
@@ -148,7 +150,7 @@ def compose(
 
 
 def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
-    """The brigade's published averages by pump order and incident group, and nothing else."""
+    """The brigade's published averages by pump order and incident group: the answer without any model."""
     which = min(int(request["pump_order"]), len(LONDON.usual_seconds)) - 1
     usual = LONDON.usual_seconds[which]
     low, high = LONDON.usual_spread

@@ -1,5 +1,6 @@
-"""Constants of the London Fire Brigade, conversion to the British national grid, and the map outline. Standard library
-alone.
+"""Constants of the London Fire Brigade, conversion to the British national grid, and the map outline.
+
+Standard library alone.
 """
 
 from __future__ import annotations

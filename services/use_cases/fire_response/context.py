@@ -1,4 +1,4 @@
-"""The weather of now over the brigade's area, where the weather is a feature (``Brigade.weather``)."""
+"""Current weather over the brigade's area as context for predictions, where the weather is a feature."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ _LATITUDE, _LONGITUDE = 51.51, -0.12
 
 
 def source(settings: Settings) -> ContextSource | None:
+    """The weather feed; None where the weather is no feature."""
     if not LONDON.weather:
         return None
     kept = settings.home.root / "weather" / "fire_response.npz"

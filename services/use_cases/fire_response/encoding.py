@@ -1,6 +1,4 @@
-"""Encodes requests as arrays (spatial index, calendar), station opening periods, smoothed means and maps. NumPy
-alone.
-"""
+"""Encodes requests as arrays (spatial index, calendar); station opening hours, smoothed means and maps. NumPy alone."""
 
 from __future__ import annotations
 
@@ -20,8 +18,13 @@ Ints = NDArray[np.int64]
 
 
 def smoothed_mean(key: Ints, size: int, values: Floats, weight: float, usual: Floats | float = 0.0) -> Floats:
-    """Mean of ``values`` per key (size,), as if ``weight`` more rows of each key had been ``usual``
-    (empirical Bayes; Micci-Barreca 2001)."""
+    """Target encoding: means (size,) of ``values`` (n,) by ``key`` (n,) from 0 to ``size`` - 1, in the values' unit.
+
+    Shrunk towards ``usual`` as if each key had ``weight`` more rows of it (empirical Bayes).
+
+    Source: D. Micci-Barreca, A preprocessing scheme for high-cardinality categorical attributes, SIGKDD Explor. 3
+    (2001).
+    """
     total = np.bincount(key, values, size)
     count = np.bincount(key, minlength=size)
     result: Floats = (total + weight * usual) / (count + weight)
@@ -29,8 +32,12 @@ def smoothed_mean(key: Ints, size: int, values: Floats, weight: float, usual: Fl
 
 
 def kernel_smoothed_map(cell: Ints, shape: tuple[int, int], values: Floats, reach: float, weight: float) -> Floats:
-    """What the nearest past incidents say in each square: the kernel-weighted mean of their values,
-    ``reach`` squares wide, leaning towards 0 with ``weight`` (Nadaraya 1964, Watson 1964)."""
+    """Kernel regression on a grid: mean of ``values`` (n,) around each square, ``reach`` squares wide, in their unit.
+
+    ``cell`` (n,) is each row's square, ``weight`` the rows that 0 is worth; the map is (columns * rows,), float64.
+
+    Source: E. A. Nadaraya, On estimating regression, Theory Probab. Appl. 9 (1964); G. S. Watson, Sankhya A 26 (1964).
+    """
     size = shape[0] * shape[1]
     total = gaussian_blur(np.bincount(cell, values, size).reshape(shape).astype(np.float64), reach)
     count = gaussian_blur(np.bincount(cell, minlength=size).reshape(shape).astype(np.float64), reach)
@@ -38,13 +45,13 @@ def kernel_smoothed_map(cell: Ints, shape: tuple[int, int], values: Floats, reac
 
 
 def log_density_map(cell: Ints, shape: tuple[int, int], reach: float) -> Floats:
-    """Log of one plus the number of past incidents around each square."""
+    """Log of one plus the smoothed number of incidents around each square, (columns * rows,), of ``cell`` (n,)."""
     count = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     return np.log1p(gaussian_blur(count, reach)).ravel()
 
 
 def gaussian_blur(grid: Floats, reach: float) -> Floats:
-    """A Gaussian kernel of height 1 laid over the grid, one axis after the other."""
+    """Convolve a ``grid`` (n, p), float64, with a Gaussian kernel of height 1, axis by axis; the unit remains."""
     radius = int(np.ceil(3 * reach))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / reach) ** 2)
     for _ in range(2):
@@ -57,8 +64,10 @@ def gaussian_blur(grid: Floats, reach: float) -> Floats:
 
 
 def huber_regression(design: Floats, outcome: Floats, scale: float, rounds: int = 3) -> Floats:
-    """Coefficients (p,) of a linear fit in which residuals beyond ``scale`` count less (Huber 1964,
-    by reweighted least squares)."""
+    """Robust regression of ``outcome`` (n,) on ``design`` (n, p), reweighted least squares: coefficients (p,), float64.
+
+    Source: P. J. Huber, Robust estimation of a location parameter, Ann. Math. Statist. 35 (1964) 73-101.
+    """
     weight: Floats = np.ones(len(outcome))
     found: Floats = np.zeros(design.shape[1])
     steady = 1e-6 * np.eye(design.shape[1])  # a column may be constant in a small cut
@@ -71,7 +80,7 @@ def huber_regression(design: Floats, outcome: Floats, scale: float, rounds: int 
 
 
 def smoothed_means_by_key(key: Ints, values: Floats, weight: float) -> tuple[Ints, Floats]:
-    """The distinct keys and their leaning means."""
+    """The distinct keys (k,) of ``key`` (n,) and their smoothed means (k,) of ``values`` (n,), in the values' unit."""
     keys, number = np.unique(key, return_inverse=True)
     return keys, smoothed_mean(number, len(keys), values, weight)
 
@@ -88,7 +97,7 @@ _DAYS = 47_482
 
 @dataclass(frozen=True, slots=True)
 class SpatialIndex:
-    """Stations, squares and holidays: what is known before learning."""
+    """Stations (arrays (stations,)), grid squares and calendar; eastings and northings are float64, metres."""
 
     names: NDArray[np.str_]
     index: dict[str, int]
@@ -110,15 +119,17 @@ class SpatialIndex:
 
     @property
     def stations(self) -> int:
+        """Number of stations."""
         return len(self.names)
 
     @property
     def cells(self) -> int:
+        """Number of grid squares."""
         return self.columns * self.rows
 
 
 def build_spatial_index(reference: Mapping[str, NDArray[Any]]) -> SpatialIndex:
-    """The atlas of ``raw.reference``'s arrays, which the bundle keeps too."""
+    """Build the spatial index from the lookup tables (n,) of stations, metres, and of holidays, days since 1970."""
     easting, northing = reference["station_easting"], reference["station_northing"]
     names = reference["station_names"]
     side = LONDON.cell
@@ -144,7 +155,7 @@ def build_spatial_index(reference: Mapping[str, NDArray[Any]]) -> SpatialIndex:
 
 
 class EncodedRequests(NamedTuple):
-    """Arrays (n,). Numbers of stations and grounds are those of the atlas, -1 for none or unknown."""
+    """Encoded requests, arrays (n,): int64 codes (stations and grounds -1 where unknown), float64 metres and hours."""
 
     easting: Floats
     northing: Floats
@@ -162,7 +173,7 @@ class EncodedRequests(NamedTuple):
 
 
 def encode_requests(columns: Columns, atlas: SpatialIndex) -> EncodedRequests:
-    """Place, time and words of the calls as numbers."""
+    """Encode n requests as numbers, from columns (n,): metres and seconds since 1970 UTC as float64, words as str."""
     easting, northing = columns["easting"], columns["northing"]
     place, cell = grid_cells(easting, northing, atlas)
     day, hour = local_day(columns["call_time"], LONDON.zone)
@@ -191,8 +202,10 @@ def encode_requests(columns: Columns, atlas: SpatialIndex) -> EncodedRequests:
 
 
 def grid_cells(easting: Floats, northing: Floats, atlas: SpatialIndex) -> tuple[Ints, Ints]:
-    """The official square of each place, and its square in the atlas: places outside belong to the
-    nearest one at the edge."""
+    """Codes of the official 100-metre square and of the index's square (n,), int64, of places (n,) in metres.
+
+    Places outside belong to the nearest square at the edge.
+    """
     place = np.array((easting, northing))
     official = np.floor(place / OFFICIAL_CELL_METRES)
     within = np.maximum(np.minimum((place - atlas.corner) / LONDON.cell, atlas.last), 0).astype(np.int64)
@@ -201,7 +214,7 @@ def grid_cells(easting: Floats, northing: Floats, atlas: SpatialIndex) -> tuple[
 
 
 def cell_centres(atlas: SpatialIndex) -> tuple[Floats, Floats]:
-    """Easting and northing of the middle of every square."""
+    """Easting and northing of the middle of each of n squares, two arrays (n,), float64, metres."""
     column = atlas.corner[0] + (np.arange(atlas.columns) + 0.5) * LONDON.cell
     row = atlas.corner[1] + (np.arange(atlas.rows) + 0.5) * LONDON.cell
     return np.repeat(column, atlas.rows), np.tile(row, atlas.columns)
@@ -210,8 +223,15 @@ def cell_centres(atlas: SpatialIndex) -> tuple[Floats, Floats]:
 def nearest_open_station(
     easting: Floats, northing: Floats, atlas: SpatialIndex, time: Floats, spans: tuple[Floats, Floats]
 ) -> Ints:
-    """The nearest of the stations that were open at ``time`` (n,), seconds since 1970 UTC; ``spans``
-    says from when and until when each was (see ``openings``)."""
+    """Number of the nearest open station (n,), int64, of places (n,) in metres.
+
+    Args:
+        easting: (n,), float64, metres.
+        northing: (n,), float64, metres.
+        atlas: the stations.
+        time: of the calls (n,), float64, seconds since 1970 UTC.
+        spans: start and end of each station's service, see ``station_hours``.
+    """
     opened, closed = spans
     found = np.empty(len(easting), dtype=np.int64)
     for start in range(0, len(easting), _CHUNK):
@@ -228,7 +248,7 @@ def nearest_open_station(
 def station_distances(
     easting: Floats, northing: Floats, station: Ints, atlas: SpatialIndex
 ) -> tuple[Floats, Floats, Floats]:
-    """Metres to the station: straight, eastwards and northwards."""
+    """Distances of places (n,) from ``station`` (n,): straight, eastwards and northwards, float64 (n,), metres."""
     across = easting - atlas.easting[station]
     along = northing - atlas.northing[station]
     return np.sqrt(across * across + along * along), across, along
@@ -246,9 +266,11 @@ MAX_GAP_SECONDS = 45 * _DAY
 
 
 def station_hours(times: Floats, station: NDArray[np.int64], where: SpatialIndex) -> tuple[Floats, Floats]:
-    """From when and until when each station was open, seconds since 1970 UTC, infinite where the data
-    do not say. Stations of other services, and those that sent no pump, are never open: ``opened`` is
-    then infinite."""
+    """Estimate from n pumps when each station was open: start and end (stations,), float64, seconds since 1970 UTC.
+
+    ``times`` (n,) are the calls' and ``station`` (n,) is -1 where unknown. Ends are infinite where the data do not show
+    them. Stations of other services, and those that sent no pump, are never open: their start is infinite.
+    """
     opened, closed = np.full(where.stations, np.inf), np.full(where.stations, -np.inf)
     sent = station >= 0
     np.minimum.at(opened, station[sent], times[sent])

@@ -20,11 +20,11 @@ _SAME = ("incident_id", "call_time", "easting", "northing", "incident_group", "p
 
 
 def incident_examples(incidents: pd.DataFrame, mobilisations: pd.DataFrame | None, brigade: Brigade) -> pd.DataFrame:
-    """One row per arrived pump of the orders that are learned, sorted by time; incidents without any
-    keep one row, so that their number of pumps is learned too.
+    """Build one example per arrived pump, sorted by time; incidents without any have one row for their number of pumps.
 
-    ``pumps`` is set on one row per incident only. Incidents on another service's ground have none:
-    that service's own pumps are not counted in this table."""
+    ``pumps`` is set on one row per incident only. Incidents on another service's ground have none: that service's own
+    pumps are not counted in this table.
+    """
     pumps = [_pumps_of(incidents, order) for order in range(1, brigade.pump_orders + 1)]
     rows = pd.concat(pumps, ignore_index=True)
     if mobilisations is not None and not mobilisations.empty:
@@ -64,8 +64,10 @@ def incident_examples(incidents: pd.DataFrame, mobilisations: pd.DataFrame | Non
 
 
 def label_examples(rows: pd.DataFrame, brigade: Brigade) -> pd.DataFrame:
-    """Reported calls with the columns of examples that follow from their fields; the borough does not. The
-    objective is judged by the seconds where they are known, and an incident's pumps are counted once."""
+    """Add to reported calls the columns of examples that follow from their fields; the borough does not.
+
+    The objective is judged by the seconds where they are known, and an incident's pumps are counted once.
+    """
     seconds = rows["attendance_seconds"]
     missed = (seconds > brigade.objective_seconds).astype("float64")
     again = rows.sort_values("event_time", kind="stable")["incident_id"].duplicated().sort_index()
@@ -90,8 +92,10 @@ def _pumps_of(incidents: pd.DataFrame, order: int) -> pd.DataFrame:
 def _with_mobilisations(
     rows: pd.DataFrame, incidents: pd.DataFrame, mobilisations: pd.DataFrame, brigade: Brigade
 ) -> pd.DataFrame:
-    """Fill in what the incident table leaves out: the pumps are the arrived mobilisations in the
-    order of their arrival, and where there is one it knows the time and the station best."""
+    """Fill gaps of the incident table: the pumps are the arrived mobilisations in the order of their arrival.
+
+    Where there is one, its time and station are better.
+    """
     sent = mobilisations[
         mobilisations["attendance_seconds"].notna() & mobilisations["incident_id"].isin(incidents["incident_id"])
     ]
@@ -123,11 +127,20 @@ MIN_INCIDENTS = 30
 
 
 def station_arrays(incidents: pd.DataFrame, listed: pd.DataFrame | None, brigade: Brigade) -> Arrays:
-    """``station_names`` (n,), ``station_easting`` and ``station_northing`` (n,) metres, and
-    ``station_own`` (n,), whether it has a ground of the brigade.
+    """Build the lookup table of stations with their places.
 
-    Each place comes from the reference file; where it is absent or wrong, from the median of the
-    incidents that the station's first pump reached soonest, else of its ground's incidents."""
+    Each place comes from the reference file; where it is absent or wrong, from the median of the incidents that the
+    station's first pump reached soonest, else of its ground's incidents.
+
+    Args:
+        incidents: canonical rows.
+        listed: rows of the reference file, in degrees; None where there is none.
+        brigade: constants.
+
+    Returns:
+        ``station_names`` (n,), str; ``station_easting`` and ``station_northing`` (n,), float64, metres; ``station_own``
+        (n,), bool: whether it has a ground of the brigade.
+    """
     middles = _median_places(incidents[incidents["service"] == brigade.own_service])
     places: dict[str, tuple[float, float]] = {}
     if listed is not None:
@@ -150,8 +163,11 @@ def station_arrays(incidents: pd.DataFrame, listed: pd.DataFrame | None, brigade
 
 
 def _median_places(incidents: pd.DataFrame) -> dict[str, tuple[float, float, int]]:
-    """Station -> median place and number of its incidents: those it reached fastest for their ground
-    (a fire engine's shortest journeys start next to its station), or all of its ground's."""
+    """Station -> median place (metres) and number of its incidents.
+
+    Of those that it reached fastest for their ground (a fire engine's shortest journeys start next to its station), or
+    of all of its ground's.
+    """
     found: dict[str, tuple[float, float, int]] = {}
     for name, group in incidents.groupby("station_ground", sort=True):
         if name:
@@ -169,7 +185,16 @@ def _median_place(group: pd.DataFrame) -> tuple[float, float, int]:
 
 
 def calendar_arrays(first_year: int, last_year: int, brigade: Brigade) -> Arrays:
-    """``bank_holidays`` and ``school_holidays``: sorted day numbers (see ``LocalTime.day``)."""
+    """Build the lookup tables of holidays.
+
+    Args:
+        first_year: of the data; the year before it is included.
+        last_year: the last one that is included.
+        brigade: its country.
+
+    Returns:
+        ``bank_holidays`` and ``school_holidays`` (n,), int64, sorted days since 1970.
+    """
     years = range(first_year - 1, last_year + 1)
     bank = holidays.country_holidays(brigade.country, subdiv=brigade.country_part, years=list(years))
     school = {day for year in years for day in school_holidays(year)}

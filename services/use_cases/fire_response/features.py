@@ -1,8 +1,8 @@
-"""The feature function of ``fire_response``: one for a single call and for a million examples.
+"""Feature function of ``fire_response``, the same for a single call and for a million examples.
 
-Two matrices: ``pump`` for one pump's attendance, ``incident`` for how many pumps are needed. The second
-holds nothing about the pump: its order would reveal the answer. Everything learned sits in tables
-and is looked up, so that a call costs a few dozen NumPy operations.
+Two matrices: ``pump`` for one pump's attendance, ``incident`` for how many pumps are needed. The second has nothing
+about the pump: its order would reveal the answer. Everything learned is in tables and is looked up, so that a call
+costs a few dozen NumPy operations.
 """
 
 from __future__ import annotations
@@ -126,8 +126,18 @@ class _Pumps(NamedTuple):
 
 
 def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
-    """See ``FeatureSet``. Facts: ``interval_group`` (pump order, 1 or 2, plus 10 where the station
-    is assumed), ``station``, ``station_assumed``, ``distance_m``, ``risk_reason`` and ``risk_reason_fr``."""
+    """Compute the feature matrices ``pump`` and ``incident`` of n requests.
+
+    Args:
+        columns: request field -> (n,): metres and seconds since 1970 UTC as float64, words as str.
+        fitted: lookup tables.
+        context: hourly weather, see ``training_context``.
+
+    Returns:
+        Matrices (n, p), float32, in the order of ``FEATURE_NAMES``. Facts (n,): ``interval_group`` (pump order, 1 or 2,
+        plus 10 where the station is assumed), ``station``, ``station_assumed``, ``distance_m`` (metres),
+        ``risk_reason`` and ``risk_reason_fr``.
+    """
     calls = encode_requests(columns, fitted.atlas)
     places = _places(calls, columns, fitted)
     pumps = _pumps(calls, columns, fitted)

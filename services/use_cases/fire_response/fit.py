@@ -52,7 +52,19 @@ def fit(
     reference: Mapping[str, NDArray[Any]],
     context: Mapping[str, Any],
 ) -> Arrays:
-    """See ``FeatureSet.fit``. The atlas' arrays are kept beside what was learned."""
+    """Learn the encodings of attendance times and pumps from n training rows.
+
+    Args:
+        columns: request field -> (n,): metres and seconds since 1970 UTC as float64, words as str.
+        labels: ``attendance_seconds`` (n,), float64, seconds, and ``pumps`` (n,), float64, number beyond the first; NaN
+            where unknown.
+        reference: lookup tables, see ``build_spatial_index``.
+        context: not used.
+
+    Returns:
+        Named arrays: flat tables (k,) and maps (cells, p), in seconds, metres, pumps or shares, beside the lookup
+        tables.
+    """
     where = build_spatial_index(reference)
     calls = encode_requests(columns, where)
     opened, closed = station_hours(columns["call_time"], calls.station, where)
@@ -97,7 +109,16 @@ def fit(
 
 
 def curve_index(distance: Floats, later: NDArray[np.bool_], same: NDArray[np.bool_]) -> Ints:
-    """Position in the curve's table: pump order, own ground or not, distance in steps."""
+    """Position in the table of the distance curve: by pump order, own ground or not, and distance in steps.
+
+    Args:
+        distance: to the station (n,), float64, metres.
+        later: whether it is not the first pump (n,), bool.
+        same: whether the place is on the station's own ground (n,), bool.
+
+    Returns:
+        Positions (n,), int64.
+    """
     step = np.minimum(distance / STEP, STEPS - 1).astype(np.int64)
     result: Ints = (later * 2 + same) * STEPS + step
     return result
@@ -157,8 +178,11 @@ def _attendance(
 
 
 def _local_maps(cell: Ints, where: SpatialIndex, seconds: Floats, later: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How long first pumps (first half of the rows), and later ones (second half), took around every
-    square and how many missed the objective, each as the difference from all of them: (2 cells, 4)."""
+    """Mean attendance time and share of missed objectives around each square, (2 cells, 4), first pumps before later
+    ones.
+
+    Each is the difference from the mean of all.
+    """
     halves = []
     for chosen in (~later, later):
         own, at = seconds[chosen], cell[chosen]
@@ -180,8 +204,10 @@ def _mean(values: Floats) -> float:
 def _pumps(
     calls: EncodedRequests, pumps: Floats, where: SpatialIndex, *, ground: Ints, kind: Ints, kinds: int
 ) -> Arrays:
-    """By kind of property and incident group: the mean number of pumps beyond the first and the
-    shares of two, three and five or more; what that leaves is averaged by ground and place."""
+    """Mean number of pumps beyond the first and shares of two, three, five or more, by kind of property and group.
+
+    The residuals are averaged by ground and place.
+    """
     slot = kind * GROUP_SLOTS + calls.group
     slots = (kinds + 1) * GROUP_SLOTS
     group = np.concatenate([calls.group, np.full(len(kind), NO_GROUP)])
@@ -236,7 +262,15 @@ def _curve(line: Floats) -> Floats:
 
 
 def ground_of_cells(calls: EncodedRequests, where: SpatialIndex) -> Ints:
-    """The ground of every square: that of most incidents in it, else the nearest own station's."""
+    """The ground of each square: that of most incidents in it, else the nearest own station's.
+
+    Args:
+        calls: n encoded requests.
+        where: stations and squares.
+
+    Returns:
+        Numbers of stations (cells,), int64.
+    """
     easting, northing = cell_centres(where)
     open_until = np.where(where.own, np.inf, -np.inf)
     always = np.full(where.stations, -np.inf)
@@ -249,8 +283,14 @@ def ground_of_cells(calls: EncodedRequests, where: SpatialIndex) -> Ints:
 
 
 def cell_near(where: SpatialIndex) -> Floats:
-    """Metres from the middle of every square to the three nearest of the brigade's stations (n, 3), NaN
-    where it has fewer."""
+    """Distance from the middle of each square to the three nearest of the brigade's stations.
+
+    Args:
+        where: stations and squares.
+
+    Returns:
+        Sorted distances (cells, 3), float64, metres; NaN where the brigade has fewer stations.
+    """
     easting, northing = cell_centres(where)
     own_easting, own_northing = where.easting[where.own], where.northing[where.own]
     near = np.full((len(easting), max(3, len(own_easting))), np.inf)

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class FittedTables:
-    """Tables are flat; ``fitting`` says how their keys are made."""
+    """Fitted encodings as flat tables; ``fit`` shows how their keys are made."""
 
     atlas: SpatialIndex
     opened: Floats
@@ -62,7 +62,12 @@ class FittedTables:
 
 
 def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
-    """The tables of ``fit``'s arrays, and of ``audit``'s where they are there already."""
+    """Lay out the fitted arrays for lookup, once for each loaded bundle.
+
+    Args:
+        arrays: what ``fit`` and, where they have run, ``post_training_checks`` returned: tables (k,) and maps (cells,
+            p), float64 or float32, in seconds, metres, pumps or shares.
+    """
     where = build_spatial_index(arrays)
     nothing = np.zeros(where.stations, dtype=np.int64)
     return FittedTables(
@@ -122,6 +127,8 @@ MIN_DELAY_SECONDS = 10.0
 
 
 class BiasFinding(NamedTuple):
+    """Result of one sign test: a station or ground whose times exceed the prediction, ``delay`` in seconds."""
+
     kind: str
     number: int
     rows: int
@@ -136,13 +143,23 @@ def post_training_checks(
     values: Mapping[str, TargetPrediction],
     fitted: FittedTables,
 ) -> Arrays:
-    """``risk_station`` and ``risk_ground`` (stations,): the number of a finding in ``risk_reasons`` and
-    ``risk_reasons_fr``.
+    """Find stations and grounds whose attendance times the model underestimates, on n held-out rows.
 
-    A one-sided sign test per station that pumps came from, and per ground for first pumps: were more
-    of its times above the prediction than of all times, or than half of them where that is less?
-    Ties are left out. Benjamini and Hochberg (1995) hold the false discoveries among all tests
-    together."""
+    A one-sided sign test per station that pumps came from, and per ground for first pumps: were more of its times above
+    the prediction than of all times, or than half of them where that is less? Ties are dropped.
+
+    Args:
+        columns: request field -> (n,), as for ``features``.
+        labels: ``attendance_seconds`` (n,), float64, seconds, NaN where unknown.
+        values: predictions of the n rows, seconds.
+        fitted: lookup tables.
+
+    Returns:
+        ``risk_station`` and ``risk_ground`` (stations,), int64: number of a finding in ``risk_reasons`` and
+        ``risk_reasons_fr`` (k,), str.
+
+    Source: Y. Benjamini, Y. Hochberg, Controlling the false discovery rate, J. R. Statist. Soc. B 57 (1995) 289-300.
+    """
     seconds, predicted = labels["attendance_seconds"], values["attendance_seconds"]
     assert isinstance(predicted, RegressionPrediction)
     rest = seconds - np.asarray(predicted.value)
@@ -203,7 +220,7 @@ def binomial_tail(above: int, rows: int, share: float) -> float:
 
 
 def benjamini_hochberg(chances: list[float], rate: float) -> list[int]:
-    """Positions of the tests that Benjamini and Hochberg's procedure keeps, most certain first."""
+    """Positions of the tests that Benjamini and Hochberg's procedure rejects at this rate, most certain first."""
     order = sorted(range(len(chances)), key=chances.__getitem__)
     last = 0
     for rank, position in enumerate(order, start=1):

@@ -20,8 +20,10 @@ _MOMENTS = ("%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%
 
 
 def parse_incidents(frame: pd.DataFrame, brigade: Brigade = LONDON) -> ParsedTable:
-    """Rows: incident_id, call_time (UTC), the request's fields as far as they are known, borough,
-    service, attendance and station of the first and the second pump, pumps, minutes_out."""
+    """Parse incidents: incident_id, call_time (UTC), the request's fields as far as they are known, borough, service.
+
+    Also attendance and station of the first and the second pump, pumps and minutes_out.
+    """
     day = _parse_times(frame["DateOfCall"], _DATES)
     clock = pd.to_timedelta(_padded(frame["TimeOfCall"]), errors="coerce")
     local = (day.dt.normalize() + clock).dt.tz_localize(
@@ -75,8 +77,10 @@ def parse_incidents(frame: pd.DataFrame, brigade: Brigade = LONDON) -> ParsedTab
 
 
 def parse_mobilisations(frame: pd.DataFrame) -> ParsedTable:
-    """Rows: mobilisation_id, incident_id, mobilised (UTC; the brigade writes GMT), pump_order, station,
-    turnout_seconds, travel_seconds and attendance_seconds, their sum where it was left out."""
+    """Parse mobilisations: mobilisation_id, incident_id, mobilised (UTC; the brigade writes GMT), pump_order, station.
+
+    Also turnout_seconds, travel_seconds and attendance_seconds, their sum where it is missing.
+    """
     rows = pd.DataFrame(
         {
             "line": frame["line"].astype("int64"),
@@ -199,17 +203,17 @@ def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per arrived pump, and one for an incident that no pump is known to have reached."""
+    """Build one example per arrived pump, and one for an incident that no pump is known to have reached."""
     return incident_examples(tables["incidents"], tables.get("mobilisations"), LONDON)
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """See ``RawData``: the columns of reported calls that follow from their fields."""
+    """Add to reported calls the columns of examples that follow from their fields."""
     return label_examples(rows, LONDON)
 
 
 def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Stations with their places, and the bank and school holidays around the data's years."""
+    """Build the lookup tables of stations and holidays: arrays (n,) in metres and days since 1970, see ``examples``."""
     incidents = tables["incidents"]
     years = incidents["call_time"].dt.year
     first, last = int(years.min()), int(years.max())
@@ -217,6 +221,9 @@ def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
 
 
 def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """Hourly weather of the training period where a file of it was there."""
+    """Hourly weather of the training period: ``weather_time`` (n,), seconds since 1970 UTC, and (n,) per quantity.
+
+    Float64; empty where there is no file of it.
+    """
     weather = tables.get("weather")
     return {} if weather is None or weather.empty else weather_arrays(weather)

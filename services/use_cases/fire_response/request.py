@@ -1,4 +1,4 @@
-"""What a dispatch centre sends. Every field says its unit, bounds and examples in both languages."""
+"""Request model of ``fire_response``. Every field has its unit, bounds and examples in both languages."""
 
 from __future__ import annotations
 

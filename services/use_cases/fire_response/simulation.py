@@ -30,8 +30,10 @@ BOROUGHS = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of property: how often, how the calls divide over fire, false alarm and special
-    service, and how many pumps the brigade sends to a fire there (the mean beyond the first)."""
+    """A kind of property: its share, how its calls divide, and the mean number of pumps beyond the first for a fire.
+
+    ``groups`` are the shares of fires, false alarms and special services.
+    """
 
     category: str
     name: str
@@ -68,6 +70,8 @@ SERVICES = ("Lift Release", "Effecting entry/exit", "Flooding", "RTC", "Assist o
 
 @dataclass(frozen=True, slots=True)
 class City:
+    """Stations of the simulated city, arrays (stations,); eastings and northings in metres."""
+
     names: NDArray[np.str_]
     codes: NDArray[np.str_]
     easting: NDArray[np.float64]
@@ -80,7 +84,7 @@ class City:
 
 
 def build_city(stations: int = 96) -> City:
-    """Stations on a a jittered spiral, denser in the middle."""
+    """Place stations on a jittered spiral, denser in the middle."""
     generator = np.random.default_rng(1866)
     angle = np.arange(stations) * np.pi * (3 - np.sqrt(5))
     radius = RADIUS * np.sqrt((np.arange(stations) + 0.5) / stations) ** 1.25
@@ -99,7 +103,16 @@ def build_city(stations: int = 96) -> City:
 
 
 def nearest_stations(easting: NDArray[np.float64], northing: NDArray[np.float64], where: City) -> NDArray[np.float64]:
-    """Distance in metres of every place to every station, (n, stations)."""
+    """Distance of each place to each station.
+
+    Args:
+        easting: (n,), float64, metres.
+        northing: (n,), float64, metres.
+        where: the stations.
+
+    Returns:
+        Distances (n, stations), float64, metres.
+    """
     return np.hypot(easting[:, None] - where.easting[None, :], northing[:, None] - where.northing[None, :])
 
 
@@ -193,8 +206,11 @@ def _kinds(
 
 
 def _pumps(generator: np.random.Generator, kind: NDArray[np.int64], group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """One pump, and more with the property's own mean: all of it for a fire, nearly as many for an
-    alarm (the brigade sends what the property calls for), few for a special service."""
+    """One pump, and more with the property's own mean.
+
+    All of it for a fire, nearly as many for an alarm (the brigade sends what the property calls for), few for a special
+    service.
+    """
     mean = np.array([k.pumps for k in (*KINDS, NEW_KIND)])[kind]
     factor = np.select([group == "Fire", group == "False Alarm"], [1.1, 0.9], 0.15)
     steady = np.floor(mean * factor + 0.45)

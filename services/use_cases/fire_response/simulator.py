@@ -16,7 +16,16 @@ _STOP = {"Fire": "Primary Fire", "False Alarm": "AFA", "Special Service": "Speci
 
 
 def identities(rows: pd.DataFrame, number: np.ndarray, *, newer: bool) -> np.ndarray:
-    """The brigade's two styles: digits alone, or the serial number and the date."""
+    """Incident numbers in the brigade's two styles: digits alone, or the serial number and the date.
+
+    Args:
+        rows: n incidents.
+        number: serial numbers (n,), int64.
+        newer: which style.
+
+    Returns:
+        Incident numbers (n,), object of str.
+    """
     if not newer:
         return np.char.add(number.astype(str), rows["local"].dt.strftime("%y").to_numpy().astype(str)).astype(object)
     serial = np.char.add(np.char.zfill(number.astype(str), 7), "-")
@@ -26,7 +35,10 @@ def identities(rows: pd.DataFrame, number: np.ndarray, *, newer: bool) -> np.nda
 def incident_file(
     rows: pd.DataFrame, identity: np.ndarray, generator: np.random.Generator, *, newer: bool
 ) -> pd.DataFrame:
-    """Incidents in the layout of 2017 (31 columns) or, ``newer``, of 2023 (39 columns)."""
+    """Write incidents in the layout of 2017 (31 columns) or, ``newer``, of 2023 (39 columns).
+
+    ``rows`` are n incidents and ``identity`` (n,), str, their numbers.
+    """
     n = len(rows)
     local, dwelling = rows["local"], (rows["category"] == "Dwelling").to_numpy()
     style = "%d-%b-%y" if newer else "%Y-%m-%d"
@@ -93,7 +105,10 @@ def incident_file(
 
 
 def mobilisation_file(rows: pd.DataFrame, identity: np.ndarray, number: np.ndarray, where: City) -> pd.DataFrame:
-    """One row per arrived pump, in the layout of the mobilisation records; times are GMT."""
+    """Write mobilisation records, one row per arrived pump; times are GMT.
+
+    ``identity`` (n,), str, and ``number`` (n,), int64, belong to the n incidents in ``rows``.
+    """
     code = dict(zip(where.names.tolist(), where.codes.tolist(), strict=True))
     gmt = (
         rows["local"].dt.tz_localize("Europe/London", ambiguous=True, nonexistent="shift_forward").dt.tz_convert("UTC")
@@ -184,8 +199,9 @@ __all__ = ["DRIFTS", "write"]
 
 
 def write(folder: Path, *, seed: int, rows: int, start: str, days: int, drift: Sequence[str] = ()) -> list[Path]:
-    """Write about ``rows`` incidents from the day ``start`` (ISO) on over ``days`` days: the first
-    half in the older layout, the second in the newer one, and the stations and mobilisations.
+    """Write about ``rows`` incidents over ``days`` days from ``start`` (ISO) on, with stations and mobilisations.
+
+    The first half is in the older layout, the second in the newer one.
 
     Raises:
         VigieError: an unknown kind of drift (``DRIFTS`` names them).

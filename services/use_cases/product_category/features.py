@@ -1,7 +1,7 @@
-"""The one feature function of product category: TF-IDF of words and pieces of words, and what the picture looks
-like. One row at a time, so that a row alone and among others is equal bit for bit.
+"""Feature function of ``product_category``: TF-IDF of words and character n-grams, and image descriptors.
 
-``fit`` learns vocabularies and how rare their words are. It looks at no label.
+One row at a time, so that a row alone and among others is equal bit for bit. ``fit`` learns vocabularies and document
+frequencies. It uses no label.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FEATURE_INPUTS: Mapping[str, tuple[str, ...]] = {
 }
 
 _MOST_TERMS = {"title": 120_000, "description": 60_000}
-"""Terms of each vocabulary; beyond them the rarest are left out."""
+"""Terms of each vocabulary; beyond them the rarest are dropped."""
 _MANY_ROWS = 20_000
 """From here on a term has to occur in two products."""
 _SEPARATOR = "\n"
@@ -47,7 +47,7 @@ _SEPARATOR = "\n"
 
 @dataclass(frozen=True, slots=True)
 class FittedTables:
-    """Terms of each field -> their column and their weight (inverse document frequency)."""
+    """Vocabularies: terms of each field -> their column and their weight (inverse document frequency)."""
 
     terms: Mapping[str, Mapping[str, int]]
     weights: Mapping[str, list[float]]
@@ -63,7 +63,19 @@ def fit(
     reference: Mapping[str, NDArray[Any]],
     context: Mapping[str, Any],
 ) -> Arrays:
-    """Vocabularies by document frequency, and the catalogue's names of its classes."""
+    """Learn vocabularies by document frequency from n training rows.
+
+    Args:
+        columns: ``title`` and ``description`` (n,), str.
+        labels: not used.
+        reference: ``codes`` and ``names`` (k,), str: the catalogue's names of its classes.
+        context: not used.
+
+    Returns:
+        For each field its packed terms, uint8, and their weights (k,), float64, without unit; ``codes`` and ``names``.
+
+    Source: K. Spärck Jones, A statistical interpretation of term specificity, J. Doc. 28 (1972) 11-21.
+    """
     arrays: Arrays = {"codes": reference.get("codes", np.array([], dtype=str))}
     arrays["names"] = reference.get("names", np.array([], dtype=str))
     for field, terms_of in _TERMS.items():
@@ -82,6 +94,7 @@ def fit(
 
 
 def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
+    """Load the vocabularies from the arrays (k,) that ``fit`` returned: uint8 terms, float64 weights, names (str)."""
     terms: dict[str, dict[str, int]] = {}
     weights: dict[str, list[float]] = {}
     known: set[str] = set()
@@ -97,7 +110,17 @@ def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
 
 
 def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
-    """The matrices ``text`` (sparse) and ``image`` (n, p). Facts: what the row has, and the classes' names."""
+    """Compute the matrices ``text`` and ``image`` of n products.
+
+    Args:
+        columns: ``title`` and ``description`` (n,), str; ``image`` (n,), arrays (side, side, 3), uint8, or None.
+        fitted: vocabularies.
+        context: not used.
+
+    Returns:
+        ``text``, sparse rows (n, p) of unit length for each field, and ``image`` (n, p), float32, without unit. Facts
+        (n,): ``has_title``, ``has_description``, ``has_image``, ``has_text`` (bool) and ``names``.
+    """
     count = len(columns["title"])
     has = {"title": np.zeros(count, bool), "description": np.zeros(count, bool), "image": np.zeros(count, bool)}
     rows: list[tuple[list[int], list[float]]] = []
@@ -123,7 +146,16 @@ def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any])
 
 
 def drift_features(columns: Columns, fitted: FittedTables | None) -> Mapping[str, NDArray[Any]]:
-    """What drift looks at: see ``UseCase.drift_features``. A share of unseen words needs a vocabulary."""
+    """Derive the columns that drift monitoring compares, see ``UseCase.drift_features``.
+
+    Args:
+        columns: as for ``features``.
+        fitted: vocabularies, for the share of unseen words; None where there is no model.
+
+    Returns:
+        Column -> (n,): lengths (characters), shares and image statistics as float64, NaN where missing; ``language`` as
+        str.
+    """
     count = len(columns["title"])
     found: dict[str, NDArray[Any]] = {
         name: np.full(count, np.nan)

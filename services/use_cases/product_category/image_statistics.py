@@ -19,7 +19,17 @@ _EPSILON = np.float32(1e-3)
 
 
 def image_descriptors(pixels: Pixels) -> Floats:
-    """One vector (WIDTH,) of a picture (SIDE, SIDE, 3)."""
+    """Describe an image by gradient histograms (HOG), colours, local binary patterns and outline.
+
+    Args:
+        pixels: (side, side, 3), uint8, RGB; ``side`` is ``SIDE``.
+
+    Returns:
+        Descriptor (p,), float32, without unit; p is ``DESCRIPTOR_WIDTH``.
+
+    Source: N. Dalal, B. Triggs, Histograms of oriented gradients for human detection, CVPR 2005; T. Ojala et al.,
+    Multiresolution gray-scale and rotation invariant texture classification, IEEE PAMI 24 (2002) 971-987.
+    """
     colour = pixels.astype(np.float32) * np.float32(1 / 255)
     grey = _grey(colour)
     shown = np.minimum(np.minimum(pixels[..., 0], pixels[..., 1]), pixels[..., 2]) < _WHITE
@@ -137,7 +147,7 @@ _UNIFORM = _uniform_codes()
 _SPREADS = (1.0548, 1.0582, 0.9288, 0.4412, 0.4692)
 """Root of the mean squared distance from the mean of each part, over some thousand pictures of products."""
 _PARTS = (1.0, 1.0, 0.6, 0.6, 1.0)
-"""How much each part is to count for, found on products kept apart."""
+"""Relative weights of the parts, chosen on held-out products."""
 _WEIGHTS = tuple(np.float32(part / spread) for part, spread in zip(_PARTS, _SPREADS, strict=True))
 DESCRIPTOR_WIDTH = 4 * _BINS * ((SIDE // _CELL - 1) ** 2 + (_CROP // _CELL - 1) ** 2) + 125 + 108 + 9 * 59 + 256 + 5
 
@@ -149,8 +159,17 @@ _RED, _GREEN, _BLUE = np.float32(0.299 / 255), np.float32(0.587 / 255), np.float
 
 
 def image_statistics(pixels: NDArray[np.uint8]) -> tuple[float, float, float, float]:
-    """Of a picture (side, side, 3): mean and spread of the grey values (0 to 1), spread of their second
-    differences (Pech-Pacheco 2000: a sharp picture has strong edges), share of blank pixels."""
+    """Brightness, contrast, sharpness and blank share of an image, for drift monitoring.
+
+    Args:
+        pixels: (side, side, 3), uint8, RGB; the grey values are (n, n).
+
+    Returns:
+        Mean and standard deviation of the grey values (0 to 1), standard deviation of their second differences (a sharp
+        image has strong edges), share of blank pixels (0 to 1).
+
+    Source: J. L. Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000.
+    """
     grey = pixels[..., 0] * _RED + pixels[..., 1] * _GREEN + pixels[..., 2] * _BLUE
     middle = grey[1:-1, 1:-1]
     edges = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * middle

@@ -1,4 +1,4 @@
-"""Reads the challenge's files and makes an example of each product that has a class."""
+"""Parses the challenge's files and builds an example of each product that has a class."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ _ROW_COLUMNS = ("", "Unnamed: 0", "row")
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
-    """``products``, ``codes``, ``names`` and ``images`` as strings and the bytes of files."""
+    """Parse ``products``, ``codes``, ``names`` or ``images``: strings and the bytes of files."""
     return {"products": _products, "codes": _codes, "names": _names, "images": _images}[table](frame)
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per product that has a class and something to go by. ``title_names_class`` says whether the title holds
-    a word of the class's own name (``unknown`` where the catalogue gives no names).
+    """Build one example per product that has a class and a title, description or image.
+
+    ``title_names_class`` shows whether the title holds a word of the class's own name (``unknown`` where the catalogue
+    gives no names).
 
     Raises:
         VigieError: no product has a class.
@@ -64,7 +66,7 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """What follows from a call's title; its picture was not kept."""
+    """Add to reported calls the columns that follow from the title; their images are not stored."""
     said = [tokenize(strip_html(title)) for title in rows["title"]]
     return rows.assign(
         image=pd.Series([None] * len(rows), dtype=object, index=rows.index),
@@ -74,7 +76,7 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """What the catalogue calls its classes."""
+    """Build the lookup table of class names: ``codes`` and ``names`` (n,), str."""
     class_names = _class_names(tables)
     return {"codes": np.array(list(class_names), dtype=str), "names": np.array(list(class_names.values()), dtype=str)}
 

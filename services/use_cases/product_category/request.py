@@ -1,4 +1,4 @@
-"""What a caller says about a product: at least one of its title, its description and a picture of it."""
+"""Request model of ``product_category``: at least one of title, description and image."""
 
 from __future__ import annotations
 

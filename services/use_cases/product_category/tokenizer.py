@@ -31,8 +31,7 @@ for _language, _words in _COMMON.items():
 
 
 def strip_html(text: str) -> str:
-    """The text as people read it: entities resolved (twice, since catalogues escape what is escaped), tags gone,
-    white space single."""
+    """Plain text of HTML: entities resolved (twice, as catalogues escape twice), tags removed, white space single."""
     if "&" in text:
         text = html.unescape(html.unescape(text))
     if "<" in text:
@@ -44,7 +43,7 @@ def strip_html(text: str) -> str:
 
 
 def tokenize(text: str) -> list[str]:
-    """The words of a plain text in small letters without accents: what is typed in many ways is one word."""
+    """Tokenize a plain text: lower-case words without accents."""
     folded = text.casefold()
     if not folded.isascii():
         folded = unicodedata.normalize("NFKD", folded.translate(_LETTERS))
@@ -53,12 +52,12 @@ def tokenize(text: str) -> list[str]:
 
 
 def bigrams(found: list[str]) -> Iterator[str]:
-    """Neighbouring words."""
+    """Pairs of neighbouring words."""
     return map(" ".join, pairwise(found))
 
 
 def character_ngrams(found: list[str]) -> Iterator[str]:
-    """Three to five letters in a row within a word, its ends marked."""
+    """Character n-grams of three to five letters within a word, its ends marked."""
     for word in found:
         marked = f"_{word}_"
         for size in range(_SHORTEST_PIECE, _LONGEST_PIECE + 1):
@@ -67,7 +66,7 @@ def character_ngrams(found: list[str]) -> Iterator[str]:
 
 
 def detect_language(found: list[str]) -> str:
-    """``fr``, ``en`` or ``de`` by the frequent words of each; ``unclear`` where they say nothing or a tie."""
+    """Detect the language by frequent words: ``fr``, ``en`` or ``de``; ``unclear`` where there are none, or a tie."""
     votes = {"fr": 0, "en": 0, "de": 0}
     for word in found:
         for spoken in _SPEAKS.get(word, ()):

@@ -1,4 +1,4 @@
-"""What is answered about tomorrow, and the rules between the model and the answer."""
+"""Response model of ``rain_tomorrow``, and the rules that compose it from the model's predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stations' last days for calls: what ingestion stored last, followed in the background."""
+"""Recent days of all stations as context for predictions, followed in the background from what ingestion stored."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ NAME = __package__.rpartition(".")[2]
 
 
 def source(settings: Settings) -> ContextSource | None:
+    """The context source; None where there is none."""
     return PublishedContextSource(
         NAME,
         settings.published_home,

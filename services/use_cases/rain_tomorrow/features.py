@@ -1,5 +1,4 @@
-"""The one feature function of rain tomorrow: today's observations, the station's last days, what the other
-stations see today, and what the weather map says.
+"""Feature function of ``rain_tomorrow``: today, the station's last days, the other stations, and their regressions.
 
 Rows go through in blocks, every row by the same operations, so that one call and a million rows agree bit for bit.
 """
@@ -117,6 +116,8 @@ _NUMBER = {name: number for number, name in enumerate(STATION_NAMES)}
 
 @dataclass(frozen=True, slots=True)
 class FittedTables:
+    """Fitted encodings: each station's share of rainy days, and the regressions."""
+
     share: Floats
     """(stations,): share of rainy tomorrows."""
     outlook: station_regressions.StationRegressions
@@ -128,7 +129,11 @@ def fit(
     reference: Mapping[str, NDArray[Any]],
     context: Mapping[str, Any],
 ) -> Arrays:
-    """Each station's share of rainy tomorrows and the regressions of the weather map."""
+    """Learn each station's share of rainy tomorrows, and the stations' regressions; arguments as in ``FeatureSet.fit``.
+
+    Columns and the label ``rain`` are (n,), float64 (dates in seconds since 1970 UTC) or str; the share is (stations,),
+    0 to 1, float64.
+    """
     rained, stations = labels["rain"], _stations(columns)
     known = ~np.isnan(rained)
     base = float(rained[known].mean()) if known.any() else 0.0
@@ -140,12 +145,17 @@ def fit(
 
 
 def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
+    """Load the tables that ``fit`` returned: float64 ``share`` (n,), 0 to 1, of n stations, and the regressions."""
     return FittedTables(np.asarray(arrays["share"], dtype=np.float64), station_regressions.load_regressions(arrays))
 
 
 def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
-    """The matrix ``day`` (n, p) in the order of ``NAMES_OF_DAY``. Facts: ``own_days`` and ``other_stations``, how
-    much of the context was known."""
+    """Compute the feature matrix ``day`` of n requests; arguments as in ``FeatureSet.features``.
+
+    Returns:
+        The matrix (n, p), float32, in the order of ``DAY_FEATURES`` and the units of the request fields. Facts (n,),
+        int64: ``own_days`` and ``other_stations``, how many were known.
+    """
     past = history.history_from_context(context)
     rows = len(columns["date"])
     matrix = np.empty((rows, len(DAY_FEATURES)), dtype=np.float32)

@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 
 class History(NamedTuple):
+    """Past observations of all stations."""
+
     first_day: int
     """Days since 1970-01-01 of the first day."""
     observations: NDArray[np.float32]
@@ -36,18 +38,38 @@ def history_from_context(context: Mapping[str, Any]) -> History:
 
 
 def history_as_context(history: History) -> Arrays:
+    """Arrays of a history: ``first_day``, days since 1970, and ``observations`` (p, n, k), float32.
+
+    Of p quantities in the units of the request fields, n days and k stations; NaN where unknown.
+    """
     return {"first_day": np.array(history.first_day), "observations": history.observations}
 
 
 def latest_days(arrays: Mapping[str, NDArray[Any]], days: int) -> Arrays:
-    """The last ``days`` days of a stored context: what calls need of years of history."""
+    """Cut a stored context to its last ``days`` days: calls need no years of history.
+
+    Args:
+        arrays: ``first_day``, days since 1970, and ``observations`` (p, n, k), float32: quantities, days, stations.
+        days: how many.
+
+    Returns:
+        The same arrays, with (p, days, k) observations.
+    """
     whole = history_from_context(arrays)
     start = max(0, whole.observations.shape[1] - days)
     return history_as_context(History(whole.first_day + start, np.ascontiguousarray(whole.observations[:, start:])))
 
 
 def values_at(history: History, days: NDArray[np.int64]) -> Floats:
-    """All stations' observations of each of ``days`` (n,): (n, quantities, stations)."""
+    """All stations' observations on some days.
+
+    Args:
+        history: past observations.
+        days: (n,), int64, days since 1970.
+
+    Returns:
+        Observations (n, quantities, stations), float64, in the units of the request fields; NaN where unknown.
+    """
     place, known = _day_indices(history, days)
     found = history.observations[:, place].transpose(1, 0, 2).astype(np.float64)
     found[~known] = np.nan
@@ -55,7 +77,16 @@ def values_at(history: History, days: NDArray[np.int64]) -> Floats:
 
 
 def values_before(history: History, days: NDArray[np.int64], stations: NDArray[np.int64]) -> Floats:
-    """Each row's own station on the ``DAYS_BACK`` days before, yesterday first: (n, quantities, days)."""
+    """Each row's own station on the ``DAYS_BACK`` days before, yesterday first.
+
+    Args:
+        history: past observations.
+        days: (n,), int64, days since 1970.
+        stations: numbers of stations (n,), int64.
+
+    Returns:
+        Observations (n, quantities, days), float64, in the units of the request fields; NaN where unknown.
+    """
     found = np.empty((len(days), len(QUANTITIES), DAYS_BACK))
     for back in range(1, DAYS_BACK + 1):
         place, known = _day_indices(history, days - back)
@@ -111,8 +142,15 @@ NEIGHBOUR_WEIGHTS = _weights()
 
 
 def neighbour_means(field: Floats, stations: np.ndarray) -> Floats:
-    """Weighted means (n, quantities, windows) of ``field`` (n, quantities, stations) around each row's station;
-    NaN where no station nearby knows."""
+    """Weighted means over the neighbouring stations of each row, by distance and by direction.
+
+    Args:
+        field: observations (n, quantities, stations), float64, NaN where unknown.
+        stations: numbers of the rows' own stations (n,), int64.
+
+    Returns:
+        Means (n, quantities, windows), float64, in the quantities' units; NaN where no station nearby is known.
+    """
     known = ~np.isnan(field)
     weights = NEIGHBOUR_WEIGHTS[stations]
     total = np.matmul(np.where(known, field, 0.0), weights)
@@ -123,6 +161,15 @@ def neighbour_means(field: Floats, stations: np.ndarray) -> Floats:
 
 
 def nearest_values(field: Floats, stations: np.ndarray, count: int) -> Floats:
-    """Values (n, quantities, count) at the stations nearest to each row's."""
+    """Observations at the ``count`` stations nearest to each row's.
+
+    Args:
+        field: observations (n, quantities, stations), float64, NaN where unknown.
+        stations: numbers of the rows' own stations (n,), int64.
+        count: how many.
+
+    Returns:
+        Observations (n, quantities, count), float64, in the quantities' units.
+    """
     found: Floats = np.take_along_axis(field, NEAREST_STATIONS[stations][:, None, :count], axis=2)
     return found

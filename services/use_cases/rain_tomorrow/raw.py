@@ -74,13 +74,14 @@ _TITLE = re.compile(r"Daily Weather Observations for ([^,\"]+)")
 
 
 def parse_long(frame: pd.DataFrame) -> ParsedTable:
+    """Parse the long table (``weatherAUS.csv``): one row per station and day."""
     station = frame["Location"].str.strip().map(_station_names(frame["Location"]))
     rained = frame["RainTomorrow"].str.strip().map({"Yes": 1.0, "No": 0.0}) if "RainTomorrow" in frame else None
     return _split_rejected(frame, LONG_COLUMNS, station, written=frame["Location"].str.strip(), rained=rained)
 
 
 def parse_monthly(frame: pd.DataFrame) -> ParsedTable:
-    """The station stands in the title above the header."""
+    """Parse a station's monthly file; its station stands in the title above the header."""
     titles = frame["above"].str.extract(_TITLE.pattern, expand=False).fillna("")
     return _split_rejected(frame, MONTHLY_COLUMNS, titles.map(_station_names(titles)), written=titles, rained=None)
 
@@ -136,15 +137,16 @@ _SEASONS = {12: "summer", 1: "summer", 2: "summer", 3: "autumn", 4: "autumn", 5:
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
-    """See ``RawData.parse_table``."""
+    """Parse one of the two layouts, see ``RawData.parse_table``."""
     return _READERS[table](frame)
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per station and day, in the order of time, the days whose tomorrow is not known yet among them.
+    """Build one example per station and day, in the order of time, days without a known tomorrow among them.
 
-    ``rain`` is 1 where more than 1 mm fell to 9 am of the next day: what the file says, else what the next day's
-    own row says as soon as it is there. NaN while neither is."""
+    ``rain`` is 1 where more than 1 mm fell to 9 am of the next day: by the file's own column, else by the next day's
+    own row as soon as it is there. NaN while neither is.
+    """
     rows = _rows(tables)
     tomorrow = rows[["station", "date", "rainfall"]].assign(date=rows["date"] - pd.Timedelta(days=1))
     fell = rows[["station", "date"]].merge(tomorrow, on=["station", "date"], how="left")["rainfall"]
@@ -155,7 +157,10 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """What follows from station and date. A reported call belongs to its day, as all stations' rows of it do."""
+    """Add to reported calls the columns that follow from station and date.
+
+    A reported call belongs to its day, as all stations' rows of it do.
+    """
     return rows.assign(
         event_time=rows["date"],
         day=rows["date"].dt.strftime("%Y-%m-%d").astype("str"),
@@ -165,7 +170,10 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def training_context(tables: Mapping[str, pd.DataFrame]) -> Arrays:
-    """All stations' observations of all days: ``first_day`` and ``observations``."""
+    """Past observations of all stations as context: ``first_day``, days since 1970, and ``observations`` (p, n, k).
+
+    Of p quantities, n days and k stations: float32, in the units of the request fields, NaN where unknown.
+    """
     rows = _rows(tables)
     day = rows["date"].to_numpy(dtype="datetime64[D]").astype(np.int64)
     first = int(day.min())

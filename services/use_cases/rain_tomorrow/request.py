@@ -1,4 +1,4 @@
-"""What a caller says about today at a station."""
+"""Request model of ``rain_tomorrow``: today's observations at a station."""
 
 from __future__ import annotations
 

@@ -45,7 +45,18 @@ class SimulatedWeather:
 def simulate_weather(
     draw: np.random.Generator, stations: NDArray[np.int64], first_day: int, days: int, drift: Collection[str]
 ) -> SimulatedWeather:
-    """What happens at ``stations`` (numbers) over ``days`` days from ``first_day`` (days since 1970)."""
+    """Simulate the weather at n stations from a causal model.
+
+    Args:
+        draw: random numbers.
+        stations: numbers of stations (n,), int64.
+        first_day: days since 1970.
+        days: how many.
+        drift: names of ``DRIFTS``.
+
+    Returns:
+        Arrays (days, n), float64: wetness in standard deviations, rainfall in mm.
+    """
     shape = np.random.default_rng(20_081_201)
     length, tilt = shape.uniform(18, 70, _WAVES), shape.normal(0, 0.05, _WAVES)
     local = shape.normal(0, 0.35, len(STATION_NAMES))[stations]

@@ -1,4 +1,4 @@
-"""One ridge logistic regression per station on the whole country's day. NumPy alone."""
+"""Ridge logistic regression for each station on all stations' observations of the day. NumPy alone."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ _WIDE = len(QUANTITIES) * len(STATION_NAMES)
 
 
 class StationRegressions(NamedTuple):
+    """Climatology and coefficients of all stations' regressions."""
+
     usual: Floats
     """(5, quantities * stations): coefficients of the time of year."""
     scale: Floats
@@ -37,13 +39,26 @@ class StationRegressions(NamedTuple):
 
 
 def load_regressions(arrays: Mapping[str, NDArray[Any]]) -> StationRegressions:
+    """Load the regressions from the arrays that ``fit_regressions`` made, as float64.
+
+    Coefficients are log odds per standard deviation: weights (p, k) of p observations for k stations.
+    """
     return StationRegressions(
         *(np.ascontiguousarray(arrays[f"outlook_{name}"], dtype=np.float64) for name in StationRegressions._fields)
     )
 
 
 def log_odds(field: Floats, days: NDArray[np.int64], outlook: StationRegressions) -> Floats:
-    """Log odds of rain (n, stations) from all stations' observations ``field`` (n, quantities, stations)."""
+    """Log odds of rain tomorrow at each station, from all stations' observations of the day.
+
+    Args:
+        field: observations (n, quantities, stations), float64, in the units of the request fields; NaN where unknown.
+        days: (n,), int64, days since 1970.
+        outlook: the regressions.
+
+    Returns:
+        Log odds (n, stations), float64.
+    """
     season = _season(days)[:, None, :]
     anomaly = _anomalies(field, season, outlook.usual, outlook.scale)
     found: Floats = np.matmul(anomaly, outlook.weights) + np.matmul(season, outlook.season)
@@ -51,9 +66,17 @@ def log_odds(field: Floats, days: NDArray[np.int64], outlook: StationRegressions
 
 
 def fit_regressions(history: History, days: NDArray[np.int64], stations: NDArray[np.int64], hits: Floats) -> Arrays:
-    """Arrays of an ``StationRegressions`` from labelled rows: their day, station and whether it rained (n,), NaN
-    unknown.
-    Nothing of any other day is looked at."""
+    """Fit the stations' ridge logistic regressions on n labelled rows; no other day is used.
+
+    Args:
+        history: observations of all stations.
+        days: of the rows (n,), int64, days since 1970.
+        stations: numbers of the rows' stations (n,), int64.
+        hits: whether it rained (n,), float64, 0 or 1, NaN where unknown.
+
+    Returns:
+        The arrays of ``StationRegressions``, float32.
+    """
     known = ~np.isnan(hits)
     rate = float(hits[known].mean()) if known.any() else 0.5
     season_weights = np.zeros((5, len(STATION_NAMES)))
@@ -82,7 +105,7 @@ def _season(days: NDArray[np.int64]) -> Floats:
 
 
 def _anomalies(field: Floats, season: Floats, usual: Floats, scale: Floats) -> Floats:
-    """(n, 1, quantities * stations)"""
+    """Standardised deviations from the climatology, (n, 1, quantities * stations)."""
     field = field.copy()
     field[:, _SKEWED] = np.log1p(np.maximum(field[:, _SKEWED], 0.0))
     deviation = (field.reshape(len(field), 1, _WIDE) - np.matmul(season, usual)) * scale

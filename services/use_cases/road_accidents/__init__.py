@@ -1,0 +1,1 @@
+"""Road accidents in France: severity and priority of a reported accident."""

@@ -1,4 +1,4 @@
-"""What is answered for a reported accident, and the rules between the models and the answer."""
+"""Response model of ``road_accidents``, and the rules that compose it from the models' predictions."""
 
 from __future__ import annotations
 
@@ -56,9 +56,11 @@ class RoadAccidentAnswer(BaseModel):
 def compose(
     values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The answer's fields for one row. Two models answer; so that they never contradict each other, the share
-    of ``hospital`` and ``killed`` together is the probability of a priority, and the severity model says how
-    it divides between them."""
+    """Compose the response from one row's predictions.
+
+    So that the two models never contradict each other, the share of ``hospital`` and ``killed`` together is the
+    probability of a priority, and the severity model decides how it divides between them.
+    """
     priority = values["priority"]
     assert isinstance(priority, BinaryPrediction)
     slight, hospital, killed = _severity_shares(values)
@@ -86,7 +88,7 @@ def compose(
 
 
 def adjust(values: Mapping[str, TargetPrediction], facts: Mapping[str, Any]) -> dict[str, TargetPrediction]:
-    """The severity in line with the priority, as the answer has it."""
+    """Make the severity consistent with the priority, as the response has it."""
     return {**values, "severity": MultiClassPrediction(_severity_shares(values), SEVERITIES)}
 
 

@@ -20,8 +20,10 @@ _NAN = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class GroupLevel:
-    """``parent`` is the level whose share a rare key leans on; ``strength`` is how many accidents that
-    share is worth."""
+    """One level of a hierarchical target encoding; a rare key is shrunk towards the share of the ``parent`` level.
+
+    ``strength`` is the number of accidents that the parent's share is worth.
+    """
 
     name: str
     parent: str | None
@@ -29,7 +31,7 @@ class GroupLevel:
 
 
 class Shares(NamedTuple):
-    """Level -> key -> value."""
+    """Target encodings: level -> key -> value."""
 
     share: Mapping[str, Mapping[str, float]]
     weight: Mapping[str, Mapping[str, float]]
@@ -37,9 +39,17 @@ class Shares(NamedTuple):
 
 
 def fit_shares(levels: Sequence[GroupLevel], keys: Mapping[str, list[str]], hits: NDArray[np.float64]) -> Arrays:
-    """Shares of ``hits`` (0 or 1, NaN rows are left out) per key, as arrays that can be stored.
+    """Fit a hierarchical target encoding: smoothed share of ``hits`` per key and level.
 
-    The empty key means unknown and is not learned."""
+    Args:
+        levels: parents before their children.
+        keys: level -> key of each of n rows. The empty key means unknown and is not learned.
+        hits: (n,), float64, 0 or 1; rows of NaN are ignored.
+
+    Returns:
+        ``base``, and for each level its packed ``keys``, ``shares`` (k,), float64, 0 to 1, and ``weights`` (k,),
+        float64, accidents per 10,000 of all.
+    """
     known = ~np.isnan(hits)
     total = int(known.sum())
     base = float(hits[known].mean()) if total else 0.0
@@ -65,7 +75,11 @@ def fit_shares(levels: Sequence[GroupLevel], keys: Mapping[str, list[str]], hits
 
 
 def load_shares(levels: Sequence[GroupLevel], arrays: Mapping[str, NDArray[Any]]) -> tuple[Shares, float]:
-    """The shares by level and key, and the share of all."""
+    """Load a target encoding from the arrays that ``fit_shares`` made: keys, shares and weights (k,) of each level.
+
+    Returns:
+        Shares (0 to 1) and weights (accidents per 10,000 of all) by level and key, and the share of all.
+    """
     share, weight = {}, {}
     for level in levels:
         names = unpack_names(arrays[f"{level.name}:keys"])
@@ -77,8 +91,18 @@ def load_shares(levels: Sequence[GroupLevel], arrays: Mapping[str, NDArray[Any]]
 def lookup_shares(
     levels: Sequence[GroupLevel], weighed: Sequence[str], keys: Mapping[str, list[str]], learned: Shares, base: float
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Shares of every row by level, and the weights behind the levels that are ``weighed``: 0 for a key that
-    was never seen, NaN for the empty key."""
+    """Look up the share of each row by level, and the weights behind the levels that are ``weighed``.
+
+    Args:
+        levels: as for ``fit_shares``.
+        weighed: levels whose weights are returned too.
+        keys: level -> key of each of n rows.
+        learned: the encoding.
+        base: the share of all.
+
+    Returns:
+        Level -> n shares, and level -> n weights: 0 for a key that was never seen, NaN for the empty key.
+    """
     shares: dict[str, list[float]] = {}
     for level in levels:
         known = learned.share[level.name]
@@ -92,11 +116,12 @@ def lookup_shares(
 
 
 def pack_names(names: Sequence[str]) -> NDArray[np.uint8]:
-    """Texts without line breaks in one array of bytes: many times smaller than NumPy's strings of equal width."""
+    """Pack texts without line breaks into bytes (n,), uint8: many times smaller than NumPy's strings of equal width."""
     return np.frombuffer("\n".join(names).encode(), dtype=np.uint8)
 
 
 def unpack_names(array: NDArray[np.uint8]) -> list[str]:
+    """Unpack the texts that ``pack_names`` made of bytes (n,), uint8."""
     text = array.tobytes().decode()
     return text.split("\n") if text else []
 
@@ -123,11 +148,19 @@ KEY_FIELDS: Mapping[str, tuple[str, ...]] = {
 
 
 def group_keys(columns: Columns) -> dict[str, list[str]]:
-    """Level -> key of every row; the empty key where it is not known."""
+    """Keys of each row for the target encodings.
+
+    Args:
+        columns: request field -> (n,): words as str, counts as float64.
+
+    Returns:
+        Level -> n keys; the empty key where it is not known.
+    """
     return group_keys_of_lists({name: values.tolist() for name, values in columns.items()})
 
 
 def group_keys_of_lists(lists: Mapping[str, list[Any]]) -> dict[str, list[str]]:
+    """Keys of each row for the target encodings, from lists instead of arrays."""
     communes, roads = lists["commune"], lists["road"]
     departments = [
         department or (department_of(commune) if commune else "")
@@ -171,15 +204,28 @@ Cells = Mapping[int, tuple[float, float]]
 
 
 class LocalDensity(NamedTuple):
-    """One value per row and scale: ``near`` is the weighted number of accidents in the window per 10,000 of all
-    (NaN without a place), ``share`` the smoothed share of grave ones."""
+    """Accident density around each row, by scale.
+
+    ``near`` is the weighted number of accidents in the window per 10,000 of all (NaN without a place), ``share`` the
+    smoothed share of severe ones.
+    """
 
     near: dict[str, list[float]]
     share: dict[str, list[float]]
 
 
 def fit_density(latitude: NDArray[np.float64], longitude: NDArray[np.float64], hits: NDArray[np.float64]) -> Arrays:
-    """Counts per cell. Rows without a place or whose ``hits`` (0 or 1) is NaN are left out."""
+    """Count accidents and severe accidents per grid cell, at each scale.
+
+    Args:
+        latitude: (n,), float64, degrees, NaN where unknown.
+        longitude: (n,), float64, degrees, NaN where unknown.
+        hits: (n,), float64, 1 for a severe accident, else 0; rows without a place or of NaN are ignored.
+
+    Returns:
+        For each scale ``cells`` (k,), int64, ``count`` and ``hits`` (k,), int32, accidents; ``per`` scales them to
+        10,000.
+    """
     known = ~np.isnan(latitude) & ~np.isnan(longitude) & ~np.isnan(hits)
     north, east, hit = latitude[known], longitude[known], hits[known]
     total = max(int((~np.isnan(hits)).sum()), 1)
@@ -194,12 +240,15 @@ def fit_density(latitude: NDArray[np.float64], longitude: NDArray[np.float64], h
 
 
 class DensityTables(NamedTuple):
+    """Accident counts by scale and cell."""
+
     cells: Mapping[str, Cells]
     strength: float
     """``STRENGTH`` in the cells' unit."""
 
 
 def load_density(arrays: Mapping[str, NDArray[Any]]) -> DensityTables:
+    """Load accident counts from the arrays that ``fit_density`` made: (k,) per scale, int64 cells and int32 counts."""
     per = float(arrays["per"])
     cells = {
         scale: {
@@ -219,7 +268,10 @@ def load_density(arrays: Mapping[str, NDArray[Any]]) -> DensityTables:
 def lookup_density(
     latitudes: list[float], longitudes: list[float], priors: list[float], learned: DensityTables
 ) -> LocalDensity:
-    """The surroundings of each point. ``priors`` are the shares that the coarsest scale leans on."""
+    """Look up the accident density around n points in degrees (NaN where unknown), from the coarsest scale on.
+
+    ``priors`` are the n shares that the coarsest scale is shrunk towards.
+    """
     near: dict[str, list[float]] = {}
     shares: dict[str, list[float]] = {}
     strength = learned.strength

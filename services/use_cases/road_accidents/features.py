@@ -1,7 +1,7 @@
-"""The one feature function of road accidents.
+"""Feature function of ``road_accidents``, the same for one call and a million rows.
 
-Every column of the matrix is a list that is made row by row with the same Python arithmetic, so one call and a
-million rows agree bit for bit. Nothing here depends on the calendar's date: a model of spring is asked in autumn.
+Every column of the matrix is a list that is made row by row with the same Python arithmetic, so that results agree bit
+for bit. Nothing here depends on the calendar's date: a model of spring predicts in autumn.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ FEATURE_INPUTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class FittedTables:
+    """Fitted encodings, as they are looked up."""
+
     shares: Shares
     cells: surroundings.DensityTables
     base: float
@@ -77,7 +79,17 @@ def fit(
     reference: Mapping[str, NDArray[Any]],
     context: Mapping[str, Any],
 ) -> Arrays:
-    """Shares of grave accidents by place, by kind of accident and by each word of the request."""
+    """Learn shares of severe accidents by place, by kind of accident and by each word of the request.
+
+    Args:
+        columns: request field -> (n,): degrees, counts and seconds since 1970 UTC as float64, words as str.
+        labels: ``priority`` (n,), float64, 0 or 1, NaN where unknown.
+        reference: not used.
+        context: not used.
+
+    Returns:
+        Named arrays (k,): shares 0 to 1 (float64), counts per cell (int32), packed keys (uint8).
+    """
     grave = labels["priority"]
     arrays = encodings.fit_shares(keys.GROUP_LEVELS, keys.group_keys(columns), grave)
     around = surroundings.fit_density(columns["latitude"], columns["longitude"], grave)
@@ -94,6 +106,7 @@ def fit(
 
 
 def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
+    """Load the encodings from the arrays (k,) that ``fit`` returned: float64 shares 0 to 1, int32 counts, keys."""
     shares, base = encodings.load_shares(keys.GROUP_LEVELS, arrays)
     around = {key.removeprefix("around/"): value for key, value in arrays.items() if key.startswith("around/")}
     words = {}
@@ -104,7 +117,17 @@ def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
 
 
 def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
-    """The matrix ``accident`` (n, p) in the order of ``NAMES``. No facts: the answer needs none."""
+    """Compute the feature matrix ``accident`` of n requests.
+
+    Args:
+        columns: request field -> (n,): degrees, counts and seconds since 1970 UTC as float64, words as str.
+        fitted: encodings.
+        context: not used.
+
+    Returns:
+        The matrix (n, p), float32, in the order of ``NAMES``: local hours, degrees, counts and shares. No facts: the
+        response needs none.
+    """
     lists = {name: values.tolist() for name, values in columns.items()}
     north, east = lists["latitude"], lists["longitude"]  # half a place is none
     lists["latitude"] = [_NAN if isnan(other) else half for half, other in zip(north, east, strict=True)]
@@ -130,8 +153,10 @@ def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any])
 
 
 def _vehicles(lists: Mapping[str, list[Any]]) -> list[list[float]]:
-    """Counts by kind, in all and by group, and the people who are neither driver nor pedestrian; NaN throughout
-    where the caller named no vehicle."""
+    """Counts by kind, in all and by group, and the people who are neither driver nor pedestrian.
+
+    NaN throughout where the caller named no vehicle.
+    """
     counts = {kind: lists[kind] for kind in VEHICLE_KINDS}
     total = [sum(row) for row in zip(*counts.values(), strict=True)]
     if 0.0 in total:

@@ -147,9 +147,11 @@ def department_of(commune: str) -> str:
 
 
 def road_name(text: str) -> str:
-    """A road's name without accents, case, house number, word order and the usual abbreviations:
-    ``"D'HAUTPOUL (RUE)"`` and ``"12 rue d'Hautpoul"`` are one road. Numbered roads are their number:
-    ``"RD 918"`` is ``"D918"``. Empty where the text names no road."""
+    """A road's name without accents, case, house number, word order and the usual abbreviations.
+
+    ``"D'HAUTPOUL (RUE)"`` and ``"12 rue d'Hautpoul"`` are one road. Numbered roads are their number: ``"RD 918"`` is
+    ``"D918"``. Empty where the text names no road.
+    """
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().upper().partition("/")[0]
     spaced = _PARTS.sub(" ", plain).strip()
     if spaced in _NOT_NAMES:
@@ -171,8 +173,11 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2060
 
 @cache
 def utc_offsets(zone: str) -> tuple[list[float], list[float]]:
-    """UTC seconds at which the zone's offset changes, and the offsets (seconds): one more, the first of them
-    holding before the first change. Changes are found to the hour, where all of them lie."""
+    """UTC seconds at which the zone's offset changes, and the offsets (seconds).
+
+    One offset more than changes, the first of them holding before the first change. Changes are found to the hour,
+    where all of them lie.
+    """
     info = ZoneInfo(zone)
 
     def offset(moment: datetime) -> float:

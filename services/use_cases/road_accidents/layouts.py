@@ -26,7 +26,7 @@ def text(frame: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def without_blanks(series: pd.Series) -> pd.Series:
-    """Identifiers are written with ordinary and no-break spaces between thousands."""
+    """Remove the ordinary and no-break spaces that stand between thousands of identifiers."""
     for blank in _BLANKS:
         series = series.str.replace(blank, "", regex=False)
     return series
@@ -60,10 +60,11 @@ def years(frame: pd.DataFrame) -> pd.Series:
 
 
 def minutes_of_day(frame: pd.DataFrame, old: NDArray[np.bool_]) -> pd.Series:
-    """``hrmn`` in minutes since midnight; NaN if it is no time.
+    """Read ``hrmn`` in minutes since midnight; NaN if it is no time.
 
-    Digits without a colon are hours and minutes (``1715``, ``905``). One or two digits are the hour since
-    2019 (``07``) and minutes past midnight before (``15`` is 00:15, zeros being lost)."""
+    Digits without a colon are hours and minutes (``1715``, ``905``). One or two digits are the hour since 2019 (``07``)
+    and minutes past midnight before (``15`` is 00:15, zeros being lost). ``old`` (n,), bool, marks rows before 2019.
+    """
     values = without_blanks(text(frame, "hrmn"))
     colon = values.str.contains(":", regex=False).to_numpy(dtype=bool)
     parts = values.where(colon, "").str.partition(":")
@@ -76,7 +77,10 @@ def minutes_of_day(frame: pd.DataFrame, old: NDArray[np.bool_]) -> pd.Series:
 
 
 def departments(frame: pd.DataFrame, old: NDArray[np.bool_], place: Country) -> pd.Series:
-    """Department codes as callers write them; empty if there is no such department."""
+    """Read department codes as callers write them; empty if there is no such department.
+
+    ``old`` (n,), bool, marks rows before 2019.
+    """
 
     def code_of(written: str, is_old: bool) -> str:
         if is_old and written.isdigit():
@@ -96,7 +100,7 @@ def departments(frame: pd.DataFrame, old: NDArray[np.bool_], place: Country) -> 
 
 
 def communes(frame: pd.DataFrame, old: NDArray[np.bool_], department: pd.Series) -> pd.Series:
-    """INSEE codes. Before 2019 the column holds the part after the department."""
+    """Read INSEE codes. Before 2019 (``old``, (n,), bool) the column holds the part after the department."""
     written = text(frame, "com").str.removesuffix(".0")
     prefix = department.where(~department.str.startswith(("97", "98")), department.str[:2])
     joined = (prefix + written.str.zfill(3)).where((written != "") & (department != ""), "")
@@ -106,7 +110,10 @@ def communes(frame: pd.DataFrame, old: NDArray[np.bool_], department: pd.Series)
 
 
 def coordinates(frame: pd.DataFrame, old: NDArray[np.bool_]) -> tuple[pd.Series, pd.Series]:
-    """Latitude and longitude in degrees; both NaN where one is missing, 0 or out of range."""
+    """Read latitude and longitude (n,), float64, degrees; both NaN where one is missing, 0 or out of range.
+
+    ``old`` (n,), bool, marks rows before 2019, in units of 1e-5 degrees.
+    """
     scale = np.where(old, 1e-5, 1.0)
     latitude, longitude = number(text(frame, "lat")) * scale, number(text(frame, "long")) * scale
     there = latitude.between(-90, 90) & longitude.between(-180, 180) & ((latitude != 0) | (longitude != 0))
@@ -120,7 +127,7 @@ def roads(frame: pd.DataFrame, *names: str) -> pd.Series:
 
 
 def numbered_roads(frame: pd.DataFrame) -> pd.Series:
-    """``voie`` of the lieux. Before 2019 it is a bare number whose letter follows from the category."""
+    """Read ``voie`` of the lieux. Before 2019 it is a bare number whose letter follows from the category."""
     letter = code(frame, "catr").map({1.0: "A", 2.0: "N", 3.0: "D"}).fillna("").astype("str")
     written = text(frame, "voie").str.removesuffix(".0")
     bare = written.str.fullmatch(r"[1-9][0-9]{0,3}") & (letter != "")

@@ -125,11 +125,12 @@ _LAST_BAND = "late, 20 to 24 h"
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per accident that all four tables know, in the order of time.
+    """Build one example per accident that all four tables have, in the order of time.
 
-    ``priority`` is 1 where somebody was killed or taken to hospital, ``severity`` the index of the worst
-    outcome (slight, hospital, killed). Both are NaN where a missing ``grav`` could change them. Accidents
-    without what every caller has to say (road, collision, built-up area or not) are left out."""
+    ``priority`` is 1 where somebody was killed or taken to hospital, ``severity`` the index of the worst outcome
+    (slight, hospital, killed). Both are NaN where a missing ``grav`` could change them. Accidents without the fields
+    that every caller has to send (road, collision, built-up area or not) are dropped.
+    """
     rows = tables["caracteristiques"].drop(columns="line", errors="ignore")
     rows = rows.merge(_one_place(tables["lieux"]), on="accident")
     rows = rows.merge(_counted_vehicles(_once(tables["vehicules"], "vehicle")), on="accident")
@@ -147,8 +148,10 @@ def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """See ``RawData``: the columns of reported accidents that follow from their fields. A known severity
-    decides about the priority."""
+    """Add to reported accidents the columns of examples that follow from their fields.
+
+    A known severity decides about the priority.
+    """
     grave = (rows["severity"] > 0).astype("float64")
     local = pd.Series(index=rows.index, dtype="datetime64[us]")
     for zone, times in rows["occurred_at"].groupby(rows["department"].map(FRANCE.zones).fillna(FRANCE.zone)):
@@ -163,8 +166,11 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _one_place(lieux: pd.DataFrame) -> pd.DataFrame:
-    """Since 2023 an accident at a junction has a row per road. The first one that names a road category
-    is the road of the accident; the highest speed limit of all its roads is kept."""
+    """One row per accident: since 2023 an accident at a junction has a row per road.
+
+    The first one that names a road category is the road of the accident; the speed limit is the highest of all its
+    roads.
+    """
     limit = lieux.groupby("accident")["speed_limit"].max()
     named = lieux.assign(unnamed=lieux["road_category"] == "").sort_values("unnamed", kind="stable")
     first = named.drop_duplicates("accident").drop(columns=["line", "unnamed", "speed_limit"], errors="ignore")
@@ -221,8 +227,11 @@ def _outcomes(usagers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _utc(local: pd.Series, department: pd.Series) -> pd.Series:
-    """Local times to UTC by the department's zone. Of an hour that happens twice the first is meant, a time
-    inside the hour that never happens is moved on by the gap: as ``in_zone`` does for callers."""
+    """Convert local times to UTC by the department's zone.
+
+    Of an hour that happens twice the first is meant, a time inside the hour that never happens is moved on by the gap:
+    as ``in_zone`` does for callers.
+    """
     utc = pd.Series(pd.NaT, index=local.index, dtype="datetime64[us, UTC]")
     zones = department.map(FRANCE.zones).fillna(FRANCE.zone)
     for zone, times in local.groupby(zones):

@@ -1,4 +1,4 @@
-"""What a caller reports about an accident, in words."""
+"""Request model of ``road_accidents``: what a caller reports about an accident, in words."""
 
 from __future__ import annotations
 

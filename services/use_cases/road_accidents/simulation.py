@@ -32,7 +32,7 @@ _STREETS = ("RUE DES ECOLES", "AVENUE DE LA GARE", "JAURES (BOULEVARD JEAN)", "R
 
 @dataclass(frozen=True, slots=True)
 class RoadNetwork:
-    """Arrays over communes, and over (commune, road)."""
+    """Simulated communes and roads: arrays (communes,) and (communes, roads)."""
 
     department: NDArray[np.str_]
     commune: NDArray[np.str_]
@@ -54,6 +54,7 @@ class RoadNetwork:
 
 @cache
 def road_network() -> RoadNetwork:
+    """The road network of the simulator, always the same."""
     draw = np.random.default_rng(19_690_720)
     count = len(_CENTRES) * _COMMUNES_EACH
     department = np.repeat(np.array(list(_CENTRES)), _COMMUNES_EACH)
@@ -88,7 +89,7 @@ _HOURS = np.array([2, 1, 1, 1, 1, 2, 3, 6, 8, 6, 6, 7, 8, 8, 8, 9, 11, 13, 12, 9
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Arrays over accidents: all that goes before the impact."""
+    """Simulated accidents before the impact, arrays (n,)."""
 
     place: NDArray[np.int64]
     moment: NDArray[np.datetime64]
@@ -109,6 +110,7 @@ class Scene:
 
 
 def draw_scene(draw: np.random.Generator, n: int, start: str, days: int, *, new_roads: bool) -> Scene:
+    """Draw n accidents with place, time, road and participants, sorted by time, from the day ``start`` (ISO) on."""
     places = road_network()
     place = draw.choice(len(places.weight), n, p=places.weight)
     minute = draw.integers(0, days, n) * 1_440 + draw.choice(24, n, p=_HOURS / _HOURS.sum()) * 60

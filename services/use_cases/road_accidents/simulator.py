@@ -95,8 +95,10 @@ def _written_vehicles(vehicles: pd.DataFrame) -> pd.DataFrame:
 def _usagers(
     draw: np.random.Generator, scene: Scene, number: NDArray[np.int64], vehicles: pd.DataFrame
 ) -> pd.DataFrame:
-    """Drivers, passengers and pedestrians. Nobody is entered unless somebody is hurt: where the model leaves all
-    unharmed, the first of them is slightly hurt."""
+    """Drivers, passengers and pedestrians.
+
+    Nobody is entered unless somebody is hurt: where the model leaves all unharmed, the first of them is slightly hurt.
+    """
     code = vehicles["catv"].to_numpy()
     seats = np.select([np.isin(code, (_CAR, _VAN)), code == _BUS], [0.5, 6.0], 0.1)
     on_board = 1 + draw.poisson(seats)

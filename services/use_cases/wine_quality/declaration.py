@@ -72,7 +72,7 @@ _USUAL = {
 
 
 def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
-    """The colour's average."""
+    """The average quality of the colour: the answer without any model."""
     mean, spread, shares = _USUAL[request["colour"]]
     half = 1.645 * spread
     values: dict[str, TargetPrediction] = {

@@ -1,6 +1,6 @@
-"""The one feature function of wine quality: the measurements, and what chemists read from several of them.
+"""Feature function of ``wine_quality``: the measurements, and quantities that chemists derive from them.
 
-Plain arithmetic on columns; nothing is learned, so nothing of a label can get in.
+Plain arithmetic on columns; nothing is learned, so no label can leak.
 """
 
 from __future__ import annotations
@@ -36,7 +36,17 @@ _TINY = 1e-3
 
 
 def features(columns: Columns, fitted: None, context: Mapping[str, Any]) -> Features:
-    """The matrix ``wine`` (n, p). Fact: ``colour``, whose wines have an interval width of their own."""
+    """Compute the feature matrix ``wine`` of n wines.
+
+    Args:
+        columns: ``colour`` (n,), str, and the measurements (n,), float64, in the units of the request fields.
+        fitted: not used.
+        context: not used.
+
+    Returns:
+        The matrix (n, p), float32, in the order of ``FEATURE_NAMES`` and the measurements' units. Fact: ``colour``
+        (n,), str, whose wines have an interval width of their own.
+    """
     of = columns
     colour = of["colour"]
     acid = of["fixed_acidity"] + of["volatile_acidity"]

@@ -1,4 +1,4 @@
-"""Reads the official files, one of each colour, and makes an example of each wine."""
+"""Parses the official files, one of each colour, and builds an example of each wine."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ _COLOUR_IN_NAME = r"(?:^|[^a-z])(red|white)(?:[^a-z]|$)"
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
-    """Each wine's colour, measurements and quality. The colour stands in a column, or else in the file's name.
+    """Parse each wine's colour, measurements and quality; the colour is in a column, or else in the file's name.
 
-    A row is refused when its colour is unknown, a measurement is missing or cannot be, or the quality is no
-    whole number from 0 to 10; a wine that nobody has judged yet is none to learn from."""
+    A row is refused when its colour is unknown, a measurement is missing or impossible, or the quality is no whole
+    number from 0 to 10; a wine without any quality is not used for training.
+    """
     rows = pd.DataFrame({"line": frame["line"], "colour": _colours(frame)})
     reason = pd.Series("", index=frame.index, dtype=object)
     for name, what in MEASUREMENTS.items():
@@ -35,18 +36,21 @@ def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row per distinct wine: the same colour and measurements are one wine, however often they are listed.
+    """Build one example per distinct wine: the same colour and measurements are one wine, even if listed often.
 
-    ``wine`` is a hash of them, so that a wine has one place in the split for good. ``grade`` is the quality's place
-    in ``GRADES``, NaN for a grade that is not among them."""
+    ``wine`` is a hash of them, so that a wine has one place in the split for good. ``grade`` is the quality's place in
+    ``GRADES``, NaN for a grade that is not among them.
+    """
     rows = tables["wines"].drop(columns="line", errors="ignore")
     rows = rows.drop_duplicates(["colour", *MEASUREMENT_NAMES], keep="last", ignore_index=True)
     return build_label_examples(rows).sort_values("wine", ignore_index=True)
 
 
 def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
-    """What follows from a wine's measurements and its quality. A reported wine has the name that it would have in
-    the files, so that it is never on both sides of a split."""
+    """Add to reported wines the columns that follow from their measurements and quality.
+
+    A reported wine has the name that it would have in the files, so that it is never on both sides of a split.
+    """
     grade = rows["quality"].map({float(grade): float(place) for place, grade in enumerate(GRADES)})
     return rows.assign(
         wine=[_row_id(wine) for wine in rows[["colour", *MEASUREMENT_NAMES]].itertuples(index=False)],

@@ -1,5 +1,4 @@
-"""Writes wines in the layout of the two official files, from a causal model: ripeness and care make the
-measurements, and both, with what went wrong, make the score.
+"""Writes simulated wines in the layout of the two official files, from a causal model of ripeness, care and faults.
 
 ``drift`` may name ``riper-years`` (more sugar and alcohol, less acid) and ``stricter-tasters`` (everything scores
 lower).
