@@ -1,8 +1,7 @@
-"""Backups: what a platform keeps, taken while it runs, in an order that fits together.
+"""Backups of a running platform, copied in an order that makes them consistent.
 
-1. What is on its way into a database (the prediction journal, waiting audit entries): it is in the copy or,
-   delivered meanwhile, in the database that is copied next; delivering it again changes nothing.
-2. Databases, one snapshot each, those that name things in others first.
-3. Files. What a database names was there before it was named, is never changed and only removed when nothing
-   names it: a file copied after the database is there for everything that the database's copy names.
-"""
+1. Data on its way into a database (prediction journal, audit outbox): it is in the copy or, if delivered
+   meanwhile, in the database that is copied next; delivering it twice changes nothing.
+2. Databases, one snapshot each, those with references to others first.
+3. Files. They exist before a database references them, are immutable, and are deleted only when unreferenced:
+   a file backup taken after the database contains everything that the database's copy references."""

@@ -1,8 +1,7 @@
 """Archives of a platform's files and snapshots of its SQLite databases.
 
-In a container: ``python -m services.core.backup.archive COMMAND DIR``, where COMMAND is ``pack-spools``,
-``pack-files`` (to
-standard output), ``unpack`` (from standard input), ``clear`` or ``count``."""
+In a container: ``python -m services.core.backup.archive COMMAND DIR``, where COMMAND is ``pack-spools``, ``pack-files``
+(to standard output), ``unpack`` (from standard input), ``clear`` or ``count``."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 
 _BUSY_SECONDS = 30.0
-# Where MLflow keeps addresses of artifacts.
+# Columns of MLflow's database with artifact URIs.
 _ARTIFACT_URI_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -34,7 +33,7 @@ _ARTIFACT_URI_COLUMNS = (
 
 
 def snapshot_database(source: Path, target: Path) -> None:
-    """Copy a database as it is at one moment; writers go on."""
+    """Copy a SQLite database as of one moment, while it is being written."""
     uri = f"file:{quote(str(source))}?mode=ro"
     with (
         closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)) as live,
@@ -45,14 +44,13 @@ def snapshot_database(source: Path, target: Path) -> None:
 
 
 def schema_revisions(database: Path) -> list[str]:
-    """The newest migrations of the platform's database."""
+    """Return the current migration revisions of the platform's database."""
     with closing(sqlite3.connect(database)) as connection:
         return [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")]
 
 
 def registered_bundles(registry: Path, home: str) -> Iterator[tuple[str, str]]:
-    """Each registered version and its bundle's folder below the home; versions whose files lie elsewhere are
-    left out."""
+    """Yield each registered version with its bundle's folder below the home; versions stored elsewhere are skipped."""
     artifacts = f"{home}/registry/artifacts/"
     with closing(sqlite3.connect(registry)) as connection:
         rows = connection.execute("SELECT name, version, source FROM model_versions ORDER BY name, version").fetchall()
@@ -66,7 +64,7 @@ def registered_bundles(registry: Path, home: str) -> Iterator[tuple[str, str]]:
 
 
 def rewrite_artifact_uris(registry: Path, old: str, new: str) -> None:
-    """Let MLflow's database find its artifacts below another home."""
+    """Rewrite the artifact URIs in MLflow's database from one home to another."""
     before, after = (f"{Path(home).as_uri()}/" for home in (old, new))
     with closing(sqlite3.connect(registry)) as connection, connection:
         for table, column in _ARTIFACT_URI_COLUMNS:
@@ -77,34 +75,34 @@ def rewrite_artifact_uris(registry: Path, old: str, new: str) -> None:
 
 
 WAL_FOLDERS = ("audit", "serving/journal")
-"""On their way into the database: see the package."""
+"""Folders with data on its way into the database; see the package's docstring."""
 EXCLUDED = (
     *("run", "logs", "scratch", "locks", "demo", ".restoring"),
-    "downloads",  # fetched again
-    "serving",  # bundles that the registry has, and the access list that the gateway has
+    "downloads",  # can be downloaded again
+    "serving",  # bundles come from the registry, the auth snapshot from the gateway
     *(
         "database",
         "airflow",
         "registry/authentication.ini",
-    ),  # databases are copied by themselves; the rest is made at start
+    ),  # databases have their own snapshots; the rest is created at start
     *(f"registry/{name}.db{end}" for name in ("mlflow", "users") for end in ("", "-wal", "-shm", "-journal")),
     "registry/mlflow.lock",
 )
 _READ_AT_ONCE_BYTES = 64 * 2**20
-"""Files up to this size are read before they are written, so that one that grows meanwhile is copied as it was."""
+"""Files up to this size are read before they are archived, so that a growing one is copied consistently."""
 _MAX_ATTEMPTS = 10
 
 
 def archive_wal(root: Path, stream: IO[bytes]) -> None:
-    """Write what is on its way into the database. A file that goes meanwhile has been delivered."""
+    """Archive data on its way into the database. A file that disappears meanwhile has been delivered."""
     with tarfile.open(fileobj=stream, mode="w|") as archive:
         for spool in WAL_FOLDERS:
             _add_tree(archive, root / spool, spool, ())
 
 
 def archive_files(root: Path, stream: IO[bytes]) -> None:
-    """Write everything else that cannot be made again. Each use case's published state is one that was current,
-    whole, however many are published meanwhile."""
+    """Archive all other files that cannot be recreated. Of each use case one complete published state is included,
+    however many are published meanwhile."""
     with pin_states(VigiePaths(root)) as pinned, tarfile.open(fileobj=stream, mode="w|") as archive:
         for use_case, (run, folder) in pinned.items():
             _add_tree(archive, folder, f"states/{use_case}/{run}", ())
@@ -116,8 +114,8 @@ def archive_files(root: Path, stream: IO[bytes]) -> None:
 
 @contextmanager
 def pin_states(home: VigiePaths) -> Iterator[dict[str, tuple[str, Path]]]:
-    """Use case -> its current state's name and a folder of hard links to its files, which stay when the state
-    itself is pruned."""
+    """Hard-link the current states: use case -> its state's name and the folder of links, which survive pruning of the
+    state."""
     folder = home.scratch / f"backup-{uuid.uuid4().hex[:12]}"
     try:
         yield {link.name: _pin(link, folder) for link in sorted((home.root / "current").glob("[!.]*"))}
@@ -154,7 +152,7 @@ def _add_tree(archive: tarfile.TarFile, folder: Path, name: str, left_out: tuple
 
 
 def _add_file(archive: tarfile.TarFile, file: Path, name: str) -> None:
-    """Add a file, unless it has gone: a temporary one, or a spool's that was delivered."""
+    """Add a file, unless it has disappeared: a temporary one, or a delivered one of a spool."""
     try:
         if file.is_symlink() or not file.is_file():
             if file.is_symlink():
@@ -174,12 +172,12 @@ def _add_file(archive: tarfile.TarFile, file: Path, name: str) -> None:
 
 
 def unpack(root: Path, stream: IO[bytes]) -> None:
-    """Write an archive's files below ``root``, for their owner as they were and for nobody else to write.
+    """Extract an archive below ``root``, with the owner's permissions preserved and no write access for others.
 
-    Python's own filter for this came with 3.11.4; images and machines have older ones.
+    Python's own filter for this came with 3.11.4; older versions are supported.
 
     Raises:
-        VigieError: the archive wants to write elsewhere, or holds what no backup does.
+        VigieError: a member would be written outside of ``root``, or is of a type that backups do not contain.
     """
     root.mkdir(parents=True, exist_ok=True)
     with tarfile.open(fileobj=stream, mode="r|") as archive:
@@ -214,7 +212,7 @@ def clear_folder(root: Path) -> None:
 
 
 def count_files(root: Path) -> int:
-    """How many files there are."""
+    """Count the files."""
     return sum(len(files) for _, _, files in os.walk(root))
 
 

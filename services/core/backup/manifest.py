@@ -1,4 +1,4 @@
-"""Manifest of a backup: written last, so a folder without one is no backup; verified before anything is restored."""
+"""Manifest of a backup: written last, so a folder without one is incomplete; verified before a restore."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class BackupManifest(BaseModel):
     made: datetime
     kind: PlatformKind
     home: str = ""
-    """Where a local platform was: MLflow's database has this path in its addresses."""
+    """Home of a local platform: MLflow's database contains this path in its artifact URIs."""
     schema_revisions: list[str]
-    """Newest migrations of the platform's database."""
+    """Current migration revisions of the platform's database."""
     versions: dict[str, str]
-    """Packages that have databases of their own."""
+    """Versions of packages with databases of their own."""
     files: dict[str, str] = Field(min_length=1)
     """Path below the backup -> SHA-256."""
 
 
 def write_backup_manifest(folder: Path, *, kind: PlatformKind, revisions: list[str], home: str = "") -> BackupManifest:
-    """Describe what is in ``folder``."""
+    """Write the manifest of the backup in ``folder``."""
     manifest = BackupManifest(
         made=datetime.now(UTC),
         kind=kind,
@@ -50,10 +50,10 @@ def write_backup_manifest(folder: Path, *, kind: PlatformKind, revisions: list[s
 
 
 def read_verified_manifest(folder: Path, *, kind: PlatformKind) -> BackupManifest:
-    """The manifest of a backup that is whole and that this version can read.
+    """Verify a backup and return its manifest.
 
     Raises:
-        VigieError: it is not.
+        VigieError: the backup is incomplete or changed, or of another kind or release.
     """
     try:
         manifest = BackupManifest.model_validate_json((folder / MANIFEST_NAME).read_text())

@@ -1,4 +1,4 @@
-"""What all tables share: the declarative base, and types that mean the same on PostgreSQL and SQLite."""
+"""Declarative base of all tables, and column types that behave alike on PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ Json = JSON().with_variant(JSONB(), "postgresql")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment. Naive values are refused; what comes back is aware and in UTC, also from SQLite, which
-    keeps no zone."""
+    """A timestamp. Naive values are rejected; results are aware and in UTC, also from SQLite, which stores no zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -39,7 +38,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 NAME, ID, DIGEST, WORD = 120, 32, 64, 40
-"""Longest values of text columns, in characters."""
+"""Maximum lengths of text columns, in characters."""
 
 
 class Base(DeclarativeBase):
@@ -52,7 +51,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own way to declare it
+    type_annotation_map = {  # noqa: RUF012 - required by SQLAlchemy
         datetime: UtcDateTime(),
         dict[str, Any]: Json,
         list[str]: Json,
@@ -60,7 +59,6 @@ class Base(DeclarativeBase):
 
 
 def insert_if_new(connection: Connection, table: Any, *, index_elements: Sequence[str] | None = None) -> Any:
-    """An INSERT that leaves rows alone whose key is there already: of two writers at once, one finds out that it was
-    second."""
+    """Return an INSERT that ignores existing keys; its row count shows whether this writer inserted the row."""
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     return insert(table).on_conflict_do_nothing(index_elements=index_elements)

@@ -1,4 +1,4 @@
-"""Connecting: one engine per process, set up alike for both databases."""
+"""Creates the database engine: one per process, configured alike for PostgreSQL and SQLite."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ BUSY_MILLISECONDS = 10_000
 
 
 def database_address(url: str | None, home: VigiePaths) -> str:
-    """The database's SQLAlchemy address: the given one, or the SQLite file below the home."""
+    """Return the database's SQLAlchemy URL: the given one, or the SQLite file below the home."""
     return url or f"sqlite:///{home.database}"
 
 
 def not_made_yet(url: str) -> bool:
-    """Whether the address is of a SQLite file that does not exist. Connecting would make an empty one."""
+    """Whether the URL names a SQLite file that does not exist; connecting would create an empty one."""
     parsed = make_url(url)
     file = parsed.database
     return parsed.get_backend_name() == "sqlite" and bool(file) and file != ":memory:" and not Path(str(file)).exists()
 
 
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """An engine for ``url`` (``postgresql+psycopg://…`` or ``sqlite:///…``). Connecting gives up after
-    ``CONNECT_SECONDS``; a broken pooled connection is replaced instead of failing its first user."""
+    """Create an engine for ``url`` (``postgresql+psycopg://…`` or ``sqlite:///…``). Connecting times out after
+    ``CONNECT_SECONDS``; stale pooled connections are replaced before use."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(
@@ -43,7 +43,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed)
     event.listen(engine, "connect", _set_up_sqlite)
-    # Transactions that write say so when they begin, so that two of them wait for each other instead of failing.
+    # BEGIN IMMEDIATE: concurrent writers wait for each other instead of failing on the lock upgrade.
     event.listen(engine, "begin", _begin_immediately)
     return engine
 

@@ -29,11 +29,11 @@ TABLE_MODULES: tuple[str, ...] = (
 )
 """Modules that declare tables."""
 MIGRATION_BRANCHES = ("access", "alerts", "calls", "jobs", "monitoring")
-"""Branch labels of Alembic: names in databases, whatever the modules are called."""
+"""Alembic's branch labels. They are stored in databases, so they do not follow renamed modules."""
 
 
 def import_table_modules() -> None:
-    """Put all tables into the metadata."""
+    """Import all table modules, which registers their tables in the metadata."""
     for module in TABLE_MODULES:
         importlib.import_module(module)
 
@@ -43,7 +43,7 @@ PATIENCE_SECONDS, PAUSE_SECONDS = 60.0, 0.5
 
 
 def alembic_config(engine: Engine) -> Config:
-    """Alembic's configuration for this schema, without a file."""
+    """Build Alembic's configuration without an ini file."""
     made = Config()
     made.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     made.attributes["engine"] = engine
@@ -51,13 +51,12 @@ def alembic_config(engine: Engine) -> Config:
 
 
 def upgrade(engine: Engine) -> None:
-    """Apply every migration that the database does not have yet. Safe to call again, and at the same
-    time: migrations of one database take turns."""
+    """Apply all pending migrations. Idempotent; concurrent upgrades of one database are serialized."""
     command.upgrade(alembic_config(engine), "heads")
 
 
 def wait_for_database(engine: Engine, seconds: float = PATIENCE_SECONDS) -> None:
-    """Wait until the database takes connections.
+    """Wait until the database accepts connections.
 
     Raises:
         VigieError: it did not within ``seconds``.

@@ -37,12 +37,12 @@ LOCK_FILE = "dvc.lock"
 
 
 class ModelRegistry:
-    """One registry: the MLflow server that ``registry_url`` names, else the SQLite file below the home.
+    """Client of one registry: the MLflow server at ``registry_url``, else the SQLite file below the home.
 
-    Every method raises VigieError where the registry cannot be reached or refuses."""
+    Every method raises VigieError if the registry is unreachable or rejects the request."""
 
     def __init__(self, settings: Settings, *, patience: float = 3.0) -> None:
-        """``patience``: seconds to wait for a server's answer."""
+        """``patience``: timeout of a server request, seconds."""
         self.home: VigiePaths = settings.home
         self.uri = settings.registry_url or embedded_uri(self.home)
         self.embedded = settings.registry_url is None
@@ -51,19 +51,19 @@ class ModelRegistry:
 
     @classmethod
     def open(cls, home: VigiePaths, *, patience: float = 30.0) -> ModelRegistry:
-        """The registry of this home, or the one that the process's settings name."""
+        """Open the registry of this home, or the one in the process's settings."""
         return cls(process_settings().model_copy(update={"home_path": home.root}), patience=patience)
 
     def prepare(self) -> None:
-        """Connect now; the first time that makes the embedded database. Importing MLflow takes seconds, so
-        a command that will need the registry may call this in a thread of its own early on."""
+        """Connect now; creates the embedded database if missing. Importing MLflow takes seconds, so a command that will
+        need the registry may call this early in a thread."""
         with translate_errors(self.uri):
             self._client.search_registered_models(max_results=1)
 
     # --- reading ------------------------------------------------------------------------------------
 
     def versions(self, use_case: str) -> list[RegisteredVersion]:
-        """All versions, newest first, with their aliases."""
+        """List all versions, newest first, with their aliases."""
         if self.embedded:
             return embedded.versions(self.home.registry_database, use_case)
         with translate_errors(self.uri):
@@ -77,16 +77,17 @@ class ModelRegistry:
         return sorted(named, key=lambda version: -version.number)
 
     def by_alias(self, use_case: str, alias: str) -> RegisteredVersion | None:
-        """The version that an alias points at; None where the model or the alias does not exist."""
+        """Return the version of an alias; None if the model or the alias does not exist."""
         if self.embedded:
             return next((version for version in self.versions(use_case) if alias in version.aliases), None)
         found = self._ask(use_case, lambda: self._client.get_model_version_by_alias(use_case, alias))
         return from_mlflow(found) if found else None
 
     def version(self, use_case: str, number: int) -> RegisteredVersion:
-        """
+        """Return one version.
+
         Raises:
-            VigieError: there is no such version.
+            VigieError: no such version.
         """
         if self.embedded:
             found = next((version for version in self.versions(use_case) if version.number == number), None)
@@ -100,13 +101,13 @@ class ModelRegistry:
         return found
 
     def by_hash(self, use_case: str, digest: str) -> RegisteredVersion | None:
-        """The version that holds the bundle with this hash."""
+        """Return the version whose bundle has this hash."""
         holders = [version for version in self.versions(use_case) if version.bundle_hash == digest]
         return min(holders, key=lambda version: version.number, default=None)
 
     def download(self, version: RegisteredVersion, folder: Path) -> Path:
-        """Fill ``folder`` with the version's bundle. Its files appear there only after every hash has
-        been checked. Returns ``folder``.
+        """Download the version's bundle to ``folder``, where it appears only after every hash was verified. Returns
+        ``folder``.
 
         Raises:
             VigieError: the bundle is incomplete, changed or another one.
@@ -117,29 +118,28 @@ class ModelRegistry:
         return folder
 
     def download_unverified(self, version: RegisteredVersion, folder: Path) -> None:
-        """Fill ``folder`` with the version's bundle, for a caller that verifies by itself what it keeps."""
+        """Download the version's bundle to ``folder``, for a caller that verifies it."""
         with self._fetched(version, BUNDLE) as fetched:
             shutil.copytree(fetched, folder, dirs_exist_ok=True)
 
     def download_evaluation(self, version: RegisteredVersion, folder: Path) -> Path:
-        """Fill ``folder`` with the version's metrics, model card, plots and frozen test rows."""
+        """Download the version's metrics, model card, plots and frozen test rows to ``folder``."""
         with self._fetched(version, EVALUATION) as fetched:
             shutil.copytree(fetched, folder, dirs_exist_ok=True)
         return folder
 
     def lock_file(self, version: RegisteredVersion) -> str:
-        """The ``dvc.lock`` of the run that made the version: the exact data it was made from."""
+        """Return the ``dvc.lock`` of the version's run, which identifies its exact data."""
         with self._fetched(version, LOCK_FILE) as fetched:
             return fetched.read_text(encoding="utf-8")
 
     # --- writing ------------------------------------------------------------------------------------
 
     def log_run_and_register(self, use_case: str, state: Path) -> RegisteredVersion:
-        """Record what a run made and register its bundle as the challenger. The same bundle again
-        returns the version that holds it.
+        """Log a run and register its bundle as challenger. An already registered bundle returns its existing version.
 
-        ``state`` has ``models/<use case>/bundle``, ``models/<use case>/evaluation`` and ``dvc.lock``.
-        The version is created last, so a run that was interrupted leaves none behind."""
+        ``state`` has ``models/<use case>/bundle``, ``models/<use case>/evaluation`` and ``dvc.lock``. The version is
+        created last, so an interrupted run leaves none."""
         models = state / "models" / use_case
         manifest = read_manifest(models / BUNDLE)
         with self._lock(use_case):
@@ -159,19 +159,19 @@ class ModelRegistry:
                 self._client.set_model_version_tag(version.use_case, str(version.number), key, value[:4_900])
 
     def log_json(self, version: RegisteredVersion, name: str, content: Mapping[str, Any]) -> None:
-        """Keep a JSON file with the version's run."""
+        """Store a JSON artifact with the version's run."""
         with translate_errors(self.uri):
             self._client.log_dict(version.run_id, dict(content), name)
 
     def promote(
         self, use_case: str, number: int, *, compared_with: int | Literal["any"] | None = "any"
     ) -> RegisteredVersion:
-        """Make a version the champion and the champion before it ``previous``. ``compared_champion`` is the
-        champion that the gate saw (None: there was none); another one since then is an error.
+        """Make a version the champion and the old champion ``previous``. ``compared_with``: the champion that the gate
+        saw (None: there was none); a different current one is an error.
 
-        Order of writes: the version notes which champion it follows, ``previous`` moves to that one,
-        ``champion`` moves, ``challenger`` goes. There is a champion at every moment; interrupted
-        before the third write the old one still serves, and promoting again completes it."""
+        Order of writes: tag ``follows`` of the version, alias ``previous``, alias ``champion``, removal of
+        ``challenger``. There is a champion at every moment; if interrupted before the third write the old one still
+        serves, and promoting again completes it."""
         with self._lock(use_case):
             chosen, champion = self.version(use_case, number), self.by_alias(use_case, CHAMPION)
             holder = None if champion is None else champion.number
@@ -191,11 +191,10 @@ class ModelRegistry:
             return self.version(use_case, number)
 
     def rollback(self, use_case: str) -> RegisteredVersion:
-        """Make ``previous`` the champion again, and ``previous`` the one that served before it, unless
-        that one was rolled back itself.
+        """Make ``previous`` the champion again, and ``previous`` its own predecessor, unless that one was rolled back.
 
-        ``champion`` moves first: whatever interrupts, the old model serves again. An alias
-        ``previous`` that was left pointing at the champion is passed over.
+        ``champion`` moves first: after an interruption at any point the old model serves again. An alias ``previous``
+        left pointing at the champion is ignored.
 
         Raises:
             VigieError: there is no previous version.
@@ -220,7 +219,7 @@ class ModelRegistry:
                     self._client.delete_registered_model_alias(use_case, PREVIOUS)
             return self.version(use_case, previous.number)
 
-    # --- inside -------------------------------------------------------------------------------------
+    # --- internal -----------------------------------------------------------------------------------
 
     @property
     def _client(self) -> Any:
@@ -229,7 +228,7 @@ class ModelRegistry:
         return self._connected
 
     def _ask(self, use_case: str, question: Callable[[], Any]) -> Any:
-        """MLflow's answer; None where what is asked for does not exist."""
+        """Call MLflow; None if the requested object does not exist."""
         with translate_errors(self.uri):
             from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -241,7 +240,7 @@ class ModelRegistry:
                 raise
 
     def _unknown(self, use_case: str, error: Exception) -> bool:
-        """Whether a user was refused because there is no such model."""
+        """Whether access was denied because the model does not exist."""
         return is_denied(error) and not self._client.search_registered_models(filter_string=f"name = '{use_case}'")
 
     def _aliases(self, use_case: str) -> dict[str, int]:
@@ -249,7 +248,7 @@ class ModelRegistry:
         return {alias: int(number) for alias, number in model.aliases.items()} if model else {}
 
     def _predecessor(self, version: RegisteredVersion) -> RegisteredVersion | None:
-        """The version that was champion before this one was promoted."""
+        """Return the version that was champion before this one was promoted."""
         number = version.tags.get(Tag.FOLLOWS, "")
         return self.version(version.use_case, int(number)) if number else None
 
@@ -257,8 +256,8 @@ class ModelRegistry:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
         client = self._client
-        # Embedded, a use case's files lie below the home, where a server on the same machine and this client both
-        # read them; a remote server keeps them itself.
+        # Embedded: a use case's files lie below the home, readable by a local MLflow server and this client.
+        # A remote server chooses their location itself.
         location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
         made = log_run(client, use_case, manifest, models, lock, location=location)
         try:
@@ -282,7 +281,7 @@ class ModelRegistry:
             yield path
 
     def _copied(self, version: RegisteredVersion, name: str, folder: Path) -> Path:
-        """Raises OSError where the registry does not give it."""
+        """Copy or download an artifact; raises OSError if the registry does not provide it."""
         found = embedded.copied(self.home.registry_database, version.run_id, name, folder) if self.embedded else None
         if found is not None:
             return found
@@ -296,7 +295,7 @@ class ModelRegistry:
 
     @contextmanager
     def _lock(self, use_case: str) -> Iterator[None]:
-        """One change of a use case's versions and aliases at a time on this machine."""
+        """Lock a use case's versions and aliases on this machine for one change."""
         lock = self.home.root / "locks" / f"registry-{use_case}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):

@@ -1,7 +1,6 @@
-"""Reading the embedded registry: versions, aliases and artifacts straight from MLflow's SQLite tables.
+"""Reads the embedded registry's versions, aliases and artifacts straight from MLflow's SQLite tables.
 
-MLflow itself takes seconds to import, and most processes and commands only read. Writing goes through MLflow.
-"""
+Importing MLflow takes seconds, and most processes and commands only read. Writing goes through MLflow."""
 
 from __future__ import annotations
 
@@ -18,11 +17,11 @@ from services.core.model_registry.version import RegisteredVersion, from_mlflow
 
 _BUSY_SECONDS = 30.0
 _DELETED = "Deleted_Internal"
-"""The stage that MLflow gives to deleted versions."""
+"""MLflow's stage of deleted versions."""
 
 
 def versions(database: Path, use_case: str) -> list[RegisteredVersion]:
-    """All versions, newest first, with their aliases; none where there is no database. It is never made here.
+    """List all versions, newest first, with their aliases; empty if there is no database, which is never created here.
 
     Raises:
         VigieError: the database cannot be read.
@@ -59,11 +58,10 @@ def versions(database: Path, use_case: str) -> list[RegisteredVersion]:
 
 
 def copied(database: Path, run_id: str, name: str, folder: Path) -> Path | None:
-    """A copy below ``folder`` of an artifact of a run, a file or a folder; None where the run's artifacts are not on
-    this machine.
+    """Copy an artifact (file or folder) of a run to ``folder``; None if the run's artifacts are not on this machine.
 
     Raises:
-        OSError: it is not there.
+        OSError: the artifact does not exist.
         VigieError: the database cannot be read.
     """
     for (uri,) in _rows(database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)):

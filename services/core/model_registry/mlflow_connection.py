@@ -1,4 +1,4 @@
-"""MLflow connection: address, timeouts, and its errors translated into ours.
+"""Connects to MLflow: URL, timeouts, and translation of its errors into ours.
 
 MLflow is imported when a client is created: it takes seconds, and not every process needs it."""
 
@@ -32,10 +32,9 @@ def embedded_uri(home: VigiePaths) -> str:
 
 
 def connect(uri: str, home: VigiePaths, patience: float) -> Any:
-    """An MLflow client. A registry that does not answer is given up after ``patience`` seconds and one
-    repetition; MLflow's own defaults wait for minutes. An embedded database that is not there is made
-    first, under a lock. MLflow takes its user from ``MLFLOW_TRACKING_USERNAME`` and
-    ``MLFLOW_TRACKING_PASSWORD``."""
+    """Create an MLflow client. Requests time out after ``patience`` seconds and are retried once; MLflow's defaults
+    wait for minutes. A missing embedded database is created first, under a lock. MLflow reads the user from
+    ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``."""
     os.environ.update(_QUIET_VARIABLES)
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(patience)))
@@ -53,9 +52,9 @@ def connect(uri: str, home: VigiePaths, patience: float) -> Any:
 
 
 def _create_database(path: Path) -> None:
-    """Make MLflow's tables beside and rename, so that a database is there whole or not at all. Nothing
-    is lost if the machine stops on the way, so SQLite does not wait for the disk after each of the
-    hundreds of statements: one second instead of six."""
+    """Create MLflow's tables in a temporary file and rename it, so that a database is complete or absent.
+
+    A crash meanwhile loses nothing, so SQLite's fsync per statement is off: one second instead of six."""
     from mlflow import MlflowClient  # noqa: PLC0415
     from sqlalchemy import event  # noqa: PLC0415
     from sqlalchemy.engine import Engine  # noqa: PLC0415
@@ -63,7 +62,7 @@ def _create_database(path: Path) -> None:
     names: set[str] = set()
 
     def in_a_hurry(connection: Any, _record: Any) -> None:
-        """For this file alone: other threads may connect to other databases meanwhile."""
+        """Disable fsync for this file only: other threads may connect to other databases meanwhile."""
         if isinstance(connection, sqlite3.Connection):
             files = [file for _, _, file in connection.execute("PRAGMA database_list")]
             if names & {Path(file).name for file in files}:
@@ -79,13 +78,13 @@ def _create_database(path: Path) -> None:
 
 
 def redact(error: Exception, uri: str) -> str:
-    """The error's first line, without a name and password that the registry's address may carry."""
+    """Return the error's first line without credentials from the registry's URL."""
     return (str(error).splitlines() or [type(error).__name__])[0].replace(uri, _without_credentials(uri))[:300]
 
 
 @contextmanager
 def translate_errors(uri: str) -> Iterator[None]:
-    """Turn MLflow's errors into ours."""
+    """Translate MLflow's errors into ours."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
     try:
@@ -94,7 +93,7 @@ def translate_errors(uri: str) -> Iterator[None]:
         raise VigieError(
             f"The model registry {_without_credentials(uri)} did not do what was asked: {redact(error, uri)}",
             action=_suggest_action(str(error)),
-        ) from None  # MLflow's own words repeat the address with the password in it
+        ) from None  # MLflow's message contains the URL with the password
 
 
 def _suggest_action(words: str) -> str:
@@ -106,19 +105,18 @@ def _suggest_action(words: str) -> str:
 
 
 def is_not_found(error: Exception) -> bool:
-    """Whether MLflow says that a model, version or alias does not exist. For a missing alias its code
-    is INVALID_PARAMETER_VALUE."""
+    """Whether a model, version or alias does not exist. MLflow's code for a missing alias is
+    INVALID_PARAMETER_VALUE."""
     code = getattr(error, "error_code", "")
     return code == "RESOURCE_DOES_NOT_EXIST" or (code == "INVALID_PARAMETER_VALUE" and "alias" in str(error))
 
 
 def is_denied(error: Exception) -> bool:
-    """Whether the server refused this user. MLflow also refuses what does not exist, so that nobody can
-    guess names."""
+    """Whether the server denied access. MLflow also denies what does not exist, against name guessing."""
     return "error code 403" in str(error)
 
 
 def _without_credentials(uri: str) -> str:
-    """The address without a name and password that it may carry."""
+    """Return the URL without credentials."""
     scheme, found, rest = uri.partition("://")
     return f"{scheme}{found}{rest.rpartition('@')[2]}"

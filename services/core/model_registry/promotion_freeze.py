@@ -14,7 +14,7 @@ from services.core.errors import ConflictError
 
 
 class PlatformSettingRow(Base):
-    """What an operator switches while the platform runs, such as the freeze of promotions."""
+    """A setting that operators change at run time, such as the promotion freeze."""
 
     __tablename__ = "platform_settings"
 
@@ -35,8 +35,8 @@ class PromotionFreeze:
 
 
 def active_freeze(engine: Engine) -> PromotionFreeze | None:
-    """Who froze promotions, when and why; None where they may go on. Whoever promotes has to ask this
-    right before, and may not promote where the database cannot be asked.
+    """Return who froze promotions, when and why; None if they are allowed. Check it directly before each promotion, and
+    do not promote if the database does not answer.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -46,7 +46,8 @@ def active_freeze(engine: Engine) -> PromotionFreeze | None:
 
 
 def ensure_not_frozen(engine: Engine) -> None:
-    """
+    """Check that promotions are allowed.
+
     Raises:
         ConflictError: promotions are frozen.
         sqlalchemy.exc.SQLAlchemyError: the database does not answer.
@@ -71,7 +72,7 @@ def active_freeze_in(connection: Connection) -> PromotionFreeze | None:
 
 
 def freeze_promotions(connection: Connection, *, reason: str, by: str) -> PromotionFreeze:
-    """Freeze promotions. Freezing again keeps the first time and takes the new reason."""
+    """Freeze promotions. Freezing again keeps the start time and updates the reason."""
     before = active_freeze_in(connection)
     made = PromotionFreeze(reason, by, before.since if before else datetime.now(UTC))
     unfreeze_promotions(connection)
@@ -84,5 +85,5 @@ def freeze_promotions(connection: Connection, *, reason: str, by: str) -> Promot
 
 
 def unfreeze_promotions(connection: Connection) -> bool:
-    """Let promotions go on. False where they were not frozen."""
+    """Lift the freeze. False if there was none."""
     return connection.execute(delete(PlatformSettingRow).where(PlatformSettingRow.name == SETTING_NAME)).rowcount > 0

@@ -18,11 +18,11 @@ from services.core.model_registry.version import Tag
 
 _MAX_PARAM_LENGTH = 500
 _MAX_METRICS_TAG_LENGTH = 4_500
-"""MLflow refuses tags of a model version above 5,000 characters."""
+"""MLflow rejects model version tags above 5,000 characters."""
 
 
 def run_params(manifest: BundleManifest, lock: Path) -> dict[str, str]:
-    """Parameters of the stages as the lock file states them, and what the bundle was made with."""
+    """Return the stages' parameters from the lock file, and the bundle's."""
     found: dict[str, str] = {}
     if lock.is_file():
         stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
@@ -36,7 +36,7 @@ def run_params(manifest: BundleManifest, lock: Path) -> dict[str, str]:
 
 
 def run_metrics(evaluation: Mapping[str, Any], subgroups: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics per target and variant, the baseline's, and those of each subgroup, flat."""
+    """Return flat metrics: per target and variant, of the baseline, and of each subgroup."""
     found: dict[str, float] = {}
     for part in ("metrics", "baseline"):
         for target, values in evaluation.get(part, {}).items():
@@ -71,12 +71,12 @@ def _flatten(values: Any, prefix: str = "") -> dict[str, str]:
 
 
 def _mlflow_key(text: str) -> str:
-    """MLflow's names: letters, digits and _ - . / space, at most 250 of them."""
+    """Convert to MLflow's allowed names: letters, digits and _ - . / space, at most 250 of them."""
     return re.sub(r"[^\w\-./ ]", "_", text, flags=re.ASCII)[:250]
 
 
 _METRICS_PER_REQUEST, _PARAMS_PER_REQUEST = 1_000, 100
-"""MLflow's limits of one request."""
+"""MLflow's limits per request."""
 EVALUATION, BUNDLE = "evaluation", "bundle"
 
 
@@ -84,14 +84,14 @@ EVALUATION, BUNDLE = "evaluation", "bundle"
 class LoggedRun:
     id: str
     source: str
-    """Where its bundle lies."""
+    """Location of its bundle."""
     tags: dict[str, str]
-    """For the version that is made of it."""
+    """Tags of the version to be registered from it."""
 
 
 def log_run(client: Any, use_case: str, manifest: Any, models: Path, lock: Path, *, location: str | None) -> LoggedRun:
-    """Record what lies in ``models`` (``bundle``, ``evaluation``) and the ``lock`` file. ``location``: where a new
-    experiment keeps its files; None leaves that to the server."""
+    """Log ``models`` (``bundle``, ``evaluation``) and the ``lock`` file to MLflow. ``location``: artifact root of a new
+    experiment; None: chosen by the server."""
     from mlflow.entities import Metric, Param, RunTag  # noqa: PLC0415
 
     evaluation = _read_json(models / EVALUATION / "metrics.json")
@@ -114,7 +114,7 @@ def log_run(client: Any, use_case: str, manifest: Any, models: Path, lock: Path,
         if lock.is_file():
             client.log_artifact(run_id, str(lock))
     except BaseException:
-        with suppress(Exception):  # what stopped the run is what has to be heard
+        with suppress(Exception):  # do not mask the error that interrupted the run
             client.set_terminated(run_id, status="FAILED")
         raise
     client.set_terminated(run_id)

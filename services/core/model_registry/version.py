@@ -1,4 +1,4 @@
-"""A registered version of a bundle, as the platform sees it."""
+"""A registered version of a bundle, and the names of its tags."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Tag:
     CREATED: Final = "created"
     METRICS: Final = "metrics"
     SIMULATED: Final = "simulated"
-    # what the gate decided
+    # the gate's decision
     GATE: Final = "gate"
     GATE_REASONS: Final = "gate_reasons"
     GATE_METRIC: Final = "gate_metric"
@@ -25,13 +25,13 @@ class Tag:
     GAIN: Final = "gain"
     BOUND: Final = "bound"
     COMPARED_WITH: Final = "compared_with"
-    # what became of it
+    # history of the version
     FOLLOWS: Final = "follows"
-    """Number of the champion whose place it took."""
+    """Number of the champion that it replaced."""
     PROMOTED: Final = "promoted"
-    """When, ISO 8601 in UTC."""
+    """Time of promotion, ISO 8601 in UTC."""
     ROLLED_BACK: Final = "rolled_back"
-    """When, ISO 8601 in UTC; empty where it was promoted again."""
+    """Time of rollback, ISO 8601 in UTC; empty if promoted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,11 @@ class RegisteredVersion:
     number: int
     bundle_hash: str
     created: str
-    """When the bundle was made, ISO 8601 in UTC."""
+    """Creation time of the bundle, ISO 8601 in UTC."""
     simulated: bool
     run_id: str
     source: str
-    """Where the registry keeps the bundle."""
+    """Location of the bundle in the registry."""
     metrics: dict[str, dict[str, float]] = field(default_factory=dict)
     """Target or variant -> metric -> value on the test slice of its own data."""
     tags: dict[str, str] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class RegisteredVersion:
 
 
 def from_mlflow(found: Any) -> RegisteredVersion:
-    """From MLflow's ``ModelVersionDetails``. What is not in its tags was not registered by Vigie: it is shown
-    with an empty hash, and no bundle matches that."""
+    """Convert MLflow's ``ModelVersionDetails``. A version without Vigie's tags was registered by other means: its hash
+    is empty, which matches no bundle."""
     tags = {str(key): str(value) for key, value in (found.tags or {}).items()}
     return RegisteredVersion(
         use_case=found.name,

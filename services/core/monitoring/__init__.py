@@ -1,1 +1,1 @@
-"""What monitoring stores and exports: alerts, the state of drift, metrics of processes."""
+"""Monitoring data and metrics: alerts, the state of drift monitoring, metrics of processes."""

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from services.core.database.base import Base, insert_if_new
 
 ID, WORD, NAME = 64, 40, 120
-"""Longest values, in characters."""
+"""Maximum lengths of columns, in characters."""
 
 
 class AlertRow(Base):
-    """One time that an alert fired, from ``started_at`` to ``ended_at``. ``seen_at`` is when Alertmanager last
-    spoke of it: one that it has forgotten is not shown for ever."""
+    """One firing of an alert, from ``started_at`` to ``ended_at``. ``seen_at``: last notification by Alertmanager;
+    alerts without recent notifications are not listed as open."""
 
     __tablename__ = "alerts"
     __table_args__ = (Index("ix_alerts_ended_at_seen_at", "ended_at", "seen_at"),)
@@ -44,7 +44,7 @@ AlertText = Annotated[str, StringConstraints(max_length=2_000)]
 
 
 class WebhookAlert(BaseModel):
-    """One alert of a notice. ``ends_at`` means something only where it is resolved."""
+    """One alert of a notification. ``ends_at`` is meaningful only if it is resolved."""
 
     status: Literal["firing", "resolved"]
     labels: dict[AlertText, AlertText] = Field(max_length=60)
@@ -55,7 +55,7 @@ class WebhookAlert(BaseModel):
 
     @property
     def id(self) -> str:
-        """The same for every notice of this one time that the alert fires."""
+        """Id of this firing, the same in each of its notifications."""
         moment: datetime = self.starts_at
         return hashlib.sha256(f"{self.fingerprint} {moment.timestamp()!r}".encode()).hexdigest()[:32]
 
@@ -65,7 +65,7 @@ class WebhookAlert(BaseModel):
 
     @property
     def severity(self) -> Severity:
-        """As the rule says; what says nothing that is known is for the next working day."""
+        """Severity from the rule's label; unknown values become tickets (next working day)."""
         return _SEVERITIES.get(self.labels.get("severity", ""), "ticket")
 
     @property
@@ -78,29 +78,29 @@ class WebhookAlert(BaseModel):
 
 
 class AlertWebhook(BaseModel):
-    """Alerts that belong together."""
+    """A notification with a group of alerts."""
 
     version: Literal["4"]
     alerts: list[WebhookAlert] = Field(max_length=1_000)
 
 
 EXPIRES_AFTER = timedelta(hours=1)
-"""Alertmanager repeats what still fires every quarter of an hour (``repeat_interval`` of its route to the gateway);
-an alert that it has not spoken of for so long is over, though nobody said so."""
+"""Alertmanager repeats firing alerts every quarter of an hour (``repeat_interval`` of its route to the gateway); an
+alert without a notification for this long is over, even if it was never resolved."""
 RETENTION = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
 class AlertChange:
-    """What a notice changed, for the audit log."""
+    """A change by a notification, for the audit log."""
 
     alert: WebhookAlert
     action: Literal["opened", "closed"]
 
 
 def upsert(session: Session, alerts: Sequence[WebhookAlert], now: datetime) -> list[AlertChange]:
-    """Keep what a notice says; old rows go. Returns what is new in it: repeating a notice changes nothing, and an
-    alert that was closed stays so."""
+    """Store a notification and delete old rows. Returns the changes: a repeated notification changes nothing, and a
+    closed alert stays closed."""
     changes: list[AlertChange] = []
     for alert in alerts:
         added = _insert_if_new(session, alert, now)
@@ -120,14 +120,14 @@ def upsert(session: Session, alerts: Sequence[WebhookAlert], now: datetime) -> l
 
 
 def list_open_alerts(session: Session, now: datetime) -> list[AlertRow]:
-    """What fires now: the gravest first, then the newest."""
+    """List firing alerts: most severe first, then newest."""
     rank = case({"page": 0, "ticket": 1}, value=AlertRow.severity, else_=2)
     asked = select(AlertRow).where(AlertRow.ended_at.is_(None), AlertRow.seen_at >= now - EXPIRES_AFTER)
     return list(session.scalars(asked.order_by(rank, AlertRow.started_at.desc(), AlertRow.id)))
 
 
 def _insert_if_new(session: Session, alert: WebhookAlert, now: datetime) -> bool:
-    """Whether the row is new; two notices at once make one."""
+    """Insert the alert; False if it exists. Concurrent notifications create one row."""
     values = {
         "id": alert.id,
         "name": alert.name,

@@ -15,8 +15,7 @@ ID, WORD, NAME = 32, 16, 64
 
 
 class MonitoringRunRow(Base):
-    """One look at a use case's calls. ``summary`` is what people and programs read of it; the columns beside it
-    are those that decisions are made by."""
+    """A monitoring run of a use case. ``summary`` is for display and API; the other columns are read by decisions."""
 
     __tablename__ = "monitoring_runs"
     __table_args__ = (Index("ix_monitoring_runs_of_use_case", "use_case", "finished_at", "id"),)
@@ -26,24 +25,25 @@ class MonitoringRunRow(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime]
     window_to: Mapped[datetime | None]
-    """The newest call's own time: what cooldown and duration are counted by."""
+    """Time of the newest call, which cooldown and duration are measured by."""
     outcomes_until: Mapped[datetime | None]
-    """When the newest outcome that was looked at had arrived: later ones are no training rows yet."""
+    """Arrival time of the newest outcome evaluated: later ones are not training rows yet."""
     model_version: Mapped[str] = mapped_column(String(NAME))
     verdict: Mapped[str] = mapped_column(String(WORD))
     breached: Mapped[bool] = mapped_column(Boolean)
-    """Whether the live error, or that of a segment, is beyond its limit."""
+    """Whether the live error, overall or of a segment, exceeds its limit."""
     inputs_drifted: Mapped[bool] = mapped_column(Boolean)
     action: Mapped[str] = mapped_column(String(WORD))
     report: Mapped[bool] = mapped_column(Boolean)
-    """Whether there is an HTML report still."""
+    """Whether its HTML report still exists."""
     summary: Mapped[dict[str, Any]] = mapped_column(Json)
 
 
 class ConceptDriftEventRow(Base):
-    """From ``since`` on, calls of ``segments`` behave otherwise than before; an empty list means all of them.
-    Each segment is ``{"column", "value", "box"}``: the rows whose column holds the value or, where examples have no
-    such column, whose place lies in the box (field -> [low, high])."""
+    """From ``since`` on, calls of ``segments`` behave differently; an empty list means all calls.
+
+    Each segment is ``{"column", "value", "box"}``: rows whose column holds the value or, if the examples lack the
+    column, whose position lies in the box (field -> [low, high])."""
 
     __tablename__ = "monitoring_changes"
     __table_args__ = (Index("ix_monitoring_changes_of_use_case", "use_case", "opened_at"),)
@@ -57,8 +57,8 @@ class ConceptDriftEventRow(Base):
 
 
 class LabelQuarantineRow(Base):
-    """Outcomes of a centre that arrived from ``since`` on (until ``until``, where that is known) are no training
-    rows and judge no model, until a person lifts the hold."""
+    """Outcomes of a centre that arrived from ``since`` on (until ``until``, if set) are excluded from training and
+    evaluation until an operator lifts the hold."""
 
     __tablename__ = "monitoring_holds"
     __table_args__ = (Index("ix_monitoring_holds_of_use_case", "use_case", "centre", "since"),)
@@ -79,12 +79,12 @@ class LabelQuarantineRow(Base):
 
 LabelFilter = Callable[[Mapping[str, Any]], bool]
 DRIFT_LOOKBACK = timedelta(days=400)
-"""A change that was found so long ago lies behind all data that a training should still learn from."""
+"""Older concept-drift events precede all data used for training."""
 
 
 def usable_label_filter(connection: Connection, use_case: str) -> LabelFilter:
-    """Whether a report (a row of ``outcomes``) may become a training row: its centre is not held back and, where this
-    use case is monitored at all, monitoring has looked at it."""
+    """Return a predicate for reports (rows of ``outcomes``): usable as training rows if their centre is not quarantined
+    and, in a monitored use case, they have been covered by a monitoring run."""
     looked = connection.execute(
         select(func.max(MonitoringRunRow.outcomes_until)).where(MonitoringRunRow.use_case == use_case)
     ).scalar_one()
@@ -99,7 +99,7 @@ def usable_label_filter(connection: Connection, use_case: str) -> LabelFilter:
 
 
 def quarantined_labels(connection: Connection, use_case: str) -> list[dict[str, Any]]:
-    """The holds that are in force."""
+    """List the active holds."""
     query = select(LabelQuarantineRow.__table__).where(
         LabelQuarantineRow.use_case == use_case, LabelQuarantineRow.lifted_at.is_(None)
     )
@@ -116,7 +116,7 @@ def is_quarantined(held: list[dict[str, Any]], centre: str, received_at: datetim
 
 
 def concept_drift_events(connection: Connection, use_case: str) -> list[dict[str, Any]]:
-    """The changes of the world that training minds, oldest first: ``since`` (ISO 8601) and ``segments``."""
+    """List the concept-drift events that training considers, oldest first: ``since`` (ISO 8601) and ``segments``."""
     newest = connection.execute(
         select(func.max(ConceptDriftEventRow.opened_at)).where(ConceptDriftEventRow.use_case == use_case)
     ).scalar_one()

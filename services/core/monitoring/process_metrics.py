@@ -1,5 +1,4 @@
-"""Prometheus metrics that every service exports: its process, its container (cgroup), its disk, and the use cases it
-skipped."""
+"""Prometheus metrics that every service exports: process, container (cgroup), disk, and skipped use cases."""
 
 from __future__ import annotations
 
@@ -16,11 +15,11 @@ from services.core import use_case_registry as declared
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
-"""Version 1 says a number beyond all memory where there is no limit."""
+"""Limits from this value on mean no limit (cgroup version 1)."""
 
 
 def register_process_metrics(registry: CollectorRegistry, home: Path) -> None:
-    """Register the figures of this process, its container and the file system that ``home`` is on."""
+    """Register the metrics of this process, its container and the file system of ``home``."""
     ProcessCollector(registry=registry)
     GCCollector(registry=registry)
     registry.register(ContainerCollector(CGROUP_ROOT))
@@ -28,8 +27,8 @@ def register_process_metrics(registry: CollectorRegistry, home: Path) -> None:
 
 
 class ContainerCollector(Collector):
-    """The container's own control group, of version 2 or 1. A file that is not there (no container, another kernel) and
-    a limit that is none are left out: no figure is better than a wrong one."""
+    """Metrics of the container's cgroup, version 2 or 1. Missing files (no container, another kernel) and absent limits
+    yield no series rather than a wrong value."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -65,7 +64,7 @@ class ContainerCollector(Collector):
         yield from self._times()
 
     def _times(self) -> Iterator[Metric]:
-        """Version 2 counts microseconds, version 1 nanoseconds."""
+        """CPU times in seconds: version 2 counts microseconds, version 1 nanoseconds."""
         for name, text, new, old in (
             (
                 "vigie_container_cpu_seconds",
@@ -86,7 +85,7 @@ class ContainerCollector(Collector):
                 yield CounterMetricFamily(name, text, old / 1e9)
 
     def _number(self, *files: str) -> int | None:
-        """The number in the first of the files that is there."""
+        """Read the number in the first existing file."""
         for file in files:
             text = self._read(file).strip()
             if text.isdigit() and int(text) < UNLIMITED:
@@ -94,7 +93,7 @@ class ContainerCollector(Collector):
         return None
 
     def _listed(self, name: str, file: str) -> int | None:
-        """The number that stands beside ``name``."""
+        """Read the value of ``name`` in a key-value file."""
         pairs = (line.split() for line in self._read(file).splitlines())
         return next((int(pair[1]) for pair in pairs if len(pair) == 2 and pair[0] == name), None)
 
@@ -106,7 +105,7 @@ class ContainerCollector(Collector):
 
 
 class DiskCollector(Collector):
-    """The file system of ``folder``, or of the nearest folder above it that exists."""
+    """Size of the file system of ``folder``, or of its nearest existing parent."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -123,9 +122,10 @@ class DiskCollector(Collector):
 
 
 def register_skipped_gauge(metrics: CollectorRegistry, further: Iterable[str] = ()) -> tuple[str, ...]:
-    """Names of the use cases that were left out, as they stand among the figures for Prometheus. The reasons are
-    in the log and in ``./vigie doctor``: they hold paths, and health is public. ``further`` are those that are sound
-    by themselves and that this service cannot carry."""
+    """Export the number of skipped use cases and return their names.
+
+    Reasons are only in the log and in ``./vigie doctor``: they contain paths, and health is public. ``further``: valid
+    use cases that this service cannot run."""
     names = tuple(sorted({*further, *(skipped.name for skipped in declared.skipped())}))
     gauge = Gauge("vigie_skipped_use_cases", "Use cases that are broken and left out.", registry=metrics)
     gauge.set(len(names))

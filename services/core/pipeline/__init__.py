@@ -1,4 +1,4 @@
-"""Running the DVC stages in scratch workspaces and publishing what they made.
+"""Runs the DVC stages in scratch workspaces and publishes their outputs.
 
-``run.run_stages`` runs and publishes; ``versions`` has ``checkout_data``, ``push``, ``pull`` and
-``collect_garbage``; ``stage.run_stage`` is how a stage itself starts."""
+``run.run_stages`` runs and publishes; ``versions`` has ``checkout_data``, ``push_data``, ``pull_data`` and
+``collect_garbage``; ``stage.run_stage_main`` is the entry point of a stage."""

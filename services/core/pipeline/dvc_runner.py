@@ -1,4 +1,4 @@
-"""Runs DVC as a child process, so that its lock files and memory end with it."""
+"""Runs DVC as a child process, which releases its lock files and memory on exit."""
 
 from __future__ import annotations
 
@@ -35,12 +35,11 @@ def run_dvc(
 ) -> list[str]:
     """Run ``dvc ARGUMENTS`` in the workspace ``folder`` and return the last lines of its output.
 
-    ``progress`` hears of every stage that starts or is skipped, ``started`` gets the process's id, all
-    output goes to ``log`` and line by line to ``output``, ``inherit`` lists file descriptors that the process
-    keeps open.
+    ``progress`` is called for each stage that starts or is skipped, ``started`` with the process id. All output is
+    written to ``log`` and passed line by line to ``output``. ``inherit``: file descriptors that the process keeps open.
 
     Raises:
-        VigieError: it failed: the stage's own error where it left one, else the last lines.
+        VigieError: DVC failed: the stage's own error if it stored one, else the last lines of output.
     """
     error_file = folder / ".dvc" / "tmp" / "error.json"
     error_file.unlink(missing_ok=True)
@@ -74,7 +73,7 @@ def run_dvc(
 
 
 def terminate_group(process_id: int) -> None:
-    """End DVC and the stage below it, kindly first."""
+    """Terminate DVC and the running stage: SIGTERM first, then SIGKILL."""
     try:
         os.killpg(process_id, signal.SIGTERM)
         limit = time.monotonic() + _GRACE_SECONDS
@@ -87,8 +86,8 @@ def terminate_group(process_id: int) -> None:
 
 
 def _environment(home: VigiePaths, error_file: Path) -> dict[str, str]:
-    """``python`` in ``dvc.yaml`` has to be ours. The workspace's code comes first by itself: ``python -m`` puts
-    the current folder before everything else."""
+    """Return DVC's environment, in which ``python`` of ``dvc.yaml`` is this interpreter. The workspace's code takes
+    precedence anyway: ``python -m`` puts the current folder first."""
     environment = dict(os.environ)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     environment["VIGIE_HOME"] = str(home.root.resolve())
@@ -104,7 +103,7 @@ def _stream_output(
     progress: Callable[[str], None] | None,
     output: Callable[[str], None] | None,
 ) -> list[str]:
-    """Read the output to its end; the last lines of it."""
+    """Read the output to its end; return its last lines."""
     last: list[str] = []
     assert process.stdout is not None
     sink = log.open("a", encoding="utf-8") if log is not None else None
@@ -135,7 +134,7 @@ def _failure(arguments: Sequence[str], code: int, lines: Sequence[str], log: Pat
 
 
 def _is_log_line(line: str) -> bool:
-    """Structured log lines are for the log file, not for the error."""
+    """Whether a line is structured logging, which belongs in the log file but not in an error message."""
     try:
         return line.startswith("{") and "event" in json.loads(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One run of the pipeline: a workspace, the stages, and a new published state or none."""
+"""Runs the pipeline of a use case in a workspace; publishes a new state or leaves the old one."""
 
 from __future__ import annotations
 
@@ -37,21 +37,20 @@ def run_stages(
     wait_seconds: float | None = None,
     keep_scratch: bool = False,
 ) -> Path:
-    """Run the DVC stages of ``use_case`` up to ``last_stage`` and publish what they made.
+    """Run the DVC stages of ``use_case`` up to ``last_stage`` and publish their outputs.
 
-    ``prepare`` gets the workspace before the stages run; that is where raw files are acquired.
-    ``progress`` hears lines such as ``"train: running"`` and ``"ingest: unchanged"``, ``output`` every line
-    that DVC and the stages print, which ``logs/runs`` keeps as well. ``started`` gets the id of DVC's process
-    group as soon as it runs, for whoever may have to end it. ``root`` is the checkout whose code,
-    stages and parameters are run; ``parameters`` take the place of its params.yaml.
-    Runs of one use case take turns: without ``wait_seconds`` this one waits as long as it takes.
+    ``prepare`` is called with the workspace before the stages; raw files are acquired there. ``progress`` receives
+    lines such as ``"train: running"`` and ``"ingest: unchanged"``, ``output`` every line printed by DVC and the stages,
+    which is also written to ``logs/runs``. ``started`` receives the id of DVC's process group, for a caller that may
+    have to terminate it. ``root``: the checkout with code, stages and parameters; ``parameters`` replace its
+    params.yaml. Runs of one use case are serialized; without ``wait_seconds`` there is no timeout.
 
-    Returns the published state: the new one, or the current one if nothing has changed. Whatever
-    happens, readers of ``home.current(use_case)`` see one state or the other.
+    Returns the published state: the new one, or the current one if nothing has changed. Readers of
+    ``home.current(use_case)`` always see one complete state.
 
     Raises:
-        VigieError: a stage failed (its own words), or another run did not end in time. The published
-            state is as it was; the workspace is kept below ``home.scratch`` until the next run.
+        VigieError: a stage failed (with its own message), or another run did not end in time. The published state is
+            unchanged; the workspace stays below ``home.scratch`` until the next run.
     """
     if last_stage not in STAGES:
         raise VigieError(f"There is no stage {last_stage!r}.", expected="one of " + ", ".join(STAGES))
@@ -96,7 +95,7 @@ def run_stages(
 
 
 def _publish_if_new(home: VigiePaths, use_case: str, workspace: Path, run_id: str) -> Path:
-    """The same lock file says that all inputs and outputs are the same."""
+    """Publish unless the lock file is unchanged, which means that all inputs and outputs are the same."""
     current = home.current(use_case)
     if current.exists() and (current / "dvc.lock").is_file():
         state = current.resolve()
@@ -107,7 +106,7 @@ def _publish_if_new(home: VigiePaths, use_case: str, workspace: Path, run_id: st
 
 
 def _clear_scratch(home: VigiePaths, use_case: str) -> None:
-    """What earlier runs of this use case left behind, which this run's turn makes nobody's."""
+    """Delete workspaces of earlier runs of this use case, which this run's lock makes obsolete."""
     if home.scratch.is_dir():
         for path in home.scratch.glob(f"{use_case}-*"):
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Lock of a use case's pipeline: one run at a time; others wait and see who holds it.
+"""Lock of a use case's pipeline: one run at a time; waiting runs see who holds it.
 
 A file lock that the run's DVC process inherits: when a run is killed, its stages may still be running, and the lock is
 free only when they have ended. The next run kills the stages of a run whose own process is gone."""
@@ -33,7 +33,7 @@ class RunLock:
     _said: dict[str, str | int]
 
     def runs(self, process_id: int) -> None:
-        """Note the DVC process that inherited the lock."""
+        """Record the DVC process that inherited the lock."""
         self._said["child"] = process_id
         _write_holder(self._holder, self._said)
 
@@ -47,10 +47,10 @@ def run_lock(
     wait_seconds: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Iterator[RunLock]:
-    """Wait for the use case's lock and hold it; without ``wait_seconds`` as long as it takes.
+    """Acquire the use case's lock; without ``wait_seconds`` there is no timeout.
 
     Raises:
-        VigieError: it was not free in time; says who holds it.
+        VigieError: timeout; the message names the holder.
     """
     path = home.lock(use_case)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,8 +95,8 @@ def _acquire(
 
 
 def _terminate_orphans(holder_info: dict[str, str | int]) -> str:
-    """Who holds the lock. Where its process is gone, only the DVC process that it started can still
-    hold it, and nobody waits for that one's result."""
+    """Describe the holder. If its process is gone, terminate the DVC process that inherited the lock, since its result
+    would never be used."""
     process, child = holder_info.get("process"), holder_info.get("child")
     here = holder_info.get("place") == _process_namespace()
     if here and isinstance(process, int) and isinstance(child, int) and not _is_alive(process):
@@ -107,7 +107,7 @@ def _terminate_orphans(holder_info: dict[str, str | int]) -> str:
 
 
 def _process_namespace() -> str:
-    """Where a process id means something: containers that share a volume do not share ids."""
+    """Return the namespace in which process ids are unique: containers that share a volume have their own."""
     try:
         namespace = Path("/proc/self/ns/pid").readlink().as_posix()
     except OSError:

@@ -1,6 +1,6 @@
-"""Entry point of the DVC stages: argument, logging, and errors for the run that started the stage.
+"""Entry point of the DVC stages: argument parsing, logging, and passing errors to the run that started the stage.
 
-Stages read and write below the current folder and nowhere else."""
+Stages read and write only below the current folder."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from services.core.errors import VigieError
 from services.core.logs import configure_logging
 
 ERROR_FILE_VARIABLE = "VIGIE_ERROR_FILE"
-"""Environment variable: where a stage leaves its error for the run that started it."""
+"""Environment variable: file in which a stage stores its error for the run that started it."""
 
 
 def run_stage_main(name: str, work: Callable[[str], None], arguments: Sequence[str] | None = None) -> int:
-    """Run ``work(use_case)`` and return the process's exit code: 0, or 1 after an error that was
-    shown in plain words. Other exceptions are bugs and pass."""
+    """Run ``work(use_case)`` and return the exit code: 0, or 1 after a VigieError, which is printed and stored. Other
+    exceptions are bugs and propagate."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     configure_logging(name)
     log = structlog.get_logger()
@@ -47,7 +47,7 @@ def run_stage_main(name: str, work: Callable[[str], None], arguments: Sequence[s
 
 
 def read_stage_error(path: Path) -> VigieError | None:
-    """The error that a stage left, if any."""
+    """Read the error that a stage stored, if any."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, ValueError):

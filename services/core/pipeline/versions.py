@@ -1,6 +1,4 @@
-"""Data of registered versions: checkout, push, pull and garbage collection, from the ``dvc.lock`` stored with each
-version.
-"""
+"""Data of registered versions: checkout, push, pull and garbage collection, from each version's ``dvc.lock``."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ from services.core.settings import CHECKOUT
 
 @dataclass(frozen=True, slots=True)
 class LockedOutput:
-    """One output of a stage: where it was, and what DVC needs to bring it back."""
+    """An output of a stage: its path, and DVC's metadata for restoring it."""
 
     path: str
     entry: dict[str, Any]
@@ -39,9 +37,10 @@ class LockedOutput:
 
 
 def locked_outputs(lock_text: str) -> list[LockedOutput]:
-    """
+    """List the outputs in a lock file.
+
     Raises:
-        VigieError: the text is no lock file.
+        VigieError: the text is not a lock file.
     """
     try:
         stages = yaml.safe_load(lock_text)["stages"].values()
@@ -53,8 +52,8 @@ def locked_outputs(lock_text: str) -> list[LockedOutput]:
 
 @contextmanager
 def bare_workspace(home: VigiePaths, wanted: Iterable[tuple[str, LockedOutput]], purpose: str) -> Iterator[Path]:
-    """A workspace that tracks each output at the path given for it; DVC's own commands then fetch, push
-    and keep exactly these. Removed at the end."""
+    """Create a temporary workspace that tracks each output at the given path, so that DVC's commands fetch, push or
+    retain exactly these."""
     folder = home.scratch / f"{purpose}-{secrets.token_hex(6)}"
     folder.mkdir(parents=True)
     try:
@@ -74,12 +73,12 @@ _REMOVED_LINE = re.compile(r"Removed (\d+) objects from (?P<place>\S+)")
 
 
 def checkout_data(home: VigiePaths, lock_text: str, use_case: str, folder: Path) -> None:
-    """Bring the raw tables and examples that ``lock_text`` (the dvc.lock kept with a version) names into
-    ``folder/raw`` and ``folder/examples``, from the cache or else the remote.
+    """Restore the raw tables and examples named in ``lock_text`` (a version's dvc.lock) to ``folder/raw`` and
+    ``folder/examples``, from the cache or else the remote.
 
     Raises:
-        VigieError: the folder is not empty or belongs to live data, the lock names no data of the use
-            case, or the data is in neither place.
+        VigieError: the folder is not empty or belongs to live data, the lock names no data of the use case, or the data
+            is in neither place.
     """
     wanted = [
         out for out in locked_outputs(lock_text) if out.path in {f"data/{use_case}/{name}" for name in _DATA_FOLDERS}
@@ -91,14 +90,14 @@ def checkout_data(home: VigiePaths, lock_text: str, use_case: str, folder: Path)
         _pull_into(home, workspace, f"the data of this version of {use_case}")
         folder.mkdir(parents=True, exist_ok=True)
         for out in wanted:
-            # beside first: the folder may be on another disk, where moving means copying
+            # Staged first: the folder may be on another disk, where moving means copying.
             beside = folder / f".{out.name}.part"
             shutil.move(workspace / out.name, beside)
             beside.rename(folder / out.name)
 
 
 def push_data(home: VigiePaths, use_case: str) -> None:
-    """Send everything that the published state's lock names to the remote.
+    """Push all data named in the published state's lock to the remote.
 
     Raises:
         VigieError: nothing is published, or the remote cannot be written.
@@ -108,11 +107,11 @@ def push_data(home: VigiePaths, use_case: str) -> None:
 
 
 def pull_data(home: VigiePaths, use_case: str) -> Path:
-    """Bring everything that the published state's lock names back from the cache or the remote, and publish
-    it anew: for a state whose files were lost or damaged. Returns the new state.
+    """Restore all data named in the published state's lock from the cache or the remote and publish it again, for a
+    state with lost or damaged files. Returns the new state.
 
     Raises:
-        VigieError: nothing is published, or something is in neither place.
+        VigieError: nothing is published, or an object is in neither place.
     """
     run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}-pulled"
     with run_lock(home, use_case, "pull"):
@@ -128,7 +127,7 @@ def pull_data(home: VigiePaths, use_case: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class GarbageReport:
-    """How many objects were, or with ``dry_run`` would be, removed."""
+    """Number of objects that were, or with ``dry_run`` would be, removed."""
 
     cache: int
     remote: int
@@ -139,11 +138,11 @@ class GarbageReport:
 
 
 def collect_garbage(home: VigiePaths, kept_locks: Iterable[str], *, dry_run: bool = False) -> GarbageReport:
-    """Remove from cache and remote what neither a published state nor one of ``kept_locks`` (the dvc.lock
-    texts of the versions to keep) names. Waits until no run is at work.
+    """Remove from cache and remote what is named neither in a published state nor in ``kept_locks`` (dvc.lock texts of
+    the versions to retain). Waits until no run is active.
 
     Raises:
-        VigieError: a lock is no lock file; nothing was removed then.
+        VigieError: a lock is not a lock file; nothing was removed.
     """
     use_cases = sorted({*use_case_registry.names(), *(path.name for path in (home.root / "states").glob("*"))})
     with ExitStack() as stack:

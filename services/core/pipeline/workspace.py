@@ -1,9 +1,8 @@
 """Scratch workspaces in which the platform runs DVC, and publishing a finished one as the current state.
 
-A workspace holds copies of the code, the parameters and the last published state, so nothing that a stage writes can
-reach a published file or the cache. All workspaces share one cache and one remote below ``VIGIE_HOME``. Publishing
-moves
-everything beside the old state first, then replaces one symbolic link: readers see the old state or the new one."""
+A workspace holds copies of the code, the parameters and the last published state, so no stage can write to a published
+file or the cache. All workspaces share one cache and one remote below ``VIGIE_HOME``. Publishing moves everything into
+a new state folder first, then replaces one symbolic link: readers see the old state or the new one."""
 
 from __future__ import annotations
 
@@ -38,10 +37,10 @@ _STAGE_PACKAGES = frozenset({"core", "use_cases", "ingestion", "preprocessing", 
 
 
 def init_bare_workspace(home: VigiePaths, folder: Path) -> None:
-    """An empty DVC workspace on the shared cache; the same as ``dvc init --no-scm`` and its
-    configuration, without a second of start-up for each command.
+    """Create an empty DVC workspace on the shared cache: the result of ``dvc init --no-scm`` and its configuration,
+    without a second of start-up per command.
 
-    ``reflink,copy``: outputs never share their bytes with the cache, so writing to one is safe."""
+    ``reflink,copy``: outputs never share storage with the cache, so they are safe to write to."""
     (folder / ".dvc" / "tmp").mkdir(parents=True)
     for shared in (home.dvc_cache, home.dvc_remote):
         shared.mkdir(parents=True, exist_ok=True)
@@ -51,8 +50,8 @@ def init_bare_workspace(home: VigiePaths, folder: Path) -> None:
 
 
 def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) -> None:
-    """A workspace for a run of ``use_case``: code, stages and parameters of ``root`` (the checkout) and
-    the published state, if there is one.
+    """Create a workspace for a run of ``use_case``, with code, stages and parameters of ``root`` (the checkout) and the
+    published state, if any.
 
     Raises:
         VigieError: ``root`` has no stages or parameters.
@@ -63,7 +62,7 @@ def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) 
             shutil.copy2(root / name, folder / name)
     if not (folder / "dvc.yaml").is_file():
         raise VigieError(f"There is no dvc.yaml in {root}.", action="Run this from a complete checkout.")
-    # compiled files come along: they save half a second for each stage, and DVC ignores them
+    # Compiled files are copied too: they save half a second per stage, and DVC ignores them.
     shutil.copytree(root / "services", folder / "services", ignore=_unused_by_stages(root / "services"))
     _copy_extra_package(use_case, folder)
     parameters = params.load_params(root)
@@ -74,12 +73,12 @@ def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) 
     state = home.current(use_case)
     if state.exists():
         seed_from_state(state.resolve(), use_case, folder)
-    for impure in ("landing", "outcomes"):  # what stages depend on and none makes
+    for impure in ("landing", "outcomes"):  # inputs of stages that no stage produces
         (folder / "data" / use_case / impure).mkdir(parents=True, exist_ok=True)
 
 
 def _unused_by_stages(services: Path) -> Callable[[str, list[str]], set[str]]:
-    """What a copy of ``services`` leaves out: hidden files, and the packages that no stage imports."""
+    """Return the filter of a copy of ``services``: omits hidden files, and packages that no stage imports."""
 
     def ignored(folder: str, names: list[str]) -> set[str]:
         hidden = {name for name in names if name.startswith(".")}
@@ -91,7 +90,7 @@ def _unused_by_stages(services: Path) -> Callable[[str, list[str]], set[str]]:
 
 
 def write_params(folder: Path, parameters: params.Params) -> None:
-    """Replace a workspace's ``params.yaml``, for runs with parameters of their own."""
+    """Write a workspace's ``params.yaml``, for runs with their own parameters."""
     content = parameters.model_dump(mode="json")
     (folder / params.PARAMS_FILE).write_text(
         yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8"
@@ -99,7 +98,7 @@ def write_params(folder: Path, parameters: params.Params) -> None:
 
 
 def seed_from_state(state: Path, use_case: str, folder: Path) -> None:
-    """Fill a workspace with a published state: landed files are linked, everything else is copied."""
+    """Copy a published state into a workspace; landed files are hard-linked."""
     for kind in ("data", "models"):
         source = state / kind / use_case
         if source.is_dir():
@@ -110,7 +109,7 @@ def seed_from_state(state: Path, use_case: str, folder: Path) -> None:
 
 
 def link_landing(state: Path, use_case: str, folder: Path) -> None:
-    """Landed files are never written to, so both names may share one file; copied where a disk cannot."""
+    """Hard-link landed files, which are never modified; copy them if the file system cannot."""
     landing = folder / "data" / use_case / "landing"
     landing.mkdir(parents=True, exist_ok=True)
     for path in (state / "data" / use_case / "landing").glob("*"):
@@ -121,7 +120,7 @@ def link_landing(state: Path, use_case: str, folder: Path) -> None:
 
 
 def _copy_extra_package(use_case: str, folder: Path) -> None:
-    """The package of a use case that ``VIGIE_EXTRA_USE_CASES`` names lives outside ``services``."""
+    """Copy the package of a use case from ``VIGIE_EXTRA_USE_CASES``, which lies outside of ``services``."""
     name = use_case_registry.packages()[use_case]
     target = folder.joinpath(*name.split("."))
     if target.exists():
@@ -136,12 +135,12 @@ def _copy_extra_package(use_case: str, folder: Path) -> None:
 
 _PARTIAL_PREFIX = ".part-"
 MAX_STATES = 2
-"""The current state and the one before, which a reader may still be reading."""
+"""The current state and the one before, which may still have readers."""
 
 
 def publish_state(home: VigiePaths, use_case: str, workspace: Path, run_id: str) -> Path:
-    """Move ``data/<use case>``, ``models/<use case>`` and ``dvc.lock`` of the workspace into a new state
-    and make it the current one. Returns the state. The caller holds the use case's turn."""
+    """Move ``data/<use case>``, ``models/<use case>`` and ``dvc.lock`` of the workspace into a new state and make it
+    current. Returns the state. The caller must hold the use case's run lock."""
     part = home.states(use_case) / f"{_PARTIAL_PREFIX}{run_id}"
     part.mkdir(parents=True)
     for kind in ("data", "models"):
@@ -159,14 +158,15 @@ def publish_state(home: VigiePaths, use_case: str, workspace: Path, run_id: str)
 
 
 def set_current(home: VigiePaths, use_case: str, state: Path) -> None:
-    """Let ``current`` mean ``state``. The link is relative, so that a home can be moved as a whole."""
+    """Point the ``current`` link at ``state``, atomically. The link is relative, so that a home can be moved as a
+    whole."""
     link = home.current(use_case)
     with replacing(link) as beside:
         beside.symlink_to(os.path.relpath(state, link.parent))
 
 
 def prune_states(home: VigiePaths, use_case: str) -> None:
-    """Remove all but the newest states, and what a killed run left of one. The current one stays."""
+    """Remove all but the newest states and leftovers of killed runs. The current state stays."""
     current = home.current(use_case)
     newest = current.resolve().name
     states = sorted(path.name for path in home.states(use_case).iterdir())

@@ -1,1 +1,1 @@
-"""Weather through one small interface: none, an hourly CSV, Open-Meteo, Visual Crossing."""
+"""Weather providers behind one small interface: none, an hourly CSV, Open-Meteo, Visual Crossing."""

@@ -1,4 +1,4 @@
-"""Current weather, held in memory and on disk and refreshed in the background: a call never waits for it."""
+"""Current weather, held in memory and on disk and refreshed in the background: requests never wait for it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from services.core.weather.hourly import MAX_AGE_SECONDS, HourlyWeather, Weather
 
 
 class WeatherFeed:
-    """A context source. ``start`` begins with what was kept on disk and asks the provider every
-    ``every`` seconds; ``snapshot`` is one attribute read."""
+    """Context source of weather. ``start`` loads the copy on disk and polls the provider every ``every`` seconds;
+    ``snapshot`` reads one attribute."""
 
     def __init__(
         self, provider: WeatherProvider, kept: Path, *, every: float = 900.0, clock: Callable[[], float] = time.time
@@ -36,7 +36,7 @@ class WeatherFeed:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the refreshing; a request that is under way is waited for up to its own timeout."""
+        """Stop polling; waits for a request in progress up to its timeout."""
         self._thread.stop()
         self._thread.join()
 
@@ -44,7 +44,7 @@ class WeatherFeed:
         return self._arrays
 
     def warning(self) -> str | None:
-        """A sentence for the answer's warnings where the weather is missing or stale, else None."""
+        """Return a warning for responses if the weather is missing or stale, else None."""
         begins = self._hours.time
         if len(begins) == 0:
             return "The weather is not known."
@@ -55,7 +55,7 @@ class WeatherFeed:
         return None
 
     def refresh(self) -> bool:
-        """Ask once. Keeps what it has where the provider fails; True where it did not."""
+        """Poll the provider once; on an error the current data stays. Returns success."""
         try:
             hours = self._provider.hours()
         except WeatherError as error:

@@ -13,12 +13,12 @@ Floats = NDArray[np.float64]
 WEATHER_VARIABLES = ("temperature", "precipitation", "wind")
 """°C, mm in the hour, km/h."""
 MAX_AGE_SECONDS = 2 * 3_600.0
-"""An hour that began longer ago than this says nothing about now."""
+"""Maximum age of the hour that still counts as current, measured from its start."""
 
 
 class HourlyWeather(NamedTuple):
-    """Arrays (n,): the beginning of each hour in seconds since 1970 UTC, rising, and what was
-    measured or forecast for it; missing is NaN."""
+    """Hourly weather as arrays (n,): start of each hour in seconds since 1970 UTC, ascending, and its measured or
+    forecast values; missing is NaN."""
 
     time: Floats
     temperature: Floats
@@ -26,34 +26,35 @@ class HourlyWeather(NamedTuple):
     wind: Floats
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Named as in a use case's context: ``weather_time``, ``weather_temperature``, ..."""
+        """Return the arrays under their context names: ``weather_time``, ``weather_temperature``, ..."""
         return {f"weather_{name}": values for name, values in zip(self._fields, self, strict=True)}
 
 
 class WeatherProvider(Protocol):
-    """Knows the weather of the last day or so. May take its time and may fail: it is only asked in
-    the background."""
+    """Provides the weather of about the last day. May be slow and may fail: it is called in the background only."""
 
     def hours(self) -> HourlyWeather:
-        """Raises:
-        WeatherError: the provider cannot be reached or says something else than weather.
+        """Fetch the hourly weather.
+
+        Raises:
+            WeatherError: the provider is unreachable or its response is invalid.
         """
         ...
 
 
 class WeatherError(Exception):
-    """Why there is no new weather, in a sentence."""
+    """Why there is no new weather, as a sentence."""
 
 
 class NoWeatherProvider:
-    """For those who want none: no hours at all."""
+    """Provider without data, for platforms that use no weather."""
 
     def hours(self) -> HourlyWeather:
         return sort_hours([], [], [], [])
 
 
 def sort_hours(time: Any, temperature: Any, precipitation: Any, wind: Any) -> HourlyWeather:
-    """Rising and without repeated hours (the last one counts)."""
+    """Sort by time and drop duplicate hours (the last one wins)."""
     columns = [np.asarray(values, dtype=np.float64) for values in (time, temperature, precipitation, wind)]
     order = np.argsort(columns[0], kind="stable")
     columns = [values[order] for values in columns]
@@ -62,8 +63,8 @@ def sort_hours(time: Any, temperature: Any, precipitation: Any, wind: Any) -> Ho
 
 
 def weather_at(context: Mapping[str, Any], time: Floats) -> NDArray[np.float32]:
-    """Temperature, precipitation and wind (n, 3) of the hour that each of ``time`` (n,) lies in, from a
-    context's arrays; NaN where there are none or the newest hour before it is stale."""
+    """Return temperature, precipitation and wind (n, 3) of the hour of each ``time`` (n,) from a context's arrays; NaN
+    if missing or stale."""
     found = np.full((len(time), len(WEATHER_VARIABLES)), np.nan, dtype=np.float32)
     begins = context.get("weather_time")
     if begins is None or len(begins) == 0:

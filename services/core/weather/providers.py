@@ -1,6 +1,4 @@
-"""Weather providers: an hourly CSV file, Open-Meteo (no key) and Visual Crossing, and the one that the settings
-choose.
-"""
+"""Weather providers (hourly CSV file, Open-Meteo, Visual Crossing) and their selection by the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ CSV_COLUMNS = ("time", "temp", "prcp", "wspd")
 
 
 class CsvWeatherProvider:
-    """Reads the file anew each time it is asked, so that whoever writes it needs to tell nobody."""
+    """Reads the file at each poll, so a writer only has to replace it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,7 +54,7 @@ _MAX_RESPONSE_BYTES = 4_000_000
 
 
 class OpenMeteoProvider:
-    """The forecast interface: yesterday, today and tomorrow, hour by hour."""
+    """Open-Meteo's forecast API (no key): yesterday, today and tomorrow, hourly."""
 
     def __init__(self, latitude: float, longitude: float, *, url: str = OPEN_METEO_URL, timeout: float = 10.0) -> None:
         self._url = f"{url.rstrip('/')}/v1/forecast"
@@ -76,7 +74,7 @@ class OpenMeteoProvider:
 
 
 class VisualCrossingProvider:
-    """The timeline interface: yesterday and today, hour by hour, in metric units."""
+    """Visual Crossing's timeline API: yesterday and today, hourly, in metric units."""
 
     def __init__(
         self, latitude: float, longitude: float, key: str, *, url: str = VISUAL_CROSSING_URL, timeout: float = 10.0
@@ -103,7 +101,7 @@ def _fetch(
     timeout: float,
     read: Callable[[Any], HourlyWeather],
 ) -> HourlyWeather:
-    """The key travels in the query, so an error names the service and never the address."""
+    """Get and parse a response. The URL contains the API key, so errors name the service only."""
     try:
         with httpx.Client(timeout=timeout) as client, client.stream("GET", url, params=dict(query)) as answer:
             if answer.status_code != 200:
@@ -143,10 +141,10 @@ def _to_floats(values: list[Any]) -> list[float]:
 
 
 def create_provider(chosen: Settings, latitude: float, longitude: float) -> WeatherProvider:
-    """The weather at a place in degrees.
+    """Create the configured provider for a position in degrees.
 
     Raises:
-        VigieError: the provider needs a file or a key that is not set.
+        VigieError: the provider requires a file or a key that is not set.
     """
     url = str(chosen.weather_url) if chosen.weather_url else None
     if chosen.weather_provider == "csv":

@@ -9,7 +9,7 @@ from services.core.database.base import Base
 from services.core.database.migrate import import_table_modules
 
 LOCK = 7_206_511
-"""PostgreSQL's advisory lock that concurrent upgrades queue for."""
+"""PostgreSQL advisory lock that serializes upgrades."""
 
 
 def run() -> None:

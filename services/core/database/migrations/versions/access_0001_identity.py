@@ -191,7 +191,7 @@ def upgrade() -> None:
 
 
 def _refuse_changes() -> None:
-    """The database itself refuses to change or remove an entry of the audit log."""
+    """Create triggers that reject updates and deletes of audit entries."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
             f"""CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS
@@ -211,7 +211,7 @@ def _refuse_changes() -> None:
             f"""CREATE TRIGGER audit_entries_no_{change.lower()} BEFORE {change} ON audit_entries
             BEGIN SELECT RAISE(ABORT, '{REFUSED}'); END"""
         )
-    # SQLite's INSERT OR REPLACE removes rows without asking the trigger above.
+    # SQLite's INSERT OR REPLACE deletes rows without firing the delete trigger.
     op.execute(
         f"""CREATE TRIGGER audit_entries_no_replace BEFORE INSERT ON audit_entries
         WHEN EXISTS (SELECT 1 FROM audit_entries

@@ -1,8 +1,7 @@
-"""Kinds of calls, and derived columns that drift looks at.
+"""Adds the kind of a call (live or not), and columns for drift monitoring.
 
-What was there before is live, but for outcomes that their sender had made up. The database's own default stays, so
-that a replica of the version before can still write.
-"""
+Existing rows become live, except for outcomes made up by their sender. The server default stays, so that a replica of
+the previous release can still write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a centre decided otherwise than an answer proposed."""
+"""Adds the reason of an outcome that overrides the predicted answer."""
 
 from __future__ import annotations
 

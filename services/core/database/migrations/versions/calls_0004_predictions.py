@@ -1,4 +1,4 @@
-"""The typed prediction for each target, beside the answer. Release 0.1.0 neither writes nor reads the column."""
+"""Adds the typed prediction per target. Release 0.1.0 neither writes nor reads the column."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_jobs_id")),
         sa.UniqueConstraint("idempotency_key", name=op.f("uq_jobs_idempotency_key")),
     )
-    # The database itself refuses a second running job of one use case and lane.
+    # A unique index rejects a second running job of one use case and group.
     op.create_index(
         "uq_jobs_running", "jobs", ["use_case", "lane"], unique=True, sqlite_where=RUNS, postgresql_where=RUNS
     )

@@ -1,4 +1,4 @@
-"""Runs of the monitoring, changes of the world, outcomes that are held back."""
+"""Monitoring runs, concept-drift events and quarantined labels."""
 
 from __future__ import annotations
 
