@@ -1,1 +1,1 @@
-"""Watches inputs, outputs and errors of the models that serve, gives a verdict, and acts on it."""
+"""Drift service: monitors inputs, predictions and errors of the serving models, decides a verdict and acts on it."""

@@ -25,13 +25,13 @@ Floats = NDArray[np.float64]
 MIN_REPORTS = 60
 """Reports of one centre below which they are not tested."""
 MIN_Z_SCORE = 6.0
-"""Standard errors: many centres are looked at, every day."""
+"""Standard errors; high because many centres are tested every day."""
 LOST_CORRELATION = 0.4
 """Share of the usual connection between answers and outcomes below which it counts as lost."""
 MIN_USUAL_CORRELATION = 0.25
-"""A target whose frozen rows have less of it says nothing here."""
+"""Rank correlation on held-out rows below which a target is not tested."""
 MIN_SHIFT = 0.4
-"""Shift of the residuals' median, in their own interquartile range, that is looked into."""
+"""Shift of the median residual, in interquartile ranges of the residuals, from which on it counts."""
 CONSTANT_SHIFT_RATIO = (0.5, 2.0)
 """A constant shift is as large on short calls as on long ones: the ratio of both lies between these."""
 

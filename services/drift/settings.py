@@ -13,7 +13,7 @@ class DriftSettings(JobSettings):
     """Settings of the drift service, beyond those of every service with jobs."""
 
     job_secrets: ClassVar[frozenset[str]] = frozenset({"VIGIE_SERVICE_TOKEN"})
-    """A look asks the gateway for retrainings and rollbacks."""
+    """A run requests retrainings and rollbacks from the gateway."""
     drift_host: str = "127.0.0.1"
     drift_port: int = Field(default=8604, ge=1, le=65_535)
     drift_daily_retrainings: int | None = Field(default=None, ge=0)

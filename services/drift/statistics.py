@@ -283,7 +283,7 @@ def segment_columns(
 
 
 def is_informative(word: str) -> bool:
-    """Whether a value says anything about the calls that have it."""
+    """Whether a value describes the calls that have it."""
     return word not in _UNINFORMATIVE
 
 

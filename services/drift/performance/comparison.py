@@ -103,7 +103,7 @@ def estimated_performance(
     known: LabelledPredictions | None,
     significance: float,
 ) -> dict[str, Any]:
-    """Estimated error on calls whose outcome is not known yet, from what the predictions say about themselves.
+    """Estimate the error on calls without a label from the uncertainty of the predictions.
 
     Args:
         target: which output.

@@ -190,7 +190,7 @@ def _exceeds_without_worst_day(
 
 
 def _bias_fields(item: LossSample, rows: Bools) -> dict[str, Any]:
-    """What a breach says of a bias on these rows."""
+    """Fields of a finding about bias, of these rows."""
     if item.answer is None:
         return {}
     return {"bias": True, "predicted": float(item.answer[rows].mean()), "under": item.under}

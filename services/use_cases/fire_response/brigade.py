@@ -11,6 +11,8 @@ from math import atan2, cos, radians, sin, sqrt, tan
 
 @dataclass(frozen=True, slots=True)
 class Brigade:
+    """Constants of a fire brigade: area, services, objective and time zone."""
+
     name: str
     zone: str
     country: str

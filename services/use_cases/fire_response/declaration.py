@@ -31,7 +31,7 @@ _LOGISTIC = {**_TREES, "eta": 0.04, "colsample_bytree": 0.3, "min_child_weight":
 _QUANTILES = {"max_depth": 5, "eta": 0.06, "subsample": 0.8, "colsample_bytree": 0.6, "min_child_weight": 20}
 _DOWNLOAD = "https://data.london.gov.uk/download"
 _STATION_UNKNOWN = ("deployed_from_station",)
-"""A centre need not say which station the pump comes from."""
+"""A centre need not send which station the pump comes from."""
 
 ATTENDANCE = Target(
     name="attendance_seconds",

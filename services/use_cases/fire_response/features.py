@@ -105,7 +105,7 @@ _GROUP_CODE = np.array([0.0, 1.0, 2.0, np.nan], dtype=np.float32)
 
 
 class _Places(NamedTuple):
-    """Arrays (n,) and (n, 8): what both matrices look up by place and kind."""
+    """Arrays (n,) and (n, 8): lookups by place and kind that both matrices use."""
 
     square: NDArray[np.float32]
     ground: NDArray[np.int64]

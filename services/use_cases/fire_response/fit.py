@@ -178,8 +178,7 @@ def _attendance(
 
 
 def _local_maps(cell: Ints, where: SpatialIndex, seconds: Floats, later: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Mean attendance time and share of missed objectives around each square, (2 cells, 4), first pumps before later
-    ones.
+    """Attendance times and shares of missed objectives around each square, (2 cells, 4), first pumps before later ones.
 
     Each is the difference from the mean of all.
     """

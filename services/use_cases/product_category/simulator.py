@@ -21,6 +21,8 @@ Draw = Callable[[Any, Box, str], None]
 
 
 class CatalogueItem(NamedTuple):
+    """A class of simulated products: its share, its words by language, and how it is drawn."""
+
     code: int
     name: str
     share: float

@@ -1,1 +1,1 @@
-"""Australian daily observations: will it rain tomorrow at this station?"""
+"""Daily observations of Australia: rain tomorrow at a station."""

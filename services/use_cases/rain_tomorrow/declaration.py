@@ -1,4 +1,4 @@
-"""Rain in Australia: will it rain tomorrow at this station?"""
+"""Declaration of ``rain_tomorrow``: whether it rains tomorrow at an Australian station."""
 
 from __future__ import annotations
 

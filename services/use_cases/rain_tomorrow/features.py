@@ -198,7 +198,7 @@ def _days(columns: Columns) -> NDArray[np.int64]:
 
 
 def _today(columns: Columns) -> Floats:
-    """What the caller says: (n, quantities)."""
+    """Observations that the caller sends: (n, quantities), float64, in the units of the request fields."""
     made = [columns[name] for name in NUMBER_FIELDS]
     for wind in WIND_FIELDS:
         words = columns[wind].tolist()

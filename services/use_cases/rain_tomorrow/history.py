@@ -12,7 +12,7 @@ from services.core.contract.use_case import Arrays
 from services.use_cases.rain_tomorrow.stations import QUANTITIES, STATION_NAMES, STATIONS
 
 DAYS_BACK = 6
-"""Days before today that features look at."""
+"""Days before today that features are made of."""
 SECONDS_A_DAY = 86_400.0
 
 Floats = NDArray[np.float64]
@@ -114,7 +114,7 @@ DIRECTION_SECTORS = {
 NEIGHBOUR_WINDOWS = (*KERNEL_WIDTHS, *DIRECTION_SECTORS)
 _SIDE_REACH = 6.0
 _FEWEST = 0.01
-"""Sum of weights below which a mean says nothing."""
+"""Sum of weights below which a mean is unknown."""
 
 _NORTH = np.array([STATIONS[name].latitude for name in STATION_NAMES])
 _EAST = np.array([STATIONS[name].longitude for name in STATION_NAMES])

@@ -155,6 +155,8 @@ OBSTACLES_BY_HARDNESS: tuple[str, ...] = (
 
 
 class VehicleKind(NamedTuple):
+    """A kind of vehicle that callers count, with its official codes."""
+
     title: Text
     codes: tuple[int, ...]
     """``catv`` of all years; codes 04 to 06, 08, 09, 11, 12, 18 and 19 went out of use in 2006."""

@@ -1,4 +1,4 @@
-"""Road accidents in France: how grave is the accident that has just been reported?"""
+"""Declaration of ``road_accidents``: severity of an accident that has just been reported in France."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ _WINDOW = tuple(
 )
 
 Cells = Mapping[int, tuple[float, float]]
-"""Cell -> accidents and grave accidents, per 10,000 of all accidents."""
+"""Cell -> accidents and severe accidents, per 10,000 of all accidents."""
 
 
 class LocalDensity(NamedTuple):

@@ -64,13 +64,13 @@ FEATURE_INPUTS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class FittedTables:
-    """Fitted encodings, as they are looked up."""
+    """Fitted encodings, laid out for lookup."""
 
     shares: Shares
     cells: surroundings.DensityTables
     base: float
     words: Mapping[str, Mapping[str, float]]
-    """Field -> word -> share of grave accidents; NaN for a word that training never saw."""
+    """Field -> word -> share of severe accidents; NaN for a word that training never saw."""
 
 
 def fit(

@@ -1,1 +1,1 @@
-"""UCI wine quality: what score tasters would give a wine, from its measurements."""
+"""UCI wine quality: the score that tasters would give a wine, from its measurements."""

@@ -18,6 +18,8 @@ GRADES = ("3", "4", "5", "6", "7", "8", "9")
 
 
 class Measurement(NamedTuple):
+    """A measurement of a wine: its column, title, unit and bounds."""
+
     column: str
     """As the official files call it."""
     title: Text
