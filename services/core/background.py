@@ -1,4 +1,4 @@
-"""Work that a service repeats in a thread of its own: looks at the registry, deliveries, renewals."""
+"""Runs a function periodically in a background thread: polling, deliveries, renewals."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import structlog
 log = structlog.get_logger(__name__)
 
 AFTER_ERROR_SECONDS = 1.0
-"""The least pause after a turn that raised."""
+"""Minimum pause after a turn that raised, seconds."""
 REPEAT_LOG_SECONDS = 60.0
-"""How often an error that lasts is logged again."""
+"""Interval of logging a persistent error again, seconds."""
 
 Seconds = float | Callable[[], float]
 
 
 class PeriodicThread:
-    """Calls a function again and again, one turn after the other, never two at once.
+    """Calls a function periodically in a daemon thread, never twice at once.
 
-    A turn that raises is logged, and the next one comes all the same. The thread ends with the process.
+    An exception is logged and does not end the thread.
 
     Args:
         name: the thread's name, in logs and debuggers.
-        turn: one turn.
-        seconds: the pause between two turns; a function is asked before each pause.
+        turn: the function.
+        seconds: pause between two turns; a callable is evaluated before each pause.
         at_least: the part of the pause that ``wake`` does not shorten.
-        at_once: whether the first turn comes at the start or after a pause.
-        last: called in the thread when it ends, for what is left to do.
+        at_once: whether the first turn runs at the start or after a pause.
+        last: called in the thread when it ends, for clean-up.
     """
 
     def __init__(
@@ -54,28 +54,28 @@ class PeriodicThread:
         self._logged: tuple[type[Exception], float] | None = None
 
     def start(self) -> None:
-        """Begin, once. The thread has this caller's context variables: they carry what every log line says."""
+        """Start the thread, once. It inherits the caller's context variables, which carry the log context."""
         if self._thread is None:
             context = contextvars.copy_context()
             self._thread = threading.Thread(target=context.run, args=(self._run,), name=self._name, daemon=True)
             self._thread.start()
 
     def wake(self) -> None:
-        """Let the next turn come now, or as soon as ``binomial_tail`` has passed."""
+        """Run the next turn now, or as soon as ``at_least`` has passed."""
         self._wake.set()
 
     @property
     def woken(self) -> bool:
-        """Whether a turn was asked for that has not begun."""
+        """Whether a requested turn has not started yet."""
         return self._wake.is_set()
 
     def stop(self) -> None:
-        """Ask the thread to end after the turn that it is in. Returns at once."""
+        """Ask the thread to end after the current turn. Returns at once."""
         self._stopping.set()
         self._wake.set()
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait for the thread to end, ``seconds`` at most. Whether it has ended, or was never started."""
+        """Wait up to ``seconds`` for the thread to end. Returns whether it has ended or was never started."""
         if self._thread is not None:
             self._thread.join(seconds)
         return not self.alive
@@ -104,7 +104,7 @@ class PeriodicThread:
     def _succeeds(self, work: Callable[[], object]) -> bool:
         try:
             work()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next turn may succeed
+        except Exception as error:  # noqa: BLE001 - any error: the next turn may succeed
             self._log(error)
             return False
         if self._logged is not None:
@@ -113,7 +113,7 @@ class PeriodicThread:
         return True
 
     def _log(self, error: Exception) -> None:
-        """With its traceback, but not at each turn where it lasts."""
+        """Log an error with its traceback; a persistent one not at every turn."""
         kind, at = self._logged or (None, 0.0)
         if kind is not type(error) or time.monotonic() - at >= REPEAT_LOG_SECONDS:
             log.exception("background thread failed, and goes on", thread=self._name)

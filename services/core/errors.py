@@ -1,11 +1,11 @@
-"""Errors that people read: what was expected, what came, what to do."""
+"""Errors for people: the problem, what was expected, what to do."""
 
 from __future__ import annotations
 
 
 class VigieError(Exception):
-    """An error that the person in front of it can act on. The command line and the services show
-    its three sentences instead of a traceback."""
+    """An error that a user can act on. The command line and the services show its three sentences instead of a
+    traceback."""
 
     def __init__(self, problem: str, *, expected: str = "", action: str = "") -> None:
         self.problem = problem
@@ -23,19 +23,19 @@ class VigieError(Exception):
 
 
 class NotFoundError(VigieError):
-    """What was asked for is not there."""
+    """The requested object does not exist."""
 
 
 class ConflictError(VigieError):
-    """What was asked for does not go with what is there."""
+    """The request conflicts with the current state."""
 
 
 class UnavailableError(VigieError):
-    """Something that is needed does not answer now; later it may."""
+    """A dependency does not answer; a retry may succeed."""
 
 
 class UnexpectedAnswerError(VigieError):
-    """Another service answered with a status or a body that was not expected."""
+    """Another service answered with an unexpected status or body."""
 
     def __init__(self, problem: str, *, status: int, expected: str = "", action: str = "") -> None:
         super().__init__(problem, expected=expected, action=action)

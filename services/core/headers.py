@@ -1,4 +1,4 @@
-"""The HTTP headers that the platform's parts agree on."""
+"""Names of the HTTP headers shared by the platform's services."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from typing import Final
 
 API_KEY_HEADER: Final = "X-API-Key"
 CALL_KIND_HEADER: Final = "X-Vigie-Call-Kind"
-"""A caller's word for a call that is not live; see ``services.core.prediction_log.traffic_type``."""
+"""Marks a call that is not live; see ``services.core.prediction_log.traffic_type``."""
 CSRF_HEADER: Final = "X-Vigie-CSRF"
-"""Repeats the readable cookie, which another site cannot."""
+"""Repeats the CSRF cookie, which another site cannot read."""
 NEW_JOB_HEADER: Final = "X-Vigie-New"
-"""Whether a stage service made the job now or had it already."""
+"""Whether a stage service created the job or already had it."""
 ON_BEHALF_OF_HEADER: Final = "X-Vigie-On-Behalf-Of"
-"""The person for whom a service calls another one."""
+"""The user for whom a service calls another one."""
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 ROLE_HEADER: Final = "X-Vigie-Role"
-"""The edge's word to the page behind it: the role of who signed in."""
+"""Set by the edge for the page behind it: role of the authenticated user."""
 SERVICE_HEADER: Final = "X-Vigie-Service"
-"""Which service calls another one."""
+"""Name of the calling service."""
 USER_HEADER: Final = "X-Vigie-User"
-"""The edge's word to the page behind it: the name of who signed in."""
+"""Set by the edge for the page behind it: name of the authenticated user."""
 
 
 def raw(name: str) -> bytes:
-    """The header's name as ASGI gives it."""
+    """Return the header's name as in ASGI scopes."""
     return name.lower().encode()
 
 
 def service_headers(token: str, service: str, on_behalf_of: str = "") -> dict[str, str]:
-    """What a service shows another one: the credential, its own name and that of the person it calls for."""
+    """Return the headers of a call between services: credential, own name and the user it acts for."""
     headers = {"Authorization": f"Bearer {token}", SERVICE_HEADER: service}
     return headers | ({ON_BEHALF_OF_HEADER: on_behalf_of} if on_behalf_of else {})

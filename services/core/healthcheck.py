@@ -1,4 +1,4 @@
-"""Health check of a service on this machine: ``python -S -m services.core.healthcheck PORT [PATH]``.
+"""Checks the health of a service on this machine: ``python -S -m services.core.healthcheck PORT [PATH]``.
 
 Runs every few seconds, so it imports next to nothing. Exit code 0 if the response is 200."""
 
@@ -11,7 +11,7 @@ TIMEOUT_SECONDS = 4.0
 
 
 def check(port: int, path: str) -> str | None:
-    """What is wrong with the page, or None where it answers 200."""
+    """Return the problem, or None if the page answers 200."""
     request = f"GET {path} HTTP/1.0\r\nHost: localhost:{port}\r\n\r\n".encode()
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_SECONDS) as connection:

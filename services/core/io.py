@@ -1,8 +1,7 @@
-"""Atomic writes: a reader sees the old content or the new one, never a part of it.
+"""Atomic writes: a reader sees the old or the new content, never a part of it.
 
-What is new is written beside its final path and renamed. A process that is killed before the rename leaves the old
-content, and beside it a hidden ``.<name>.<random>.part`` (a folder: ``.<name>.part``) that nobody reads.
-"""
+New content is written beside its final path and renamed. A process killed before the rename leaves the old content, and
+beside it a hidden ``.<name>.<random>.part`` (a folder: ``.<name>.part``) that nothing reads."""
 
 from __future__ import annotations
 
@@ -23,21 +22,22 @@ def atomic_write(
     mode: int | None = None,
     durable: bool = False,
 ) -> None:
-    """Replace ``path`` with ``content``; folders above it are made.
+    """Replace ``path`` with ``content``; missing parent folders are created.
 
     Args:
-        content: a text (stored as UTF-8), bytes, or a function that writes to the open file.
-        mode: permissions of the file, from its first moment on; by default those of any new file.
-        durable: wait until the disk has it, for what must outlive a power cut.
+        path: the file to write.
+        content: text (stored as UTF-8), bytes, or a function that writes to the open file.
+        mode: the file's permissions from its creation on; by default those of any new file.
+        durable: fsync, for data that must survive a power cut.
 
     Raises:
-        OSError: the disk does not take it. The old file stays.
+        OSError: the disk does not accept it. The old file stays.
     """
     with replacing(path, durable=durable) as beside:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode)
         with os.fdopen(descriptor, "wb") as stream:
             if mode is not None:
-                os.fchmod(descriptor, mode)  # whatever the umask is
+                os.fchmod(descriptor, mode)  # independent of the umask
             if callable(content):
                 content(stream)
             else:
@@ -46,8 +46,8 @@ def atomic_write(
 
 @contextmanager
 def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
-    """A path beside ``path`` for the block to make a file or a link at; it takes the place of ``path`` when the block
-    ends, and is removed where it fails. ``durable`` as in ``atomic_write``."""
+    """Yield a path beside ``path`` for the block to create a file or link at. It replaces ``path`` when the block ends,
+    and is removed if the block fails. ``durable`` as in ``atomic_write``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -64,8 +64,8 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside ``path`` for the block to fill; it takes the place of ``path`` when the block ends, and is
-    removed where it fails. One process at a time: what a killed one left is removed first."""
+    """Yield an empty folder beside ``path`` for the block to fill. It replaces ``path`` when the block ends, and is
+    removed if the block fails. One process at a time: leftovers of a killed one are removed first."""
     beside = path.with_name(f".{path.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
@@ -79,6 +79,6 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, as hexadecimal digits."""
+    """Return the SHA-256 of a file's content in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

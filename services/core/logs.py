@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the request id and no personal data."""
+"""Configures structured logging: one JSON object a line, with the request id and without personal data."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from services.core.settings import settings
 
 
 def configure_logging(service: str, *, level: str | None = None, log_format: str | None = None) -> None:
-    """Send structlog and the standard library's loggers to standard error in one format; level and
-    format come from the settings where they are not given."""
+    """Send structlog and the standard library's loggers to standard error in one format; level and format default to
+    the settings."""
     chosen = settings()
     as_json = (log_format or chosen.log_format) == "json"
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Without local variables: they hold what callers said.
+        # Without local variables: they contain callers' data.
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
         if as_json
         else structlog.processors.format_exc_info,
@@ -43,6 +43,6 @@ def configure_logging(service: str, *, level: str | None = None, log_format: str
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level or chosen.log_level)
-    # Each service logs the requests that it answers; clients' lines about the same ones would drown them.
+    # Each service logs the requests that it answers; client-side log lines for the same requests are noise.
     logging.getLogger("httpx").setLevel(max(root.level, logging.WARNING))
     structlog.contextvars.bind_contextvars(service=service)

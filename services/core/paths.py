@@ -1,8 +1,8 @@
 """Paths below ``VIGIE_HOME``.
 
-``states/<use case>/<run>/`` holds what a run published: ``data/<use case>/``, ``models/<use case>/`` and
-``dvc.lock``. ``current/<use case>`` is a symbolic link to the newest state. It is the only pointer that moves, so
-readers see a complete state or none."""
+``states/<use case>/<run>/`` holds what a run published: ``data/<use case>/``, ``models/<use case>/`` and ``dvc.lock``.
+``current/<use case>`` is a symbolic link to the newest state. Only this link changes, so readers see a complete state
+or none."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class VigiePaths:
         return self.root / "current" / use_case
 
     def data(self, use_case: str) -> Path:
-        """The published ``data/<use case>`` (raw/, examples/, quarantine/, landing/)."""
+        """Published ``data/<use case>`` (raw/, examples/, quarantine/, landing/)."""
         return self.current(use_case) / "data" / use_case
 
     def models(self, use_case: str) -> Path:
-        """The published ``models/<use case>`` (bundle/, evaluation/): candidates, never served."""
+        """Published ``models/<use case>`` (bundle/, evaluation/): candidates, never served."""
         return self.current(use_case) / "models" / use_case
 
     def states(self, use_case: str) -> Path:
@@ -45,7 +45,7 @@ class VigiePaths:
 
     @property
     def database(self) -> Path:
-        """The embedded platform's own database; another one is set by ``VIGIE_DATABASE_URL``."""
+        """The embedded platform's SQLite database; ``VIGIE_DATABASE_URL`` sets another one."""
         return self.root / "database" / "vigie.db"
 
     @property
@@ -57,22 +57,22 @@ class VigiePaths:
         return self.root / "registry" / "artifacts"
 
     def serving(self, use_case: str) -> Path:
-        """Where prediction keeps bundles it has verified: the last good one survives an outage."""
+        """Verified bundles stored by prediction: the last good one survives an outage of the registry."""
         return self.root / "serving" / use_case
 
     @property
     def baseline(self) -> Path:
-        """Tables for people for the day when nothing answers, written at each promotion."""
+        """Baseline tables for manual use during an outage, written at each promotion."""
         return self.root / "baseline"
 
     @property
     def access_list(self) -> Path:
-        """Who may call, as the gateway said it last."""
+        """The last auth snapshot from the gateway."""
         return self.root / "serving" / "access-list.json"
 
     @property
     def journal(self) -> Path:
-        """Where prediction writes answers before they leave; replicas share it, each in a folder of its own."""
+        """Write-ahead log of predictions; shared by replicas, each with its own folder."""
         return self.root / "serving" / "journal"
 
     @property
@@ -80,7 +80,7 @@ class VigiePaths:
         return self.root / "downloads"
 
     def drop(self, use_case: str) -> Path:
-        """Where people put raw files; ``auto`` takes them when the official source is out of reach."""
+        """Folder for manually provided raw files; source ``auto`` uses them if the official source is unavailable."""
         return self.root / "drop" / use_case
 
     @property

@@ -1,6 +1,4 @@
-"""Context source for prediction: the context that the last pipeline run published, held in memory and refreshed in the
-background.
-"""
+"""Context source for prediction: the last published context, held in memory and refreshed in the background."""
 
 from __future__ import annotations
 
@@ -23,9 +21,10 @@ _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class PublishedContextSource:
-    """A context source. ``start`` reads what is there and then looks every ``every`` seconds whether a newer state
-    was published in the home ``published``; the copy is kept in ``home``. ``snapshot`` is one attribute read.
-    ``keep`` takes what calls need of the whole, and ``missing`` is said where there is nothing."""
+    """Context source that ``start`` loads and then refreshes every ``every`` seconds from the home ``published``.
+
+    A copy is stored in ``home``. ``snapshot`` reads one attribute. ``keep`` selects the arrays that requests need;
+    ``missing`` is the warning if there is no context."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class PublishedContextSource:
         return None if self._arrays else self._missing
 
     def refresh(self) -> bool:
-        """Take what is published if it is another than before. Whether it is new; what is held stays otherwise."""
+        """Load the published context if it has changed. Returns whether it has; on an error the current one stays."""
         try:
             path = self._published.resolve(strict=True)
             status = path.stat()

@@ -1,7 +1,6 @@
-"""Settings that all services share, from the environment (prefix ``VIGIE_``) or ``.env``.
+"""Settings shared by all services, from the environment (prefix ``VIGIE_``) or ``.env``.
 
-Every variable is explained in ``.env.example``; a test holds the two together.
-"""
+Every variable is documented in ``.env.example``; a test checks that both agree."""
 
 from __future__ import annotations
 
@@ -18,24 +17,24 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
-    # Compose hands an unset variable on as an empty one.
+    # Compose passes an unset variable as an empty one.
     model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
     home_path: Path = Field(default=CHECKOUT / ".vigie", validation_alias="VIGIE_HOME")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "console"] = "json"
     database_url: str | None = None
-    """SQLAlchemy address of the platform's database; without one the SQLite file below ``VIGIE_HOME``."""
+    """SQLAlchemy URL of the platform's database; default: the SQLite file below ``VIGIE_HOME``."""
     service_token: SecretStr | None = Field(default=None, min_length=32)
-    """What the platform's services show each other. No default: ``./vigie init`` and ``./vigie up`` make one."""
+    """Credential of calls between services. No default: ``./vigie init`` and ``./vigie up`` create one."""
     gateway_url: str | None = None
-    """Where services find the gateway: who may call, and where audit entries go."""
+    """Base URL of the gateway, for auth snapshots and audit entries."""
     access_poll_seconds: float = Field(default=10.0, gt=0, le=30)
-    """How often a service asks the gateway who may call. A revoked key works so much longer, at most."""
+    """Polling interval of the auth snapshot, seconds: the maximum delay of a revocation."""
     trusted_proxies: str = "127.0.0.1"
-    """Addresses and networks, comma-separated, whose word about who calls is believed: the edge's."""
+    """Addresses and networks, comma-separated, whose forwarding headers are trusted: the edge's."""
     registry_url: str | None = None
-    """MLflow tracking server; without one the SQLite registry below ``VIGIE_HOME`` is used."""
+    """URL of the MLflow tracking server; default: the SQLite registry below ``VIGIE_HOME``."""
     registry_port: int = Field(default=5500, ge=1, le=65535)
     prediction_port: int = Field(default=8500, ge=1, le=65535)
     alias_poll_seconds: float = Field(default=2.0, gt=0, le=60)
@@ -52,11 +51,11 @@ class Settings(BaseSettings):
 
     @property
     def published_home(self) -> VigiePaths:
-        """Where runs publish: what calls need besides the model is read there."""
+        """Home in which runs publish; prediction reads its context data there."""
         return self.home
 
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The process's settings, read once."""
+    """Return the process's settings, read once."""
     return Settings()

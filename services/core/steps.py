@@ -1,5 +1,6 @@
-"""The one list of steps from raw data to a serving model, and the names of the DAGs and assets that follow it. The
-command line's ``run``, Airflow's DAGs and the gateway's buttons follow it."""
+"""The one list of steps from raw data to a served model, and the names of the DAGs and assets derived from it.
+
+The command line, Airflow's DAGs and the gateway follow it."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ REGISTRY_GROUP = "registry"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """``stage`` steps are DVC stages: pure, from files to files. The others act on the registry and
-    are idempotent by the bundle's hash. ``service`` is the stage service whose jobs do it."""
+    """A step of the pipeline. ``stage`` steps are DVC stages: pure, from files to files. The others act on the registry
+    and are idempotent by the bundle's hash. ``service``: the stage service whose jobs run it."""
 
     name: str
     title: Text
@@ -22,8 +23,8 @@ class Step:
 
     @property
     def lane(self) -> str:
-        """Jobs of one use case and one lane take turns. What acts on the registry does not wait for a
-        training that takes hours: a rollback is needed now. What only looks waits for neither."""
+        """Concurrency group: jobs of one use case and group are serialized. Registry actions are in another group than
+        training, which takes hours: a rollback must not wait. Monitoring has its own."""
         return self.service if self.stage or self.service == "drift" else REGISTRY_GROUP
 
 
@@ -45,13 +46,13 @@ OTHER_JOBS: tuple[Step, ...] = (
         "housekeeping", Text("Remove what nothing needs any more", "Supprimer ce qui ne sert plus"), False, "ingestion"
     ),
 )
-"""Jobs that stand outside the order. ``housekeeping`` is for ``ALL_USE_CASES``."""
+"""Jobs that are not part of the sequence. ``housekeeping`` is for ``ALL_USE_CASES``."""
 
 JOBS: dict[str, Step] = {step.name: step for step in (*STEPS, *OTHER_JOBS)}
-"""Everything that a stage service can be asked to do."""
+"""All jobs of the stage services."""
 
 ALL_USE_CASES = "all"
-"""The use case of a job that is for all of them."""
+"""Use case of a job that is for all of them."""
 GLOBAL_STEPS: frozenset[str] = frozenset({"housekeeping"})
 
 STAGES: tuple[str, ...] = tuple(step.name for step in STEPS if step.stage)
@@ -74,38 +75,38 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
     "train": _TRAINING_CODE,
     "evaluate": (*_TRAINING_CODE, "services/training/evaluation"),
 }
-"""Folders that decide what a stage writes, beside the use case's own package: the dependencies in ``dvc.yaml``."""
+"""Folders that determine a stage's output besides the use case's package: its dependencies in ``dvc.yaml``."""
 
 
 def stages_through(last: str) -> tuple[str, ...]:
-    """The DVC stages up to and including ``last``."""
+    """Return the DVC stages up to and including ``last``."""
     return STAGES[: STAGES.index(last) + 1]
 
 
 def jobs_of_service(service: str) -> tuple[str, ...]:
-    """What the stage service can be asked to do."""
+    """Return the jobs that a stage service runs."""
     return tuple(name for name, step in JOBS.items() if step.service == service)
 
 
 NO_SOURCE = "none"
-"""The source of a retraining that fetches no files and starts with what is published."""
+"""Source of a retraining without ingestion, on the published data."""
 
 
 def dag_id(kind: str, use_case: str) -> str:
-    """The DAG of a use case; ``kind`` is ``ingest``, ``retrain``, ``monitor`` or ``rollback``."""
+    """Return the id of a use case's DAG; ``kind`` is ``ingest``, ``retrain``, ``monitor`` or ``rollback``."""
     return f"{dag_prefix(kind)}{use_case}"
 
 
 def dag_prefix(kind: str) -> str:
-    """How the ids of all DAGs of a kind begin."""
+    """Return the common prefix of the ids of a kind's DAGs."""
     return f"{kind}_"
 
 
 def raw_data_asset(use_case: str) -> str:
-    """The asset that ingestion updates when the data has really changed."""
+    """Return the asset that ingestion updates when the data has changed."""
     return f"raw_data_{use_case}"
 
 
 def drift_signal_asset(use_case: str) -> str:
-    """The asset that the gateway updates when monitoring calls for a retraining."""
+    """Return the asset that the gateway updates when monitoring requests a retraining."""
     return f"drift_signal_{use_case}"

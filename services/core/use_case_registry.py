@@ -34,7 +34,7 @@ from services.core.errors import VigieError
 
 NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{1,39}")
 _RESERVED_NAMES = frozenset({"all", "docs"})
-"""Names that mean something else where use cases are named."""
+"""Reserved names, which have another meaning in place of a use case's name."""
 _REQUIRED_MODULES = ("features", "raw", "simulator")
 _GUIDE = "See docs/add-a-use-case.md."
 _PREDICTION_TYPES: dict[type[Output], type] = {
@@ -45,10 +45,10 @@ _PREDICTION_TYPES: dict[type[Output], type] = {
 
 
 def validate_use_case(name: str, package: str) -> UseCase:
-    """The use case that ``package`` declares, validated as far as is possible without its data.
+    """Import and validate the use case declared by ``package``, as far as possible without its data.
 
     Raises:
-        VigieError: the package cannot be imported, declares no use case or another one, or breaks the contract.
+        VigieError: the package cannot be imported, declares no use case or another one, or violates the contract.
     """
     fault = name_error(name)
     if fault is not None:
@@ -56,7 +56,7 @@ def validate_use_case(name: str, package: str) -> UseCase:
     declared = _load_declaration(name, package)
     try:
         problem = next(_contract_violations(declared), None)
-    except Exception as error:  # noqa: BLE001 - it may hold anything
+    except Exception as error:  # noqa: BLE001 - third-party code may raise anything
         problem = f"{type(error).__name__}: {error}"
     if problem is not None:
         raise VigieError(f"The use case {name!r} breaks the contract: {problem}.", action=_GUIDE)
@@ -64,7 +64,7 @@ def validate_use_case(name: str, package: str) -> UseCase:
 
 
 def name_error(name: str) -> VigieError | None:
-    """What is wrong with a name for a use case, if anything."""
+    """Return what is wrong with a use case's name, if anything."""
     if NAME_PATTERN.fullmatch(name) and name not in _RESERVED_NAMES:
         return None
     return VigieError(
@@ -117,7 +117,7 @@ def _contract_violations(declared: UseCase) -> Iterator[str]:
         declared.answer.model_validate(answer)
         if declared.adjust is not None:
             values = {**declared.adjust(values, facts)}
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - theirs to raise what they like
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party code may raise anything
         yield f"the example request has no baseline answer ({type(error).__name__}: {error})"
         return
     for target in declared.targets:
@@ -159,12 +159,12 @@ ENTRY_POINT_GROUP = "vigie.use_cases"
 """Entry points: the use case's name = the import path of its package."""
 EXTRA_USE_CASES_VARIABLE = "VIGIE_EXTRA_USE_CASES"
 
-# Not structlog: this may be said before a program has set its logs up, and then belongs on standard error too.
+# Not structlog: it may be called before logging is configured, and must reach standard error then too.
 log = logging.getLogger(__name__)
 
 
 class DiscoveredPackage(NamedTuple):
-    """Where a use case was found."""
+    """A discovered package and its source."""
 
     name: str
     package: str
@@ -172,7 +172,7 @@ class DiscoveredPackage(NamedTuple):
 
 
 class SkippedUseCase(NamedTuple):
-    """A use case that was found and left out."""
+    """A use case that was discovered but is not usable."""
 
     name: str
     package: str
@@ -182,8 +182,8 @@ class SkippedUseCase(NamedTuple):
 
 @cache
 def packages() -> dict[str, str]:
-    """Use case -> import path of its package, sorted by name, sound or not; nothing of theirs is imported. The
-    first one found has a name: those of the platform itself, then installed ones, then the environment's."""
+    """Return use case -> import path of its package, sorted by name, valid or not; nothing is imported. On equal names
+    the order is: built in, installed, environment."""
     found: dict[str, str] = {}
     for source in _discover():
         if found.setdefault(source.name, source.package) != source.package:
@@ -192,23 +192,23 @@ def packages() -> dict[str, str]:
 
 
 def names() -> tuple[str, ...]:
-    """The use cases that can be used, sorted."""
+    """Return the names of the usable use cases, sorted."""
     return tuple(name for name, package in packages().items() if isinstance(_validated(name, package), UseCase))
 
 
 @cache
 def get(name: str) -> UseCase:
-    """The declaration of one use case.
+    """Return the declaration of one use case.
 
     Raises:
-        VigieError: no such use case, or it cannot be used.
+        VigieError: no such use case, or it is not usable.
     """
     if name not in packages():
         raise VigieError(f"There is no use case {name!r}.", expected="one of " + ", ".join(names()))
     found = _validated(name, packages()[name])
     if isinstance(found, UseCase):
         return found
-    # A new one each time: an exception that is raised again gathers the tracebacks of all times.
+    # A new exception each time: re-raising one would accumulate tracebacks.
     raise VigieError(found.problem, expected=found.expected, action=found.action) from found
 
 
@@ -217,7 +217,7 @@ def list_use_cases() -> tuple[UseCase, ...]:
 
 
 def skipped() -> tuple[SkippedUseCase, ...]:
-    """What was found and left out."""
+    """List the skipped use cases with their reasons."""
     chosen, out = packages(), []
     for source in dict.fromkeys(_discover()):
         if chosen.get(source.name) != source.package:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 WEATHER_VARIABLES = ("temperature", "precipitation", "wind")
-"""°C, mm in the hour, km/h."""
+"""°C, mm per hour, km/h."""
 MAX_AGE_SECONDS = 2 * 3_600.0
 """Maximum age of the hour that still counts as current, measured from its start."""
 

@@ -149,7 +149,7 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
     def revoke(
         request: Request,
         token: Annotated[str, Form(max_length=8_192)],
-        token_type_hint: Annotated[str | None, Form(max_length=40)] = None,  # noqa: ARG001 - they look different
+        token_type_hint: Annotated[str | None, Form(max_length=40)] = None,  # noqa: ARG001 - the format is sufficient
     ) -> Response:
         """RFC 7009: a refresh token ends its session; an access token is rejected by all services within seconds.
         Possession of the token is sufficient. The status is always 200."""
