@@ -1,9 +1,10 @@
-"""Starts one process of Airflow: ``python airflow/start.py COMPONENT``, where COMPONENT is ``init`` (makes or
-migrates the database, then ends), ``api-server``, ``scheduler``, ``dag-processor`` or ``triggerer``.
-``--check COMPONENT`` ends with 0 where it is healthy. ``airflow ARGUMENTS...`` runs Airflow's own command.
+"""Starts one process of Airflow: ``python airflow/start.py COMPONENT``.
 
-The same file starts Airflow in its container and below ``./vigie up``; all it needs is in the environment.
-"""
+COMPONENT is ``init`` (creates or migrates the database, then exits), ``api-server``, ``scheduler``, ``dag-processor``
+or ``triggerer``. ``--check COMPONENT`` exits with 0 if it is healthy. ``airflow ARGUMENTS...`` runs Airflow's own
+command.
+
+The same file starts Airflow in its container and below ``./vigie up``; it is configured by the environment only."""
 
 from __future__ import annotations
 
@@ -45,7 +46,7 @@ def check(component: str) -> int:
 
 
 def become(component: str | None, *arguments: str) -> None:
-    """Turn this process into Airflow, so that signals reach it. Returns only where it cannot."""
+    """Replace this process with Airflow, so that it receives signals. Returns only on an error."""
     from services.core.errors import VigieError  # noqa: PLC0415 - see check
     from vigie_orchestration.environment import airflow_environment  # noqa: PLC0415
     from vigie_orchestration.settings import AirflowSettings  # noqa: PLC0415
@@ -66,7 +67,7 @@ def become(component: str | None, *arguments: str) -> None:
 
 
 def command(chosen: AirflowSettings, component: str) -> list[str]:
-    """Airflow's arguments. Logs are read from the shared folder, so nobody serves them on a port."""
+    """Return Airflow's arguments. Logs are read from the shared folder, so no log server is started."""
     return {
         "init": ["db", "migrate"],
         "api-server": [
@@ -85,7 +86,7 @@ def command(chosen: AirflowSettings, component: str) -> list[str]:
 
 
 def write_passwords(chosen: AirflowSettings) -> None:
-    """Airflow reads accounts from a file that it also wants to write; only its own user may read it.
+    """Write the accounts file, which Airflow also rewrites; readable by its own user only.
 
     Raises:
         VigieError: an account has no password.

@@ -1,4 +1,4 @@
-"""``housekeeping``: retention, DVC's garbage collection, old reports, and Airflow's own old runs and logs."""
+"""DAG ``housekeeping``: retention, DVC's garbage collection, old reports, and Airflow's own old runs and logs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PARAMS = {
 
 @task(task_display_name="Airflow's old runs and logs", trigger_rule=TriggerRule.ALL_DONE, retries=0)
 def airflow_history(params: dict[str, Any] | None = None) -> None:
-    """Airflow's own rows and files, older than ``keep_days``."""
+    """Deletes Airflow's own rows and log files older than ``keep_days``."""
     assert params is not None
     clean_runs(params["keep_days"], dry_run=params["dry_run"])
     clean_logs(params["keep_days"], dry_run=params["dry_run"])

@@ -1,4 +1,4 @@
-"""``ingest_<use case>``: new raw files every day."""
+"""DAGs ``ingest_<use case>``: ingest new raw files daily."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def ingest(use_case: UseCase) -> DAG:
 
 @task(task_id="announce", task_display_name="New data?", retries=0)
 def announce(result: Any) -> dict[str, Any]:
-    """Updates the asset that retraining follows, unless nothing has changed."""
+    """Emits an event of the raw-data asset, which triggers retraining, unless nothing has changed."""
     if not result.get("changed", True):
         raise AirflowSkipException("The data is what it was: no retraining is started.")
     done: dict[str, Any] = result

@@ -1,4 +1,4 @@
-"""``monitor_<use case>``: are the calls still those that the model knows, and are its answers still right?"""
+"""DAGs ``monitor_<use case>``: check calls for input drift and the model's live error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``retrain_<use case>``: from the raw tables to a champion, in the one order of ``services.core.steps``."""
+"""DAGs ``retrain_<use case>``: from raw tables to a champion, in the order of ``services.core.steps``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 RUN_OPTIONS: Mapping[str, Any] = {"source": "{{ params.source }}", "force": "{{ params.force }}"}
 GATE_RESULT: Mapping[str, Any] = {"version": "{{ ti.xcom_pull(task_ids='gate')['version'] }}"}
-"""Templates of what a run was started with and of what its gate decided."""
+"""Templates of a run's params and of its gate's decision."""
 
 
 def retrain(use_case: UseCase) -> DAG:
@@ -78,7 +78,8 @@ def params() -> dict[str, Param]:
 
 
 def consent(use_case: UseCase, gate: Any) -> list[Any]:
-    """What stands between gate and promotion; both skip it where the answer is no."""
+    """Create the tasks between gate and promotion: gate check and approval. Each skips the promotion on a negative
+    result."""
     allowed = may_be_promoted(gate.output)
     approval = PromotionApproval(
         task_id="approve",
@@ -95,7 +96,7 @@ def consent(use_case: UseCase, gate: Any) -> list[Any]:
 
 @task.short_circuit(task_id="allowed", task_display_name="May it be promoted?", retries=0)
 def may_be_promoted(result: dict[str, Any]) -> bool:
-    """Goes on if the gate passed the version; otherwise says why not and skips the promotion."""
+    """Continues if the gate passed the version; otherwise logs the reasons and skips the promotion."""
     steps = new_steps(("gate", "promote"), {})
     steps[0] |= {"state": "succeeded", "result": result}
     if next_action(steps, {}).kind == "run":

@@ -1,4 +1,4 @@
-"""``rollback_<use case>``: the previous champion again, by hand."""
+"""DAGs ``rollback_<use case>``: make the previous champion serve again, triggered manually."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Makes a broken use case visible in Airflow: its DAGs are missing, all others are there, and the reason stands
-among the import errors on Airflow's first page."""
+"""Shows broken use cases as import errors on Airflow's home page; their DAGs are missing, all others are loaded."""
 
 from __future__ import annotations
 

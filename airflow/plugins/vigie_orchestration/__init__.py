@@ -1,3 +1,3 @@
-"""What the DAGs are made of: jobs of the stage services as Airflow tasks, and how runs are shown to people.
+"""Building blocks of the DAGs: jobs of the stage services as Airflow tasks, and their presentation.
 
-It lives in the plugins folder because the triggerer imports from there and never from DAG files."""
+It lies in the plugins folder because the triggerer imports from there and never from DAG files."""

@@ -1,4 +1,4 @@
-"""Approval of a promotion by a person, in Airflow's pages."""
+"""Manual approval of a promotion in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from vigie_orchestration.links import RUN, VERSION, mlflow_links
 from vigie_orchestration.trigger_delay import delay_trigger
 
 RESPONSE_TIMEOUT = timedelta(days=3)
-"""How long a promotion waits for its answer; silence is a no."""
+"""Timeout of an approval, which counts as a rejection."""
 
 
 class DelayedApprovalTrigger(HITLTrigger):
-    """Waits for a person's answer, and takes note of it no sooner than Airflow can stand."""
+    """Waits for an approval; fires with a delay, see ``trigger_delay``."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return f"{type(self).__module__}.{type(self).__qualname__}", super().serialize()[1]
@@ -33,8 +33,9 @@ class DelayedApprovalTrigger(HITLTrigger):
 
 
 class PromotionApproval(ApprovalOperator):
-    """Asks in Airflow's pages, with the gate's decision, its numbers and links before the person's eyes.
-    Skips itself where the run needs no approval. Without an answer in three days the version is not promoted."""
+    """Requests approval in Airflow's UI, showing the gate's decision, metrics and links.
+
+    Skipped if the run needs no approval. Without an answer within three days the version is not promoted."""
 
     def __init__(self, *, use_case: str, title: str, gate_task: str, **kwargs: Any) -> None:
         super().__init__(
@@ -58,7 +59,7 @@ class PromotionApproval(ApprovalOperator):
 
 
 def approval_body(use_case: str, result: Mapping[str, Any]) -> str:
-    """The gate's result in Markdown."""
+    """Format the gate's result as Markdown."""
     links = mlflow_links(use_case, result)
     version = f"version {result.get('version')}"
     reasons = [f"- {reason}" for reason in result.get("reasons") or ["no reasons given"]]
@@ -75,7 +76,7 @@ def approval_body(use_case: str, result: Mapping[str, Any]) -> str:
 
 
 def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """Nested metrics, flat: ``seconds.mae`` -> 61.2."""
+    """Flatten nested metrics: ``seconds.mae`` -> 61.2."""
     flat: dict[str, float] = {}
     for name, value in metrics.items():
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Arguments, assets and schedules that all DAGs share."""
+"""Arguments, assets and schedules shared by all DAGs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from services.core.steps import dag_id, drift_signal_asset, raw_data_asset
 from vigie_orchestration.settings import OrchestrationSettings
 
 RUN_IMMEDIATELY_WITHIN = timedelta(seconds=0.5)
-"""A new platform waits for the first time to come. With a start date in the DAG, Airflow would begin with the last time
-before its own first start, when there is no data yet; with ``False`` instead of a span, Airflow 3.2 does the same where
-that time is not longer ago than a tenth of the schedule's period: two hours of a day, most of a day of a week."""
+"""A new platform waits for its first scheduled time. With a start date in the DAG, Airflow would start with the
+interval before its own first start, when there is no data yet. With ``False`` instead of a timedelta, Airflow 3.2 does
+the same if that time is at most a tenth of the schedule's period ago (about two hours of a day, most of a day of a
+week)."""
 
 
 def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[str, Any]:
-    """What all DAGs have: a name for people, documentation, tags, an owner, retries, one run at a time."""
+    """Return the arguments shared by all DAGs: display name, documentation, tags, owner, retries, one run at a time."""
     chosen = OrchestrationSettings()
     title = f"{kind.capitalize()}: {use_case.title.en}" if use_case else kind.capitalize()
     doc_md = inspect.cleandoc(doc)
@@ -32,7 +33,7 @@ def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[
         "tags": ["vigie", kind, *([use_case.name] if use_case else [])],
         "catchup": False,
         "max_active_runs": 1,
-        "render_template_as_native_obj": True,  # a flag of the form stays a flag in a job's options
+        "render_template_as_native_obj": True,  # a boolean param stays a boolean in the job's options
         "default_args": {
             "owner": "vigie",
             "retries": chosen.airflow_retries,
@@ -44,29 +45,30 @@ def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[
 
 
 def raw_data(use_case: str) -> Asset:
-    """The asset that ingestion updates when the data has really changed, and that retraining follows."""
+    """Return the asset that ingestion updates when the data has changed, and that triggers retraining."""
     return Asset(name=raw_data_asset(use_case), uri=f"vigie://raw-data/{use_case}", group="vigie")
 
 
 def drift_signal(use_case: str) -> Asset:
-    """The asset that the gateway updates when monitoring calls for a retraining."""
+    """Return the asset that the gateway updates when monitoring requests a retraining."""
     return Asset(name=drift_signal_asset(use_case), uri=f"vigie://drift-signal/{use_case}", group="vigie")
 
 
 def schedule_window(hour: int) -> str:
-    """The two hours in which ``daily`` or ``weekly`` starts a run, for people."""
+    """Describe the two hours in which ``daily`` or ``weekly`` schedules start a run."""
     begin = _hour(hour)
     return f"between {begin:02d}:00 and {(begin + 2) % 24:02d}:00 UTC"
 
 
 def daily_schedule(name: str, *, hour: int) -> CronTriggerTimetable:
-    """Once a day, ``hour`` to ``hour`` + 2 hours after the night has begun (``VIGIE_AIRFLOW_NIGHT_BEGINS``), at a
-    minute that the name decides: so that use cases do not start together, and a new one moves no other."""
+    """Schedule a daily run, ``hour`` to ``hour`` + 2 hours after the night begins (``VIGIE_AIRFLOW_NIGHT_BEGINS``).
+
+    The minute is derived from the name: use cases do not start together, and adding one does not move the others."""
     return _cron(name, hour, "* * *")
 
 
 def weekly_schedule(name: str, *, hour: int) -> CronTriggerTimetable:
-    """Like ``daily``, on Sundays."""
+    """Schedule a weekly run: like ``daily_schedule``, on Sundays."""
     return _cron(name, hour, "* * 0")
 
 

@@ -1,4 +1,5 @@
-"""Airflow's configuration, made from Vigie's settings. A variable ``AIRFLOW__...`` that is set already wins."""
+"""Builds Airflow's configuration from Vigie's settings. Variables ``AIRFLOW__...`` that are already set take
+precedence."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ OPERATOR = "operator"
 
 
 def airflow_environment(chosen: AirflowSettings) -> dict[str, str]:
-    """Every ``AIRFLOW__SECTION__KEY`` that differs from Airflow's default, and why.
+    """Return every ``AIRFLOW__SECTION__KEY`` that differs from Airflow's default.
 
     Raises:
         VigieError: a secret is missing.
@@ -49,13 +50,13 @@ def airflow_environment(chosen: AirflowSettings) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(folder / "logs"),
         "AIRFLOW__LOGGING__LOGGING_LEVEL": shared().log_level,
-        # Health is asked of the database (see check.py), so nothing has to listen for it.
+        # Health is read from the database (see healthcheck.py), so no health server is needed.
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
-        # Two busy cores let any process wait; these would call it dead after 30 seconds.
+        # On two busy cores processes are slow; the defaults would declare them dead after 30 seconds.
         "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "60",
         "AIRFLOW__TRIGGERER__RUNNER_HEALTH_CHECK_THRESHOLD": "120",
-        # How soon the end of a task's process is noticed: five seconds each otherwise (see settling.py).
+        # The end of a task's process is noticed within a second instead of five (see trigger_delay.py).
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "DO_NOT_TRACK": "1",
         "SCARF_ANALYTICS": "false",
@@ -63,9 +64,10 @@ def airflow_environment(chosen: AirflowSettings) -> dict[str, str]:
 
 
 def jwt_secret(chosen: AirflowSettings) -> str:
-    """
+    """Return the key that signs Airflow's tokens.
+
     Raises:
-        VigieError: there is none.
+        VigieError: it is not set.
     """
     if chosen.jwt_secret is None:
         raise VigieError(
@@ -77,7 +79,7 @@ def jwt_secret(chosen: AirflowSettings) -> str:
 
 
 def roles(chosen: AirflowSettings) -> dict[str, str]:
-    """Account -> Airflow's role."""
+    """Return account -> Airflow role."""
     accounts = {chosen.user: "admin"}
     if chosen.operator_password is not None:
         accounts[OPERATOR] = "op"
@@ -85,9 +87,10 @@ def roles(chosen: AirflowSettings) -> dict[str, str]:
 
 
 def passwords(chosen: AirflowSettings) -> dict[str, str]:
-    """
+    """Return account -> password.
+
     Raises:
-        VigieError: the administrator has none.
+        VigieError: the administrator's password is not set.
     """
     if chosen.password is None:
         raise VigieError(
@@ -106,7 +109,7 @@ def password_file(chosen: AirflowSettings) -> Path:
 
 
 def database_url(chosen: AirflowSettings) -> str:
-    """Airflow picks its own drivers: psycopg2, and asyncpg where it is asynchronous."""
+    """Return Airflow's SQLAlchemy URL: psycopg2, from which it derives asyncpg for asynchronous access."""
     if chosen.database_url is None:
         return f"sqlite:///{chosen.folder / 'airflow.db'}"
     scheme, _, rest = chosen.database_url.partition("://")
@@ -114,5 +117,5 @@ def database_url(chosen: AirflowSettings) -> str:
 
 
 def _derived(secret: str, purpose: str) -> bytes:
-    """32 bytes that tell nothing about the secret or about each other."""
+    """Derive a 32-byte key for one purpose; keys reveal neither the secret nor each other."""
     return hmac.digest(secret.encode(), f"vigie airflow {purpose}".encode(), hashlib.sha256)

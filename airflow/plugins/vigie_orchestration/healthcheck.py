@@ -1,6 +1,5 @@
-"""Health of Airflow's processes. Asked every few seconds on small machines, so it imports next to nothing: ``airflow
-jobs check`` says the same for three seconds of a core.
-"""
+"""Checks the health of Airflow's processes. Runs every few seconds, so it imports next to nothing: ``airflow jobs
+check`` takes three seconds of CPU for the same."""
 
 from __future__ import annotations
 
@@ -15,19 +14,19 @@ from typing import Any
 
 JOB_TYPES = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
 MAX_HEARTBEAT_AGE = timedelta(seconds=60)
-"""Heartbeats come every 5 seconds; a busy machine may be late by this much."""
+"""Maximum age of a heartbeat: they are written every 5 seconds, later on a busy machine."""
 _QUERY = "SELECT max(latest_heartbeat) FROM job WHERE job_type = {0} AND state = 'running' AND hostname = {0}"
 
 
 def health_problem(component: str, *, root: Path) -> str | None:
-    """What is wrong with a component, or None: the API server's own word, or for the others the last heartbeat
-    that one of them on this host left in the database."""
+    """Return the problem of a component, or None: the API server's health endpoint, or for the others the last
+    heartbeat in the database of one on this host."""
     try:
         if component == "api-server":
             state = _metadatabase()
             return None if state == "healthy" else f"Airflow's API server cannot reach its database: {state}."
         beat = _last_heartbeat(JOB_TYPES[component], root)
-    except Exception as error:  # noqa: BLE001 - any driver's error means the same here: not healthy
+    except Exception as error:  # noqa: BLE001 - any driver's error means not healthy
         return f"Airflow's {component} cannot be asked: {type(error).__name__}: {error}"
     if beat is None or datetime.now(UTC) - beat > MAX_HEARTBEAT_AGE:
         return f"Airflow's {component} on {socket.gethostname()} is silent since {beat or 'its start'}."
@@ -43,7 +42,7 @@ def _metadatabase() -> str:
 def _last_heartbeat(job: str, root: Path) -> datetime | None:
     parameters = (job, socket.gethostname())
     if url := os.environ.get("VIGIE_AIRFLOW_DATABASE_URL"):
-        import psycopg2  # type: ignore[import-untyped]  # noqa: PLC0415 - needed with PostgreSQL alone
+        import psycopg2  # type: ignore[import-untyped]  # noqa: PLC0415 - only for PostgreSQL
 
         connection = psycopg2.connect("postgresql://" + url.partition("://")[2], connect_timeout=5)
         try:

@@ -1,4 +1,4 @@
-"""A job of a stage service as an Airflow task, and the steps of ``services.core.steps`` as such tasks."""
+"""Operator that runs a job of a stage service, and the steps of ``services.core.steps`` as such tasks."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ from vigie_orchestration.settings import stage_client
 from vigie_orchestration.trigger import JobTrigger
 
 MAX_RESULT_CHARACTERS = 8_000
-"""Characters of JSON that one part of a job's result may have in XCom."""
+"""Maximum JSON length of one part of a job's result in XCom, in characters."""
 ATTEMPTS, FIRST_PAUSE, LONGEST_PAUSE = 7, 1.0, 30.0
-"""To reach a service that is being restarted, with pauses that double; after them Airflow's retries take over."""
+"""Retries while a service restarts, with exponential backoff; after them Airflow's task retries take over."""
 
 
 class JobOperator(BaseOperator):
-    """Starts a job and gives its worker back until the job is done.
+    """Submits a job and defers, which frees the worker until the job has ended.
 
-    The job's idempotency key is made of DAG, run and task, not of the try: a task that is tried again finds its
-    job, waits on if it still runs, runs it again if it failed or was interrupted, and takes its result if it
-    succeeded. ``skip_if`` (a template) skips the task where it renders to something true.
-    """
+    The job's idempotency key is derived from DAG, run and task, not from the try number: a retry finds its job and
+    waits if it still runs, reruns it if it failed or was interrupted, and takes its result if it succeeded. ``skip_if``
+    (a template) skips the task if it renders to a true value."""
 
     template_fields = ("options", "skip_if")
-    template_fields_renderers = {"options": "json"}  # noqa: RUF012 - Airflow's own declaration
+    template_fields_renderers = {"options": "json"}  # noqa: RUF012 - required by Airflow
     ui_color = "#dfe9f5"
     operator_extra_links = LINKS
 
@@ -79,12 +78,12 @@ class JobOperator(BaseOperator):
         )
         return None
 
-    def resume(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ARG002 - Airflow gives it
-        """Called when the trigger has fired.
+    def resume(self, context: Context, event: dict[str, Any]) -> Any:  # noqa: ARG002 - Airflow's signature
+        """Handle the trigger's event.
 
         Raises:
-            AirflowException: the job failed or was lost from sight; another try may help.
-            AirflowFailException: another try would not help.
+            AirflowException: the job failed or its state is unknown; a retry may help.
+            AirflowFailException: a retry would not help.
         """
         job: Job = event["job"]
         self._job_id = None
@@ -94,7 +93,7 @@ class JobOperator(BaseOperator):
             case "failed" if (job.get("attempts") or 1) < 2:
                 raise AirflowException(_failure_text(f"{self._name()} failed.", job))
             case "failed":
-                # The same step on the same data failed twice: a person has to look.
+                # The same step failed twice on the same data: it needs manual inspection.
                 raise AirflowFailException(_failure_text(f"{self._name()} failed.", job))
             case "interrupted":
                 raise AirflowException(
@@ -168,7 +167,7 @@ def _may_succeed_later(error: BaseException) -> bool:
 
 
 def job_key(dag_id: str, run_id: str, task_id: str) -> str:
-    """The idempotency key. People name runs as they like: what a key may not hold is replaced by its hash."""
+    """Return the idempotency key; run ids with characters that keys do not allow are hashed."""
     key = f"airflow:{dag_id}:{run_id}:{task_id}"
     if re.fullmatch(r"[A-Za-z0-9._:+/~-]{8,200}", key):
         return key
@@ -176,7 +175,7 @@ def job_key(dag_id: str, run_id: str, task_id: str) -> str:
 
 
 def _failure_text(headline: str, job: Job) -> str:
-    """The three sentences of a job's error and the end of its log."""
+    """Format a job's error and the end of its log."""
     error = job.get("error") or {}
     lines = [f"{headline} {error.get('problem') or ''}".strip()]
     if error.get("expected"):
@@ -203,7 +202,7 @@ TIME_LIMITS: Mapping[str, timedelta] = {
     "monitor": timedelta(hours=1),
     "housekeeping": timedelta(hours=2),
 }
-"""How long a job may take, its time in the queue included."""
+"""Timeout of a job, including its time in the queue."""
 
 SOURCE: Mapping[str, Any] = {
     "type": "string",
@@ -214,7 +213,7 @@ SOURCE: Mapping[str, Any] = {
     "description": "auto: the first that is there of official download, drop folder and simulator. Or official, "
     "simulator, or the path of a folder that the ingestion service can read.",
 }
-"""Schema of the param that says where raw files come from."""
+"""Schema of the param for the source of raw files."""
 
 
 def job_task(use_case: str, step: Step, options: Mapping[str, Any] | None = None, **arguments: Any) -> JobOperator:

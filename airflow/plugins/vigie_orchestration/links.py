@@ -1,4 +1,4 @@
-"""Buttons on a task's page: to the MLflow run and to the model's version."""
+"""Link buttons on a task's page: the MLflow run and the model version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUN, VERSION = "MLflow run", "Model version"
 
 
 def mlflow_links(use_case: str, result: Mapping[str, Any]) -> dict[str, str]:
-    """Button -> address, for what a job's result names; addresses are those of people's browsers."""
+    """Return link name -> public URL for a job's result."""
     base = f"{OrchestrationSettings().mlflow_pages}/#"
     links = {}
     if run := result.get("run_id"):
@@ -26,7 +26,7 @@ def mlflow_links(use_case: str, result: Mapping[str, Any]) -> dict[str, str]:
 
 
 class _Link(BaseOperatorLink):
-    """Airflow asks for the address once, where the task has ended, and keeps it for its pages."""
+    """Operator link; Airflow stores its URL when the task has ended."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002
         links: Mapping[str, str] = getattr(operator, "links", {})

@@ -1,4 +1,4 @@
-"""Airflow's own history: old runs in its database, old logs in its folder."""
+"""Retention of Airflow's own history: old runs in its database, old log files."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ TABLES = "dag_run,task_instance_history,log,job,xcom,trigger,import_error,asset_
 
 
 def clean_runs(keep_days: int, *, dry_run: bool) -> None:
-    """``airflow db clean`` in a process of its own: a task has no database.
+    """Run ``airflow db clean`` in a separate process: tasks have no database access.
 
     Raises:
-        subprocess.CalledProcessError: it failed; its output stands above.
+        subprocess.CalledProcessError: it failed; its output is in the log.
     """
     before = datetime.now(UTC) - timedelta(days=keep_days)
     line = [sys.executable, str(ROOT / "airflow" / "start.py"), "airflow", "db", "clean", "--yes", "--skip-archive"]
     line += ["--tables", TABLES, "--clean-before-timestamp", before.isoformat(), *(["--dry-run"] if dry_run else [])]
-    # A task's AIRFLOW__ variables point nowhere on purpose; start.py makes the true ones of Vigie's settings.
+    # Tasks get unusable AIRFLOW__DATABASE__ variables; start.py derives the real ones from Vigie's settings.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__DATABASE__")}
     done = subprocess.run(line, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
@@ -39,7 +39,7 @@ def clean_runs(keep_days: int, *, dry_run: bool) -> None:
 
 
 def clean_logs(keep_days: int, *, dry_run: bool) -> int:
-    """Remove log files that nobody wrote to for ``keep_days``, and folders that are empty then. How many files."""
+    """Delete log files not modified for ``keep_days``, and empty folders. Returns the number of files."""
     folder = AirflowSettings().folder / "logs"
     horizon = time.time() - keep_days * 86_400
     old = [path for path in folder.rglob("*") if path.is_file() and path.stat().st_mtime < horizon]

@@ -1,4 +1,4 @@
-"""Settings of Airflow's own processes, from the environment (prefix ``VIGIE_AIRFLOW_``)."""
+"""Settings of Airflow's processes and DAGs, from the environment (prefixes ``VIGIE_AIRFLOW_`` and ``VIGIE_``)."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from services.core.settings import Settings
 from services.core.settings import settings as shared
 
 BASE_PATH = "/airflow"
-"""Where the edge serves Airflow; its own server serves below the same path."""
+"""Path of Airflow at the edge and on its own server."""
 
 
 class AirflowSettings(BaseSettings):
-    """Read when a process of Airflow starts. Nothing here has a secret default."""
+    """Settings read when an Airflow process starts. Secrets have no defaults."""
 
     model_config = SettingsConfigDict(
         env_prefix="VIGIE_AIRFLOW_", env_file=".env", env_ignore_empty=True, extra="ignore"
     )
 
     home: Path | None = None
-    """Folder of Airflow's own files: the password file, task logs and, without a database, SQLite."""
+    """Folder of Airflow's own files: password file, task logs and, by default, the SQLite database."""
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     url: str | None = None
-    """Address of the API server as Airflow's other processes reach it, base path included; without one
+    """API server's base URL for Airflow's other processes, path included; default:
     ``http://127.0.0.1:PORT/airflow``."""
     database_url: str | None = None
-    """SQLAlchemy address, ``postgresql://...``; without one a SQLite file in ``home``."""
+    """SQLAlchemy URL, ``postgresql://...``; default: a SQLite file in ``home``."""
     user: str = "admin"
     password: SecretStr | None = Field(default=None, min_length=12)
     operator_password: SecretStr | None = Field(default=None, min_length=12)
-    """Of a second account, ``operator``, that triggers and approves and cannot change settings."""
+    """Password of a second account, ``operator``, which can trigger and approve but not change settings."""
     jwt_secret: SecretStr | None = Field(default=None, min_length=64)
     """Signs Airflow's tokens; the other keys are derived from it."""
     parallelism: int = Field(default=4, ge=1, le=64)
-    """Tasks that run at once. Waiting tasks hold none of these places, so few are enough."""
+    """Maximum concurrent tasks. Deferred tasks need no slot, so a few are enough."""
 
     @property
     def folder(self) -> Path:
@@ -51,7 +51,7 @@ class AirflowSettings(BaseSettings):
 
 
 class OrchestrationSettings(BaseSettings):
-    """Read by DAGs, tasks and triggers."""
+    """Settings of DAGs, tasks and triggers."""
 
     model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
@@ -60,20 +60,19 @@ class OrchestrationSettings(BaseSettings):
     training_url: str = "http://127.0.0.1:8603"
     drift_url: str = "http://127.0.0.1:8604"
     public_url: str | None = None
-    """Address of the edge as people's browsers reach it, the start of every link; without one
-    ``http://127.0.0.1:8000``."""
+    """Public URL of the edge, the base of all links; default: ``http://127.0.0.1:8000``."""
     registry_pages_url: str | None = None
-    """Address of MLflow's pages for the same browsers; without one ``public_url`` and ``/mlflow``."""
+    """Public URL of MLflow's UI; default: ``public_url`` and ``/mlflow``."""
     require_approval: bool = False
-    """Whether a promotion waits for a person where the run does not say."""
+    """Whether promotions wait for approval, if a run does not set it."""
     airflow_retries: int = Field(default=2, ge=0, le=10)
     airflow_retry_seconds: float = Field(default=60.0, ge=1)
-    """Pause before a failed task is tried again; it doubles with each try."""
+    """Delay before the retry of a failed task, seconds; doubles with each retry."""
     airflow_night_begins: int = Field(default=0, ge=0, le=23)
-    """Hour, in UTC, at which the nightly runs begin: where calls are few."""
+    """Hour, in UTC, at which the nightly runs begin, when there are few calls."""
     airflow_poll_seconds: float = Field(default=5.0, gt=0, le=60)
     airflow_outage_seconds: float = Field(default=900.0, gt=0)
-    """How long a waiting task bears a stage service that does not answer."""
+    """Time after which a deferred task fails if its stage service does not answer, seconds."""
 
     @property
     def edge(self) -> str:
@@ -84,7 +83,8 @@ class OrchestrationSettings(BaseSettings):
         return (self.registry_pages_url or f"{self.edge}/mlflow").rstrip("/")
 
     def service_url(self, service: str) -> str:
-        """
+        """Return a stage service's base URL.
+
         Raises:
             KeyError: no such stage service.
         """
@@ -97,8 +97,8 @@ class OrchestrationSettings(BaseSettings):
 
 
 def stage_client(service: str) -> ServiceClient:
-    """The client of a stage service. Address and credential come from the environment of the process that calls,
-    never from a task's arguments: those are stored and shown.
+    """Create the client of a stage service. URL and credential come from the environment of the calling process, never
+    from task arguments, which Airflow stores and displays.
 
     Raises:
         VigieError: there is no credential.

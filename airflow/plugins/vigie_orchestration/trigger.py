@@ -1,4 +1,4 @@
-"""Waits for a job in the triggerer, where a thousand waits cost one process and no worker."""
+"""Waits for a job in the triggerer, whose one process handles a thousand waits without workers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from vigie_orchestration.settings import OrchestrationSettings, stage_client
 from vigie_orchestration.trigger_delay import delay_trigger
 
 MAX_LOG_CHARACTERS = 6_000
-"""Characters of a job's log tail that go with the event: it is stored in Airflow's database."""
+"""Maximum length of the job's log tail in an event, which Airflow stores in its database."""
 
 
 class JobTrigger(BaseTrigger):
     """Fires once, with ``{"outcome": ..., "job": {...}}``. Outcomes are the final states of jobs, and
 
     - ``late``: the job was not done at ``deadline`` (seconds since 1970, so that a restart of the triggerer
-      gives it no more time);
+      does not extend it);
     - ``unavailable``: the service did not answer for longer than ``VIGIE_AIRFLOW_OUTAGE_SECONDS``;
-    - ``refused``: it does not know the job or does not accept the credential.
+    - ``refused``: the service does not know the job or rejects the credential.
 
-    When the task is ended by hand, cleared or its run marked as failed, the job is cancelled.
-    """
+    When the task is ended manually or cleared, or its run is marked as failed, the job is cancelled."""
 
     def __init__(self, service: str, job_id: str, deadline: float) -> None:
         super().__init__()
@@ -46,7 +45,7 @@ class JobTrigger(BaseTrigger):
             await delay_trigger(started)
             yield TriggerEvent(found)
         except asyncio.CancelledError:
-            # Also raised when the triggerer stops or hands over: then the task goes on waiting, and so does the job.
+            # Also raised when the triggerer stops or hands over: task and job continue then.
             if await self._task_was_ended():
                 await self._cancel()
             raise
@@ -69,12 +68,12 @@ class JobTrigger(BaseTrigger):
                     answered = time.monotonic()
                     if job.get("state") in FINAL_STATES:
                         return {"outcome": job["state"], "job": _event_job(job)}
-                # A service that holds the request until the job is done is asked again at once.
+                # After a completed long poll the next request follows at once.
                 await asyncio.sleep(max(0.0, chosen.airflow_poll_seconds - (time.monotonic() - asked)))
         return {"outcome": "late", "job": {"id": self.job_id}}
 
     async def _task_was_ended(self) -> bool:
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # noqa: PLC0415 - triggerer alone
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance  # noqa: PLC0415 - triggerer only
         from asgiref.sync import sync_to_async  # noqa: PLC0415
 
         ti = self.task_instance
@@ -97,6 +96,6 @@ class JobTrigger(BaseTrigger):
 
 
 def _event_job(job: dict[str, Any]) -> dict[str, Any]:
-    """What people and the next tasks need of it."""
+    """Return the parts of the job that the log and downstream tasks need."""
     shown = {name: job.get(name) for name in ("id", "state", "step", "result", "error", "attempts")}
     return {**shown, "log_tail": str(job.get("log_tail") or "")[-MAX_LOG_CHARACTERS:]}
