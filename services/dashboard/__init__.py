@@ -1,1 +1,1 @@
-"""The pages that dispatchers, operators and administrators look at all day; they talk REST and hold no model code."""
+"""The dashboard: Streamlit pages for dispatchers, operators and administrators; REST clients without model code."""

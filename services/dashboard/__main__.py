@@ -1,5 +1,5 @@
-"""``python -m services.dashboard``: one Streamlit server. Its options stand here, so that no file beside the place
-that it is started in changes them."""
+"""``python -m services.dashboard``: runs one Streamlit server. Its options are set here, so that no configuration
+file in the working directory changes them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ APP = Path(__file__).parent / "script" / "app.py"
 
 
 def options(chosen: DashboardSettings) -> dict[str, Any]:
-    """Streamlit's options. Nothing is sent outside, and only pages of the same origin may connect: the edge
-    passes the browser's Host on, so that holds behind it as well."""
+    """Streamlit's options. No usage statistics are sent, and only pages of the same origin may connect; this also holds
+    behind the edge, which forwards the browser's Host header."""
     return {
         "global_developmentMode": False,
         "server_address": chosen.dashboard_host,
@@ -49,14 +49,14 @@ def options(chosen: DashboardSettings) -> dict[str, Any]:
 
 
 def _warm_up() -> None:
-    """What pages import takes seconds, which nobody should wait for."""
+    """Import the pages' dependencies at start-up: that takes seconds, which the first visitor would wait for."""
     for page in PAGES:
         importlib.import_module(f"services.dashboard.pages.{page.module}")
 
 
 def main() -> int:
     configure_logging("dashboard")
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every request of every page
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs a line for every request of every page
     chosen = settings()
     log = structlog.get_logger()
     if chosen.service_token is None:

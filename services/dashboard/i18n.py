@@ -1,4 +1,4 @@
-"""The language of the page. Its texts are in ``services.core.messages``."""
+"""Language of the page. The texts are in ``services.core.messages``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LANGUAGE = "vigie_language"
 
 
 def language() -> Language:
-    """Chosen in the page, else as last time (a cookie), else the browser's."""
+    """The language chosen on the page, otherwise that of the last visit (a cookie), otherwise the browser's."""
     chosen = st.session_state.get(_LANGUAGE) or st.context.cookies.get(LANGUAGE_COOKIE) or st.context.locale or ""
     selected: Language = "fr" if chosen.lower().startswith("fr") else "en"
     st.session_state[_LANGUAGE] = selected

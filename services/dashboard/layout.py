@@ -34,7 +34,7 @@ from services.dashboard.settings import settings
 
 
 def sign_in_form(words: Translator, page: str, *, ended: bool) -> None:
-    """``page`` is where to go on to, as a path. ``ended``: there was a sign-in."""
+    """Show the sign-in form. ``page`` is the path to open afterwards; ``ended``: an earlier session has expired."""
     _, middle, _ = st.columns([1, 2, 1])
     with middle:
         st.title(words("shell.product"))
@@ -52,7 +52,7 @@ def sign_in_form(words: Translator, page: str, *, ended: bool) -> None:
 
 
 def submit_sign_in(words: Translator, name: str, password: str, page: str) -> None:
-    """Check the password and send the browser through the gateway's door."""
+    """Check the password and redirect the browser to the gateway, which sets the session cookie."""
     if not name.strip() or not password:
         notice("warn", words("shell.both_needed"))
         return
@@ -73,7 +73,7 @@ def submit_sign_in(words: Translator, name: str, password: str, page: str) -> No
 
 
 def redirect_after_sign_out() -> None:
-    """After the sign-in was ended at the gateway: it removes the cookies and comes back."""
+    """Continue sign-out at the gateway, which deletes the cookies and redirects back."""
     door = settings().sign_in_address(st.context.url or "")
     frontend.redirect(f"{door}/auth/session/continue?next=%2F")
 
@@ -104,7 +104,7 @@ def password_dialog(session: Session) -> None:
         except ApiError as error:
             show_error(words, error, key="password")
         else:
-            # Every sign-in of the person has ended with the old password, this one too.
+            # A password change ends all sessions of the user, including this one.
             forget_sign_in()
             submit_sign_in(words, session.user.name, new, "/")
 
@@ -150,7 +150,7 @@ def _signed_in(session: Session) -> None:
         found = next((entry for entry in entries if f"/{entry.path}" == wanted), entries[0])
         st.switch_page(pages[found.module])
 
-    # The start page is a page of its own that goes on at once: so every page keeps its own address.
+    # The start page is separate and redirects, so that every page has an address of its own.
     start = st.Page(home, title=words("shell.product"), url_path="start", default=True, visibility="hidden")
     sections: dict[str, list[st.Page]] = {"": [start]}
     for entry in entries:
@@ -172,13 +172,13 @@ def _page(entry: PageEntry, words: Translator, draw: Callable[[], None]) -> st.P
 
 
 def _render(entry: PageEntry, session: Session) -> None:
-    """A page never ends in a stack trace: what went wrong is said and logged."""
+    """Render a page; unexpected errors are shown as a notice and logged, never as a traceback."""
     module = importlib.import_module(f"services.dashboard.pages.{entry.module}")
     try:
         module.render(session)
     except ApiError as error:
         show_error(session.words, error, key=entry.module)
-    except Exception:  # whatever it is, the page shows a notice and the log has the traceback
+    except Exception:  # any error: the page shows a notice and the log has the traceback
         log.exception("a page failed", page=entry.module)
         show_error(session.words, ApiError(), key=entry.module)
 
@@ -238,11 +238,11 @@ def _sign_in_page(words: Translator, *, ended: bool) -> None:
 
 
 def _hidden_navigation(words: Translator) -> st.Page:
-    """All addresses are known, so that the one that was asked for is kept; nothing of them is drawn."""
+    """Register all addresses, so that the requested one is preserved, without rendering any page."""
     nothing = st.Page(_empty_page, title=words("shell.sign_in"), url_path="start", default=True)
     others = [_page(entry, words, _empty_page) for entry in PAGES]
     return st.navigation([nothing, *others], position="hidden")
 
 
 def _empty_page() -> None:
-    """Stands for a page that is not drawn."""
+    """Placeholder for a page that is not rendered."""

@@ -1,7 +1,7 @@
-"""The session of the person at the page: access token, user, language and exercise mode.
+"""The user's session: access token, user, language and exercise mode.
 
-The gateway's cookie is read when a page is opened. From then on the server keeps the newest access token in the page's
-session state and renews it at the gateway; whether the sign-in still holds is the gateway's decision alone."""
+The gateway's cookie is read when a page is opened. After that the newest access token is in Streamlit's session state
+and renewed at the gateway; only the gateway decides whether the session is still valid."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from services.dashboard.settings import settings
 T = TypeVar("T")
 
 RENEW_BEFORE_SECONDS = 90.0
-"""A token is renewed so long before it ends."""
+"""A token is renewed this long before it expires, seconds."""
 _TOKEN, _ENDS, _USER, _EXERCISE, _CACHE = (f"vigie_{name}" for name in ("token", "ends", "user", "exercise", "memory"))
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """As the gateway says; what one may do is decided by the services, and shown here."""
+    """The user as reported by the gateway. For display: the services check permissions themselves."""
 
     id: str
     name: str
     role: Role
     centre: str
     centres: tuple[str, ...] | None
-    """Further centres whose calls are visible; None is all."""
+    """Further centres whose calls are visible; None for all."""
     use_cases: tuple[str, ...] | None
     must_change_password: bool = False
 
@@ -66,7 +66,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What every page is given."""
+    """Clients, user and language, passed to every page."""
 
     user: User
     words: Translator
@@ -82,7 +82,7 @@ class Session:
         return self.user.role.covers(role)
 
     def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
-        """What ``make`` gave not longer ago; kept in this page's memory alone, so that nobody sees another's."""
+        """Cached result of ``make``, at most ``seconds`` old; cached per browser session, so that it is not shared."""
         memory = st.session_state.setdefault(_CACHE, {})
         found = memory.get(name)
         if found is None or time.monotonic() - found[0] > seconds:
@@ -96,10 +96,10 @@ class Session:
         st.session_state.setdefault(_CACHE, {}).pop(name, None)
 
     def use_cases(self) -> list[UseCase]:
-        """The declarations of what prediction serves and this person may ask.
+        """The use cases that prediction serves and this user may call.
 
         Raises:
-            Trouble: prediction does not say.
+            ApiError: prediction does not answer.
         """
         served = self.remembered("use-cases", 30, lambda: self.client.get(Service.PREDICTION, "/v1/use-cases"))
         names = [line["name"] for line in served]
@@ -111,7 +111,7 @@ class Session:
         ]
 
     def served(self, use_case: str) -> dict[str, Any]:
-        """What prediction says about a use case: its model, version, source, metrics."""
+        """Prediction's metadata of a use case: model, version, source, metrics."""
         found: dict[str, Any] = self.remembered(
             f"served-{use_case}", 30, lambda: self.client.get(Service.PREDICTION, f"/v1/{use_case}")
         )
@@ -129,11 +129,11 @@ def set_exercise(on: bool) -> None:
 
 
 def current_session() -> Session | None:
-    """The session of this page; None where nobody is signed in.
+    """The session of this page; None if nobody is signed in.
 
     Raises:
-        SessionOverError: there was a sign-in, and it has ended.
-        AwayError: it cannot be known at the moment.
+        SessionExpiredError: the session has expired.
+        ServiceUnavailableError: the gateway cannot verify it at present.
     """
     if _TOKEN not in st.session_state:
         cookie = st.context.cookies.get(SESSION_COOKIE)
@@ -157,7 +157,7 @@ def forget_sign_in() -> None:
 
 
 def sign_out() -> None:
-    """End the sign-in at the gateway: the page's token and the one in the cookie."""
+    """End the session at the gateway: the page's token and the cookie's."""
     for token in {st.session_state.get(_TOKEN), st.context.cookies.get(SESSION_COOKIE)}:
         if token:
             end_session(token)
@@ -165,9 +165,8 @@ def sign_out() -> None:
 
 
 def _start_from_cookie(token: str) -> None:
-    """Begin with the cookie's token. Where the gateway does not answer, what the token says of itself is good enough
-    to draw
-    pages: prediction verifies it by itself at every call."""
+    """Start with the cookie's token. If the gateway does not answer, its unverified claims are enough to render pages:
+    prediction verifies the token on every call."""
     try:
         _store_token(fresh_token(token))
     except ServiceUnavailableError:
@@ -179,10 +178,11 @@ def _start_from_cookie(token: str) -> None:
 
 
 def _valid_token() -> str:
-    """
+    """The access token, renewed if it is about to expire.
+
     Raises:
-        SessionOverError: the sign-in has ended.
-        AwayError: the token has run out, and the gateway does not answer.
+        SessionExpiredError: the session has expired.
+        ServiceUnavailableError: the token has expired, and the gateway does not answer.
     """
     ends = st.session_state.get(_ENDS)
     if ends is None:
@@ -205,7 +205,7 @@ def _store_token(answer: dict[str, Any]) -> None:
 
 
 def _unverified_claims(token: str) -> dict[str, Any] | None:
-    """What a token says, unverified: nothing is granted by it."""
+    """Claims of a token without verification: they grant nothing."""
     try:
         body = token.split(".")[1]
         found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))

@@ -16,23 +16,23 @@ class DashboardSettings(Settings):
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = Field(default=8501, ge=0, le=65535)
     prediction_url: str = "http://127.0.0.1:8500"
-    """Where the dashboard's server finds prediction; the gateway's is ``gateway_url``."""
+    """Address of the prediction API for the dashboard's server; the gateway's is ``gateway_url``."""
     dashboard_sign_in_url: str | None = None
-    """The gateway's address for browsers, if it is not the dashboard's own (as behind the edge)."""
+    """The gateway's address for browsers, if it differs from the dashboard's (behind the edge it does not)."""
     dashboard_exercise: bool = False
-    """Whether dispatchers may switch exercise mode on for themselves; operators and administrators may."""
+    """Whether dispatchers may turn on exercise mode; operators and administrators always may."""
     dashboard_upload_mb: int = Field(default=16, ge=1, le=256)
-    """Largest file of a batch or image."""
+    """Largest upload of a batch or image, MiB."""
     dashboard_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
-    """Most rows of an uploaded file."""
+    """Maximum number of rows of an uploaded file."""
 
     @property
     def gateway(self) -> str:
         return self.gateway_url or "http://127.0.0.1:8600"
 
     def sign_in_address(self, page: str) -> str:
-        """The gateway for the browser that looks at ``page``: the same origin, or the gateway's port under the name by
-        which the browser knows this machine, because cookies belong to the name."""
+        """The gateway's address for the browser that shows ``page``: the same origin, or the gateway's port on the host
+        name that the browser uses, because cookies belong to the host name."""
         if not self.dashboard_sign_in_url:
             return ""
         base, seen = urlsplit(self.dashboard_sign_in_url), urlsplit(page)
@@ -44,5 +44,5 @@ class DashboardSettings(Settings):
 
 @lru_cache(maxsize=1)
 def settings() -> DashboardSettings:
-    """The process's settings, read once."""
+    """The settings of this process, read once."""
     return DashboardSettings()

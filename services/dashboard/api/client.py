@@ -1,6 +1,5 @@
-"""HTTP client of the gateway and of prediction with the access token of the person at the page, and of the gateway's
-session endpoints with the service credential. Failures are raised by type (``ApiError``), so that every page words
-them alike.
+"""HTTP client of the gateway and of prediction with the user's access token, and of the gateway's session endpoints
+with the service token. Errors are raised by type (``ApiError``), so that all pages show the same message.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from services.dashboard.settings import DashboardSettings, settings
 
 TIMEOUT = httpx.Timeout(15.0, connect=2.0)
 LONG_TIMEOUT = httpx.Timeout(130.0, connect=2.0)
-"""For batches and reports."""
+"""Timeout of batches and reports."""
 
 
 class Service(StrEnum):
@@ -28,11 +27,11 @@ class Service(StrEnum):
 
 
 class ApiError(Exception):
-    """Something that a page says instead of its content."""
+    """A failed request; the page shows a message instead of its content."""
 
 
 class ServiceUnavailableError(ApiError):
-    """A service does not answer, or says that it cannot at the moment (503)."""
+    """The service does not answer, or answers 503."""
 
     def __init__(self, service: str, reason: str = "") -> None:
         super().__init__(f"{service} does not answer")
@@ -40,7 +39,7 @@ class ServiceUnavailableError(ApiError):
 
 
 class SessionExpiredError(ApiError):
-    """The sign-in has ended."""
+    """The session has expired."""
 
 
 class PermissionDeniedError(ApiError):
@@ -48,12 +47,12 @@ class PermissionDeniedError(ApiError):
 
 
 class ResourceNotFoundError(ApiError):
-    """404: the thing, or the route in this version of the platform, is not there."""
+    """404: the resource does not exist, or this version of the platform lacks the route."""
 
 
 @dataclass
 class RequestRejectedError(ApiError):
-    """Any other refusal: what was wrong, by field."""
+    """Any other rejected request, with errors by field."""
 
     status: int
     faults: list[dict[str, Any]]
@@ -62,13 +61,13 @@ class RequestRejectedError(ApiError):
         return "; ".join(fault.get("reason", "") for fault in self.faults)
 
     def of(self, field: str) -> str:
-        """What was said about a field."""
+        """The error message of a field."""
         return " ".join(fault["reason"] for fault in self.faults if fault.get("field") == field)
 
 
 @lru_cache(maxsize=1)
 def _pool() -> httpx.Client:
-    """One pool of connections for all sessions; it keeps no cookies and follows nothing."""
+    """One connection pool for all sessions, without cookies and redirects."""
     limits = httpx.Limits(max_connections=100, max_keepalive_connections=20)
     client = httpx.Client(timeout=TIMEOUT, limits=limits, trust_env=False)
     client.cookies.jar.clear()
@@ -76,14 +75,14 @@ def _pool() -> httpx.Client:
 
 
 class Client:
-    """``token`` gives a token that is good now; it raises ``SessionExpiredError`` where there is none."""
+    """Client of one user. ``token`` returns a valid token or raises ``SessionExpiredError``."""
 
     def __init__(self, token: Callable[[], str], chosen: DashboardSettings | None = None) -> None:
         self._token = token
         self._settings = chosen or settings()
 
     def get(self, service: Service, path: str, **parameters: Any) -> Any:
-        """The answer's JSON. Parameters that are None are left out."""
+        """GET the response's JSON. Parameters that are None are omitted."""
         return self.ask("GET", service, path, parameters=parameters).json()
 
     def post(self, service: Service, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
@@ -109,10 +108,10 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: httpx.Timeout = TIMEOUT,
     ) -> httpx.Response:
-        """Any request; for what is no JSON, such as reports and CSV.
+        """Send any request; for responses other than JSON, such as reports and CSV.
 
         Raises:
-            Trouble: what a page says then.
+            ApiError: by type of failure.
         """
         given = {name: _parameter(value) for name, value in (parameters or {}).items() if value is not None}
         sent = {"Authorization": f"Bearer {self._token()}", **(headers or {})}
@@ -134,9 +133,10 @@ def request(
     parameters: Mapping[str, str] | None = None,
     timeout: httpx.Timeout = TIMEOUT,
 ) -> httpx.Response:
-    """
+    """Send a request.
+
     Raises:
-        Trouble: it did not go well.
+        ApiError: by type of failure.
     """
     content = {} if body is None else {"json": body}
     try:
@@ -181,11 +181,12 @@ _SESSION_TIMEOUT = httpx.Timeout(8.0, connect=1.5)
 
 
 def entry_code(username: str, password: str) -> str:
-    """
+    """Check the password; returns the one-time code that the browser exchanges for its cookie.
+
     Raises:
-        SessionOverError: name or password is not right.
-        RefusedError: 429, too many tries; its reason says how long to wait.
-        AwayError: the gateway does not answer.
+        SessionExpiredError: wrong user name or password.
+        RequestRejectedError: 429, too many attempts; its reason says how long to wait.
+        ServiceUnavailableError: the gateway does not answer.
     """
     body = {"username": username, "password": password, "address": _client_address()}
     code: str = _post_internal("/internal/entries", body)["code"]
@@ -193,19 +194,21 @@ def entry_code(username: str, password: str) -> str:
 
 
 def fresh_token(token: str) -> dict[str, Any]:
-    """
+    """Renew an access token.
+
     Raises:
-        SessionOverError: the sign-in has ended.
-        AwayError: the gateway does not answer.
+        SessionExpiredError: the session has expired.
+        ServiceUnavailableError: the gateway does not answer.
     """
     found: dict[str, Any] = _post_internal("/internal/session-tokens", {"token": token})
     return found
 
 
 def end_session(token: str) -> None:
-    """
+    """End a session.
+
     Raises:
-        AwayError: the gateway does not answer.
+        ServiceUnavailableError: the gateway does not answer.
     """
     _post_internal("/internal/session-ends", {"token": token, "address": _client_address()})
 
@@ -219,6 +222,6 @@ def _post_internal(path: str, body: dict[str, str]) -> Any:
 
 
 def _client_address() -> str:
-    """The browser's address, as the edge tells it."""
+    """The browser's address, from the edge's header."""
     forwarded = st.context.headers.get("X-Forwarded-For", "")
     return (forwarded.rpartition(",")[2].strip() or st.context.ip_address or "")[:80]

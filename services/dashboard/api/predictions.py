@@ -1,5 +1,5 @@
-"""Client of the prediction endpoints: one call with its explanation, or many; marked as an exercise where exercise
-mode is on.
+"""Client of the prediction endpoints: a single call with its explanation, or batches; in exercise mode calls are
+marked as exercises.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from services.dashboard.api.client import LONG_TIMEOUT, ApiError, Service
 from services.dashboard.session import Session
 
 BATCH_SIZE = 250
-"""Calls of one request, so that progress is seen."""
+"""Calls per request; small enough to show progress."""
 
 
 def predict(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def predict(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict
 
 
 def explain(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict[str, Any] | None:
-    """None where there is no explanation: the answer stands without it."""
+    """Explanation of one call; None if unavailable: the answer is shown without it."""
     try:
         found: dict[str, Any] = session.client.post(
             Service.PREDICTION, f"/v1/{use_case}/explain", dict(payload), headers=traffic_type_header(session)
@@ -36,7 +36,7 @@ def explain(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict
 def predict_batches(
     session: Session, use_case: str, rows: Sequence[Mapping[str, Any]]
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(index of the first row, the service's answer) for parts of ``rows``."""
+    """Yield (index of the first row, response) for consecutive batches of ``rows``."""
     for start in range(0, len(rows), BATCH_SIZE):
         answer = session.client.ask(
             "POST",
@@ -54,12 +54,12 @@ def traffic_type_header(session: Session) -> dict[str, str]:
 
 
 def class_name(predicted: Mapping[str, Any], label: str) -> str:
-    """What people call a class."""
+    """Display name of the predicted class."""
     return str(predicted["names"].get(label, label))
 
 
 def flatten(node: Any, above: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``; lists stay in one cell."""
+    """Flatten nested JSON: ``{"a": {"b": 1}}`` -> ``{"a.b": 1}``; lists stay one value."""
     found: dict[str, Any] = {}
     for name, value in node.items():
         path = f"{above}.{name}" if above else str(name)

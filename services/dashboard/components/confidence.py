@@ -1,4 +1,4 @@
-"""Whether an answer can be relied on, and its source (champion, cached, baseline), as words and badges."""
+"""Confidence in an answer and its source (champion, cached, baseline), as texts and badges."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SOURCE_TONES: dict[str, Tone] = {"champion": "good", "cached": "warn", "baseline
 def reasons_against(
     session: Session, use_case: UseCase, answer: Mapping[str, Any], values: Mapping[str, Any] | None
 ) -> list[str]:
-    """Why the answer is not to be relied on; empty where nothing speaks against it. ``values`` are the validated
-    fields: an interval as wide as the published averages' says no more than they do."""
+    """Reasons why the answer is unreliable; empty if there are none. ``values`` are the validated fields: an interval
+    as wide as the baseline's carries no more information than the baseline."""
     words, found = session.words, []
     warnings = answer["warnings"]
     codes = {warning["code"] for warning in warnings}
@@ -46,13 +46,13 @@ def reasons_against(
 
 
 def missing_fields(session: Session, use_case: UseCase, answer: Mapping[str, Any]) -> list[str]:
-    """Titles of the fields that would have made the answer surer."""
+    """Titles of missing fields that would have made the answer more certain."""
     names = [warning["field"] for warning in answer["warnings"] if warning["code"] == "missing_field"]
     return [title_of(use_case, name, session.words) for name in names]
 
 
 def source_badges(session: Session, answer: Mapping[str, Any]) -> str:
-    """HTML: the source, and what else has to be known of it."""
+    """HTML badges: the answer's source and its restrictions."""
     words, source = session.words, answer["source"]
     said = f"{words(f'terms.{source}_text')}, {words('terms.version', version=answer['model_version'])}"
     word = badge(SOURCE_TONES.get(source, "warn"), words(f"terms.{source}"), large=True)
@@ -72,7 +72,7 @@ def _targets_with_wide_interval(
 ) -> list[Any]:
     try:
         usual = use_case.baseline(values)[0]
-    except Exception:  # the baseline is another's code, and nothing of the answer hangs on it
+    except Exception:  # the baseline is use-case code, and the answer does not depend on it
         log.exception("a baseline failed", use_case=use_case.name)
         return []
     wide = []

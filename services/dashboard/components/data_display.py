@@ -18,14 +18,14 @@ from services.core.messages.formats import NARROW_SPACE
 from services.dashboard.components.frontend import BLUE, GREEN, INK, LINE, ORANGE, PURPLE, QUIET, SKY, VERMILION
 
 SERIES = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]
-"""Colours of categories, in order."""
+"""Categorical palette, in order."""
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
 )
 
 
 class Html(str):
-    """A text that is HTML already."""
+    """A string that is HTML and is not escaped again."""
 
     __slots__ = ()
 
@@ -34,13 +34,13 @@ class Html(str):
 
 
 def render_template(name: str, **values: Any) -> Html:
-    """HTML of a template of this folder; values are escaped, but for those that are ``Html``."""
+    """Render a template of this folder as HTML; values are escaped unless they are ``Html``."""
     return Html(_TEMPLATES.get_template(name).render(**values))
 
 
 @cache
 def chart_locale(language: Language) -> dict[str, Any]:
-    """Numbers and dates of charts, as Vega takes them."""
+    """Vega's number and date locale."""
     locale = Locale.parse(language)
     symbols, gap = locale.number_symbols["latn"], NARROW_SPACE if language == "fr" else ""
     number = {
@@ -52,7 +52,7 @@ def chart_locale(language: Language) -> dict[str, Any]:
     }
     if language == "en":
         return {"number": number}
-    days = [6, *range(6)]  # Vega's week begins with Sunday, Babel's with Monday
+    days = [6, *range(6)]  # Vega's week starts on Sunday, Babel's on Monday
     time = {
         "dateTime": "%A %e %B %Y à %X",
         "date": "%d/%m/%Y",
@@ -67,7 +67,7 @@ def chart_locale(language: Language) -> dict[str, Any]:
 
 
 def apply_theme(chart: Any, language: Language, *, height: int | None = None) -> Any:
-    """The chart with the dashboard's type size, colours and the language's numbers and dates."""
+    """Apply the dashboard's font size and colours and the language's locale to a chart."""
     if height is not None:
         chart = chart.properties(height=height)
     return (
@@ -81,12 +81,12 @@ def apply_theme(chart: Any, language: Language, *, height: int | None = None) ->
 
 
 def draw_chart(chart: Any, language: Language, *, height: int | None = None, key: str | None = None) -> None:
-    """Draw an Altair chart over the full width."""
+    """Render an Altair chart at full width."""
     st.altair_chart(apply_theme(chart, language, height=height), width="stretch", key=key, theme=None)
 
 
 def colour_scale(domain: Sequence[str], colours: Sequence[str] | None = None) -> Any:
-    """A scale that gives each word its colour."""
+    """Colour scale of a categorical domain."""
     return alt.Scale(domain=list(domain), range=list(colours or SERIES)[: len(domain)])
 
 
@@ -95,18 +95,18 @@ class Bar:
     title: str
     value: float
     text: str
-    """The value in words and number."""
+    """The value as shown, number and unit."""
     strong: bool = False
 
 
 def bars_html(items: Sequence[Bar], *, label: str, largest: float | None = None) -> str:
-    """HTML of horizontal bars; those below zero go to the left of the line."""
+    """HTML of horizontal bars; negative ones extend to the left of the zero line."""
     if not items:
         return ""
     low = min(0.0, *(bar.value for bar in items))
     high = max(0.0, *(bar.value for bar in items), largest or 0.0)
     room = (high - low) or 1.0
-    # The words beside the bars need a quarter of the width on the side that they stand on.
+    # The label of a bar takes a quarter of the width on its side.
     left = 26.0 if low < 0 else 0.0
     width = 100.0 - left - 26.0
 
@@ -128,28 +128,28 @@ def bars_html(items: Sequence[Bar], *, label: str, largest: float | None = None)
                 "width": max(end - start, 0.4),
             }
         )
-    # ``at`` counts from the left edge; the line is placed by CSS's rule for backgrounds.
+    # ``at`` is measured from the left edge; CSS places the line by its rule for backgrounds.
     return render_template("bars.html", label=label, zero=at(0.0), bars=bars)
 
 
 @dataclass(frozen=True, slots=True)
 class IntervalBar:
-    """A value with its interval, on a scale that begins at ``start``."""
+    """A value with its interval, on a scale that starts at ``start``."""
 
     value: float
     lower: float
     upper: float
     texts: tuple[str, str]
-    """Of the interval's ends."""
+    """Labels of the interval's ends."""
     mark: float | None = None
-    """What it is held against, for example an objective."""
+    """Reference value, for example an objective."""
     mark_text: str = ""
     start: float = 0.0
 
 
 def interval_html(item: IntervalBar, *, label: str, end: float | None = None) -> str:
-    """HTML of a bar from the lower to the upper end. Beyond the mark it is hatched: colour is not needed to see it.
-    ``end`` gives two spans one scale."""
+    """HTML of a bar from the lower to the upper end. Beyond the reference it is hatched, so that it is visible without
+    colour. ``end`` gives two intervals the same scale."""
     top = end or scale_end(item)
     room = (top - item.start) or 1.0
 
@@ -165,7 +165,7 @@ def interval_html(item: IntervalBar, *, label: str, end: float | None = None) ->
         within = [span(item.lower, item.mark)] if item.lower < item.mark else []
         spans = [*within, span(max(item.lower, item.mark), item.upper, "late")]
     low_at, high_at = at(item.lower), at(item.upper)
-    if high_at - low_at < 22:  # the two labels would stand on each other
+    if high_at - low_at < 22:  # the two labels would overlap
         labels = [(min(86.0, max(14.0, (low_at + high_at) / 2)), " – ".join(item.texts))]
     else:
         labels = [(min(94.0, max(6.0, place)), text) for place, text in zip((low_at, high_at), item.texts, strict=True)]
@@ -181,17 +181,17 @@ def interval_html(item: IntervalBar, *, label: str, end: float | None = None) ->
 
 
 def scale_end(item: IntervalBar) -> float:
-    """A round end of the scale that shows the interval and the mark."""
+    """A round upper end of the scale that covers interval and reference."""
     furthest = max(item.upper, item.mark or item.upper) * 1.08
     return item.start + (furthest - item.start or 1.0)
 
 
 Cell = str
-"""Text. What is HTML already, such as a tag, stands in ``Html``."""
+"""Cell text; use ``Html`` for markup such as a badge."""
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], *, numbers: Sequence[int] = ()) -> None:
-    """``numbers``: indices of the columns that hold numbers, which stand to the right. The first names its row."""
+    """Render an HTML table. ``numbers``: indices of right-aligned columns. The first column is the row header."""
     st.html(table_html(caption, columns, rows, numbers=numbers))
 
 

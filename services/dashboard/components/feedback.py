@@ -1,5 +1,5 @@
-"""Feedback to the person at the page: notices, errors, empty states, open alerts, confirmation of actions with their
-result, and secrets that are shown once.
+"""User feedback: notices, errors, empty states, open alerts, confirmation dialogs with their result, and one-time
+secrets.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Tone = Literal["good", "info", "warn", "bad", "exercise"]
 
 
 def notice(tone: Tone, title: str, text: str = "", points: list[str] | None = None, *, urgent: bool = True) -> None:
-    """A box that says something: never by its colour alone. What is bad interrupts who has the page read aloud, unless
-    it is no trouble but what the page is there to tell (not ``urgent``)."""
+    """Show a notice; never by colour alone. Bad news interrupts a screen reader unless it is the page's regular content
+    (not ``urgent``)."""
     items = "".join(f"<li>{escape(point)}</li>" for point in points or [])
     role = "alert" if tone == "bad" and urgent else "status"
     st.html(
@@ -43,28 +43,28 @@ def notice(tone: Tone, title: str, text: str = "", points: list[str] | None = No
 
 
 def badge(tone: Tone, word: str, *, large: bool = False) -> str:
-    """HTML of a word on its colour."""
+    """HTML of a coloured badge."""
     return f"<span class='v-tag {tone}{' large' if large else ''}'>{escape(word)}</span>"
 
 
 def empty_state(title: str, text: str = "") -> None:
-    """Nothing there yet, and how there will be."""
+    """Show that there is no content yet, and how to create it."""
     st.html(f"<div class='v-empty' role='status'><strong>{escape(title)}</strong>{escape(text)}</div>")
 
 
 @contextmanager
 def loading_spinner(words: Translator, text: str | None = None) -> Iterator[None]:
-    """While something is fetched that takes longer than a moment."""
+    """Show a spinner while data is loading."""
     with st.spinner(text or words("shell.loading")):
         yield
 
 
 def show_error(words: Translator, error: ApiError, *, key: str = "page") -> None:
-    """What went wrong, and a button to try again or sign in."""
+    """Show an error, with a button to retry or sign in."""
     if isinstance(error, SessionExpiredError):
         notice("warn", words("shell.session_over"), words("shell.session_over_text"))
         if st.button(words("shell.sign_in_again"), key=f"again-{key}", type="primary"):
-            # Only here, because the session's module draws nothing and knows no states.
+            # Imported here, because the session module must not import components.
             from services.dashboard.session import forget_sign_in  # noqa: PLC0415
 
             forget_sign_in()
@@ -72,7 +72,7 @@ def show_error(words: Translator, error: ApiError, *, key: str = "page") -> None
         return
     if isinstance(error, ServiceUnavailableError):
         service = words.known(f"shell.service_{error.service}", error.service)
-        if " " in error.reason:  # it answered, with a sentence about what stands behind it
+        if " " in error.reason:  # it answered with a sentence about the service behind it
             notice("bad", words("asking.behind"), words("shell.away_text"), [error.reason])
         else:
             notice("bad", words("shell.away", service=service), words("shell.away_text"))
@@ -92,7 +92,7 @@ def show_error(words: Translator, error: ApiError, *, key: str = "page") -> None
 
 @contextmanager
 def error_boundary(words: Translator, *, key: str = "page") -> Iterator[None]:
-    """A part of a page that may not get what it needs: then it says so, and the rest of the page goes on."""
+    """Show an error in place of one part of a page; the rest of the page renders."""
     try:
         yield
     except ApiError as error:
@@ -106,10 +106,10 @@ _SHOWN_ALERTS = 3
 
 
 def alert_banner(session: Session) -> None:
-    """Nothing where there is nothing to say, or no route that says it; a page never waits or fails for its banner.
+    """Show open alerts; nothing if there are none or the route is missing. A page never waits or fails for its banner.
 
     Raises:
-        SessionOverError: the sign-in has ended.
+        SessionExpiredError: the session has expired.
     """
     try:
         alerts = session.remembered("alerts", 20, lambda: _fetch_open_alerts(session))
@@ -130,7 +130,7 @@ def alert_banner(session: Session) -> None:
 
 
 def open_alerts(session: Session) -> list[dict[str, Any]]:
-    """The open alerts, the gravest first; none where nobody says."""
+    """Open alerts, most severe first; empty if they are unavailable."""
     try:
         return session.remembered("alerts", 20, lambda: _fetch_open_alerts(session))
     except SessionExpiredError:
@@ -154,8 +154,8 @@ _LAST_RESULT = "vigie_told"
 
 @dataclass(frozen=True, slots=True)
 class ConfirmedAction:
-    """``do`` gets the reason that was given (empty without ``reason``) and a key by which a repeated request acts once;
-    it returns a sentence that says what came of it."""
+    """An action that needs confirmation. ``do`` gets the reason (empty without ``reason``) and an idempotency key; it
+    returns a sentence with the result."""
 
     key: str
     button: str
@@ -164,16 +164,16 @@ class ConfirmedAction:
     do: Callable[[str, str], str]
     points: Sequence[str] = ()
     reason: str = ""
-    """Label of the field for a reason; without one nobody is asked for it."""
+    """Label of the reason field; empty if no reason is required."""
     least: int = 0
-    """Characters that the reason needs."""
+    """Minimum length of the reason."""
     tone: Tone = "warn"
     primary: bool = False
     icon: str | None = None
 
 
 def confirm_button(session: Session, action: ConfirmedAction) -> None:
-    """A button; pressed, the question with the consequence takes its place until it is answered."""
+    """Show a button; once pressed, it is replaced by the question with the consequence."""
     asked, words = f"asked-{action.key}", session.words
     if not st.session_state.get(asked):
         kind: Literal["primary", "secondary"] = "primary" if action.primary else "secondary"
@@ -206,7 +206,7 @@ def _execute(session: Session, action: ConfirmedAction, reason: str) -> None:
     except ApiError as error:
         log.info("an action had trouble", action=action.key, error=type(error).__name__)
         if isinstance(error, RequestRejectedError):
-            # A new key: the next try is another request.
+            # A new idempotency key: the next attempt is another request.
             st.session_state[f"asked-{action.key}"] = uuid.uuid4().hex
         show_error(session.words, error, key=f"act-{action.key}")
         return
@@ -216,22 +216,22 @@ def _execute(session: Session, action: ConfirmedAction, reason: str) -> None:
 
 
 def set_last_result(said: str, tone: Tone = "good") -> None:
-    """Say something on the next drawing of the page."""
+    """Store a message for the next render of the page."""
     st.session_state[_LAST_RESULT] = (tone, said)
 
 
 def last_result() -> None:
-    """What the last action said; once."""
+    """Show the last action's message, once."""
     if _LAST_RESULT in st.session_state:
         tone, said = st.session_state.pop(_LAST_RESULT)
         notice(tone, said)
 
 
-_ONE_TIME_SECRET = "vigie_secret"  # noqa: S105 - where it is kept, not what it is
+_ONE_TIME_SECRET = "vigie_secret"  # noqa: S105 - a key of the session state, not a secret
 
 
 def set_one_time_secret(said: str, text: str | None) -> None:
-    """Show ``text`` on the next drawing; nothing where there is none."""
+    """Show ``text`` once on the next render; None shows nothing."""
     if text:
         st.session_state[_ONE_TIME_SECRET] = (said, text)
 

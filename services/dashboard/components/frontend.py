@@ -1,8 +1,8 @@
-"""What reaches the browser beside Streamlit's elements: theme, style sheet and colours, and scripts for redirects,
-cookies and printing.
+"""Front-end assets beside Streamlit's elements: theme, style sheet and colours, and scripts for redirects, cookies and
+printing.
 
-The eight colours are Okabe and Ito's (Color Universal Design, 2008), which colour-blind people tell apart. No colour
-stands alone: a word says it too."""
+The palette is Okabe and Ito's (Color Universal Design, 2008), which is safe for colour-blind people. Colour is never
+the only cue: a word states the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def apply_style() -> None:
 
 
 SESSION_COOKIE = "vigie_session"
-"""The gateway sets it; no script reads it."""
+"""Set by the gateway as HttpOnly: scripts cannot read it."""
 LANGUAGE_COOKIE = "vigie_language"
 EXERCISE_COOKIE = "vigie_exercise"
 _YEAR = 31_536_000
@@ -57,18 +57,18 @@ _ACCESSIBILITY_SCRIPT = """
   window.vigieList.observe(document.body, { childList: true, subtree: true });
 })();
 """
-"""Streamlit's list of pages has headings between its items, which is no list to who has it read aloud: links in a
-navigation are enough. A chart that is wider than its place scrolls, with the keyboard too."""
+"""Accessibility fixes: Streamlit's list of pages has headings between its items, which is invalid for screen readers,
+so that it becomes plain links in a navigation. Charts that are too wide scroll, also by keyboard."""
 
 
 def redirect(address: str) -> None:
-    """Leave for another address of the platform."""
+    """Redirect the browser to another address of the platform."""
     _run_script(f"window.location.replace({_js_string(address)});")
 
 
 def store_preferences(language: str, exercise: bool) -> None:
-    """Remember the choices for the next visit (exercise mode: until the browser is closed), and say the page's language
-    to those who have it read aloud."""
+    """Store language and exercise mode in cookies (exercise mode: until the browser is closed), and set the page's
+    language for screen readers."""
     cookies = [
         f"{LANGUAGE_COOKIE}={language}; path=/; max-age={_YEAR}; SameSite=Strict",
         f"{EXERCISE_COOKIE}=1; path=/; SameSite=Strict" if exercise else f"{EXERCISE_COOKIE}=; path=/; max-age=0",

@@ -1,4 +1,4 @@
-"""Maps without tiles: the outline that a use case declares, the places that its model knows, and points."""
+"""Maps without tiles: a use case's outline, the locations that its model knows, and points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from services.dashboard.components.use_cases import title_of
 from services.dashboard.session import Session
 
 _CELLS = 46
-"""Squares to click on, along the longer side."""
+"""Clickable squares along the longer side."""
 SELECTION = "place"
 Lines = tuple[tuple[tuple[float, float], ...], ...]
 
@@ -46,14 +46,14 @@ def outline(place: MapSpec) -> Any:
 
 
 def map_size(place: MapSpec, width: int) -> dict[str, int]:
-    """Width and height in pixels that show the area undistorted; degrees are narrower far from the equator."""
+    """Width and height in pixels without distortion: degrees of longitude shrink with the latitude."""
     (low_x, high_x), (low_y, high_y) = map_extent(place)
     across = (high_x - low_x) * (math.cos(math.radians((low_y + high_y) / 2)) if place.degrees else 1.0)
     return {"width": width, "height": round(width * (high_y - low_y) / across)}
 
 
 def map_extent(place: MapSpec) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(west, east), (south, north) of what a map shows."""
+    """(west, east), (south, north) bounds of the map."""
     return _extent(place.lines)
 
 
@@ -74,8 +74,8 @@ def clickable_map(
     key: str,
     on_click: Any,
 ) -> None:
-    """A map to click a place on; ``on_click`` is called with nothing and finds the event under ``key``
-    (see ``clicked``)."""
+    """Show a map for selecting a location; ``on_click`` is called without arguments and reads the event by ``key``
+    (see ``clicked_point``)."""
     place = use_case.place
     assert place is not None
     words = session.words
@@ -95,7 +95,7 @@ def clickable_map(
             .mark_point(shape="cross", size=420, color=VERMILION, filled=True, strokeWidth=1, stroke="white")
             .encode(x=_x(place), y=_y(place), tooltip=alt.value(None))
         )
-    if in_request:  # unseen and on top of all, so that every click finds one
+    if in_request:  # invisible top layer that receives every click
         layers.append(_click_layer(session, use_case, place).add_params(picked))
     elif places:
         layers[2] = layers[2].add_params(picked)
@@ -104,7 +104,7 @@ def clickable_map(
 
 
 def clicked_point(key: str) -> dict[str, Any] | None:
-    """What was clicked on the map: x, y and, for a known place, its name."""
+    """The selected point: x, y and, for a known location, its name."""
     event = st.session_state.get(key)
     points = event.selection.get(SELECTION) if event is not None else None
     return dict(points[0]) if points else None
@@ -112,7 +112,7 @@ def clicked_point(key: str) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=16)
 def _cells(lines: Lines, degrees: bool) -> pd.DataFrame:
-    """Squares whose middle lies in the area."""
+    """Squares whose centre is inside the area."""
     (low_x, high_x), (low_y, high_y) = _extent(lines)
     ratio = math.cos(math.radians((low_y + high_y) / 2)) if degrees else 1.0
     step_y = max((high_x - low_x) * ratio, high_y - low_y) / _CELLS
@@ -139,7 +139,7 @@ def _cells(lines: Lines, degrees: bool) -> pd.DataFrame:
 
 
 def _area_layer(place: MapSpec) -> Any:
-    """The area, tinted by its squares."""
+    """Layer that fills the area with squares."""
     return (
         alt.Chart(_cells(place.lines, place.degrees))
         .mark_rect(color="#DCE7EE", stroke="white", strokeWidth=0.4)
@@ -169,7 +169,7 @@ def _click_layer(session: Session, use_case: UseCase, place: MapSpec) -> Any:
 def calls_map(
     session: Session, use_case: UseCase, points: Sequence[Mapping[str, Any]], *, key: str, width: int = 430
 ) -> None:
-    """Calls as points. Each has x, y, ``risk`` (a word), and ``title``; shape and colour both tell the risk."""
+    """Show calls as points. Each has x, y, ``risk`` (a word) and ``title``; shape and colour both encode the risk."""
     place = use_case.place
     assert place is not None
     words = session.words
@@ -200,7 +200,7 @@ def calls_map(
 
 
 def _in_polygon(area: Sequence[tuple[float, float]], x: float, y: float) -> bool:
-    """Whether a point lies in a polygon (even and odd crossings)."""
+    """Point-in-polygon test (even-odd rule)."""
     found = False
     for (x1, y1), (x2, y2) in pairwise(area):
         if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:

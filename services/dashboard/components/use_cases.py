@@ -1,5 +1,5 @@
-"""A use case as pages show it: picker, request fields with titles, units, bounds and validation, and titles and values
-of targets and metrics.
+"""Presents a use case: picker; request fields with titles, units, bounds and validation; titles and values of targets
+and metrics.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Field:
     image: Image | None
 
     def bounds(self, formats: Formats) -> str:
-        """``0 – 500 m``; empty where there are none."""
+        """Range such as ``0 – 500 m``; empty without bounds."""
         digits = 0 if all(float(end or 0).is_integer() for end in (self.low, self.high)) else 1
         unit = f" {self.unit}" if self.unit else ""
         if self.low is not None and self.high is not None:
@@ -56,7 +56,7 @@ class Field:
 
 @cache
 def fields_of(model: type[BaseModel]) -> dict[str, Field]:
-    """The fields in the declaration's order."""
+    """Fields in the order of their declaration."""
     return {
         name: _field(model, name, info, kind)
         for (name, info), kind in zip(model.model_fields.items(), column_types(model).values(), strict=True)
@@ -64,15 +64,15 @@ def fields_of(model: type[BaseModel]) -> dict[str, Field]:
 
 
 def title_of(use_case: UseCase, name: str, words: Translator) -> str:
-    """A field's title; ``context`` is what comes from outside."""
+    """Title of a field; ``context`` stands for data from outside the request."""
     known = fields_of(use_case.request)
     return words.of(known[name].title) if name in known else words.known(f"terms.{name}", name)
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedRequest:
-    """``payload`` as it is sent (without empty fields); ``values`` where it is valid; ``faults`` by field, "" for the
-    whole."""
+    """Result of client-side validation: ``payload`` to send (without empty fields), ``values`` if valid, and ``faults``
+    by field, "" for the whole request."""
 
     payload: dict[str, Any]
     values: dict[str, Any] | None
@@ -82,7 +82,7 @@ class ValidatedRequest:
 def validate_request(
     model: type[BaseModel], payload: Mapping[str, Any], words: Translator, formats: Formats
 ) -> ValidatedRequest:
-    """Validate as the service does, with the declaration's own model."""
+    """Validate as the service does, with the use case's own request model."""
     given = {name: value for name, value in payload.items() if value is not None and value != ""}
     try:
         found = model.model_validate(given)
@@ -161,7 +161,7 @@ _COVERAGE = re.compile(r"coverage_(\d+)")
 
 
 def target_title(session: Session, use_case: UseCase, name: str) -> str:
-    """Of a target, of a variant of one or of a part of one."""
+    """Title of a target, of its variant or of its component."""
     words = session.words
     for target in use_case.targets:
         if target.name == name:
@@ -185,7 +185,7 @@ def metric_title(session: Session, metric: str) -> str:
 
 
 def metric_value(session: Session, use_case: UseCase, target: str, metric: str, value: float | None) -> str:
-    """With its unit, where it has one."""
+    """Value of a metric with its unit, if any."""
     formats = session.formats
     if value is None:
         return "–"
@@ -198,7 +198,7 @@ def metric_value(session: Session, use_case: UseCase, target: str, metric: str, 
 
 
 def improvement(metric: str, new: float, old: float) -> float:
-    """How much better ``new`` is; negative for worse."""
+    """Improvement of ``new`` over ``old``; negative if worse."""
     found = _COVERAGE.fullmatch(metric)
     if found is not None:
         aim = int(found[1]) / 100
@@ -223,8 +223,8 @@ _SELECTED, _PARAMETER = "vigie_subject", "use_case"
 
 
 def choose_use_case(session: Session, *, key: str) -> UseCase | None:
-    """The use case that the person looks at; None where there is none that they may. Declared ones, whether or not
-    prediction answers: these pages are needed most when it does not."""
+    """The use case selected on the page; None if the user may see none. Lists declared use cases even if prediction
+    does not answer: these pages are needed most then."""
     allowed = session.user.use_cases
     declared = [item for item in use_case_registry.list_use_cases() if allowed is None or item.name in allowed]
     if not declared:

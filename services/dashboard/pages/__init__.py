@@ -1,4 +1,4 @@
-"""The pages, in one table: where each stands, who sees it, and the module that draws it."""
+"""Table of the pages: address, required role and rendering module of each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from services.core.auth.principal import Role
 
 @dataclass(frozen=True, slots=True)
 class PageEntry:
-    """``module`` below ``services.dashboard.pages`` has ``render(session)``; it is imported when the page is opened.
-    ``path`` is its address, which is none of the platform's other ones."""
+    """A page. ``module`` below ``services.dashboard.pages`` has ``render(session)`` and is imported when the page is
+    opened. ``path`` is its address, which must not collide with the platform's other ones."""
 
     module: str
     path: str
@@ -46,7 +46,7 @@ RESERVED = frozenset(
     {"admin", "auth", "v1", "docs", "airflow", "mlflow", "grafana", "prometheus", "alertmanager", "internal", "metrics",
      "baseline", ".well-known", "_stcore", "openapi.json", "health", "static"}
 )  # fmt: skip
-"""First parts of addresses that the edge gives to others."""
+"""First path segments that the edge routes to other services."""
 
 
 def for_role(role: Role) -> list[PageEntry]:

@@ -30,7 +30,7 @@ SIMULATION_REFRESH_SECONDS = 2
 SHOWN_SIMULATIONS = 6
 ACTIVE_STATES = frozenset({"preparing", "running", "ending"})
 HEAVY_RATE = 50.0
-"""Calls per second from which on it is said that others may wait."""
+"""Call rate above which a warning says that other callers may be delayed, calls per second."""
 _RUN_TONES: dict[str, Tone] = {"finished": "good", "failed": "bad", "stopped": "warn"}
 
 

@@ -1,5 +1,5 @@
-"""What Streamlit runs anew for every page and every press of a button. It stands in a folder of its own, because
-Streamlit takes a folder ``pages`` beside it for pages to run."""
+"""The script that Streamlit reruns for every page and interaction. In a folder of its own, because Streamlit
+interprets a folder ``pages`` next to it as its pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page Administration, and its section with the audit log: filters, pages of entries, verification."""
+"""The page Administration, with its section Audit log: filters, paging, verification."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _filters(session: Session) -> dict[str, Any]:
 
 
 def _midnight(day: object, later: int = 0) -> str | None:
-    """The start of a day, or of the one after, so that the last day counts as well."""
+    """Midnight at the start of a day, or of a later one to include the last day."""
     if not isinstance(day, date):
         return None
     return datetime.combine(day + timedelta(days=later), time(), UTC).isoformat()

@@ -1,4 +1,4 @@
-"""API keys: the list with their state and last use, making, rotating and revoking one."""
+"""API keys: list with status and last use; creating, rotating and revoking keys."""
 
 from __future__ import annotations
 

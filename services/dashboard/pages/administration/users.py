@@ -1,6 +1,4 @@
-"""Users, centres and retention periods: lists, adding users and centres, changing rights, resetting passwords, ending
-access.
-"""
+"""Users, centres and retention: list and add users and centres, change roles, reset passwords, revoke access."""
 
 from __future__ import annotations
 
@@ -104,7 +102,7 @@ def _row(session: Session, user: Mapping[str, Any]) -> list[str]:
 
 
 def _rights(session: Session, key: str, user: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Fields for a role and centres: what may be given is at most one's own."""
+    """Fields for role and centres, limited to the administrator's own."""
     words = session.words
     centres = [line["name"] for line in centres_of(session)]
     roles = [role.value for role in Role if session.has_role(role)]

@@ -51,7 +51,7 @@ def render(session: Session) -> None:
         return
     filters = _filters(session, use_case)
     refresh = st.toggle(words("board.refresh"), value=True, key="board-refresh")
-    # A form that is open is not drawn over while somebody types.
+    # Do not refresh while a form is open: it would discard what is being typed.
     waiting = st.session_state.get(_OPEN_CALL) is not None
     part = st.fragment(_live, run_every=_REFRESH_SECONDS if refresh and not waiting else None)
     part(session, use_case, filters, places)
@@ -62,7 +62,7 @@ def _places(session: Session, use_case: UseCase) -> dict[str, tuple[float, float
         return {}
     try:
         known = session.served(use_case.name).get("places") or {}
-    except ApiError:  # the board needs no names of places
+    except ApiError:  # the board works without location names
         known = {}
     return {**use_case.place.points, **{name: (x, y) for name, (x, y) in known.items()}}
 

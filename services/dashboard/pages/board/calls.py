@@ -1,5 +1,5 @@
-"""Logged calls on the board: fetching, request, answer and outcome in a line each, position on the map, and the form
-that records an outcome or an override.
+"""Logged calls on the board: queries; request, answer and outcome as one line each; map position; and the form that
+records an outcome or an override.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Call = Mapping[str, Any]
 
 
 def recent_calls(session: Session, use_case: UseCase, limit: int, **filters: Any) -> list[dict[str, Any]]:
-    """The newest calls that this person may see. ``since`` and ``until`` are moments."""
+    """The newest calls that this user may see. ``since`` and ``until`` are moments."""
     named = {"from": filters.pop("since", None), "to": filters.pop("until", None)}
     moments = {name: moment.isoformat() for name, moment in named.items() if moment is not None}
     found = session.client.get(
@@ -48,12 +48,12 @@ def period_start(period: str) -> datetime | None:
 
 
 def timezone_of(use_case: UseCase) -> str:
-    """The use case's own time zone, else the browser's."""
+    """The use case's time zone, otherwise the browser's."""
     return use_case.zone or st.context.timezone or "UTC"
 
 
 def request_text(session: Session, use_case: UseCase, call: Call) -> str:
-    """The call's words that say most: up to four of its categories and short texts."""
+    """Summary of a request: up to four of its categories and short texts."""
     found = []
     for name, field in fields_of(use_case.request).items():
         value = call["request"].get(name)
@@ -65,7 +65,7 @@ def request_text(session: Session, use_case: UseCase, call: Call) -> str:
 
 
 def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
-    """Each target in a few characters; of a call that release 0.1.0 answered, the answer's fields as they are."""
+    """Summary of each target; for calls of release 0.1.0 the answer's fields."""
     formats, words, predictions = session.formats, session.words, call["predictions"]
     if predictions is None:
         return " · ".join(f"{name}: {value}" for name, value in flatten(call["answer"]).items())
@@ -85,7 +85,7 @@ def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
 
 
 def outcome_text(session: Session, use_case: UseCase, call: Call) -> str:
-    """What was reported, in words; empty where nothing was."""
+    """Summary of the reported outcome; empty if there is none."""
     reported = call["outcome"] or {}
     parts = []
     for label, target in reportable_targets(use_case).items():
@@ -105,7 +105,7 @@ def label_text(session: Session, target: Target, value: Any) -> str:
 
 
 def reportable_targets(use_case: UseCase) -> dict[str, Target]:
-    """What can be reported: each label with the first target that it belongs to."""
+    """Label -> first target that uses it."""
     found: dict[str, Target] = {}
     for target in use_case.targets:
         found.setdefault(target.label, target)
@@ -118,7 +118,7 @@ def risk_text(session: Session, call: Call) -> str:
 
 
 def position(use_case: UseCase, call: Call, places: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
-    """Where the call lies on the use case's map."""
+    """The call's position on the use case's map."""
     place, request = use_case.place, call["request"]
     if place is None:
         return None
@@ -129,7 +129,7 @@ def position(use_case: UseCase, call: Call, places: Mapping[str, tuple[float, fl
 
 
 def area_of(place: MapSpec, at: tuple[float, float]) -> str:
-    """Which ninth of the map, as on a compass."""
+    """Compass direction of a position: the map in nine areas."""
     (west, east), (south, north) = map_extent(place)
     column = min(2, max(0, int(3 * (at[0] - west) / (east - west))))
     row = min(2, max(0, int(3 * (north - at[1]) / (north - south))))
@@ -137,7 +137,7 @@ def area_of(place: MapSpec, at: tuple[float, float]) -> str:
 
 
 def outcome_form(session: Session, use_case: UseCase, call: Call) -> bool:
-    """The form; True once something was recorded."""
+    """Show the outcome form; True once an outcome was recorded."""
     words, key = session.words, f"outcome-{call['id']}"
     reported = call["outcome"] or {}
     with st.form(key, border=True):
@@ -154,7 +154,7 @@ def outcome_form(session: Session, use_case: UseCase, call: Call) -> bool:
         saved = st.form_submit_button(words("board.save"), type="primary")
     if not saved:
         return False
-    # What was reported and is empty now is taken back; what was never reported is left out.
+    # A reported label that is now empty is retracted; one that was never reported is omitted.
     changed = {
         label: value
         for label, value in given.items()

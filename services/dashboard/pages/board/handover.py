@@ -1,4 +1,4 @@
-"""The shift's handover sheet as a printable HTML page of its own."""
+"""The shift's handover sheet as a printable HTML page."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class HandoverShift:
 
 
 def handover_page(session: Session, use_case: UseCase, shift: HandoverShift) -> str:
-    """HTML of the whole page."""
+    """HTML of the complete page."""
     return render_template("handover_page.html", **_content(session, use_case, shift), level=1)
 
 
 def handover_body(session: Session, use_case: UseCase, shift: HandoverShift) -> str:
-    """HTML of what is on it, to stand within a page."""
+    """HTML of the sheet's content, for embedding in a page."""
     return render_template("handover.html", **_content(session, use_case, shift), level=2)
 
 

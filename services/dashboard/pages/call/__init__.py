@@ -1,4 +1,4 @@
-"""The page Call: the request form with its map, and the answer, also of two variants side by side."""
+"""The page Call: the request form with its map, and the answer; two variants can be compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.dashboard.session import Session
 _CHOSEN = "call-use-case"
 _MODE = "call-mode"
 _DEGREES = ("latitude", "longitude")
-"""Beside a grid: another way to say the same place."""
+"""Alternative to grid coordinates: the same location in degrees."""
 
 
 def render(session: Session) -> None:
@@ -47,7 +47,7 @@ def render(session: Session) -> None:
 
 
 def choose_served_use_case(session: Session, use_cases: Mapping[str, UseCase], key: str = _CHOSEN) -> str:
-    """A choice that the address keeps, so that a reload does too."""
+    """Select a use case; the choice is stored in the address, so that it survives a reload."""
     names = list(use_cases)
     wanted = st.query_params.get("use_case", "")
     chosen = st.selectbox(
@@ -80,7 +80,7 @@ def _one(session: Session, use_case: UseCase) -> None:
             words("call.incident"), key=f"call-{use_case.name}-incident", max_chars=64, help=words("call.incident_help")
         )
         result = validate_request(use_case.request, payload, words, session.formats)
-        # Fields say their fault once they hold something; what is merely not filled in yet is said at the button.
+        # A field with a value shows its error; missing fields are reported at the button.
         shown = {name: fault for name, fault in result.faults.items() if payload.get(name) is not None}
         if shown != st.session_state.get(memory, {}):
             st.session_state[memory] = shown
@@ -97,7 +97,7 @@ def _one(session: Session, use_case: UseCase) -> None:
         two = len((st.session_state.get(kept) or {"answers": []})["answers"]) > 1
         if not two:
             _answers(session, use_case, kept, result.payload)
-    if two:  # side by side, they need the whole width
+    if two:  # side by side they need the full width
         _answers(session, use_case, kept, result.payload)
 
 
@@ -108,7 +108,7 @@ def _form(
     places: Mapping[str, tuple[float, float]],
     faults: Mapping[str, str],
 ) -> dict[str, Any]:
-    """The fields; those of the place stand beside their map."""
+    """Show the fields; those of the location are next to their map."""
     words, place = session.words, use_case.place
     fields = fields_of(use_case.request)
     beside = [] if place is None else [name for name in (place.x, place.y) if name in fields]
@@ -118,7 +118,7 @@ def _form(
         return payload
     st.subheader(words("call.where"))
     st.caption(words("call.map_help" if beside else "call.map_help_named"))
-    drawing = st.container()  # drawn last, because it shows what the fields below it say
+    drawing = st.container()  # filled last, because it depends on the fields below it
     if beside and places:
         pick = f"call-{use_case.name}-known-place"
         st.selectbox(
@@ -173,7 +173,7 @@ def _set_field(use_case: UseCase, field: str, value: Any) -> None:
 
 
 def _variant(session: Session, use_case: UseCase, known: Mapping[str, Any]) -> tuple[str, Any] | None:
-    """The one field in which a second variant of the call differs, and its value there."""
+    """Selector of the one field, and its value, in which the second variant differs."""
     words, fields = session.words, fields_of(use_case.request)
     key = f"call-{use_case.name}-compare"
     if not st.toggle(words("call.compare"), key=key):
@@ -203,8 +203,8 @@ def _predict(
     kept: str,
     variant: tuple[str, Any] | None,
 ) -> None:
-    """Answers are kept until the next ones. The second variant is the same call, so it is not sent under the incident's
-    number: that would take the first one's place."""
+    """Predict and store the answers until the next ones. The second variant is the same call and is sent without
+    incident id: otherwise it would supersede the first."""
     words = session.words
     found = []
     with st.spinner(words("call.asking"), show_time=False):
@@ -259,7 +259,7 @@ def _side_by_side(session: Session, use_case: UseCase, answers: list[dict[str, A
 
 
 def _difference(session: Session, use_case: UseCase, both: list[Mapping[str, Any]], titles: list[str]) -> str:
-    """The first number says which variant is better: less of a quantity, else how much a probability differs."""
+    """Compare the variants by the first number: lower is better for a quantity; for a probability the difference."""
     words, formats = session.words, session.formats
     for kind in ("quantity", "probability"):
         for target in use_case.targets:

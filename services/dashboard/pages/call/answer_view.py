@@ -1,5 +1,5 @@
-"""One answer: warnings first, a card for each target, its source and further fields; and the contribution of each
-field to it.
+"""One answer: warnings first, a card per target, its source and further fields, and the contribution of each request
+field.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def show_answer(
     ends: Mapping[str, float] | None = None,
     heading: str = "",
 ) -> None:
-    """``ends``: target -> end of its scale, so that two answers side by side share one."""
+    """Show an answer. ``ends``: target -> end of its scale, so that two answers side by side share it."""
     words = session.words
     if heading:
         st.markdown(f"### {heading}")
@@ -63,7 +63,7 @@ def show_answer(
 
 
 def target_card(session: Session, target: Target, predicted: Mapping[str, Any], end: float | None = None) -> str:
-    """HTML of one target's typed prediction."""
+    """HTML card of one target's typed prediction."""
     if isinstance(target.output, Regression):
         return _regression_card(session, target, target.output.objective, predicted, end)
     card = _binary_card if predicted["kind"] == "probability" else _multi_class_card
@@ -133,7 +133,7 @@ def probability_in_words(session: Session, probability: float) -> str:
 
 
 def scale_ends(use_case: UseCase, answers: list[Mapping[str, Any]]) -> dict[str, float]:
-    """Target -> an end of the scale that shows all of the answers."""
+    """Target -> upper end of a scale that covers all answers."""
     ends: dict[str, float] = {}
     for target in use_case.targets:
         if isinstance(target.output, Regression):
@@ -148,8 +148,8 @@ def scale_ends(use_case: UseCase, answers: list[Mapping[str, Any]]) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class ExtraField:
-    """A field of the answer that belongs to no target. A text with its French beside it, in a field of the same name
-    and ``_fr``, is both of them."""
+    """A field of the answer that belongs to no target. A text field with a second one named ``…_fr`` next to it is
+    bilingual."""
 
     title: Text
     unit: str
@@ -158,7 +158,7 @@ class ExtraField:
 
 
 def extra_fields(model: type[BaseModel], answer: Mapping[str, Any], group: Text | None = None) -> Iterator[ExtraField]:
-    """The fields that the answer model declares with ``response_field``: what rules and facts add to the targets."""
+    """Fields that the answer model declares with ``response_field``: results of business rules and facts."""
     for name, info in model.model_fields.items():
         value, extra = answer.get(name), info.json_schema_extra
         french = f"{name}{FRENCH_SUFFIX}"
@@ -177,7 +177,7 @@ def extra_fields(model: type[BaseModel], answer: Mapping[str, Any], group: Text 
 
 
 def _extra_cards(session: Session, leaves: list[ExtraField]) -> str:
-    """What the business rules add, in groups: a flag that is raised stands out."""
+    """Cards of the business rules' results, by group; raised flags are highlighted."""
     words = session.words
     groups: dict[Text | None, list[ExtraField]] = {}
     for leaf in leaves:
@@ -219,13 +219,13 @@ def _text(session: Session, value: str | Text) -> str:
 
 _SHOWN_FIELDS = 7
 _MIN_SHARE_OF_LARGEST = 0.015
-"""Share of the largest contribution below which one is not worth a line."""
+"""Contributions below this share of the largest are summarised in one line."""
 
 
 def show_explanation(
     session: Session, use_case: UseCase, explained: Mapping[str, Any], payload: Mapping[str, Any]
 ) -> None:
-    """``explained`` is the answer of ``explain``: for each target its outputs, base and contributions."""
+    """Show attributions. ``explained`` is the ``explain`` response: outputs, base and contributions per target."""
     words = session.words
     st.subheader(words("call.drivers"))
     targets = {target.name: target for target in use_case.targets if target.name in explained["targets"]}
@@ -267,7 +267,7 @@ def show_explanation(
 def _contribution_bars(
     session: Session, use_case: UseCase, contributions: Mapping[str, float], payload: Mapping[str, Any], said: Any
 ) -> list[Bar]:
-    """The largest first; small ones are one line together."""
+    """Bars of the contributions, largest first; small ones are summarised."""
     ranked = sorted(contributions.items(), key=lambda pair: -abs(pair[1]))
     least = _MIN_SHARE_OF_LARGEST * abs(ranked[0][1])
     shown = [(field, share) for field, share in ranked[:_SHOWN_FIELDS] if abs(share) >= least]

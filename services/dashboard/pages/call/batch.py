@@ -1,5 +1,5 @@
-"""Batches: reads calls from CSV and Excel files, validates them line by line, sends them with a progress bar, and
-writes answers as CSV and Excel without formulas.
+"""Batches: reads calls from CSV and Excel files, validates each row, predicts with a progress bar, and writes the
+answers as CSV and Excel without formulas.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _BUDGET = WorkbookBudget(cells=4_000_000, memory_mb=1_536, seconds=60)
 
 
 def read_rows(name: str, content: bytes) -> list[dict[str, Any]]:
-    """The lines of a file below its first one, by the names in that. Empty lines are left out.
+    """Rows of a file by the column names in its first line. Empty lines are skipped.
 
     Raises:
-        VigieError: it is no CSV or Excel file.
+        VigieError: not a CSV or Excel file.
     """
     table = (
         read_first_sheet(content, name, _BUDGET) if name.lower().endswith((".xlsx", ".xlsm")) else _read_csv(content)
@@ -54,8 +54,8 @@ def read_rows(name: str, content: bytes) -> list[dict[str, Any]]:
 def to_requests(
     model: type[BaseModel], rows: Sequence[Mapping[str, Any]]
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """The rows as requests, the columns that were found, and those that are no field. A column may be called as the
-    field is, or by its title in either language."""
+    """The rows as requests, the recognised columns, and the unknown ones. A column has the name of the field or its
+    title in either language."""
     known = fields_of(model)
     names = {INCIDENT: INCIDENT}
     for field in known.values():
@@ -72,13 +72,13 @@ def to_requests(
 
 
 def csv_template(model: type[BaseModel]) -> bytes:
-    """The fields' names and one example."""
+    """CSV template: the field names and one example."""
     examples = {name: (info.examples or [""])[0] for name, info in model.model_fields.items()}
     return write_csv([list(examples), [value if len(str(value)) < 200 else "" for value in examples.values()]])
 
 
 def write_csv(table: Iterable[Sequence[Any]]) -> bytes:
-    """CSV in UTF-8 with its mark, which spreadsheets look for."""
+    """UTF-8 CSV with byte order mark, by which spreadsheets detect the encoding."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerows([escape_formula(cell) for cell in line] for line in table)
     return b"\xef\xbb\xbf" + text.getvalue().encode()
@@ -95,7 +95,7 @@ def write_workbook(table: Iterable[Sequence[Any]]) -> bytes:
 
 
 def escape_formula(cell: Any) -> Any:
-    """A text that a spreadsheet would take for a formula is marked as text."""
+    """Escape a text that a spreadsheet would interpret as a formula."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
@@ -185,7 +185,7 @@ def batch_form(session: Session, use_case: UseCase) -> None:
 def _validate_rows(
     session: Session, use_case: UseCase, rows: list[dict[str, Any]]
 ) -> tuple[list[tuple[int, dict[str, Any]]], list[tuple[int, str, str]]]:
-    """Lines that can be sent, and (line, field, what is wrong) of the others; the first line has the names."""
+    """Valid rows with line numbers, and (line, field, error) of the others; line 1 has the column names."""
     words = session.words
     requests, found, left = to_requests(use_case.request, rows)
     if not found:
@@ -224,7 +224,7 @@ def _rejected_rows(session: Session, use_case: UseCase, bad: list[tuple[int, str
 
 
 def _predict_rows(session: Session, use_case: UseCase, good: list[tuple[int, dict[str, Any]]]) -> dict[str, Any] | None:
-    """Answers with their lines, and lines that the service refused."""
+    """Predict; returns answers with line numbers, and the lines that the service rejected."""
     words = session.words
     requests = [request for _, request in good]
     answers: list[dict[str, Any]] = []

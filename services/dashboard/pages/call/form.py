@@ -1,4 +1,4 @@
-"""The request form, from the declaration: one widget for each kind of field, with its validation error below it."""
+"""The request form, generated from the request model: a widget per field type, with validation errors below it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.dashboard.session import Session
 
 COLUMNS = 2
 OPTIONAL_SHOWN = 12
-"""So many optional fields are shown at once; the others stand in a part that is opened."""
+"""Number of optional fields shown at once; further ones are in an expander."""
 
 
 def widget_key(use_case: UseCase, field: str, form: str = "call") -> str:
@@ -32,11 +32,11 @@ def request_form(
     *,
     leave_out: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """All fields but ``leave_out``. ``known`` is what the model learned from, for suggestions; ``faults`` are those of
-    the run before, by field.
+    """Show all fields except ``leave_out``. ``known`` are the values in the training data, for suggestions; ``faults``
+    are the previous run's errors by field.
 
     Returns:
-        Field -> what was filled in, as JSON has it; None where it is empty.
+        Field -> value as JSON; None if empty.
     """
     fields = [field for field in fields_of(use_case.request).values() if field.name not in leave_out]
     first = [field for field in fields if field.required or field.default is not None]
@@ -57,7 +57,7 @@ def field_grid(
     known: Mapping[str, Mapping[str, Any]],
     faults: Mapping[str, str],
 ) -> dict[str, Any]:
-    """These fields, two in a line, each with its fault."""
+    """Show fields in two columns, each with its error."""
     found: dict[str, Any] = {}
     for line in _lines(fields):
         columns = st.columns(len(line)) if len(line) == 1 else st.columns(COLUMNS)
@@ -74,7 +74,7 @@ def field_grid(
 
 
 def _lines(fields: Sequence[Field]) -> list[list[Field | None]]:
-    """The fields in lines; a time and a picture take a line of their own."""
+    """Fields by line; times and images take a full line."""
     lines: list[list[Field | None]] = []
     for field in fields:
         if field.kind in {"time", "image"} or field.free_text:
@@ -89,7 +89,7 @@ def _lines(fields: Sequence[Field]) -> list[list[Field | None]]:
 def field_widget(  # noqa: PLR0911 - one branch for each kind of field
     session: Session, field: Field, key: str, known: Mapping[str, Any], *, zone: str | None, empty: bool = False
 ) -> Any:
-    """One field's widget and what it holds, as JSON has it. ``empty``: without the sensible default."""
+    """Show a field's widget; returns its value as JSON. ``empty``: without a default value."""
     words = session.words
     label = field.label(words) + (" *" if field.required else "")
     help = words.of(field.help)  # noqa: A001
@@ -142,7 +142,7 @@ def field_widget(  # noqa: PLR0911 - one branch for each kind of field
 
 
 def _moment(session: Session, field: Field, key: str, label: str, *, help: str, zone: str | None) -> str | None:
-    """Date and time of day side by side; now by default."""
+    """Date and time inputs side by side; default is now."""
     now = dt.datetime.now(ZoneInfo(zone or "UTC")).replace(second=0, microsecond=0)
     memory = f"{key}-now"
     start = st.session_state.setdefault(memory, now) if field.required else None

@@ -1,5 +1,5 @@
-"""The page Data and retraining: examples, tables, quarantine and sources of a use case, and starting an ingestion or a
-retraining.
+"""The page Data and retraining: examples, tables, quarantine and sources of a use case; starts ingestions and
+retrainings.
 """
 
 from __future__ import annotations

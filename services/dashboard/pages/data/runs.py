@@ -1,4 +1,4 @@
-"""Runs and jobs, refreshed while they run: state, progress, end of the log, cancelling and retrying."""
+"""Runs and jobs with automatic refresh: status, progress, log tail, cancel and retry."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.dashboard.session import Session
 EVERY_SECONDS = 3
 RUNS_SHOWN, JOBS_SHOWN = 8, 12
 ACTIVE_KEY = "data-live"
-"""Whether something runs, in the page's memory: then it is looked at again and again."""
+"""Session state key: whether something is running, which makes the section refresh."""
 ACTIVE_STATES = frozenset({"queued", "running"})
 TONES: dict[str, Tone] = {
     "queued": "info",
@@ -35,7 +35,7 @@ TONES: dict[str, Tone] = {
 
 
 def show_runs(session: Session, use_case: UseCase) -> None:
-    """Drawn again every few seconds while something runs, and only then."""
+    """Show runs and jobs; refreshed every few seconds while something is running."""
     live = st.session_state.get(ACTIVE_KEY, False)
     st.fragment(_refreshed, run_every=EVERY_SECONDS if live else None)(session, use_case, live)
 
@@ -56,7 +56,7 @@ def _refreshed(session: Session, use_case: UseCase, was_live: bool) -> None:
             st.caption(words("data.updated", seconds=EVERY_SECONDS))
         st.session_state[ACTIVE_KEY] = live
         if live != was_live:
-            # What ended has changed what stands above; what began is followed from now on.
+            # A finished run changed the data above; a new one is followed from now on.
             session.forget(f"/admin/data/{use_case.name}")
             st.rerun()
 
@@ -65,7 +65,7 @@ def _refreshed(session: Session, use_case: UseCase, was_live: bool) -> None:
 
 
 def _runs(session: Session, use_case: UseCase) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Retrainings and ingestions, newest first, and which backends say nothing."""
+    """Retrainings and ingestions, newest first, and the backends that did not answer."""
     found: list[dict[str, Any]] = []
     silent: dict[str, str] = {}
     for path in ("/admin/retrainings", "/admin/ingestions"):
@@ -102,7 +102,7 @@ def _runs_table(session: Session, runs: list[dict[str, Any]]) -> None:
 
 
 def _airflow(session: Session) -> str | None:
-    """Where browsers find Airflow; None where nobody says."""
+    """Airflow's address for browsers; None if unknown."""
     try:
         parts = session.remembered("platform", 60, lambda: session.client.get(Service.GATEWAY, "/admin/platform"))
     except ApiError:
@@ -119,7 +119,7 @@ def _airflow_link(session: Session, airflow: str, run: Mapping[str, Any]) -> Htm
 
 
 def _steps(session: Session, runs: list[dict[str, Any]]) -> None:
-    """The newest run as a line of steps, where it has any."""
+    """Step diagram of the newest run that has steps."""
     run = next((run for run in runs if run["steps"]), None)
     if run is None:
         return
@@ -185,7 +185,7 @@ def _job(session: Session, job: Mapping[str, Any]) -> None:
 
 
 def _job_actions(session: Session, job: Mapping[str, Any]) -> None:
-    """What the job's state allows: cancelling, or running again."""
+    """Actions that the job's state allows: cancel or retry."""
     words = session.words
     word = "cancel" if job["state"] in ACTIVE_STATES else "retry"
     if word == "retry" and job["state"] not in {"failed", "cancelled", "interrupted"}:

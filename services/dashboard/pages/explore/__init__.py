@@ -1,6 +1,4 @@
-"""The page Explore: distributions of targets and fields in the training data, and the pipeline from a file to an
-answer.
-"""
+"""The page Explore: distributions of targets and fields in the training data, and the pipeline as a diagram."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ from services.dashboard.session import Session
 def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -> None:
     words = session.words
     names = [name for name in fields if name in use_case.request.model_fields]
-    names.sort(key=lambda name: not _has_distribution(fields[name]))  # what has something to show comes first
+    names.sort(key=lambda name: not _has_distribution(fields[name]))  # fields with a distribution first
     name = st.selectbox(
         words("explore.field"),
         names,
@@ -185,7 +183,7 @@ def _target(session: Session, use_case: UseCase, targets: Mapping[str, Any]) -> 
 
 
 def pipeline(session: Session, use_case: UseCase) -> None:
-    """The one list of steps as boxes in a row, with where the data comes from and where the answers go."""
+    """Diagram of the pipeline steps, with data sources at the start and predictions at the end."""
     words = session.words
     st.write(words("explore.pipeline_text"))
     tables = ", ".join(table.name for table in use_case.tables)

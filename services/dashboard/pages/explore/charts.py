@@ -18,13 +18,13 @@ from services.dashboard.session import Session
 
 CALENDAR = ("hour", "weekday")
 MAP_WIDTH = 620
-"""Pixels."""
+"""Width in pixels."""
 LONG_GROUPS = 14
-"""From so many groups with long names on, groups stand below each other."""
+"""Number of groups with long names above which the chart is horizontal."""
 
 
 def histogram(session: Session, field: Mapping[str, Any], title: str) -> None:
-    """Of edges and counts, or of the few values that there are."""
+    """Histogram of bin edges and counts, or bar chart of discrete values."""
     words = session.words
     if "steps" in field:
         rows: list[dict[str, Any]] = [
@@ -57,7 +57,7 @@ def group_title(session: Session, use_case: UseCase, column: str) -> str:
 def by_group(
     session: Session, column: str, entries: Sequence[Mapping[str, Any]], *, title: str, labels: Sequence[str]
 ) -> None:
-    """The target's mean or share in each group with its interval; of classes the share of each."""
+    """Mean or share of the target in each group with its interval; for classes the share of each."""
     if not entries:
         empty_state(session.words("explore.too_few"))
         return
@@ -164,7 +164,7 @@ def time_charts(session: Session, found: Mapping[str, Any]) -> None:
 
 
 def places_map(session: Session, use_case: UseCase, found: Mapping[str, Any] | None) -> None:
-    """Cells of a grid, or named places, on the use case's own outline."""
+    """Map of grid cells or named locations on the use case's outline."""
     words, place = session.words, use_case.place
     if found is None or place is None or not place.lines:
         empty_state(words("explore.no_map"))

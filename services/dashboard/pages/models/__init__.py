@@ -1,6 +1,4 @@
-"""The page Models: the serving version, all versions with their roles and gate results, and what can be done about
-them.
-"""
+"""The page Models: the serving version, all versions with roles and gate results, and the actions on them."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def rollback_button(
 
 
 def _post_and_wait(session: Session, path: str, body: dict[str, Any], key: str) -> dict[str, Any]:
-    """The gateway waits for the end of the job, half a minute at most."""
+    """Start the job; the gateway's response waits for its end, at most half a minute."""
     answer = session.client.ask(
         "POST", Service.GATEWAY, path, body=body, headers={"Idempotency-Key": key}, timeout=LONG_TIMEOUT
     )
@@ -161,11 +161,11 @@ def _unfreeze(session: Session) -> ConfirmedAction:
 
 
 def approvals(session: Session, use_case: UseCase) -> None:
-    """Retrainings of the use case that wait for a person."""
+    """Retraining runs of the use case that wait for approval."""
     found = session.client.get(Service.GATEWAY, "/admin/retrainings", use_case=use_case.name, limit=_RUNS_FETCHED)
     for run in found["runs"]:
         if run["backend"] == "airflow" and run["state"] == "running" and run["options"].get("require_approval"):
-            # Whether a run of Airflow's waits is known of each alone.
+            # Whether an Airflow run waits is only in the run's own resource.
             run = session.client.get(Service.GATEWAY, f"/admin/retrainings/{run['id']}")  # noqa: PLW2901
         if run["state"] == AWAITING_APPROVAL:
             _waiting(session, use_case, run)

@@ -26,12 +26,12 @@ class MetricChange:
 
     @property
     def gain(self) -> float | None:
-        """None where one of the two has not got it."""
+        """Improvement; None if one version lacks the metric."""
         return None if self.old is None or self.new is None else improvement(self.metric, self.new, self.old)
 
 
 def metric_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[MetricChange]:
-    """Every metric of either version, in the newer one's order."""
+    """All metrics of either version, in the newer one's order."""
     found: list[MetricChange] = []
     for target in dict.fromkeys([*new["metrics"], *old["metrics"]]):
         before, after = old["metrics"].get(target, {}), new["metrics"].get(target, {})
@@ -41,7 +41,7 @@ def metric_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Metri
 
 
 def changed_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Name, old and new text of all that is not the same."""
+    """Name, old and new text of all differing values."""
     names = sorted(set(old) | set(new))
     pairs = [(name, str(old.get(name, "–")), str(new.get(name, "–"))) for name in names]
     return [pair for pair in pairs if pair[1] != pair[2]]
@@ -87,8 +87,8 @@ def _change_text(session: Session, use_case: UseCase, change: MetricChange) -> s
 
 
 def data_lines(session: Session, use_case: UseCase, data: Mapping[str, Any]) -> dict[str, str]:
-    """Each slice's rows and span in one line; whatever else the manifest holds keeps its name, and a hash its first
-    digits."""
+    """Rows and time span of each data slice in one line; other manifest entries are shown by name, hashes by their
+    first digits."""
     words, formats = session.words, session.formats
     slices: dict[tuple[str, str], dict[str, Any]] = {}
     lines = {}

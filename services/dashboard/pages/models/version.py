@@ -1,5 +1,5 @@
-"""One version: the gate's decision, metrics, plots, model card and comparison with another version. Each section
-fetches only its own data.
+"""One version: gate decision, metrics, plots, model card and comparison with another version. Each section fetches
+only its own data.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from services.dashboard.session import Session
 
 SECTIONS = ("decision", "metrics", "plots", "card", "changes")
 SIGNIFICANCE = 0.05
-"""Chance that a loss is taken for real which is none, shared by all checks."""
+"""Family-wise significance level of the gate's checks."""
 TONES: dict[str, Tone] = {"passed": "good", "refused": "bad", "unchanged": "info"}
 
 
 def show_version(session: Session, use_case: UseCase, number: int, others: Sequence[int], *, against: int) -> None:
-    """``others``: numbers that it can be compared with; ``against`` is chosen first."""
+    """Show a version. ``others``: versions to compare with; ``against`` is the default."""
     words = session.words
     section = st.segmented_control(
         words("models.section"),
@@ -122,7 +122,7 @@ def _deciding_lines(session: Session, use_case: UseCase, gate: Mapping[str, Any]
 
 
 def _check_result(check: Mapping[str, Any], checks: int) -> str:
-    """Whether more was lost than is allowed, and more than chance alone would take."""
+    """Whether the loss exceeds the limit, and whether it is significant."""
     measured, limit = check["measured"], check["limit"]
     if measured["gain"] is None or limit is None or measured["gain"] >= -limit:
         return "kept"
@@ -144,7 +144,7 @@ def _check_row(session: Session, use_case: UseCase, check: Mapping[str, Any], ch
 
 
 def _group(session: Session, use_case: UseCase, group: str) -> str:
-    """``area north``, as the gate calls it, with the column's title."""
+    """A group's name as in the gate's report (``area north``), with the column's title."""
     column, _, word = group.partition(" ")
     title = next((session.words.of(item.title) for item in use_case.subgroups if item.column == column), None)
     return group if title is None else f"{title}: {word}"
@@ -178,7 +178,7 @@ def _metrics(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> N
 
 
 def _groups(session: Session, use_case: UseCase, subgroups: Mapping[str, Any]) -> None:
-    """The deciding metric of each target in each group of one column."""
+    """Primary metric of each target in each group of one column."""
     words = session.words
     titles = {item.column: words.of(item.title) for item in use_case.subgroups if subgroups.get(item.column)}
     if not titles:
@@ -240,7 +240,7 @@ def _card(session: Session, use_case: UseCase, number: int) -> None:
     if session.language != "en":
         st.caption(words("models.card_english"))
     with st.container(border=True):
-        # The page has its own first heading; the card's begin two below it.
+        # The page has the first-level heading; the card's headings start two levels below.
         lines = [f"##{line}" if line.startswith("#") else line for line in text.splitlines()]
         st.markdown("\n".join(lines))
 

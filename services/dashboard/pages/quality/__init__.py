@@ -1,4 +1,4 @@
-"""The page Drift and quality: verdict and reasons, earlier runs as charts and a table, and Evidently's report."""
+"""The page Drift and quality: verdict with reasons, earlier runs as charts and table, and Evidently's report."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _shares(session: Session, runs: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _errors(session: Session, use_case: UseCase, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Each target on a scale of its own: seconds and shares do not share an axis."""
+    """Chart each target on a scale of its own: seconds and probabilities cannot share an axis."""
     by_target: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in runs:
         for entry in run.get("error") or []:
@@ -112,7 +112,7 @@ HEIGHT = 900
 
 
 def show_report(session: Session, found: Mapping[str, Any]) -> None:
-    """It is megabytes large, so it comes when it is asked for."""
+    """Show Evidently's report on request only: it has several megabytes."""
     words = session.words
     if not found["report"]:
         empty_state(words("drift.no_report"), words("drift.no_report_text"))
@@ -147,7 +147,7 @@ def show_report(session: Session, found: Mapping[str, Any]) -> None:
 
 
 def embed(html: str, title: str) -> None:
-    """In a frame of no origin: what callers wrote stands in the report, and nothing in it may act for who reads it."""
+    """Embed HTML in a sandboxed frame: the report contains callers' texts and must not run scripts with the session."""
     frame = (
         f"<iframe title='{escape(title, quote=True)}' sandbox='allow-scripts' srcdoc='{escape(html, quote=True)}' "
         f"style='width:100%;height:{HEIGHT - 20}px;border:0'></iframe>"
@@ -177,7 +177,7 @@ def render(session: Session) -> None:
     except ServiceUnavailableError as error:
         if error.service != Service.GATEWAY or "not answer" not in error.reason:
             raise
-        # The gateway answers; what stands behind it does not.
+        # The gateway answers, but the monitoring service behind it does not.
         notice("warn", words("drift.away"), words("drift.away_text"))
         return
     _verdict(session, found)

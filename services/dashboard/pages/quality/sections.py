@@ -1,4 +1,4 @@
-"""Evidence behind the verdict: live metrics with intervals, drift of each column, and quarantined outcomes."""
+"""Evidence for the verdict: live metrics with intervals, drift of each column, and quarantined outcomes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show_quality(session: Session, use_case: UseCase, found: Mapping[str, Any]) 
 
 
 def _grouped_by(entries: Sequence[Mapping[str, Any]], cut: str) -> list[Mapping[str, Any]]:
-    """The entries of one way to cut the calls; those that are worse than allowed first."""
+    """Entries of one grouping; those that exceed the limit first."""
     chosen = [entry for entry in entries if (not set(GROUPINGS) & set(entry) if cut == "all" else cut in entry)]
     return sorted(chosen, key=lambda entry: not entry.get("breached"))
 
@@ -151,7 +151,7 @@ def show_columns(session: Session, use_case: UseCase, drift: Mapping[str, Any]) 
 
 
 def column_title(session: Session, use_case: UseCase, name: str) -> str:
-    """Of a request's field, an answer, or a watched column."""
+    """Title of a request field, an answer or a drift column."""
     if name in use_case.request.model_fields:
         return title_of(use_case, name, session.words)
     watched = use_case.drift_features
