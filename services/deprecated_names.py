@@ -1,6 +1,6 @@
 """Import paths, fields and hooks of release 0.1.0, accepted for one release with a ``DeprecationWarning``.
 
-Standard library alone: every program of the platform imports it first."""
+Uses the standard library only: every program of the platform imports it first."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ MODULES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "services.training.cross": ("services.training.evaluation.test_set", {"of_unseen": "predict_out_of_fold"}),
     "services.training.train": ("services.training.stage.train", {}),
 }
-"""Old module -> its new one, and those of its names that changed too: old -> new. A package has no new module."""
+"""Old module -> new module, and its renamed attributes: old -> new. A package has no new module."""
 
 HOOKS: Mapping[str, Mapping[str, str]] = {
     "raw": {
@@ -113,17 +113,17 @@ HOOKS: Mapping[str, Mapping[str, str]] = {
     },
     "simulator": {"MAX_ROWS_PER_DAY": "ROWS_A_DAY"},
 }
-"""Module of a use case -> what it may implement, new name -> old one."""
+"""Module of a use case -> its hooks, new name -> old name."""
 
 
 def install() -> None:
-    """Let the old import paths lead to the new modules. Only modules that do not exist are looked up here."""
+    """Redirect imports of old modules to the new ones. Only modules that do not exist are looked up here."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())
 
 
 def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """A ``__getattr__`` for a module that stayed while some of its names changed.
+    """``__getattr__`` for a module that stayed while some of its names changed.
 
     Args:
         module: The module's import path.
@@ -140,7 +140,7 @@ def renamed(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def accepts_old_fields(**old_to_new: str) -> Callable[[C], C]:
-    """Let a dataclass take and show fields by their old names, a named tuple show them."""
+    """Accept and expose old field names of a dataclass; a named tuple exposes them only."""
 
     def decorate(cls: C) -> C:
         if not issubclass(cls, tuple):
@@ -162,7 +162,7 @@ def accepts_old_fields(**old_to_new: str) -> Callable[[C], C]:
 
 
 def with_new_hooks(module: ModuleType, kind: str) -> Any:
-    """The module itself where it has the hooks of today, else its old ones beside it under their new names.
+    """Return the module if it has the current hooks, otherwise a copy with its old hooks under their new names.
 
     Args:
         module: A module of a use case.
@@ -182,7 +182,7 @@ class _Finder:
 
 
 class _Loader:
-    """Makes an empty module that hands out the objects of the new one."""
+    """Creates an empty module that resolves attributes in the new one."""
 
     def create_module(self, _: ModuleSpec) -> ModuleType | None:
         return None

@@ -1,4 +1,4 @@
-"""A version of a model as DataFrames, for notebooks: ``from services.notebook import load``."""
+"""Loads a model version as DataFrames in notebooks: ``from services.notebook import load``."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from services.core.io import file_sha256
 from services.core.settings import settings
 
 CANDIDATE = "candidate"
-"""What the last run made, registered or not."""
+"""The result of the last run, registered or not."""
 
 
 class Version(NamedTuple):
-    """A version of a model with the rows behind it."""
+    """A model version with its rows."""
 
     bundle: Predictor
-    """The verified bundle, loaded: ``bundle.predict(columns, context)``, ``bundle.manifest``."""
+    """The verified, loaded bundle: ``bundle.predict(columns, context)``, ``bundle.manifest``."""
     examples: pd.DataFrame
-    """All n examples that it was made from, where they are still the published ones; else its test rows alone."""
+    """All n examples that it was built from, if they are still the published ones; otherwise its test rows only."""
     features: dict[str, pd.DataFrame]
-    """Matrix name -> its features (n, p) float32 of the examples, NaN for missing. Sparse matrices are left out."""
+    """Matrix name -> features (n, p) float32 of the examples, NaN for missing. Sparse matrices are omitted."""
     columns: dict[str, NDArray[Any]]
-    """The examples as the predictor takes them: request field -> values (n,)."""
+    """The examples as predictor input: request field -> values (n,)."""
     context: dict[str, NDArray[Any]]
-    """What the features need beside the request, such as the weather."""
+    """Context of the features from outside the request, such as the weather."""
 
 
 def load(use_case: str, version: str | int = "champion") -> Version:
@@ -42,18 +42,18 @@ def load(use_case: str, version: str | int = "champion") -> Version:
 
     Args:
         use_case: its name.
-        version: an alias (``champion``, ``previous``, ``challenger``), a number, or ``candidate`` for what the last
-            run made.
+        version: an alias (``champion``, ``previous``, ``challenger``), a number, or ``candidate`` for the result of the
+            last run.
 
     Returns:
-        The predictor, and examples and features of the rows that it was made from.
+        The predictor, with examples and features of the rows that it was built from.
 
     Raises:
-        VigieError: there is no such use case or version, or its bundle is not whole.
+        VigieError: the use case or version does not exist, or its bundle is incomplete.
     """
     declared, home = use_case_registry.get(use_case), settings().home
     prepared = home.data(use_case) / "examples"
-    with tempfile.TemporaryDirectory(prefix="vigie-") as folder:  # a predictor reads its files once
+    with tempfile.TemporaryDirectory(prefix="vigie-") as folder:  # a predictor reads its files at load time only
         bundle, tested = home.models(use_case) / "bundle", home.models(use_case) / "evaluation" / "test.parquet"
         if version != CANDIDATE:
             bundle, tested = _download(use_case, version, Path(folder))
@@ -74,7 +74,7 @@ def load(use_case: str, version: str | int = "champion") -> Version:
 
 
 def _download(use_case: str, version: str | int, folder: Path) -> tuple[Path, Path]:
-    """The version's bundle, and the file of its test rows, below ``folder``."""
+    """Download the version's bundle and the file of its test rows to ``folder``."""
     from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415 - MLflow takes seconds
 
     registry = ModelRegistry.open(settings().home)

@@ -1,1 +1,1 @@
-"""The command line. It is a root of composition: it may call every service, none may call it."""
+"""The command line: the composition root, which may import every service; no service may import it."""

@@ -1,4 +1,4 @@
-"""``python -m services.cli``: the commands of ``./vigie``."""
+"""``python -m services.cli``: entry point of ``./vigie``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.cli.command_table import LazyCommands
 from services.core.errors import VigieError
 
 COMPLETION = "_VIGIE_COMPLETE"
-"""Set by the shell when it asks for completions. ``./vigie`` installs nothing then."""
+"""Set by the shell when it requests completions; ``./vigie`` installs nothing then."""
 _COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
 
 app = typer.Typer(
@@ -26,16 +26,16 @@ app = typer.Typer(
 
 @app.callback()
 def _commands() -> None:
-    """Make Typer see a group although it knows no command yet."""
+    """Makes Typer create a group before any command is loaded."""
 
 
 def main() -> None:
     arguments = sys.argv[1:]
     if COMPLETION in os.environ or any(argument in _COMPLETION_OPTIONS for argument in arguments):
-        app(prog_name="vigie")  # shells register a command by its name, not by its path
+        app(prog_name="vigie")  # shell completion is registered by name, not by path
         return
     if arguments and arguments != ["--help"]:
-        from services.core.logs import configure_logging  # noqa: PLC0415 - help needs no logs
+        from services.core.logs import configure_logging  # noqa: PLC0415 - not needed for help
 
         configure_logging("cli", level="WARNING", log_format="console")
     try:

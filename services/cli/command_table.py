@@ -1,4 +1,4 @@
-"""The commands of ``./vigie``. Their list is here; a command's module is imported when that command is used."""
+"""Table of the ``./vigie`` commands. A command's module is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Entry(NamedTuple):
-    """One line of ``./vigie --help``."""
+    """One entry of ``./vigie --help``."""
 
     where: str
-    """``module:function`` below ``services.cli.commands``; a Typer application in place of a function is a group."""
+    """``module:function`` below ``services.cli.commands``, or a Typer application for a group."""
     panel: str
     help: str
-    """The first line of the function's docstring, or the group's help."""
+    """First line of the function's docstring, or the group's help."""
 
 
 _START, _PLATFORM, _MODELS = "Start here", "The platform", "Models"
@@ -85,13 +85,13 @@ COMMANDS = {
 
 
 class LazyCommands(TyperGroup):
-    """Lists commands without importing them."""
+    """Lists commands without importing their modules."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__(**given | {"commands": {name: _listed(name) for name in COMMANDS}})
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Called for the command that is used or completed, and not for those that are listed."""
+        """Import the command that is used or completed; listing does not call this."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and _imported(str(name)), rest
 

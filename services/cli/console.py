@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and output: results to standard output, everything else to standard error."""
+"""Shared arguments of commands, and output: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def fail(error: VigieError) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on standard output and nothing else, for other programs."""
+    """Print one JSON object to standard output and nothing else, for other programs."""
     out.print(json.dumps(value, ensure_ascii=False), markup=False)
 
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """A running line with the elapsed time; on a terminal it moves, in a log it is one line."""
+    """Show a running step with elapsed time; animated on a terminal, one line in a log."""
     started = time.perf_counter()
     if err.is_terminal:
         with Progress(
@@ -89,7 +89,7 @@ DataFolder = Annotated[
 
 
 def print_metrics(use_case: str, path: Path) -> None:
-    """The candidate's metrics beside the declared baseline's."""
+    """Print the candidate's metrics next to the baseline's."""
     report = json.loads(path.read_text(encoding="utf-8"))
     simulated = " [yellow](simulated data)[/]" if report.get("simulated") else ""
     out.print(f"[bold]{use_case}[/]: {report['rows']:,} test rows{simulated}")
@@ -117,7 +117,7 @@ def print_decision(use_case: str, version: RegisteredVersion, decision: Decision
 
 
 def print_versions(use_case: str, versions: Sequence[RegisteredVersion]) -> None:
-    from services.core.model_registry.version import Tag  # noqa: PLC0415 - not every command needs it
+    from services.core.model_registry.version import Tag  # noqa: PLC0415 - not needed by every command
 
     table = Table("version", "alias", "made", "data", "gate", "metrics", box=None, pad_edge=False)
     for version in versions:

@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 
 
 COMMAND_LINE = Principal("service", "command-line", "./vigie", Role.ADMIN, "", None)
-"""Stands in the audit log for who has the machine."""
+"""Actor in the audit log for actions on the command line of the machine."""
 
 
 def command_line_principal() -> Principal:
-    """``OPERATOR`` with the name of the operating system's user."""
+    """``COMMAND_LINE`` with the name of the operating system's user."""
     return replace(COMMAND_LINE, name=f"{os_user()} ({COMMAND_LINE.name})"[:120])
 
 
 def os_user() -> str:
     try:
         return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # a container may run as a number that no user has
+    except KeyError:  # a container may run with a user id without name
         return f"uid {os.getuid()}"
 
 
 @contextmanager
 def open_gateway() -> Iterator[GatewayContainer]:
-    """The gateway's parts, its key from the environment, .env or ``./vigie up``'s secrets.
+    """Open the gateway's container, with its key from the environment, .env or the secrets of ``./vigie up``.
 
     Raises:
-        VigieError: there is no key, or the database does not answer.
+        VigieError: the key is missing, or the database does not answer.
     """
     from sqlalchemy import text  # noqa: PLC0415 - its libraries take a second
     from sqlalchemy.exc import OperationalError, ProgrammingError  # noqa: PLC0415
@@ -129,7 +129,7 @@ def reset_password(name: UserName, password_from_input: FromInput = False) -> No
 
 
 def _read_or_make_password(name: str, from_input: bool) -> tuple[str, bool]:
-    """The password, and whether it was made here."""
+    """The password, and whether it was generated."""
     from services.gateway.auth.login import check_password_policy, generate_password  # noqa: PLC0415
 
     password = sys.stdin.readline().rstrip("\n") if from_input else generate_password()

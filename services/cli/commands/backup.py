@@ -1,5 +1,5 @@
-"""``./vigie backup`` and ``restore``, also of the platform in Docker Compose: its databases through PostgreSQL, its
-volumes through throwaway containers of its own image. No path of the host is mounted.
+"""``./vigie backup`` and ``restore``, also of the platform in Docker Compose: databases through PostgreSQL, volumes
+through temporary containers of its image. No host path is mounted.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from services.core.errors import VigieError
 from services.core.settings import CHECKOUT, settings
 
 DATABASES = ("airflow", "vigie", "mlflow")
-"""In the order in which they are copied: whatever one names in a later one is there."""
+"""Databases in the order in which they are copied, so that references to later ones resolve."""
 WAL_VOLUMES = ("serving", "state")
 VOLUMES = ("artifacts", "state", "gateway", "edge", "baseline")
 SECRETS_IN_DATABASES = ("VIGIE_GATEWAY_KEY_ENCRYPTION", "VIGIE_CALLS_PSEUDONYM_KEY")
-"""Secrets that what is in the databases was made with."""
+"""Secrets that values in the databases depend on."""
 SETTINGS = "settings.env"
 _MOUNT = "/var/lib/vigie"
-"""A folder that belongs to the image's user, so that a new volume does too."""
+"""A folder owned by the image's user, so that a new volume has the same owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,12 @@ class Stack:
     env_file: Path
     image: str
     volumes: dict[str, str]
-    """Name in the Compose file -> Docker's name."""
+    """Volume name in the Compose file -> Docker's name."""
 
     @classmethod
     def of(cls, project: str | None, env_file: Path | None) -> Stack:
-        """
+        """Read the project from Docker Compose.
+
         Raises:
             VigieError: Docker or the settings are missing.
         """
@@ -66,7 +67,7 @@ class Stack:
         return self.compose("exec", "-T", "postgres", *command)
 
     def container(self, volume: str, command: str) -> list[str]:
-        """Run one of ``services.core.backup.archive``'s commands on a volume."""
+        """Command line that runs a command of ``services.core.backup.archive`` on a volume."""
         name = f"{self.project}-backup-{uuid.uuid4().hex[:8]}"
         limits = ("--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
         mount = ("--volume", f"{self.volumes[volume]}:{_MOUNT}")
@@ -75,10 +76,10 @@ class Stack:
 
 
 def backup_stack(stack: Stack, folder: Path) -> manifest.BackupManifest:
-    """Write a backup of the project into ``folder``, which the caller has made.
+    """Write a backup of the project to ``folder``, which the caller has created.
 
     Raises:
-        VigieError: PostgreSQL does not run, or something could not be copied.
+        VigieError: PostgreSQL is not running, or something could not be copied.
     """
     for name in ("files", "databases"):
         (folder / name).mkdir()
@@ -101,11 +102,11 @@ def backup_stack(stack: Stack, folder: Path) -> manifest.BackupManifest:
 
 
 def restore_stack(stack: Stack, folder: Path, *, force: bool) -> manifest.BackupManifest:
-    """Make the project's databases and volumes what they were. Leaves PostgreSQL running and nothing else.
+    """Restore the project's databases and volumes. Only PostgreSQL is running afterwards.
 
     Raises:
-        VigieError: the backup is damaged or of a newer platform, the settings have other secrets, or the
-            project is not empty.
+        VigieError: the backup is damaged or of a newer version, the settings have other secrets, or the project is
+            not empty.
     """
     with step("the backup is whole"):
         found = manifest.read_verified_manifest(folder, kind="compose")
@@ -132,7 +133,7 @@ def restore_stack(stack: Stack, folder: Path, *, force: bool) -> manifest.Backup
 
 
 def _restore_database(stack: Stack, database: str, dump: Path) -> None:
-    """Made anew, with the rights that ``deploy/postgres/databases.sh`` gives."""
+    """Recreate a database, with the grants of ``deploy/postgres/databases.sh``."""
     statements = (
         f"DROP DATABASE IF EXISTS {database} WITH (FORCE)",
         f"CREATE DATABASE {database} OWNER {database}",
@@ -226,7 +227,7 @@ def backup(folder: Folder, compose: Compose = False, project: Project = None, en
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise VigieError(f"{folder} is there already.", expected="a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)
-    folder.chmod(0o700)  # it holds secrets
+    folder.chmod(0o700)  # contains secrets
     if compose or project:
         made = backup_stack(Stack.of(project, env_file), folder)
     else:

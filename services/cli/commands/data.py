@@ -1,4 +1,4 @@
-"""``./vigie data``: checks out, shares, tidies up and erases the data behind the models."""
+"""``./vigie data``: checks out, shares, garbage-collects and erases the data behind the models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``./vigie demo``: trains, gates, serves and calls every use case on a platform of its own."""
+"""``./vigie demo``: trains, gates, serves and calls every use case on a temporary platform."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ CENTRE = "simulated-demo"
 KEY_MINUTES = 10
 DASHBOARD = "dashboard"
 _MINIMAL = ("migrate", "prediction", "gateway", "simulator")
-"""What calls, outcomes and a storm need; the rest of the platform comes with ``--keep``."""
+"""Services that calls, outcomes and the storm need; ``--keep`` starts the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoPlatform:
-    """A platform that runs, as its callers see it."""
+    """A running platform as seen by its callers."""
 
     home: VigiePaths
     prediction: str
@@ -49,7 +49,7 @@ class DemoPlatform:
         return httpx.post(f"{self.prediction}{path}", json=payload, headers=headers, timeout=10)
 
     def serves(self, promoted: Set[str]) -> bool:
-        """Whether every promoted use case is answered by its champion."""
+        """Whether every promoted use case is served by its champion."""
         try:
             answer = httpx.get(f"{self.prediction}/v1/use-cases", headers={API_KEY_HEADER: self.key}, timeout=5)
         except httpx.HTTPError:
@@ -62,8 +62,8 @@ class DemoPlatform:
 
 @contextmanager
 def run_demo_platform(home: VigiePaths, promoted: Set[str], *, keep: bool) -> Iterator[DemoPlatform]:
-    """The platform of ``home``, serving the champions; stopped at the end unless it is to be kept or something
-    fails before."""
+    """Run the platform of ``home`` with the champions; it is stopped at the end unless it should keep running, or
+    earlier on failure."""
     processes, made = Supervisor(home), secrets.ensure(home)
     chosen = settings().model_copy(update={"home_path": home.root, "database_url": None})
     listed = service_specs(chosen, made, airflow=False)
@@ -88,7 +88,7 @@ def run_demo_platform(home: VigiePaths, promoted: Set[str], *, keep: bool) -> It
 
 
 def show_running_platform(home: VigiePaths) -> None:
-    """How one gets into the platform that was left running."""
+    """Print addresses and login of the platform that keeps running."""
     processes = Supervisor(home)
     showing.show_status(processes)
     showing.show_first_login(secrets.ensure(home), airflow=False)
@@ -98,7 +98,7 @@ def show_running_platform(home: VigiePaths) -> None:
 
 
 def _minimal_services(listed: list[ServiceSpec]) -> list[ServiceSpec]:
-    """Without a registry server prediction reads the home's registry itself; nothing is trained behind one's back."""
+    """Without a registry server prediction reads the home's registry directly, and nothing is retrained."""
     chosen = [program for program in listed if program.name in _MINIMAL]
     return [
         replace(
@@ -113,7 +113,7 @@ def _minimal_services(listed: list[ServiceSpec]) -> list[ServiceSpec]:
 
 
 def _simulator_key(gateway: str, made: secrets.Secrets) -> str:
-    """A key of a simulated centre, for the calls that the demo shows."""
+    """Create an API key of a simulated centre, for the calls that the demo prints."""
     headers = service_headers(made.values["VIGIE_SERVICE_TOKEN"], "cli")
     answer = httpx.post(
         f"{gateway}/internal/simulator/keys",
@@ -130,10 +130,10 @@ def _report_dimmed(state: ServiceState, seconds: float) -> None:
 
 
 STORM = {"scenario": "storm", "rate": 10, "seconds": 20, "speed": 900}
-"""Five simulated hours in twenty seconds, so that centres report what happened while one watches."""
+"""Five simulated hours in twenty seconds, so that outcomes are reported while the demo runs."""
 ANSWERED_SHARE = 0.95
 MAX_BODY_SHOWN = 2_000
-"""Characters of a body that are shown: a picture has many more."""
+"""Maximum number of characters printed of a body; images have many more."""
 
 
 def demo(
@@ -177,13 +177,13 @@ def demo(
 
 
 def _simulate_storm(home: VigiePaths) -> None:
-    """Twenty seconds of very many calls, and what one wants to know of them."""
+    """Run twenty seconds of high load and print its statistics."""
     out.print(f"[bold]A storm[/]: {STORM['seconds']} s of calls from simulated control rooms, and what they report.")
     with simulate.simulator_client(home) as client:
         status = simulate.run_scenario(client, dict(STORM), watch=True)
     out.print()
     calls = status["calls"]
-    # A machine that is busy with other things may let a call wait too long; the table says so.
+    # On a busy machine some calls may exceed their timeout; the table shows it.
     if status["state"] != "finished" or calls["refused"] or calls["answered"] < ANSWERED_SHARE * calls["sent"]:
         raise VigieError(
             f"The storm ended as {status['state']}: {status['error'] or calls}",
@@ -197,7 +197,7 @@ def _show_call(platform: DemoPlatform, use_case: str) -> None:
 
 
 def _show_invalid_call(platform: DemoPlatform, use_case: str) -> None:
-    """What a caller reads who sends nonsense."""
+    """Print the response to an invalid request."""
     payload = {**example_payload(use_case), next(iter(example_payload(use_case))): "not what was asked for"}
     _post_and_show(platform, f"/v1/{use_case}/predict", payload, expected=422)
 

@@ -1,4 +1,4 @@
-"""``./vigie doctor``: checks whether this machine can run Vigie, and says what to do if not."""
+"""``./vigie doctor``: checks whether this machine meets the requirements, and says how to fix what does not."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _check_python() -> CheckResult:
 
 
 def check_lock(path: Path) -> CheckResult:
-    """Is what is installed what the lock names?"""
+    """Compare the installed packages with the lock file."""
     wrong = []
     for line in path.read_text().splitlines():
         if "==" not in line or line.startswith(" "):
@@ -93,7 +93,7 @@ def check_lock(path: Path) -> CheckResult:
 
 
 def _applies(marker: str) -> bool:
-    from packaging.markers import Marker  # noqa: PLC0415 - only where a marker is there to read
+    from packaging.markers import Marker  # noqa: PLC0415 - only if there is a marker to evaluate
 
     return Marker(marker).evaluate()
 
@@ -130,7 +130,7 @@ def _check_memory() -> CheckResult:
 
 
 def check_private_file(what: str, file: Path) -> CheckResult:
-    """Made at the first start, and nobody else's to read."""
+    """Check a file of secrets: generated at the first start and readable by this user only."""
     if not file.exists():
         return CheckResult(what, True, "none yet; the first start makes them")
     good = file.stat().st_mode & 0o077 == 0
@@ -138,7 +138,7 @@ def check_private_file(what: str, file: Path) -> CheckResult:
 
 
 def check_docker() -> CheckResult:
-    """Whether Compose could be used; ``./vigie up`` needs no Docker."""
+    """Check whether Compose is available; ``./vigie up`` needs no Docker."""
     try:
         done = subprocess.run(
             ["docker", "compose", "version", "--short"], capture_output=True, text=True, check=False, timeout=10
@@ -157,7 +157,7 @@ def check_docker() -> CheckResult:
 
 
 def check_use_cases() -> list[CheckResult]:
-    """What is there to be used, and what is broken and left out."""
+    """List usable use cases, and the broken ones that are skipped."""
     good = CheckResult("use cases", True, ", ".join(use_case_registry.names()))
     return [good, *(_skipped_use_case(skipped) for skipped in use_case_registry.skipped())]
 
@@ -169,7 +169,7 @@ def _skipped_use_case(skipped: use_case_registry.SkippedUseCase) -> CheckResult:
 
 
 def check_port(service: str, number: int, home: Path) -> CheckResult:
-    """Free, or taken by this home's own platform."""
+    """Check that the port is free or used by this home's platform."""
     from services.cli.local_platform.supervisor import Supervisor  # noqa: PLC0415 - supervisor's client is not needed elsewhere here
 
     if Supervisor.of(home).owns(number):

@@ -50,11 +50,11 @@ SECRETS: Mapping[str, Callable[[], str]] = {
     "VIGIE_AIRFLOW_DATABASE_PASSWORD": _password,
     "VIGIE_GRAFANA_PASSWORD": _password,
 }
-"""Every secret of the platform and what makes one. Docker Compose refuses to start without any of them."""
+"""Secret -> generator. Docker Compose refuses to start if one is missing."""
 
 DOMAIN_FILE = "deploy/edge/domain.yml"
 DOMAIN_FILE_0_1 = "services/edge/domain.yml"
-"""Where release 0.1.0 had it; its .env files name it."""
+"""Path in release 0.1.0, which its .env files contain."""
 
 _LINE = re.compile(r"^(?:# )?(?P<name>(?:VIGIE|COMPOSE)_[A-Z_]+)=(?P<value>.*)$")
 
@@ -98,8 +98,8 @@ def _address_settings(domain: str | None, tls: str, port: int) -> dict[str, str]
 
 
 def fill_example(example: str, chosen: Mapping[str, str]) -> str:
-    """The example file with ``chosen`` values. All other settings become comments, so that a default that
-    changes with a later version is not held back; ``COMPOSE_`` ones stay."""
+    """The example file with ``chosen`` values. Other settings become comments, so that defaults that change in a later
+    version take effect; ``COMPOSE_`` ones stay."""
     left = dict(chosen)
     lines = []
     for line in example.splitlines():
@@ -114,16 +114,16 @@ def fill_example(example: str, chosen: Mapping[str, str]) -> str:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Make ``file`` for this user alone, whole or not at all.
+    """Create ``file`` with permissions for this user only, atomically.
 
     Raises:
-        VigieError: it is there already. Its secrets are those of the volumes, so it is never replaced.
+        VigieError: the file exists. Its secrets belong to the volumes, so it is never replaced.
     """
     beside = file.with_name(f"{file.name}.{os.getpid()}.new")
     try:
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
             stream.write(text)
-        os.link(beside, file)  # unlike a rename, fails where the file is there
+        os.link(beside, file)  # unlike a rename, fails if the file exists
     except FileExistsError:
         raise VigieError(
             f"{file} is there already, and its secrets open what the volumes hold.",
@@ -135,11 +135,11 @@ def write_private(file: Path, text: str) -> None:
 
 
 def complete_file(file: Path) -> list[str]:
-    """Append the secrets that ``file`` misses, name the domain's Compose file where it is today, and return the
-    names of what was set.
+    """Append missing secrets to ``file``, update the path of the domain's Compose file, and return the names of what
+    was set.
 
     Raises:
-        VigieError: there is no such file.
+        VigieError: the file does not exist.
     """
     if not file.is_file():
         raise VigieError(f"There is no {file}.", action="Run ./vigie init.")

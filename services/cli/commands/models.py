@@ -62,10 +62,10 @@ def example_payload(use_case: str) -> dict[str, Any]:
 
 
 def predict_offline(home: VigiePaths, use_case: str, payload: Any) -> bytes:
-    """What the prediction service would answer, from the same code.
+    """The prediction service's response, from the same code.
 
     Raises:
-        VigieError: the request is not valid; every fault is named.
+        VigieError: the request is invalid; lists every error.
     """
     from services.core.web.errors import HttpError  # noqa: PLC0415 - its libraries take a second
     from services.prediction.model_sync.mlflow_registry import offline_prediction_service  # noqa: PLC0415

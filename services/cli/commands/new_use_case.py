@@ -1,5 +1,5 @@
-"""``./vigie new-use-case NAME``: a use case that runs from the first minute, to be made into the one that is wanted.
-``docs/add-a-use-case.md`` says how to go on."""
+"""``./vigie new-use-case NAME``: creates a working use case from a template, to be adapted as described in
+``docs/add-a-use-case.md``."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def new_use_case(
 
 
 def write(name: str, title: str, folder: Path | None) -> list[Path]:
-    """Write the template's files: into the checkout, or a project of its own in ``folder``.
+    """Write the template's files, into the checkout or as a project of its own into ``folder``.
 
     Raises:
-        VigieError: one of the files is there already; nothing is written then.
+        VigieError: one of the files exists; nothing is written then.
     """
     own = folder is None
     package = f"{OWN.replace('/', '.')}.{name}" if own else name

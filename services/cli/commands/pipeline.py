@@ -1,4 +1,4 @@
-"""From raw files to a serving model: each step alone, and ``run`` for all of them in the one order."""
+"""Pipeline commands: each step from raw files to a serving model, and ``run`` for all of them in order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from services.training.gate.decision import Decision
 
 PARALLEL_USE_CASES = 2
-"""Use cases whose stages run at once: what two cores carry."""
+"""Use cases whose stages run in parallel, for two cores."""
 
 
 def run(
@@ -56,10 +56,10 @@ def run(
 
 
 class LocalExecutor:
-    """Runs the steps in this process. The stages are one run of DVC, which begins with the first of them.
+    """Executes the steps in this process. All stages are one DVC run, which starts with the first of them.
 
     Args:
-        stages: runs the stages of the use case, or waits for them.
+        stages: runs the use case's stages, or waits for them.
     """
 
     def __init__(self, home: VigiePaths, use_case: str, stages: Callable[[], object]) -> None:
@@ -86,8 +86,8 @@ class LocalExecutor:
 
 
 def run_chain(home: VigiePaths, use_case: str, source: str, *, fresh: bool = False) -> dict[str, Any]:
-    """All steps in the order of ``STEPS``; what the gate decided and measured."""
-    # The registry's library and first tables take seconds of one core, while the first stages leave one idle.
+    """Run all steps in the order of ``STEPS``; returns the gate's decision and metrics."""
+    # Importing MLflow and creating its tables takes seconds of one core, while the first stages leave one idle.
     registry = threading.Thread(target=lambda: open_registry(home).prepare(), daemon=True)
     registry.start()
 
@@ -100,7 +100,7 @@ def run_chain(home: VigiePaths, use_case: str, source: str, *, fresh: bool = Fal
 
 
 def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
-    """The chain of each use case, in this order. The stages of two run side by side: each leaves one of two cores
+    """Run the chain of each use case, in this order. The stages of two run in parallel: each leaves one of two cores
     idle half of the time."""
     open_registry(home).prepare()
     children: list[int] = []
@@ -134,12 +134,12 @@ def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[
 
 
 def gate_and_promote(home: VigiePaths, use_case: str) -> dict[str, Any]:
-    """Put the published candidate through the gate and promote it if that allows it."""
+    """Evaluate the gate for the published candidate and promote it if the gate passes."""
     return walk(home, use_case, ("gate", "promote"), lambda: None)
 
 
 def walk(home: VigiePaths, use_case: str, steps: Sequence[str], stages: Callable[[], object]) -> dict[str, Any]:
-    """Run these steps here, one after the other; what the gate decided."""
+    """Run these steps in sequence; returns the gate's decision."""
     executor, progress = LocalExecutor(home, use_case, stages), new_steps(steps, {})
     while run_blocking(advance(progress, {}, executor)).kind == "run":
         pass
@@ -237,8 +237,8 @@ def rollback(use_case: UseCaseName) -> None:
 
 
 def run_stage(home: VigiePaths, use_case: str, last: str, *, source: str | None = None, fresh: bool = False) -> Path:
-    """Run the DVC stages up to ``last`` in a workspace and publish what they made. With a ``source``
-    new raw files are acquired first."""
+    """Run the DVC stages up to ``last`` in a workspace and publish their outputs. With a ``source`` new raw files are
+    acquired first."""
     titles = {item.name: item.title.en for item in STEPS}
     with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
         return _run_stages(home, use_case, last, source=source, fresh=fresh, tell=_progress_printer())
@@ -258,9 +258,9 @@ def _run_stages(
     fresh: bool = False,
     started: Callable[[int], None] | None = None,
 ) -> Path:
-    from services.core.pipeline.run import run_stages  # noqa: PLC0415 - heavy, and not every command needs it
+    from services.core.pipeline.run import run_stages  # noqa: PLC0415 - slow import, not needed by every command
 
-    # Outcomes come in with new files and with preprocessing itself; the later stages alone take what is there.
+    # Labels are exported with new files and for preprocessing; later stages alone use the published ones.
     outcomes = last != "ingest" and (source is not None or last == "preprocess")
 
     def prepare(workspace: Path) -> None:
@@ -295,10 +295,10 @@ def open_registry(home: VigiePaths) -> Any:
 
 
 def score_champion(home: VigiePaths, use_case: str, folder: Path) -> dict[str, Any]:
-    """Score the champion on a folder of raw official files that it never saw.
+    """Score the champion on a folder of raw official files that were not in its training data.
 
     Raises:
-        VigieError: there is no champion, or the folder holds none of the use case's files.
+        VigieError: there is no champion, or the folder contains none of the use case's files.
     """
     from services.core.bundle.predictor import Predictor  # noqa: PLC0415
     from services.core.model_registry.version import CHAMPION  # noqa: PLC0415

@@ -24,11 +24,11 @@ LOGINS = (
     ("airflow-api", "admin", "VIGIE_AIRFLOW_PASSWORD"),
     ("registry", "reader", "VIGIE_REGISTRY_READER_PASSWORD"),
 )
-"""Part, user, and which secret is the password."""
+"""Service, user, and the secret that is the password."""
 
 
 def show_status(processes: Supervisor) -> bool:
-    """Print the table; whether all is well."""
+    """Print the status table; returns whether everything is healthy."""
     if processes.pid() is None:
         err.print(f"Nothing runs in {processes.home.root}. Start it with ./vigie up.")
         return False
@@ -40,7 +40,7 @@ def show_status(processes: Supervisor) -> bool:
     for state, good in zip(states, well, strict=True):
         address = state.address + state.page if state.address else ""
         table.add_row(state.name, _health_text(state, good), address, users.get(state.name, ""), state.description)
-    # an address that is broken over two lines cannot be clicked
+    # a URL broken over two lines is not clickable
     Console(soft_wrap=True, highlight=False, width=max(out.width, TABLE_WIDTH)).print(table)
     names = {state.name for state in states}
     variables = ", ".join(f"{part} {variable}" for part, _, variable in LOGINS if part in names)
@@ -55,7 +55,7 @@ def show_status(processes: Supervisor) -> bool:
 
 
 def show_first_login(made: secrets.Secrets, *, airflow: bool) -> None:
-    """Print the first sign-in, once: later the file has it."""
+    """Print the first login, once: afterwards it is in the secrets file."""
     password = made.values["VIGIE_GATEWAY_ADMIN_PASSWORD"]
     out.print("[bold]First login[/] (shown once): user [bold]admin[/], password ", end="")
     out.print(password, markup=False, highlight=False)

@@ -63,10 +63,10 @@ def simulate(
 
 
 def simulator_client(home: VigiePaths) -> httpx.Client:
-    """A client of the home's simulator.
+    """HTTP client of the home's simulator.
 
     Raises:
-        VigieError: none runs.
+        VigieError: the simulator is not running.
     """
     states = {state.name: state for state in Supervisor(home).states()} if Supervisor(home).pid() is not None else {}
     if SIMULATOR not in states or not states[SIMULATOR].running:
@@ -78,10 +78,10 @@ def simulator_client(home: VigiePaths) -> httpx.Client:
 
 
 def run_scenario(client: httpx.Client, asked: dict[str, Any], *, watch: bool) -> dict[str, Any]:
-    """Start a simulation and wait for its end, which an interruption brings at once; its last figures.
+    """Start a simulation and wait for its end; an interruption stops it. Returns the final statistics.
 
     Raises:
-        VigieError: the simulator refused.
+        VigieError: the simulator rejected the request.
     """
     status = _json_or_error(
         client.post("/simulations", json={name: value for name, value in asked.items() if value is not None})
@@ -102,7 +102,7 @@ def run_scenario(client: httpx.Client, asked: dict[str, Any], *, watch: bool) ->
 
 
 def statistics_table(status: dict[str, Any]) -> Table:
-    """The figures for people."""
+    """Statistics as a table for the terminal."""
     calls, latency, outcomes = status["calls"], status["latency_ms"], status["outcomes"]
     clock = str(status["clock"])[:16].replace("T", " ")
     shown = Table(box=None, show_header=False, pad_edge=False)
@@ -147,9 +147,10 @@ def _hostile_counts(hostile: dict[str, int]) -> str:
 
 
 def _json_or_error(answer: httpx.Response) -> dict[str, Any]:
-    """
+    """Parse the response.
+
     Raises:
-        VigieError: the simulator refused, in its own words.
+        VigieError: the simulator rejected the request, with its message.
     """
     if answer.is_success:
         found: dict[str, Any] = answer.json()

@@ -33,26 +33,26 @@ CHECKS: tuple[Command, ...] = (
 )
 PARALLEL = ("-n", "auto", "--dist", "loadscope")
 PARALLEL_OVERSUBSCRIBED = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "loadscope")
-"""One process more than cores: a good third of the time these tests wait for processes that they started."""
+"""One process more than cores: for a good third of the time these tests wait for subprocesses."""
 PYTEST = ("pytest", "-q", "--durations=12", "--durations-min=10")
-"""Every run says at its end where its time went."""
+"""Every run reports its slowest tests."""
 DEFAULT_MARKERS = ("-m", "not docker and not browser and not slow")
 BROWSER, END_TO_END = "browser", "end to end"
 SEPARATE_SUITES = {
-    # Playwright leaves its event loop running in the process: what comes after it there cannot start one.
+    # Playwright leaves its event loop running in the process: later tests cannot start another.
     BROWSER: ("tests/integration/dashboard", PARALLEL),
-    # One stack for all of its tests, in order: never side by side.
+    # One stack for all of its tests, in order: never in parallel.
     END_TO_END: ("tests/e2e", ("-n", "0")),
 }
-"""Suites that have a run of their own with ``--all``: their folder and options."""
+"""Suites with a run of their own with ``--all``: folder and options."""
 IMAGES: Command = ("images", ("nice", sys.executable, "-m", "tests.e2e.images"))
-"""Built beside checks and tests: most of it is waiting for downloads and disks."""
+"""Built in parallel to checks and tests: most of it waits for downloads and disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class NightlyPart:
     commands: Sequence[Command]
-    """In order; the first that fails ends the part."""
+    """Run in order; the first failure ends the part."""
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,12 +72,12 @@ NIGHTLY: Mapping[str, NightlyPart] = {
         {"VIGIE_CLOSED_LOOP": os.environ.get("VIGIE_CLOSED_LOOP") or tempfile.gettempdir()},
     ),
 }
-"""What takes too long for every change, by name."""
+"""Suites that take too long for every change, by name."""
 SHARED_FOLDER = "VIGIE_TEST_SHARED_FOLDER"
-"""Environment variable of suites that run side by side: the folder where they leave signs for each other."""
+"""Environment variable of suites that run in parallel: the folder through which they synchronise."""
 STACK_IS_UP, BROWSER_LOCK = "stack-is-up", "browser.lock"
 NO_TESTS = 5
-"""pytest's exit code where nothing was selected."""
+"""pytest's exit code if no test was selected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +114,10 @@ def run_tests(
 
 
 def run_nightly(parts: Sequence[str]) -> list[Result]:
-    """Run the named parts, or all of them.
+    """Run the named parts, or all.
 
     Raises:
-        VigieError: there is no such part.
+        VigieError: unknown part.
     """
     if unknown := [part for part in parts if part not in NIGHTLY]:
         raise VigieError(
@@ -135,7 +135,7 @@ def run_nightly(parts: Sequence[str]) -> list[Result]:
 
 
 def suites(arguments: Sequence[str], *, everything: bool) -> list[Command]:
-    """Name and command of each of pytest's runs. Arguments that name files choose among the suites."""
+    """Name and command of each pytest run. Arguments that name files select the suites."""
     if not everything:
         return [("tests", [*PYTEST, *PARALLEL_OVERSUBSCRIBED, *DEFAULT_MARKERS, *arguments])]
     named = [argument for argument in arguments if (CHECKOUT / argument.partition("::")[0]).exists()]
@@ -155,7 +155,7 @@ def suites(arguments: Sequence[str], *, everything: bool) -> list[Command]:
 
 
 def failed_suites(results: Sequence[Result]) -> list[str]:
-    """Which runs failed. Where a choice of tests leaves nothing to one of two runs, that is no failure."""
+    """Names of the failed runs. If a selection of tests leaves one of two runs empty, that is no failure."""
     ran = [result for result in results if result.code != NO_TESTS]
     return [result.name for result in (ran or results) if result.code]
 
@@ -163,7 +163,7 @@ def failed_suites(results: Sequence[Result]) -> list[str]:
 def _run_suites(
     arguments: Sequence[str], *, everything: bool, checks: Sequence[Command]
 ) -> tuple[list[Result], list[Result]]:
-    """Results of the checks and of pytest's runs."""
+    """Run the checks and the pytest runs; returns the results of both."""
     chosen = suites(arguments, everything=everything)
     separate = [command for command in chosen if command[0] in SEPARATE_SUITES]
     with ThreadPoolExecutor(1) as pool:
@@ -177,8 +177,8 @@ def _run_suites(
 
 
 def _side_by_side(browser: Command, end_to_end: Command) -> list[Result]:
-    """Both suites: the browser's begins when the stack is up, since Chromium drops what it loads when a container's
-    network comes or goes, and tests of the stack that need a quiet machine wait for its end."""
+    """Run both suites in parallel: the browser suite starts when the stack is up, since Chromium aborts loading when a
+    container's network changes, and stack tests that need a quiet machine wait for its end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shared = {SHARED_FOLDER: str(folder)}
@@ -193,7 +193,7 @@ def _side_by_side(browser: Command, end_to_end: Command) -> list[Result]:
 
 
 def _run_checks(checks: Sequence[Command]) -> list[Result]:
-    """Side by side: the slowest, mypy, keeps one core busy."""
+    """Run the checks in parallel: the slowest, mypy, uses one core."""
     with ThreadPoolExecutor(2) as pool:
         return [_shown(result) for result in pool.map(lambda check: _run(check, shown=False), checks)]
 
@@ -202,7 +202,7 @@ def _run(command: Command, *, shown: bool = True, environment: Mapping[str, str]
     name, line = command
     err.print(f"[bold]── {name}[/] [dim]{' '.join(line)}[/]")
     started = time.perf_counter()
-    # The modules' own scripts stand beside this interpreter, whatever PATH says.
+    # The packages' scripts are next to this interpreter, regardless of PATH.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
         line,
@@ -216,7 +216,7 @@ def _run(command: Command, *, shown: bool = True, environment: Mapping[str, str]
 
 
 def _shown(result: Result, *, always: bool = False) -> Result:
-    """What a run printed that was not shown while it ran, if it failed."""
+    """Print the output of a failed run, if it was not shown while it ran."""
     if result.output and (result.code or always):
         err.print(f"[bold]── {result.name}[/]")
         sys.stderr.write(result.output.decode(errors="replace"))

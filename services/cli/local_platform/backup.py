@@ -19,7 +19,7 @@ WAL_ARCHIVE, FILES_ARCHIVE = "files/home.spools.tar", "files/home.tar"
 
 
 def databases(home: VigiePaths) -> dict[str, Path]:
-    """In the order in which they are copied: whatever one names in a later one is there."""
+    """Databases in the order in which they are copied, so that references to later ones resolve."""
     return {
         "airflow": home.root / "airflow" / "airflow.db",
         "vigie": home.database,
@@ -29,10 +29,10 @@ def databases(home: VigiePaths) -> dict[str, Path]:
 
 
 def backup_home(chosen: Settings, folder: Path) -> manifest.BackupManifest:
-    """Write a backup of the home into ``folder``, which the caller has made.
+    """Write a backup of the home to ``folder``, which the caller has created.
 
     Raises:
-        VigieError: there is nothing to keep, or a version's bundle is missing.
+        VigieError: there is nothing to back up, or a version's bundle is missing.
     """
     home = chosen.home
     if chosen.database_url is not None and not chosen.database_url.startswith("sqlite"):
@@ -71,10 +71,10 @@ def _every_version_has_its_bundle(folder: Path, home: str) -> None:
 
 
 def restore_home(chosen: Settings, folder: Path, *, force: bool) -> manifest.BackupManifest:
-    """Make the home what it was when the backup was made.
+    """Restore the home to the state of the backup.
 
     Raises:
-        VigieError: the backup is damaged or of a newer platform, the platform runs, or the home is not empty.
+        VigieError: the backup is damaged or of a newer version, the platform is running, or the home is not empty.
     """
     home = chosen.home
     with step("the backup is whole"):

@@ -19,11 +19,11 @@ from services.core.settings import CHECKOUT, Settings
 HOST = "127.0.0.1"
 AIRFLOW = "airflow"
 OPTIONAL_PARTS = (AIRFLOW,)
-"""What ``--without`` takes."""
+"""Valid values of ``--without``."""
 
 
 class Ports(BaseSettings):
-    """Where the programs listen if nobody else does."""
+    """Default ports, replaced if they are in use."""
 
     model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
@@ -39,13 +39,13 @@ class Ports(BaseSettings):
     airflow_port: int = Field(default=8080, ge=1, le=65535)
 
     def wanted(self) -> dict[str, int]:
-        """Port by part."""
+        """Port by service."""
         return {name.removesuffix("_port"): getattr(self, name) for name in type(self).model_fields}
 
 
 @dataclass(frozen=True, slots=True)
 class SpecContext:
-    """What the entries of the list are made from."""
+    """Context from which the specifications are built."""
 
     settings: Settings
     secrets: Secrets
@@ -57,14 +57,14 @@ class SpecContext:
         return f"http://{HOST}:{self.ports[part]}"
 
     def registry_credentials(self, user: str) -> dict[str, str]:
-        """The registry's clients are given one user each: whoever only reads cannot write."""
+        """Each client of the registry gets one user: read-only clients cannot write."""
         password = self.secrets.values[f"VIGIE_REGISTRY_{user.upper()}_PASSWORD"]
         return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
 
 
 def service_specs(settings: Settings, secrets: Secrets, *, airflow: bool = True) -> list[ServiceSpec]:
-    """The programs of this home. A port that another program holds is replaced by a free one, so that two
-    homes run side by side."""
+    """Specifications of this home's services. A port in use is replaced by a free one, so that two homes can run in
+    parallel."""
     platform = SpecContext(settings, secrets, _free_ports(Ports().wanted()), airflow)
     platform.shared.update(_shared_environment(platform))
     parts = [_migrate(platform), _registry(platform), _prediction(platform), _gateway(platform)]
@@ -80,7 +80,7 @@ def service_specs(settings: Settings, secrets: Secrets, *, airflow: bool = True)
 
 
 def _shared_environment(platform: SpecContext) -> dict[str, str]:
-    """The environment of every program. Given in full, so that an ``.env`` made for Compose changes nothing."""
+    """Environment of every service; complete, so that a ``.env`` for Compose has no effect."""
     urls = {
         f"VIGIE_{part.upper()}_URL": platform.url(part)
         for part in (
@@ -106,7 +106,7 @@ def _shared_environment(platform: SpecContext) -> dict[str, str]:
 
 
 def _python_path() -> list[str]:
-    """Where use cases may lie that are not installed."""
+    """Search path of use cases that are not installed."""
     return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
@@ -139,7 +139,7 @@ def _registry(platform: SpecContext) -> ServiceSpec:
             **platform.secrets.only(*known),
         },
         health_user="reader",
-        health_password="VIGIE_REGISTRY_READER_PASSWORD",  # noqa: S106 - a variable's name
+        health_password="VIGIE_REGISTRY_READER_PASSWORD",  # noqa: S106 - name of a variable
     )
 
 
@@ -216,7 +216,7 @@ def _simulator(platform: SpecContext) -> ServiceSpec:
 
 
 def _dashboard(platform: SpecContext) -> ServiceSpec:
-    """There is no edge, so browsers find the gateway on a port of its own."""
+    """Without an edge, browsers reach the gateway on its own port."""
     return ServiceSpec(
         "dashboard",
         _python_module("services.dashboard"),
@@ -233,13 +233,13 @@ def _dashboard(platform: SpecContext) -> ServiceSpec:
 
 
 def _airflow(platform: SpecContext) -> list[ServiceSpec]:
-    """Airflow's database first; its scheduler last, because tasks fail while the API server does not answer."""
+    """Airflow: database first, scheduler last, because tasks fail while the API server is unavailable."""
     start = CHECKOUT / "airflow" / "start.py"
     environment = {
         **platform.shared,
         **_listen_environment(platform, "airflow"),
         "VIGIE_AIRFLOW_URL": f"{platform.url('airflow')}/airflow",
-        "VIGIE_PUBLIC_URL": platform.url("airflow"),  # there is no edge
+        "VIGIE_PUBLIC_URL": platform.url("airflow"),  # no edge
         "VIGIE_REGISTRY_PAGES_URL": platform.url("registry"),
         **platform.secrets.only("VIGIE_SERVICE_TOKEN", "VIGIE_AIRFLOW_JWT_SECRET", "VIGIE_AIRFLOW_PASSWORD"),
     }
@@ -274,13 +274,13 @@ def _free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
     found: dict[str, int] = {}
     for part, port in wanted.items():
         while (free := free_port(port)) in found.values():
-            port = 0  # noqa: PLW2901 - another one
+            port = 0  # noqa: PLW2901 - use another port
         found[part] = free
     return found
 
 
 def free_port(wanted: int) -> int:
-    """The wanted port, or a free one where another program holds it."""
+    """The requested port, or a free one if it is in use."""
     for candidate in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,4 +1,4 @@
-"""Starts services side by side, each as soon as those it depends on are ready."""
+"""Starts services in parallel, each as soon as its dependencies are ready."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from services.core.errors import VigieError
 ReadyCallback = Callable[[ServiceState, float], None]
 POLL_SECONDS = 0.5
 CHECK_COMMAND_SECONDS = 3.0
-"""Commands cost more than addresses, and what they wait for takes its time."""
+"""Interval of health-check commands, which cost more than HTTP checks."""
 
 
 def start_services(processes: Supervisor, *, wait: float, tell: ReadyCallback) -> None:
-    """Start what does not run and wait until everything is ready; ``tell`` hears of each as it gets there.
+    """Start the services that are not running and wait until all are ready; ``tell`` is called for each.
 
     Raises:
-        VigieError: a program ended or did not get ready; the end of its log is in the message, and
-            everything was stopped.
+        VigieError: a service exited or did not become ready; the message has the end of its log, and all services
+            were stopped.
     """
     began, ready, checked = time.monotonic(), set[str](), dict[str, float]()
 
@@ -58,7 +58,7 @@ def start_services(processes: Supervisor, *, wait: float, tell: ReadyCallback) -
 
 
 def is_healthy(processes: Supervisor, state: ServiceState) -> bool:
-    """Whether a program that runs says that it is ready."""
+    """Whether a running service reports that it is ready."""
     if state.health:
         password = secrets.value(processes.home, state.health_password) if state.health_password else ""
         return answers_ok(state.health, auth=(state.health_user, password) if password else None)

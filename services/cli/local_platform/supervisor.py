@@ -1,5 +1,5 @@
-"""Local processes under supervisord: restarted when they die, logs rotated, stopped as a group. One supervisor for
-each home, so that two homes run side by side.
+"""Runs local processes under supervisord: restart on exit, log rotation, stop as a group. One supervisor per home, so
+that two homes can run in parallel.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 
 HOME_MARK = "VIGIE_PROCESS_OF"
-"""Stands in the environment of every process of a home and of all that they start, so that none is forgotten."""
+"""Environment variable of all processes of a home and their descendants, by which ``stop`` finds every one."""
 _RUN_WITH_ENVIRONMENT = ("/bin/sh", "-c", 'set -a; . "$0"; set +a; exec "$@"')
-"""Secrets come from a private file: on a command line and in supervisord's configuration they would show."""
+"""Secrets are read from a private file: command lines and supervisord's configuration would expose them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A process to keep running, or with ``once`` one that ends. ``health`` is the address that answers 200
-    when it is ready (``health_password`` names the secret that it asks for); where it listens nowhere, ``check``
-    is the command that ends with 0. It is started when the programs ``after`` are ready or have ended."""
+    """A supervised process, or with ``once`` one that ends. ``health`` is the URL that answers 200 when it is ready
+    (``health_password`` names the secret that it requires); if it does not listen, ``check`` is a command that exits
+    with 0. It is started when the services in ``after`` are ready or have ended."""
 
     name: str
     command: Sequence[str]
@@ -47,14 +47,14 @@ class ServiceSpec:
     health_user: str = ""
     health_password: str = ""
     page: str = ""
-    """Path of what people open."""
+    """Path of its user interface."""
     after: Sequence[str] = ()
     once: bool = False
     grace: int = 15
-    """Seconds to end after SIGTERM, before its whole process group is killed."""
+    """Seconds between SIGTERM and killing the process group."""
 
     def kept(self) -> dict[str, Any]:
-        """What has to be known of it later on; no secret."""
+        """Attributes to store for later commands, without secrets."""
         return {
             "port": self.port,
             "health": self.health,
@@ -71,7 +71,7 @@ class ServiceSpec:
 class ServiceState:
     name: str
     status: str
-    """supervisord's word: STOPPED, STARTING, RUNNING, BACKOFF, EXITED, FATAL …"""
+    """supervisord's process state: STOPPED, STARTING, RUNNING, BACKOFF, EXITED, FATAL …"""
     exit_status: int
     description: str
     pid: int
@@ -94,7 +94,7 @@ class ServiceState:
 
     @property
     def done(self) -> bool:
-        """A program that runs once has ended well."""
+        """Whether a ``once`` process has succeeded."""
         return self.once and self.status == "EXITED" and self.exit_status == 0
 
     @property
@@ -124,18 +124,18 @@ class Supervisor:
 
     @property
     def _socket(self) -> Path:
-        # A socket's path may have 107 bytes; a home's path may be longer.
+        # A socket path is limited to 107 bytes; a home's path can be longer.
         return Path(tempfile.gettempdir()) / f"vigie-{os.getuid()}-{self._digest}.sock"
 
     @contextlib.contextmanager
     def _supervisor(self) -> Iterator[Any]:
-        """The supervisor's API over its socket."""
+        """Client of supervisord's API over its socket."""
         transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
         with xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport) as proxy:
             yield proxy.supervisor
 
     def pid(self) -> int | None:
-        """The supervisor of this home, if it is alive."""
+        """Process id of this home's supervisor, if it is running."""
         try:
             pid = int((self.home.processes / "supervisord.pid").read_text())
             command = psutil.Process(pid).cmdline()
@@ -147,8 +147,8 @@ class Supervisor:
         return self.pid() is not None and any(item["port"] == port for item in self._read_programs().values())
 
     def start(self, programs: Sequence[ServiceSpec]) -> None:
-        """Write the configuration and start the supervisor; ``begin`` then starts the programs. What a
-        supervisor that was killed left running is ended first."""
+        """Write the configuration and start the supervisor; ``begin`` then starts the services. Processes left behind
+        by a killed supervisor are terminated first."""
         for folder in (self.home.processes, self.home.logs):
             folder.mkdir(parents=True, exist_ok=True)
         _terminate(self.orphans(), patience=5)
@@ -165,7 +165,7 @@ class Supervisor:
                 f"The processes could not be started: {(done.stderr or done.stdout).strip()[-500:]}",
                 action=f"Look into {self.home.logs}.",
             )
-        wait_until(self._listens, seconds=60)  # at once, on a machine that is not busy
+        wait_until(self._listens, seconds=60)  # immediate unless the machine is busy
 
     def _listens(self) -> bool:
         try:
@@ -176,14 +176,14 @@ class Supervisor:
         return True
 
     def begin(self, name: str) -> None:
-        """Start a program that does not run. Its supervisor's word for one that cannot start comes with
+        """Start a service that is not running. A failed start is reported by
         ``states``."""
         with self._supervisor() as supervisor, contextlib.suppress(xmlrpc.client.Fault):
             supervisor.startProcess(name, False)
 
     def stop(self, *, patience: float = 60.0) -> bool:
-        """Stop all programs, the supervisor and everything they started; whether there was anything to
-        stop. What ignores its signal is killed."""
+        """Stop all services, the supervisor and their descendants; returns whether anything was running. Processes that
+        ignore SIGTERM are killed."""
         pid = self.pid()
         if pid is None:
             return _terminate(self.orphans(), patience=10) > 0
@@ -191,7 +191,7 @@ class Supervisor:
         family = {process, *process.children(recursive=True), *self.orphans()}
         try:
             with self._supervisor() as supervisor:
-                supervisor.stopAllProcesses(False)  # at once: a shutdown alone takes one after the other
+                supervisor.stopAllProcesses(False)  # in parallel: a shutdown alone is sequential
                 wait_until(lambda: not self._moving(), seconds=patience)
                 supervisor.shutdown()
         except (OSError, xmlrpc.client.Error):
@@ -206,7 +206,7 @@ class Supervisor:
         return any(state.status in {"STARTING", "RUNNING", "BACKOFF", "STOPPING"} for state in self.states())
 
     def orphans(self) -> list[psutil.Process]:
-        """Every process that carries this home's mark, whoever its parent is now."""
+        """Every process with this home's environment variable, whoever its parent is."""
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
@@ -236,7 +236,7 @@ class Supervisor:
         return states
 
     def with_environment(self, name: str, command: Sequence[str]) -> list[str]:
-        """``command`` as run with the environment of the program ``name``."""
+        """``command`` wrapped to run with the environment of service ``name``."""
         return [*_RUN_WITH_ENVIRONMENT, str(self._environment(name)), *command]
 
     def log(self, name: str) -> Path:
@@ -294,7 +294,7 @@ class Supervisor:
 
 
 def _terminate(processes: Sequence[psutil.Process], *, patience: float) -> int:
-    """Ask processes to end, kill those that do not; how many there were."""
+    """Terminate processes, kill those that do not end; returns their number."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.terminate()
