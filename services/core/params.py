@@ -31,12 +31,16 @@ class Simulate(_Model):
 
 
 class Ingest(_Model):
+    """Parameters of the ingest stage."""
+
     simulate: Simulate = Simulate()
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     """A file with a larger share of invalid rows is rejected."""
 
 
 class Preprocess(_Model):
+    """Parameters of the preprocess stage."""
+
     sample_rows: int = Field(default=500, gt=0)
     """Number of examples validated with the request model, to check that both agree."""
 
@@ -65,6 +69,8 @@ class LearnerOverride(_Model):
 
 
 class Train(_Model):
+    """Parameters of the train stage."""
+
     seed: int = 7
     folds: int = Field(default=5, ge=2)
     """Cross-fitting folds: the encodings of a training row are computed from the other folds."""
@@ -80,6 +86,8 @@ class Train(_Model):
 
 
 class Evaluate(_Model):
+    """Parameters of the evaluate stage."""
+
     subgroup_rows: int = Field(default=50, ge=1)
     """Minimum test rows of a subgroup to be reported."""
 
@@ -157,6 +165,8 @@ class Monitoring(_Model):
 
 
 class UseCaseParams(_Model):
+    """All parameters of one use case."""
+
     code: str
     """Folder of the use case's package, relative to the root: a dependency of all its stages."""
     ingest: Ingest = Ingest()
@@ -166,6 +176,8 @@ class UseCaseParams(_Model):
 
 
 class Params(_Model):
+    """The contents of ``params.yaml``."""
+
     use_cases: dict[str, UseCaseParams]
     gate: Gate = Gate()
     monitoring: Monitoring = Monitoring()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class VigiePaths:
+    """Paths of one platform's home."""
+
     root: Path
 
     def current(self, use_case: str) -> Path:

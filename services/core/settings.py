@@ -17,6 +17,8 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 class Settings(BaseSettings):
+    """Settings that every service reads."""
+
     # Compose passes an unset variable as an empty one.
     model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 

@@ -213,6 +213,7 @@ def get(name: str) -> UseCase:
 
 
 def list_use_cases() -> tuple[UseCase, ...]:
+    """Return the declarations of all usable use cases, sorted by name."""
     return tuple(get(name) for name in names())
 
 

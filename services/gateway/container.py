@@ -37,6 +37,8 @@ ResultT = TypeVar("ResultT")
 
 @dataclass(frozen=True, slots=True)
 class GatewayContainer:
+    """The gateway's components, shared by routes and background tasks."""
+
     settings: GatewaySettings
     engine: Engine
     counters: GatewayMetrics

@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class GatewayMetrics:
+    """The gateway's counters and gauges in one registry."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.logins = Counter(

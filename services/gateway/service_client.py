@@ -20,6 +20,8 @@ def create_client(name: str, url: str, counters: GatewayMetrics, token: SecretSt
 
 
 class JobClient:
+    """Client of all stage services; routes each request by step or service name."""
+
     def __init__(self, settings: GatewaySettings, token: SecretStr, counters: GatewayMetrics) -> None:
         urls = {
             "ingestion": settings.ingestion_url,

@@ -217,6 +217,7 @@ SOURCE: Mapping[str, Any] = {
 
 
 def job_task(use_case: str, step: Step, options: Mapping[str, Any] | None = None, **arguments: Any) -> JobOperator:
+    """Create the task of one step."""
     return JobOperator(
         task_id=step.name,
         task_display_name=step.title.en,

@@ -34,10 +34,14 @@ class _Link(BaseOperatorLink):
 
 
 class MlflowRunLink(_Link):
+    """Link to the MLflow run."""
+
     name = RUN
 
 
 class ModelVersionLink(_Link):
+    """Link to the model version."""
+
     name = VERSION
 
 

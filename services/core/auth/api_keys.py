@@ -31,6 +31,7 @@ class ApiKey:
 
 
 def generate_api_key() -> ApiKey:
+    """Generate an API key."""
     name = "".join(secrets.choice(_ALPHABET) for _ in range(12))
     return ApiKey(name, f"{API_KEY_PREFIX}{name}_{secrets.token_urlsafe(32)}")
 

@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 
 
 class Role(StrEnum):
+    """Roles in ascending order; a role includes the rights of those before it."""
+
     VIEWER = "viewer"
     """reads"""
     DISPATCHER = "dispatcher"
@@ -46,6 +48,8 @@ class Principal:
 
 
 class AuthErrorCode(StrEnum):
+    """Why a credential was rejected."""
+
     MISSING = "no_credential"
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
@@ -84,6 +88,8 @@ class AuthError:
 
 
 class Authenticator(Protocol):
+    """Verifies the credential of a request."""
+
     def verify(self, credential: str | None) -> Principal | AuthError:
         """Return the principal of ``credential`` (text of a token or API key; None: none was sent). Called on the event
         loop for every request, so it must not block."""

@@ -32,6 +32,8 @@ class ApiKeyUsage(BaseModel):
 
 
 class ApiKeyUsageCounter:
+    """Thread-safe usage counts of API keys."""
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._uses: dict[str, tuple[int, float]] = {}
@@ -64,6 +66,8 @@ _USES = TypeAdapter(Sequence[ApiKeyUsage])
 
 
 class SnapshotSource(Protocol):
+    """Where snapshots come from and usage is reported to: the gateway, or a fake in tests."""
+
     def access_list(self) -> AuthSnapshotDocument: ...
 
     def report(self, uses: Sequence[ApiKeyUsage]) -> None: ...

@@ -22,6 +22,8 @@ PACKAGES_WITH_SCHEMA = ("vigie", "mlflow", "apache-airflow")
 
 
 class BackupManifest(BaseModel):
+    """Contents and origin of a backup, with a hash per file."""
+
     format: int = BACKUP_FORMAT
     made: datetime
     kind: PlatformKind

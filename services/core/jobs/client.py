@@ -54,10 +54,12 @@ def get_job(job_id: str, wait: float = 0.0) -> ServiceRequest:
 
 
 def retry_job(job_id: str, on_behalf_of: str = "") -> ServiceRequest:
+    """Build the request that reruns an ended job."""
     return ServiceRequest("POST", f"/jobs/{quote(job_id)}/retry", on_behalf_of=on_behalf_of)
 
 
 def cancel_job(job_id: str, on_behalf_of: str = "") -> ServiceRequest:
+    """Build the request that cancels a job."""
     return ServiceRequest("DELETE", f"/jobs/{quote(job_id)}", on_behalf_of=on_behalf_of)
 
 

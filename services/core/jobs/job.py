@@ -12,6 +12,8 @@ from services.core.jobs.tables import JobRow, JobState
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
+    """How a job ended: state, result or error."""
+
     state: JobState
     result: dict[str, Any] | None = None
     error: dict[str, str] | None = None
@@ -29,6 +31,8 @@ def error_payload(error: VigieError) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
+    """A job as stored and returned by the API."""
+
     id: str
     service: str
     use_case: str

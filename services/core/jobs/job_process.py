@@ -50,11 +50,15 @@ _WITHHELD_VARIABLES = frozenset({"VIGIE_SERVICE_TOKEN"})
 
 @dataclass(frozen=True, slots=True)
 class JobLimits:
+    """Memory and time limit of a job."""
+
     memory_mb: int
     seconds: float
 
 
 class JobProcess:
+    """A running job, as seen by the service that started it."""
+
     def __init__(
         self,
         job: Job,
@@ -205,6 +209,8 @@ class JobContext:
 
 
 class JobHandler(Protocol):
+    """The function that runs jobs of one step."""
+
     def __call__(self, task: JobContext) -> Mapping[str, Any]:
         """Run the job and return its result as JSON.
 

@@ -18,6 +18,8 @@ scraped, so counters are updated here from their results."""
 
 
 class JobMetrics:
+    """Counters, durations and peak memory of jobs by use case and step."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._callbacks: dict[str, ResultCallback] = {}

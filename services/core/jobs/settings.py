@@ -10,6 +10,8 @@ from services.core.settings import Settings
 
 
 class JobSettings(Settings):
+    """Limits, lease and retention of jobs."""
+
     job_secrets: ClassVar[frozenset[str]] = frozenset()
     """Secret environment variables that the service's jobs need; all others are withheld."""
     job_parallel: int = Field(default=2, ge=1, le=64)

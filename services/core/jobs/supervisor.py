@@ -143,6 +143,8 @@ _CHUNK = 65_536
 
 
 class JobSupervisor:
+    """Starts the job process, enforces its limits and forwards its output and messages."""
+
     def __init__(self, spec: dict[str, Any]) -> None:
         self._limit_bytes = spec["memory_mb"] * 1_048_576
         self._end = time.monotonic() + spec["seconds"]

@@ -13,6 +13,8 @@ from services.core.database.base import DIGEST, ID, NAME, WORD, Base, Json
 
 
 class JobState(StrEnum):
+    """States of a job; those after RUNNING are final."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"

@@ -29,6 +29,8 @@ SETTING_NAME = "promotions_frozen"
 
 @dataclass(frozen=True, slots=True)
 class PromotionFreeze:
+    """An active freeze: reason, actor and start."""
+
     reason: str
     by: str
     since: datetime

@@ -82,6 +82,8 @@ EVALUATION, BUNDLE = "evaluation", "bundle"
 
 @dataclass(frozen=True, slots=True)
 class LoggedRun:
+    """A run in MLflow, ready to be registered as a version."""
+
     id: str
     source: str
     """Location of its bundle."""

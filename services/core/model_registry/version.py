@@ -36,6 +36,8 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredVersion:
+    """A version of a use case's bundle in the registry."""
+
     use_case: str
     number: int
     bundle_hash: str

@@ -31,6 +31,8 @@ def request_origin_of(request: Request) -> RequestOrigin:
 
 
 class AuditLog:
+    """Appends audit entries within a transaction and counts them."""
+
     def __init__(self, chain: AuditChain, counters: GatewayMetrics) -> None:
         self.chain = chain
         self._counters = counters

@@ -134,6 +134,8 @@ class LoginFailed:
 
 
 class LoginService:
+    """Authenticates by password, API key, refresh or session token, and issues tokens."""
+
     def __init__(
         self,
         *,
@@ -155,9 +157,8 @@ class LoginService:
     async def with_password(
         self, name: str, password: str, origin: RequestOrigin, *, entry: bool = False
     ) -> LoginSucceeded | LoginFailed:
-        """Log in with a password. With ``entry`` the refresh token is a one-time code for ``/auth/enter``.
-
-        Takes the same time and gives the same result for an unknown user, an inactive user and a wrong password."""
+        """Log in with a password; unknown user, inactive user and wrong password take the same time and are the same
+        result. With ``entry`` the refresh token is a one-time code for ``/auth/enter``."""
         name = users_service.normalize_name(name)
         wait, stored = await to_thread.run_sync(self._begin, name, origin)
         if wait:

@@ -76,6 +76,7 @@ def set_cookies(request: Request, response: Response, signed_in: LoginSucceeded,
 
 
 def clear_cookies(response: Response) -> None:
+    """Delete the session cookies."""
     for name, path in ((SESSION_COOKIE, "/"), (REFRESH_COOKIE, REFRESH_PATH), (CSRF_COOKIE, "/")):
         response.delete_cookie(name, path=path, samesite="strict")
     response.headers["Cache-Control"] = "no-store"

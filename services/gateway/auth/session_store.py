@@ -27,6 +27,8 @@ ADDRESS_WINDOW = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
+    """Failed logins allowed per user and per address."""
+
     per_user: int
     per_address: int
 
@@ -236,6 +238,7 @@ def end_session(session: Session, text: str, now: datetime) -> UserRow | None:
 
 
 def end_token_family(session: Session, family: str, now: datetime) -> None:
+    """Revoke all refresh tokens of a session."""
     session.execute(
         update(RefreshTokenRow)
         .where(RefreshTokenRow.family == family, RefreshTokenRow.revoked_at.is_(None))

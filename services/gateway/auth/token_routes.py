@@ -50,6 +50,8 @@ UNSUPPORTED_GRANT = "unsupported_grant_type"
 
 
 class OAuthError(Exception):
+    """An error response of the token endpoint (RFC 6749, section 5.2)."""
+
     def __init__(self, status: int, error: str, reason: str, *, wait_seconds: int = 0) -> None:
         super().__init__(error)
         self.status, self.error, self.reason, self.wait_seconds = status, error, reason, wait_seconds
@@ -80,6 +82,8 @@ def throttled(wait_seconds: int) -> HttpError:
 
 
 class TokenRevoker:
+    """Revokes tokens and ends sessions, with audit entries."""
+
     def __init__(self, gateway: GatewayContainer) -> None:
         self._gateway = gateway
 

@@ -46,6 +46,8 @@ AUDIT_VERBS = {"promote": "promoted", "rollback": "rolled_back"}
 
 
 class ModelActions:
+    """Runs promotions and rollbacks as jobs of the training service, with audit entries."""
+
     def __init__(self, gateway: GatewayContainer, stages: JobClient) -> None:
         self._gateway, self._stages = gateway, stages
 

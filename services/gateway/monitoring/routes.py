@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 
 class MonitoringTimer:
+    """Starts monitoring jobs at a fixed interval, on platforms without Airflow."""
+
     def __init__(self, stages: JobClient, hours: float) -> None:
         self._stages, self._seconds = stages, hours * 3_600
 

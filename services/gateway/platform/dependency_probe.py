@@ -32,6 +32,8 @@ CPU_MODES = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "stea
 
 
 class HostCollector(Collector):
+    """Exports CPU, memory and load of the host from ``/proc``."""
+
     def __init__(self, proc: Path = PROC_FOLDER) -> None:
         self._proc = proc
 

@@ -50,6 +50,7 @@ class Component:
 
 
 def platform_components(settings: GatewaySettings, places: PlatformSettings) -> tuple[Component, ...]:
+    """List the platform's components with their configured URLs."""
     ready = "/health/ready"
     return (
         Component("prediction", places.prediction_url, ready, "/v1/docs", Role.VIEWER, "/v1/docs"),

@@ -22,6 +22,8 @@ ENDED_STATES = frozenset({"success", "failed"})
 
 
 class AirflowClient:
+    """Client of Airflow's REST API, authenticated by a cached token."""
+
     def __init__(self, settings: GatewaySettings, counters: GatewayMetrics) -> None:
         assert settings.airflow_url is not None
         self._backend = create_client("Airflow", settings.airflow_url, counters)

@@ -67,6 +67,8 @@ def _idempotency_key(caller: Principal, kind: runs_store.RunKind, key: str) -> s
 
 
 class RunService:
+    """Starts, lists and approves ingestion and retraining runs."""
+
     def __init__(self, gateway: GatewayContainer, runner: RunOrchestrator) -> None:
         self._gateway, self._runner = gateway, runner
 
@@ -216,6 +218,8 @@ FIRST_TRAINING_RETRY_SECONDS = 5.0
 
 
 class FirstTraining:
+    """Trains use cases that have no model, once after start-up."""
+
     def __init__(self, gateway: GatewayContainer, runner: RunOrchestrator) -> None:
         self._gateway, self._runner = gateway, runner
 

@@ -27,12 +27,14 @@ def normalize_name(name: str) -> str:
 
 
 def find_user(session: Session, name: str) -> UserRow | None:
+    """Return a user by name; None if there is none."""
     if not _NAME.fullmatch(normalize_name(name)):
         return None  # no user has such a name, and not every database accepts it
     return session.scalar(select(UserRow).where(UserRow.name == normalize_name(name)))
 
 
 def has_users(session: Session) -> bool:
+    """Whether any user exists."""
     return session.scalar(select(func.count()).select_from(UserRow)) != 0
 
 
@@ -44,6 +46,7 @@ def user_centres(session: Session, user: UserRow) -> frozenset[str] | None:
 
 
 def user_principal(session: Session, user: UserRow) -> Principal:
+    """Build the principal of a user."""
     return Principal("user", user.id, user.name, Role(user.role), user.centre, user_centres(session, user))
 
 
