@@ -1,4 +1,4 @@
-"""Serves the MLflow registry: ``python -m services.registry``. ``--check`` asks a running one instead."""
+"""Serves the MLflow registry: ``python -m services.registry``. ``--check`` checks a running one instead."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
 
 
 def check(chosen: ServerSettings) -> int:
-    """Ask what clients ask: below the prefix, with a name and password, under the name they call it by."""
+    """Send a request as a client does: with path prefix, user name, password and Host header."""
     url = f"http://127.0.0.1:{chosen.port}{chosen.prefix}"
     problem = health_problem(url, host=host_header(settings().registry_url), auth=probe_credentials(chosen))
     sys.stderr.write(f"{problem}\n" if problem else "")
@@ -44,19 +44,19 @@ def check(chosen: ServerSettings) -> int:
 
 
 def serve(chosen: ServerSettings) -> None:
-    """Become MLflow's server. It runs in this process, so there is one to stop and signals reach it."""
+    """Run MLflow's server in this process, so that signals reach it."""
     home = settings().home
     home.registry_artifacts.mkdir(parents=True, exist_ok=True)
     os.environ.update(environment(home, chosen))
     if chosen.backend is None and not home.registry_database.is_file():
         from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415 - not needed for --check
 
-        # makes the tables under the lock that clients use too; the server would make them without
+        # creates the tables under the lock that clients use too; the server would create them without it
         ModelRegistry(settings().model_copy(update={"registry_url": None})).prepare()
     if chosen.authenticated:
         os.environ.update(write_auth_config(home, chosen))
         sync_users(home, chosen)
-    os.chdir(home.root)  # MLflow makes folders where it stands
+    os.chdir(home.root)  # MLflow creates folders in the working directory
     from mlflow.cli import cli  # noqa: PLC0415 - reads the environment set above
 
     cli.main(args=command(home, chosen), prog_name="mlflow")

@@ -1,7 +1,7 @@
-"""Who may do what with the registry, called by MLflow for each request (``authorization_function``).
+"""Authorizes requests to the registry; called by MLflow for each of them (``authorization_function``).
 
-MLflow lets every user make experiments and models, whatever permission is the default. The reader
-may not: only requests that read are his.
+MLflow lets every user create experiments and models, whatever the default permission is. The reader
+may not: only read requests are allowed.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from werkzeug.datastructures import Authorization
 from services.registry.server import READER
 
 _SEARCH = re.compile(r".*/(ajax-)?api/\d\.\d/mlflow/[a-z/-]+/search|.*/graphql")
-"""Where MLflow reads by POST. Its GraphQL has no mutation that writes."""
+"""Paths that read by POST. MLflow's GraphQL has no mutations that write."""
 
 
 def authenticate() -> Any:
-    """MLflow's own check of name and password; then the reader's limits."""
+    """Run MLflow's check of user name and password, then the reader's restrictions."""
     caller = authenticate_request_basic_auth()
     if isinstance(caller, Authorization) and caller.username == READER and not reads(request.method, request.path):
         return make_response("This user may only read.", 403)

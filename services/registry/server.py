@@ -1,7 +1,7 @@
-"""The MLflow server: its command line and environment, its users (``admin`` may do all, ``writer`` registers and moves
-aliases, ``reader`` only reads), and a check that it answers as clients ask.
+"""The MLflow server: command line, environment, users (``admin`` has all rights, ``writer`` registers and moves
+aliases, ``reader`` only reads), and a health check that sends requests as clients do.
 
-The environment is the truth: a password that changed there is changed at the next start."""
+The environment is authoritative: a password changed there is updated at the next start."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from services.registry.settings import ServerSettings
 
 WRITER, READER = "writer", "reader"
 WRITER_RESOURCES = ("experiment", "registered_model")
-"""What a writer has all rights to, whoever made it."""
+"""Resources that a writer has all rights to, whoever created them."""
 AUTH_CACHE_SECONDS = 60
-"""MLflow hashes the password of every request otherwise, some 80 ms each."""
+"""MLflow otherwise hashes the password of every request, about 80 ms each."""
 
 
 def users_database_url(home: VigiePaths, chosen: ServerSettings) -> str:
-    """SQLAlchemy address of the database that holds the users."""
+    """SQLAlchemy URL of the database of users."""
     return chosen.auth_backend or chosen.backend or f"sqlite:///{home.registry_database.with_name('users.db')}"
 
 
 def write_auth_config(home: VigiePaths, chosen: ServerSettings) -> dict[str, str]:
-    """Write MLflow's file of settings, for this user's eyes only, and return the variables that name it."""
+    """Write MLflow's auth configuration, readable by this user only; returns the variables that point to it."""
     assert chosen.admin_password is not None
     assert chosen.secret_key is not None
     file = home.registry_database.with_name("authentication.ini")
@@ -40,7 +40,7 @@ def write_auth_config(home: VigiePaths, chosen: ServerSettings) -> dict[str, str
         "MLFLOW_AUTH_ADMIN_USERNAME": chosen.admin_user,
         "MLFLOW_AUTH_ADMIN_PASSWORD": chosen.admin_password.get_secret_value(),
         "MLFLOW_FLASK_SERVER_SECRET_KEY": chosen.secret_key.get_secret_value(),
-        # a page that MLflow's authors forgot to guard is closed, not open
+        # pages without an authorization rule in MLflow are denied, not allowed
         "MLFLOW_BASIC_AUTH_FAIL_CLOSED": "true",
     }
 
@@ -63,9 +63,9 @@ def _write_private(file: Path, settings: configparser.RawConfigParser) -> None:
 
 
 def sync_users(home: VigiePaths, chosen: ServerSettings) -> None:
-    """Make the users that are not there yet and give all of them the passwords of the settings. A user
-    without a password in the settings is removed."""
-    from mlflow.server.auth import store  # noqa: PLC0415 - reads the variables of authentication()
+    """Create missing users and set all passwords to those of the settings. A user
+    without a password in the settings is deleted."""
+    from mlflow.server.auth import store  # noqa: PLC0415 - reads the variables that write_auth_config returns
 
     store.init_db(users_database_url(home, chosen))
     wanted = (
@@ -87,7 +87,7 @@ def sync_users(home: VigiePaths, chosen: ServerSettings) -> None:
 
 
 ENVIRONMENT = {
-    # eight helper processes of 250 MB each, for jobs that nobody here starts
+    # eight worker processes of 250 MB each, for jobs that nothing here starts
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "1",
@@ -96,12 +96,12 @@ ENVIRONMENT = {
 
 
 def environment(home: VigiePaths, chosen: ServerSettings) -> dict[str, str]:
-    """What the server reads from its environment; a database's password would show on a command line."""
+    """The server's environment; a database password would be visible on a command line."""
     return {**ENVIRONMENT, "MLFLOW_BACKEND_STORE_URI": chosen.backend or embedded_uri(home)}
 
 
 def command(home: VigiePaths, chosen: ServerSettings) -> list[str]:
-    """The arguments of MLflow's command line."""
+    """Arguments of MLflow's command line."""
     arguments = [
         "server",
         *("--host", chosen.host),
@@ -122,7 +122,7 @@ def command(home: VigiePaths, chosen: ServerSettings) -> list[str]:
 
 
 def probe_credentials(chosen: ServerSettings) -> tuple[str, str] | None:
-    """Name and password of the user with the fewest rights that there is."""
+    """User name and password of the existing user with the fewest rights."""
     for name, password in ((READER, chosen.reader_password), (chosen.admin_user, chosen.admin_password)):
         if chosen.authenticated and password is not None:
             return name, password.get_secret_value()
@@ -130,16 +130,16 @@ def probe_credentials(chosen: ServerSettings) -> tuple[str, str] | None:
 
 
 def host_header(url: str | None) -> str | None:
-    """The Host header of clients that use ``url``."""
+    """Host header of clients that use ``url``."""
     return urlsplit(url).netloc.rpartition("@")[2] if url else None
 
 
 def health_problem(
     url: str, *, host: str | None = None, auth: tuple[str, str] | None = None, timeout: float = 3.0
 ) -> str | None:
-    """Why the server at ``url`` does not serve, or None. ``/health`` says OK even where every client is
-    refused for its Host header or its password, so this asks what a client asks; ``host`` is the header
-    they send, ``auth`` their name and password."""
+    """Why the server at ``url`` is unusable, or None. ``/health`` is OK even if every client is
+    refused for its Host header or password, so this sends a client's request; ``host`` is the Host header,
+    ``auth`` user name and password."""
     headers = {"Host": host} if host else {}
     address = f"{url.rstrip('/')}/api/2.0/mlflow/experiments/search"
     try:

@@ -1,4 +1,4 @@
-"""Settings of the registry's server, from the environment."""
+"""Settings of the MLflow registry server, from the environment."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from services.core.errors import VigieError
 
 
 class ServerSettings(BaseSettings):
-    # An empty variable is an error here and not an unset one: without passwords there is no authentication.
+    # An empty variable is an error here, not unset: without passwords there is no authentication.
     model_config = SettingsConfigDict(env_prefix="VIGIE_REGISTRY_", env_file=".env", extra="ignore")
 
     host: str = "127.0.0.1"
     port: int = Field(default=5500, ge=1, le=65535)
     backend: str | None = None
-    """SQLAlchemy address of MLflow's database; without one the SQLite file below ``VIGIE_HOME``."""
+    """SQLAlchemy URL of MLflow's database; by default the SQLite file below ``VIGIE_HOME``."""
     artifacts: Literal["files", "proxied"] = "files"
-    """``files``: clients on this machine read and write the artifacts' folder themselves, so what was
-    registered through the server and what was written straight into the SQLite file are the same to
-    both. ``proxied``: clients send artifacts through the server; for clients on other machines."""
+    """``files``: clients on this machine access the artifacts' folder directly, so that versions registered through the
+    server and those written to the SQLite file directly are the same to both. ``proxied``: the server transfers
+    artifacts; for clients on other machines."""
     allowed_hosts: str = "127.0.0.1:*,localhost:*"
-    """Host headers that are answered, with ports, comma-separated, ``*`` for any part."""
+    """Accepted Host headers with ports, comma-separated, ``*`` as wildcard."""
     prefix: str = ""
-    """Path below which an edge serves it, for example ``/mlflow``."""
+    """Path prefix behind an edge, for example ``/mlflow``."""
 
     admin_user: str = "admin"
     admin_password: SecretStr | None = Field(default=None, min_length=12)
-    """Turns authentication on. Without one the server starts on this machine's own address alone."""
+    """Turns authentication on. Without it the server starts on a loopback address only."""
     writer_password: SecretStr | None = Field(default=None, min_length=12)
-    """Of the user ``writer``, who registers versions and moves aliases: for training."""
+    """Password of the user ``writer``, who registers versions and moves aliases: for training."""
     reader_password: SecretStr | None = Field(default=None, min_length=12)
-    """Of the user ``reader``, who only reads: for prediction and for people's pages."""
+    """Password of the user ``reader``, who has read access only: for prediction and users of MLflow's pages."""
     secret_key: SecretStr | None = Field(default=None, min_length=32)
-    """Signs the forms of MLflow's own pages; needed with authentication."""
+    """Signs the forms of MLflow's pages; required with authentication."""
     auth_backend: str | None = None
-    """SQLAlchemy address of the database of MLflow's users; without one ``backend`` holds them too, or a
+    """SQLAlchemy URL of the database of MLflow's users; by default ``backend``, or a
     SQLite file below ``VIGIE_HOME``."""
 
     @property
@@ -53,9 +53,10 @@ class ServerSettings(BaseSettings):
             return self.host == "localhost"
 
     def check(self) -> None:
-        """
+        """Check the combination of settings.
+
         Raises:
-            VigieError: the server would let everybody in, or could not keep anybody out.
+            VigieError: the server would be open to everybody, or authentication could not work.
         """
         if not self.authenticated and not self.loopback:
             raise VigieError(

@@ -1,7 +1,7 @@
-"""The message catalogue: every sentence that people read, in English and French, under a code.
+"""The message catalogue: every user-visible sentence in English and French, by code.
 
-Services store and send a code with its values; ``render`` makes the sentence where it is shown. A gap of a sentence
-names a value and how it is written: ``{rise:signed_percent}``, ``{since:moment}``, ``{distance:number.2}``.
+Services store and send a code with its values; ``render`` formats the sentence where it is shown. A placeholder names a
+value and its format: ``{rise:signed_percent}``, ``{since:moment}``, ``{distance:number.2}``.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ CATALOGUE: dict[str, Text] = {f"{page}.{key}": text for page, texts in _SECTIONS
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A code of the catalogue with the values of its gaps: numbers, words, moments, pairs (``Text``) and messages."""
+    """A code of the catalogue with its placeholder values: numbers, words, moments, pairs (``Text``) and messages."""
 
     code: str
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """What is stored and sent, and what ``render`` takes again."""
+        """JSON to store and send; input of ``render``."""
         return {"code": self.code, "values": {name: _as_json(value) for name, value in self.values.items()}}
 
 
@@ -63,7 +63,7 @@ def _as_json(value: Any) -> Any:
 
 
 def render(message: Message | Mapping[str, Any], language: Language) -> str:
-    """The sentence of a message, or of its JSON. A code that this version does not know is shown as it is."""
+    """The sentence of a message, or of its JSON. A code unknown to this version is shown as it is."""
     content = message.as_json() if isinstance(message, Message) else message
     words = Translator(language)
     if content["code"] not in CATALOGUE:
@@ -72,7 +72,7 @@ def render(message: Message | Mapping[str, Any], language: Language) -> str:
 
 
 def sentences(message: Message | Mapping[str, Any]) -> dict[str, str]:
-    """The sentence in each language, for readers without the catalogue."""
+    """The sentence in each language, for clients without the catalogue."""
     return {language: render(message, language) for language in LANGUAGES}
 
 
@@ -88,21 +88,21 @@ class Translator(string.Formatter):
         return self.vformat(text, (), gaps) if gaps else text
 
     def of(self, text: Text) -> str:
-        """The right half of a pair, such as a declaration's title."""
+        """The text of a pair in this language, such as a title in a declaration."""
         return text.fr if self.language == "fr" else text.en
 
     def pair(self, pair: Mapping[str, Any]) -> str:
-        """The sentence of JSON with a ``message``; else its own, as 0.1.0 stored it: ``en`` and ``fr``."""
+        """The sentence of JSON with a ``message``; otherwise its ``en`` and ``fr`` texts, as stored by 0.1.0."""
         if "message" in pair:
             return render(pair["message"], self.language)
         return str(pair.get(self.language) or pair.get("en", ""))
 
     def known(self, key: str, otherwise: str) -> str:
-        """The text of a key that may be missing: codes that come from a service."""
+        """The text of a key that may be unknown: codes that a service returned."""
         return self.of(CATALOGUE[key]) if key in CATALOGUE else otherwise
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        """A value in its gap. The part after the colon names a method of ``Formats``, and its digits."""
+        """Format a value. The part after the colon is a method of ``Formats``, followed by its digits."""
         if isinstance(value, Mapping):
             return render(value, self.language) if "code" in value else self.pair(value)
         if isinstance(value, Text):

@@ -1,4 +1,4 @@
-"""Numbers, units, dates and times as English and French write them, by Babel (CLDR)."""
+"""Formats numbers, units, dates and times in English and French, with Babel (CLDR)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 Language = Literal["en", "fr"]
 LANGUAGES: dict[Language, str] = {"en": "English", "fr": "Français"}
 NARROW_SPACE = "\u202f"
-"""Between thousands and before units in French; it does not break."""
+"""Narrow no-break space: French thousands separator, and before units."""
 NOTHING = "–"
 
 
 class Formats:
-    """Babel is imported when something is written: a service that stores codes alone does without it."""
+    """Formats of one language. Babel is imported on first use: services that only store codes never load it."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
@@ -25,7 +25,7 @@ class Formats:
         return self._decimal(value, "0" * digits)
 
     def significant(self, value: float | None, digits: int = 3) -> str:
-        """With so many significant digits, and no zeros at the end."""
+        """A number with this many significant digits, without trailing zeros."""
         if not value or not isfinite(value):
             return self.number(value)
         return self._decimal(value, "#" * max(0, digits - 1 - floor(log10(abs(value)))))
@@ -39,7 +39,7 @@ class Formats:
         return str(format_decimal(value, pattern, locale=self.language))
 
     def percent(self, share: float | None, digits: int = 0) -> str:
-        """``share`` is 0 to 1. Never says 0 or 100 of what is not exactly that."""
+        """A percentage of ``share`` (0 to 1). Never shows 0 or 100 unless exact."""
         if share is None or not isfinite(share):
             return NOTHING
         gap, least = self._gap, 0.5 * 10.0 ** -(digits + 2)
@@ -50,26 +50,26 @@ class Formats:
         return f"{self.number(share * 100, digits)}{gap}%"
 
     def signed_percent(self, share: float | None) -> str:
-        """``+12%``: a difference."""
+        """A signed difference: ``+12%``."""
         if share is None or not isfinite(share):
             return NOTHING
         return f"{'+' if share >= 0 else ''}{self.number(share * 100)}{self._gap}%"
 
     def quantity(self, value: float | None, unit: str, digits: int | None = None) -> str:
-        """A number with its unit; seconds to the second, other things to a tenth."""
+        """A number with its unit; seconds as integers, other units with one decimal."""
         if digits is None:
             digits = 0 if unit in {"s", "m"} else 1
         return f"{self.number(value, digits)}{self._gap or ' '}{unit}" if unit else self.number(value, digits)
 
     def minutes(self, seconds: float | None) -> str:
-        """``5 min 12 s``."""
+        """Minutes and seconds: ``5 min 12 s``."""
         if seconds is None or not isfinite(seconds):
             return NOTHING
         whole = round(seconds)
         return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
     def duration(self, seconds: float | None) -> str:
-        """For ages and running times: the two largest units."""
+        """Age or running time in its two largest units."""
         if seconds is None:
             return NOTHING
         whole = round(seconds)
@@ -85,7 +85,7 @@ class Formats:
         return f"{whole} s"
 
     def day(self, value: date | datetime | str | None) -> str:
-        """``21 Nov 2026``."""
+        """A date: ``21 Nov 2026``."""
         from babel.dates import format_date  # noqa: PLC0415
 
         if not value:
@@ -94,12 +94,12 @@ class Formats:
         return str(format_date(day, "d MMM y", locale=self.language))
 
     def moment(self, value: datetime | str | None, zone: str | None = None, *, seconds: bool = False) -> str:
-        """``21 Nov 2026, 14:05`` in ``zone`` (by default the moment's own, or UTC)."""
+        """Date and time, ``21 Nov 2026, 14:05``, in ``zone`` (by default the moment's own, or UTC)."""
         at = _in_zone(value, zone)
         return NOTHING if at is None else f"{self.day(at)}, {self.clock(at, seconds=seconds)}"
 
     def clock(self, value: datetime | str | None, zone: str | None = None, *, seconds: bool = True) -> str:
-        """``14:05:12``."""
+        """Time of day: ``14:05:12``."""
         at = _in_zone(value, zone)
         return NOTHING if at is None else f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.core.contract.use_case import Text
 
 MONITORING: dict[str, Text] = {
-    # --- parts of the sentences below
+    # --- fragments of the sentences below
     "all_calls": Text("All calls", "Tous les appels"),
     "segment": Text("{title} {value}", "{title} {value}"),
     "answer": Text("the answer '{title}'", "la réponse « {title} »"),
@@ -75,7 +75,7 @@ MONITORING: dict[str, Text] = {
         "Sur les mêmes {count:number} appels, {loss} de « {target} » : {new:significant.4}, contre "
         "{old:significant.4} pour la version {version} précédente.",
     ),
-    # --- centres whose outcomes are held back
+    # --- centres with quarantined outcomes
     "labels_unconnected": Text(
         "Outcomes of {centre} no longer go with the calls: the rank correlation of {target} with what was answered is "
         "{now:number.2}, usually {usual:number.2}. They look mixed up, and are not learned from.",
