@@ -13,7 +13,7 @@ Password = Annotated[str, StringConstraints(max_length=1_024)]
 
 
 class TokenRequest(BaseModel):
-    """RFC 6749. Rights follow from the role, so that ``scope`` says nothing."""
+    """Token request of RFC 6749. ``scope`` is ignored, since rights follow from the role."""
 
     grant_type: Annotated[
         str,
@@ -31,16 +31,16 @@ class TokenRequest(BaseModel):
 
 
 class TokenResponse(BaseModel):
-    """RFC 6749, section 5.1."""
+    """Token response (RFC 6749, section 5.1)."""
 
     access_token: str
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a word of the RFC
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a constant of the RFC
     expires_in: int = Field(description="Seconds.")
     refresh_token: str | None = Field(default=None, description="Use it once; the answer brings the next.")
 
 
 class LoginRequest(StrictModel):
-    """A person's name and password, as the dashboard was given them."""
+    """A user's name and password, forwarded by the dashboard."""
 
     username: Annotated[str, Field(max_length=200)]
     password: Password

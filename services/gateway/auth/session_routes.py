@@ -240,7 +240,7 @@ async def _redirect(
     response = RedirectResponse(page_url(request, gateway.settings, target), 303)
     if isinstance(found, LoginSucceeded):
         set_cookies(request, response, found, gateway.sign_in.lifetimes)
-    else:  # asked twice by an impatient browser, or by two pages: the other answer brings the cookies
+    else:  # a repeated request or another page: the first response sets the cookies
         await asyncio.sleep(_WAIT_FOR_OTHER_PAGE_SECONDS)
     return response
 
