@@ -13,6 +13,8 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class DashboardSettings(Settings):
+    """Settings of the dashboard."""
+
     dashboard_host: str = "127.0.0.1"
     dashboard_port: int = Field(default=8501, ge=0, le=65535)
     prediction_url: str = "http://127.0.0.1:8500"

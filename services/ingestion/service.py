@@ -36,6 +36,8 @@ from services.ingestion.sources.acquire import AcquireResult, acquire
 
 
 class IngestionSettings(JobSettings):
+    """Settings of the ingestion service."""
+
     ingestion_host: str = "127.0.0.1"
     ingestion_port: int = Field(default=8601, ge=1, le=65_535)
     ingestion_folders: str = ""
@@ -49,6 +51,8 @@ def register_row_metrics(counters: JobMetrics, home: VigiePaths) -> None:
 
 
 class PublishedRowsCollector(Collector):
+    """Collects the row counts of published tables on scrape."""
+
     def __init__(self, home: VigiePaths, use_cases: Sequence[str]) -> None:
         self._home, self._use_cases = home, use_cases
 

@@ -47,6 +47,8 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UseCaseRouters:
+    """Routers of one use case: predictions, outcomes and lists."""
+
     calls: APIRouter
     outcomes: APIRouter
     lists: APIRouter

@@ -15,6 +15,8 @@ LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02
 
 
 class PredictionMetrics:
+    """The service's Prometheus metrics, registered in ``registry``."""
+
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self.calls = Histogram(

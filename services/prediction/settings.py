@@ -13,6 +13,8 @@ from services.core.prediction_log.settings import PredictionLogSettings
 
 
 class PredictionSettings(PredictionLogSettings):
+    """Settings of the prediction service."""
+
     prediction_host: str = "127.0.0.1"
     prediction_access: Literal["required", "open"] = "required"
     """``open`` admits callers without credentials; refused unless the service listens on loopback only."""

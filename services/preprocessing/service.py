@@ -23,6 +23,8 @@ from services.preprocessing.stage.profile import PROFILE_FILE
 
 
 class PreprocessingSettings(JobSettings):
+    """Settings of the preprocessing service."""
+
     preprocessing_host: str = "127.0.0.1"
     preprocessing_port: int = Field(default=8602, ge=1, le=65_535)
 

@@ -12,6 +12,8 @@ from services.core.errors import VigieError
 
 
 class ServerSettings(BaseSettings):
+    """Settings of the MLflow server."""
+
     # An empty variable is an error here, not unset: without passwords there is no authentication.
     model_config = SettingsConfigDict(env_prefix="VIGIE_REGISTRY_", env_file=".env", extra="ignore")
 

@@ -21,6 +21,8 @@ from services.simulator.plan import CENTRES, CHANGED_SUFFIX, SimulationPlan, arr
 
 
 class MalformedRequest(NamedTuple):
+    """A request that the service should reject, named by its malformation."""
+
     name: str
     path: str
     body: bytes
@@ -125,6 +127,8 @@ MALFORMATIONS: dict[str, _MakeRequest] = {
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCall:
+    """A call to send, with the outcome reports that follow it."""
+
     elapsed: float
     """Scheduled send time, seconds after the start."""
     use_case: str

@@ -22,12 +22,16 @@ _KEYS_TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class CentreKeys:
+    """Temporary API keys, one per centre."""
+
     ids: tuple[str, ...]
     texts: dict[str, str]
     """Centre -> API key."""
 
 
 class CentreKeyClient:
+    """Issues and revokes temporary API keys through the gateway."""
+
     def __init__(self, url: str, token: SecretStr) -> None:
         self._url = url
         self._headers = service_headers(token.get_secret_value(), "simulator")

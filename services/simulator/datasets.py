@@ -34,6 +34,8 @@ _NEAREST_EXAMPLES = 40
 
 @dataclass(frozen=True, slots=True)
 class Example:
+    """A request with its known labels and time."""
+
     request: dict[str, Any]
     """The request's JSON; unknown fields are omitted."""
     labels: dict[str, Any]

@@ -66,6 +66,8 @@ MAX_EXAMPLES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class SimulationPlan:
+    """A scenario with the options of one simulation."""
+
     id: str
     scenario: Scenario
     use_cases: Mapping[str, UseCaseScenario]

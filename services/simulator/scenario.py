@@ -76,6 +76,8 @@ class OutcomeReporting(_ScenarioModel):
 
 
 class Scenario(_ScenarioModel):
+    """A scenario: use cases, call rate, concept change, outcomes and malformed requests."""
+
     name: str
     title: str
     use_cases: dict[str, UseCaseScenario] = {}

@@ -8,6 +8,8 @@ from services.core.settings import Settings
 
 
 class SimulatorSettings(Settings):
+    """Settings of the simulator."""
+
     simulator_host: str = "127.0.0.1"
     simulator_port: int = Field(default=8605, ge=0, le=65_535)
     prediction_url: str = "http://127.0.0.1:8500"

@@ -20,6 +20,8 @@ _BIN_COUNT = 700
 
 
 class LatencyHistogram:
+    """Latencies in logarithmic bins."""
+
     def __init__(self) -> None:
         self.count = 0
         self.longest = 0.0
@@ -95,6 +97,8 @@ _LATEST_ERRORS = 5
 
 
 class SimulationStats:
+    """Counters, latencies and live errors of one simulation."""
+
     def __init__(self, use_cases: Iterable[UseCase]) -> None:
         self.sent = self.answered = self.refused = self.failed = self.not_sent = 0
         self.hostile: Counter[str] = Counter()

@@ -24,6 +24,8 @@ _GIB = 1024**3
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """Result of one check, with the action that fixes a failure."""
+
     what: str
     good: bool
     found: str

@@ -51,6 +51,8 @@ IMAGES: Command = ("images", ("nice", sys.executable, "-m", "tests.e2e.images"))
 
 @dataclass(frozen=True, slots=True)
 class NightlyPart:
+    """One part of the nightly suite."""
+
     commands: Sequence[Command]
     """Run in order; the first failure ends the part."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -82,6 +84,8 @@ NO_TESTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """Exit code, duration and output of one run."""
+
     name: str
     code: int
     seconds: float

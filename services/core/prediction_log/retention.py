@@ -22,6 +22,8 @@ _TIMEOUT_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class ErasedCount:
+    """Number of deleted rows."""
+
     predictions: int
     outcomes: int
 

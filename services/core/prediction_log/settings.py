@@ -15,6 +15,8 @@ _DAYS = TypeAdapter(dict[str, int])
 
 
 class PredictionLogSettings(Settings):
+    """Settings of the prediction log: retention and pseudonymisation."""
+
     calls_retention_days: str = '{"default": 365}'
     """JSON object, use case -> retention of its predictions and outcomes in days; ``default`` applies to the others,
     0 is unlimited."""

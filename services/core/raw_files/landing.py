@@ -17,6 +17,8 @@ _SIMULATED = "simulated"
 
 @dataclass(frozen=True, slots=True)
 class LandedFile:
+    """A file in the landing zone."""
+
     path: Path
     number: int
     origin: Origin

@@ -64,6 +64,8 @@ class FileReport:
 
 @dataclass(slots=True)
 class IngestResult:
+    """Merged tables, rejected rows and a report per file."""
+
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     quarantine: list[pd.DataFrame] = field(default_factory=list)
     """Frames with ``file``, ``table``, ``line``, ``reason`` and ``row``, the row as a JSON object."""

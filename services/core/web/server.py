@@ -105,7 +105,7 @@ def server_config(app: Any, **more: Any) -> uvicorn.Config:
 
 
 def run_server(server: uvicorn.Server) -> None:
-    """Serve until a signal ends the process; a server that fails to start exits with ``START_FAILURE``."""
+    """Serve until a signal ends the process; a server that fails to start exits with ``START_FAILURE_CODE``."""
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

@@ -22,6 +22,8 @@ LONG_TIMEOUT = httpx.Timeout(130.0, connect=2.0)
 
 
 class Service(StrEnum):
+    """Services that the dashboard calls."""
+
     GATEWAY = "gateway"
     PREDICTION = "prediction"
 

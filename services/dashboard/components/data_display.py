@@ -92,6 +92,8 @@ def colour_scale(domain: Sequence[str], colours: Sequence[str] | None = None) ->
 
 @dataclass(frozen=True, slots=True)
 class Bar:
+    """One labelled bar."""
+
     title: str
     value: float
     text: str

@@ -25,6 +25,8 @@ from services.dashboard.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """A request field as shown in forms: type, texts, unit and bounds."""
+
     name: str
     kind: str
     title: Text

@@ -31,6 +31,8 @@ class FetchResult:
 
 
 class Source(Protocol):
+    """A source of raw files."""
+
     @property
     def name(self) -> str: ...
 

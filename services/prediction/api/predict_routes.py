@@ -97,6 +97,8 @@ RequestHandler = Callable[[Request], Awaitable[Response]]
 
 
 class JsonBytesResponse(Response):
+    """Response whose body is serialised JSON already."""
+
     media_type = "application/json"
 
 

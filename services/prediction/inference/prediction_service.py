@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 
 
 class ValidatedRequest(NamedTuple):
+    """A request with validated fields, its id and its traffic type."""
+
     fields: RequestFields
     """Validated."""
     request_id: str
@@ -42,6 +44,8 @@ class PredictionResult(NamedTuple):
 
 
 class BatchResult(NamedTuple):
+    """Response to a batch, with what the prediction log records."""
+
     body: bytes
     envelope: bytes
     """JSON object of the response without its rows."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 
 class Decision(NamedTuple):
+    """Decisions of one answer."""
+
     word: str
     """Decision of the first target that has one, for the metrics."""
     by_target: bytes
@@ -30,6 +32,8 @@ class Decision(NamedTuple):
 
 
 class DecisionEncoder:
+    """Encodes the decisions of binary targets as JSON."""
+
     def __init__(self, use_case: UseCase) -> None:
         self._decides = [target.name for target in use_case.targets if isinstance(target.output, BinaryClassification)]
         self._decided: dict[tuple[bool, ...], Decision] = {}
@@ -51,6 +55,8 @@ class DecisionEncoder:
 
 
 class ResponseBuilder:
+    """Builds the response body of one use case."""
+
     def __init__(self, use_case: UseCase) -> None:
         self._use_case = use_case.name
         self._compose, self._adjust = use_case.build_response, use_case.adjust

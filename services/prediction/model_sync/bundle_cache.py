@@ -69,6 +69,8 @@ class _Pointer(BaseModel):
 
 
 class BundleCache:
+    """Verified bundles of one use case on local disk."""
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 

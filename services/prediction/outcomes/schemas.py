@@ -33,7 +33,7 @@ _ALLOWED = {
 
 
 class OutcomeReport(BaseModel):
-    """What happened with one call. The call is named by its request id, its prediction id or the centre's own
+    """The observed outcome of one call, identified by its request id, its prediction id or the centre's own
     incident id. A later report supersedes an earlier one, label by label."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -16,6 +16,8 @@ from services.dashboard.session import Session
 
 @dataclass(frozen=True, slots=True)
 class HandoverShift:
+    """Content of a handover sheet: the shift's calls, alerts and notes."""
+
     since: datetime
     until: datetime
     calls: Sequence[Call]

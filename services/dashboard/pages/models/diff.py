@@ -19,6 +19,8 @@ _SLICE = re.compile(r"(?P<target>.+)\.(?P<slice>train|calibrate|test)\.(?P<what>
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
+    """One metric of two versions."""
+
     target: str
     metric: str
     old: float | None
