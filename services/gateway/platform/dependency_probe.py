@@ -98,7 +98,7 @@ _SQLITE = text("SELECT page_count * page_size, NULL, NULL FROM pragma_page_count
 
 
 class DependencyProbe:
-    """Probes dependencies every ``ROUND_SECONDS``; unreachable ones are 0 in ``vigie_dependency_up``.
+    """Probes dependencies every ``PROBE_SECONDS``; unreachable ones are 0 in ``vigie_dependency_up``.
 
     Dependencies that are not configured have no series."""
 
