@@ -43,6 +43,19 @@ _COLUMN_TYPES: dict[str, type | tuple[type, ...]] = {
 RecordKind = Literal["prediction", "outcome"]
 
 
+class AnsweredRow(NamedTuple):
+    """One answered row of a batch."""
+
+    position: int
+    request: dict[str, Any]
+    incident: str | None
+    decisions: bytes
+    answer: bytes
+    """JSON object of index, answer and warnings."""
+    watched: bytes = b""
+    """JSON object of the drift columns, if the use case derives any."""
+
+
 class CallOrigin(NamedTuple):
     """Who sent a call: the centre, and the kind and id of the principal."""
 

@@ -13,12 +13,12 @@ from pydantic_core import to_json
 from services.core.contract.columns import from_rows, select_rows
 from services.core.contract.modules import compute_drift_features, drift_features_as_json
 from services.core.contract.use_case import Columns, ContextSource, UseCase
+from services.core.prediction_log.records import AnsweredRow
 from services.core.prediction_log.traffic_type import LIVE, TrafficType
 from services.prediction.api.schemas import PredictionSource, RequestFields, RequestValidator, ValidatedRow
 from services.prediction.inference.explainer import explain_baseline
 from services.prediction.inference.response_builder import Decision, DecisionEncoder, ResponseBuilder
 from services.prediction.inference.served_model import LoadedModel, ModelSlot, RowPrediction, ServedModel
-from services.prediction.log.prediction_log import AnsweredRow
 from services.prediction.metrics import PredictionMetrics, RowCounts
 
 log = structlog.get_logger(__name__)

@@ -19,7 +19,7 @@ from starlette.types import Scope
 from services.core.auth.principal import Principal
 from services.core.contract.use_case import UseCase
 from services.core.headers import CALL_KIND_HEADER, raw
-from services.core.prediction_log.records import PSEUDONYM_PREFIX, CallOrigin, Record, encode_prediction
+from services.core.prediction_log.records import PSEUDONYM_PREFIX, AnsweredRow, CallOrigin, Record, encode_prediction
 from services.core.prediction_log.store import PredictionLogDatabase, RejectedRecord, store_records
 from services.core.prediction_log.traffic_type import EXERCISE, LIVE, TRAFFIC_TYPES, TrafficType
 from services.core.web.errors import http_error
@@ -120,19 +120,6 @@ class RequestContext(NamedTuple):
         return cls(
             call_origin_of(scope), scope["request_id"], time.time(), time.perf_counter(), parse_traffic_type(scope)
         )
-
-
-class AnsweredRow(NamedTuple):
-    """One answered row of a batch."""
-
-    position: int
-    request: dict[str, Any]
-    incident: str | None
-    decisions: bytes
-    answer: bytes
-    """JSON object of index, answer and warnings."""
-    watched: bytes = b""
-    """JSON object of the drift columns, if the use case derives any."""
 
 
 class PredictionRecorder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,7 @@ from services.core.errors import VigieError
 from services.core.io import file_sha256
 from services.core.paths import VigiePaths
 from services.core.raw_files.reader import read_folder
-from services.core.settings import CHECKOUT
+from services.core.settings import CHECKOUT, settings
 from services.notebook import load
 from services.training.stage.train import Train, train
 
@@ -48,8 +49,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> VigiePaths:
 
 
 @pytest.fixture(autouse=True)
-def _at_home(home: VigiePaths, monkeypatch: pytest.MonkeyPatch) -> None:
+def _at_home(home: VigiePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("VIGIE_HOME", str(home.root))
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 def test_a_version_is_its_bundle_its_examples_and_their_features() -> None:

@@ -36,6 +36,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for file in TEMPLATE.glob("*.txt"):
         to = tmp_path if file.name.startswith("test_") else tmp_path / "lamps"
         (to / file.stem).write_text(Template(file.read_text("utf-8")).substitute(words), "utf-8")
+    # A warning comes with the first import in a process: whatever earlier tests imported is imported anew.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lamps" or name in deprecated_names.MODULES]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv(use_case_registry.EXTRA_USE_CASES_VARIABLE, "lamps")
     forget()
