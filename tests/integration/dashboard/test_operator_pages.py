@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from services.core.auth.principal import Role
+from services.core.jobs.client import ServiceClient
 from services.core.jobs.tables import RunRow
 from services.core.steps import JOBS
 from services.gateway.container import GatewayContainer
@@ -320,8 +321,8 @@ def test_what_does_not_answer_is_said_in_plain_words_and_the_rest_goes_on(
     signed_in: SignedIn, platform: Platform, monkeypatch: pytest.MonkeyPatch, shot: Shot
 ) -> None:
     stages = platform.gateway_app.state.runner.stages
-    monkeypatch.setattr(stages._services["preprocessing"], "_url", "http://127.0.0.1:9")
-    monkeypatch.setattr(stages._services["drift"], "_url", "http://127.0.0.1:9")
+    for name in ("preprocessing", "drift"):
+        monkeypatch.setitem(stages._services, name, ServiceClient(name, "http://127.0.0.1:9"))
     page = signed_in(Role.OPERATOR, "en", _address("explore"))
     _says(page, "A part of the platform does not answer")
     page.get_by_role("button", name="Try again").wait_for()
