@@ -2,13 +2,57 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from services.core.errors import VigieError
 from services.deprecated_names import accepts_old_fields
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How the rows of a table belong to rows of another table; ingestion counts those that do not.
+
+    Attributes:
+        table: Name of the other table.
+        column: Canonical column that both have.
+        lost_if_unknown: Whether a row whose value the other table does not know is of no use: more than
+            ``max_bad_share`` of them are refused, fewer are reported.
+        lost_if_absent: The same for rows of the other table that this one does not know.
+        period: Number of first characters of the value that say its period, for the report; 0 where none do.
+        reason: Why the values of two files may not meet, for the refusal.
+    """
+
+    table: str
+    column: str
+    lost_if_unknown: bool = True
+    lost_if_absent: bool = False
+    period: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plausible:
+    """What is possible in a canonical column, file by file. What is not has to be confirmed by a person.
+
+    Each file is compared with the files before it as well: a column whose values are distributed otherwise is most
+    often coded otherwise.
+
+    Attributes:
+        column: Canonical column of the table.
+        shares: Value -> lowest and highest possible share of the rows that have a value.
+        median: Lowest and highest possible median, for a quantity.
+        meaning: What the values mean, for people: value -> words.
+    """
+
+    column: str
+    shares: Mapping[float | str, tuple[float, float]] = field(default_factory=dict)
+    median: tuple[float, float] | None = None
+    meaning: Mapping[float | str, str] = field(default_factory=dict)
 
 
 @accepts_old_fields(
@@ -38,6 +82,11 @@ class Table:
             something there alone.
         images: Makes a table of image files, in folders and archives: a regular expression that their whole names
             match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no header.
+        includes: Other tables whose header signature its files may have as well. A file with the signatures of any
+            other tables is a join of several, and left aside.
+        joins: How its rows belong to rows of other tables.
+        plausible: What is possible in its columns.
+        conventions: Column -> how its values may be written, for the table in docs/data.md.
     """
 
     name: str
@@ -49,6 +98,10 @@ class Table:
     max_preamble_lines: int = 0
     with_file_name: bool = False
     images: str = ""
+    includes: tuple[str, ...] = ()
+    joins: tuple[Join, ...] = ()
+    plausible: tuple[Plausible, ...] = ()
+    conventions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +119,59 @@ class OfficialFile:
     sha256: str | None = None
 
 
+class ForeignFileError(VigieError):
+    """Raised by ``parse_table``: the whole file is none of this use case (such as a station that no model knows). It is
+    left aside with ``problem`` as the reason, and the others are read.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the ingest report about a file.
+
+    Attributes:
+        kind: ``convention``: how a column of this file is written, decided on all of its rows. ``lost``: values that
+            could not be read and are missing now. ``warning``: anything else that people should know.
+        column: Column of the file; "" for the file as a whole.
+        text: In plain words, such as ``month before day`` or ``outside the department``.
+        rows: How many rows it concerns.
+        line: Line of the first one, 0 if it has none.
+        value: What is written there.
+    """
+
+    kind: Literal["convention", "lost", "warning"]
+    column: str
+    text: str
+    rows: int = 0
+    line: int = 0
+    value: str = ""
+
+
 class ParsedTable(NamedTuple):
-    """Canonical rows, with the ``line`` that they came from, and the refused ones."""
+    """Canonical rows, with the ``line`` that they came from, the refused ones, and what was decided on the way."""
 
     rows: pd.DataFrame
     faults: pd.DataFrame
-    """Columns ``line`` (int) and ``reason`` (str), one row per refused row."""
+    """Columns ``line`` (int) and ``reason`` (str), one row per refused row; where a single value is the reason also
+    ``column`` and ``value``, as they are in the file (str, else "")."""
+    findings: tuple[Finding, ...] = ()
 
     @classmethod
-    def split(cls, rows: pd.DataFrame, reasons: pd.Series) -> ParsedTable:
-        """Split rows by ``reasons``: text of the same index, "" where the row is good."""
+    def split(
+        cls,
+        rows: pd.DataFrame,
+        reasons: pd.Series,
+        findings: tuple[Finding, ...] = (),
+        columns: pd.Series | None = None,
+        values: pd.Series | None = None,
+    ) -> ParsedTable:
+        """Split rows by ``reasons``: text of the same index, "" where the row is good. ``columns`` and ``values``
+        likewise: the column and the value to blame, "" where there is none.
+        """
         bad = (reasons != "").to_numpy(dtype=bool)
         faults = rows.loc[bad, ["line"]].assign(reason=reasons[bad])
-        return cls(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True))
+        if columns is not None:
+            faults = faults.assign(column=columns[bad])
+        if values is not None:
+            faults = faults.assign(value=values[bad])
+        return cls(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True), findings)

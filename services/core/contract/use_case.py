@@ -51,7 +51,15 @@ from services.core.contract.outputs import (
     RegressionPrediction,
     TargetPrediction,
 )
-from services.core.contract.tables import OfficialFile, ParsedTable, Table
+from services.core.contract.tables import (
+    Finding,
+    ForeignFileError,
+    Join,
+    OfficialFile,
+    ParsedTable,
+    Plausible,
+    Table,
+)
 from services.deprecated_names import accepts_old_fields
 
 if TYPE_CHECKING:
@@ -73,8 +81,11 @@ __all__ = [
     "EvaluationSlice",
     "FeatureSet",
     "Features",
+    "Finding",
+    "ForeignFileError",
     "Guardrail",
     "InputScenario",
+    "Join",
     "LateFusion",
     "Learner",
     "ModalityModel",
@@ -84,6 +95,7 @@ __all__ = [
     "OnnxEstimator",
     "Output",
     "ParsedTable",
+    "Plausible",
     "RawData",
     "Regression",
     "RegressionPrediction",

@@ -15,7 +15,7 @@ import pandas as pd
 import structlog
 
 from services.core import use_case_registry
-from services.core.contract.use_case import ParsedTable, Table, UseCase
+from services.core.contract.use_case import Finding, ParsedTable, Table, UseCase
 from services.core.errors import VigieError
 from services.core.raw_files.delimited_text import RawTable, make_raw_table
 from services.core.raw_files.documents import list_documents
@@ -60,6 +60,7 @@ class FileReport:
     table: str
     rows: int
     quarantined: int
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(slots=True)
@@ -68,7 +69,8 @@ class IngestResult:
 
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     quarantine: list[pd.DataFrame] = field(default_factory=list)
-    """Frames with ``file``, ``table``, ``line``, ``reason`` and ``row``, the row as a JSON object."""
+    """Frames with ``file``, ``table``, ``line``, ``reason``, ``column`` and ``value`` (blank if no single value is
+    the reason) and ``row``, the row as a JSON object."""
     reports: list[FileReport] = field(default_factory=list)
     ignored: dict[str, str] = field(default_factory=dict)
     """File that belongs to no table -> reason."""
@@ -150,13 +152,14 @@ def _parse(
     if total and len(faults) > max_bad_share * total:
         raise _too_many_rejected(label, faults, total, max_bad_share)
     result.quarantine.append(faults.assign(file=label, table=table.name))
-    result.reports.append(FileReport(label, table.name, len(checked.rows), len(faults)))
+    result.reports.append(FileReport(label, table.name, len(checked.rows), len(faults), checked.findings))
     return checked.rows
 
 
 def _rejected_rows(sheet: RawTable, checked: ParsedTable) -> pd.DataFrame:
-    """``line``, ``reason`` and ``row`` of every rejected row, in line order."""
-    bad = checked.faults[["line", "reason"]].astype({"line": "int64", "reason": "str"})
+    """``line``, ``reason``, ``column``, ``value`` and ``row`` of every rejected row, in line order."""
+    named = checked.faults.reindex(columns=["line", "reason", "column", "value"]).fillna({"column": "", "value": ""})
+    bad = named.astype({"line": "int64", "reason": "str", "column": "str", "value": "str"})
     source = sheet.rows[sheet.rows["line"].isin(bad["line"])]
     rows = {
         int(values["line"]): json.dumps(
@@ -165,20 +168,28 @@ def _rejected_rows(sheet: RawTable, checked: ParsedTable) -> pd.DataFrame:
         for values in source.to_dict("records")
     }
     bad = bad.assign(row=[rows.get(int(line), "") for line in bad["line"]])
-    return pd.concat([sheet.faults, bad], ignore_index=True).sort_values("line", kind="stable", ignore_index=True)
+    malformed = sheet.faults.assign(column="", value="")
+    return pd.concat([malformed, bad], ignore_index=True).sort_values("line", kind="stable", ignore_index=True)
 
 
 def _too_many_rejected(label: str, faults: pd.DataFrame, total: int, limit: float) -> VigieError:
-    counts = faults.groupby("reason", sort=False)["line"].agg(["size", "min"]).sort_values("size", ascending=False)
+    first = faults.sort_values("line").groupby("reason", sort=False).first()
+    counts = faults.groupby("reason", sort=False).size().sort_values(ascending=False, kind="stable")
     top = "; ".join(
-        f"{reason} ({int(row['size'])} rows, first on line {int(row['min'])})"
-        for reason, row in counts.head(_REASONS_SHOWN).iterrows()
+        f"{reason} ({count} rows, first on line {int(first.at[reason, 'line'])}{_written(first.loc[reason])})"
+        for reason, count in counts.head(_REASONS_SHOWN).items()
     )
     return VigieError(
         f"{label}: {len(faults)} of {total} rows ({len(faults) / total:.1%}) are bad: {top}. Nothing was changed.",
         expected=f"at most {limit:.1%} bad rows in a file",
         action="Correct the file, or raise max_bad_share in params.yaml if these rows may be lost.",
     )
+
+
+def _written(fault: pd.Series) -> str:
+    """`` in the column dep: '2B1'``, if a single value is the reason."""
+    column = f" in the column {fault['column']}" if fault["column"] else ""
+    return f"{column}: {fault['value']!r}" if fault["value"] else column
 
 
 def _missing_tables(use_case: UseCase, absent: Sequence[str], result: IngestResult) -> VigieError:

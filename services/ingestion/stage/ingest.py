@@ -20,7 +20,7 @@ from services.core.raw_files.reader import IngestResult, first_ignored, read_fil
 
 MANIFEST = "manifest.json"
 QUARANTINE = "rows.csv"
-_QUARANTINE_COLUMNS = ["file", "table", "line", "reason", "row"]
+_QUARANTINE_COLUMNS = ["file", "table", "line", "reason", "column", "value", "row"]
 
 
 def ingest(use_case: str, root: Path, parameters: Ingest) -> None:
