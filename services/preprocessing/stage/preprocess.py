@@ -108,7 +108,7 @@ def _check_label(use_case: UseCase, name: str, output: object, column: pd.Series
         else None
     )
     if known.empty:
-        raise _mismatch(use_case, f"have no row with the label {name}")
+        raise _unusable_label(use_case, name, f"missing in all {len(column):,} rows")
     if count is not None and not known.isin(range(count)).all():
         raise _mismatch(use_case, f"hold a label {name} that is none of 0 to {count - 1}")
 
@@ -119,7 +119,8 @@ def _check_class_names(use_case: UseCase, name: str, column: pd.Series) -> None:
     if not all(isinstance(value, str) and value for value in known):
         raise _mismatch(use_case, f"have the label {name} as something else than names")
     if known.nunique() < 2:
-        raise _mismatch(use_case, f"have fewer than two classes in the label {name}")
+        what = f"{known.iloc[0]!r} in all {len(known):,} rows" if len(known) else f"missing in all {len(column):,} rows"
+        raise _unusable_label(use_case, name, what)
 
 
 def _check_rows(use_case: UseCase, sample: pd.DataFrame) -> None:
@@ -130,6 +131,14 @@ def _check_rows(use_case: UseCase, sample: pd.DataFrame) -> None:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the request"
             raise _mismatch(use_case, f"hold a row that no caller could send: {field}: {first['msg']}") from error
+
+
+def _unusable_label(use_case: UseCase, name: str, what: str) -> VigieError:
+    return VigieError(
+        f"{use_case.name}: {name} is {what}, so there is nothing to learn.",
+        expected="at least two values",
+        action=f"Look at the files of {use_case.name}: a column may be empty, cut off or filled with one value.",
+    )
 
 
 def _mismatch(use_case: UseCase, what: str) -> VigieError:

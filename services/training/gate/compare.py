@@ -19,6 +19,7 @@ from services.core.scoring.metrics import coverage_name, metric_of
 from services.core.scoring.scored_predictions import ScoredPredictions, predict_with_baseline, score_variants
 from services.training.evaluation.test_set import predict_out_of_fold, subgroup_labels
 from services.training.gate.decision import BootstrapWeights, Decision, GuardrailCheck, metric_gain, resample
+from services.training.stage.degenerate_data import constant_test_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,7 @@ def compare_models(
     )
     size = bundle_megabytes(challenger)
 
-    reasons = [_gain_reason(deciding, gate, against)]
+    reasons = [*constant_test_labels(new), _gain_reason(deciding, gate, against)]
     reasons += [_guardrail_reason(check, against) for check in failed]
     reasons += resource_violations(latency, old_latency[0] if old_latency else None, size, gate)
     refusals = tuple(reason for reason in reasons if reason)

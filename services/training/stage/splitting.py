@@ -14,12 +14,14 @@ from services.core.contract.columns import image_fields
 from services.core.contract.use_case import Booster, OnnxEstimator, Split, Target, UseCase
 from services.core.errors import VigieError
 from services.training.stage import boosting
+from services.training.stage.degenerate_data import ensure_columns_vary, ensure_label_varies
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 TRAIN, CALIBRATE, TEST = 0, 1, 2
+PURPOSES = {"to train on": TRAIN, "to calibrate": CALIBRATE, "to test": TEST}
 ALL_SPLITS = 3
 """In all three slices: a crossed split, where each row is judged by boosters that did not learn from it."""
 
@@ -46,24 +48,18 @@ def split_targets(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArra
         Target -> slice int8 (n,) of every example.
 
     Raises:
-        VigieError: A column that the split needs is missing, or a slice has fewer than two rows of a target.
+        VigieError: A column that the split needs is missing, or a slice has fewer than two rows or values of a target.
     """
     made: dict[Split, NDArray[np.int8]] = {}
     slices = {}
+    ensure_columns_vary(use_case, examples)
     for target in use_case.targets:
         split = target.split or use_case.split
         if split not in made:
             made[split] = assign_splits(use_case, examples, split)
         slices[target.name] = made[split]
-        labelled = examples[target.label].notna().to_numpy()
-        counts = [int(in_split(made[split][labelled], part).sum()) for part in (TRAIN, CALIBRATE, TEST)]
-        if min(counts) < 2:
-            raise VigieError(
-                f"{use_case.name}: too few examples of {target.name}: {counts[TRAIN]} to train on, "
-                f"{counts[CALIBRATE]} to calibrate, {counts[TEST]} to test.",
-                expected="at least two in each slice",
-                action="Ingest more data.",
-            )
+        masks = {purpose: in_split(made[split], part) for purpose, part in PURPOSES.items()}
+        ensure_label_varies(use_case.name, target, examples[target.label], masks)
     return slices
 
 
@@ -280,12 +276,23 @@ def cross_validation_folds(use_case: UseCase, frame: pd.DataFrame, folds: int, r
 
 
 def folds_by_target(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArray[np.int64]]:
-    """Map each target with a crossed split to the cross-validation part int64 (repeats, n) of every example."""
+    """Map each target with a crossed split to the cross-validation part int64 (repeats, n) of every example.
+
+    Raises:
+        VigieError: The labels outside some part are one value.
+    """
     found = {}
     for target in use_case.targets:
         if is_cross_validated(use_case, target):
             split = target.split or use_case.split
-            found[target.name] = cross_validation_folds(use_case, examples, split.folds, split.repeats)
+            parts = cross_validation_folds(use_case, examples, split.folds, split.repeats)
+            masks = {
+                f"outside part {part + 1} of repetition {repeat + 1}": row != part
+                for repeat, row in enumerate(parts)
+                for part in range(split.folds)
+            }
+            ensure_label_varies(use_case.name, target, examples[target.label], masks)
+            found[target.name] = parts
     return found
 
 

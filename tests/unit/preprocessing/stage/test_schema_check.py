@@ -56,7 +56,7 @@ def test_a_missing_column_is_named(toy: UseCase, examples: pd.DataFrame, column:
         ("distance", 500.0, "hold a row that no caller could send: distance"),
         ("town", "x" * 41, "hold a row that no caller could send: town"),
         ("seconds", "soon", "have the label seconds as str, not as numbers"),
-        ("seconds", np.nan, "have no row with the label seconds"),
+        ("seconds", np.nan, "seconds is missing in all [0-9]+ rows"),
         ("late", 2.0, "hold a label late that is none of 0 to 1"),
         ("size", 3.0, "hold a label size that is none of 0 to 2"),
         ("size", 0.5, "hold a label size that is none of 0 to 2"),
