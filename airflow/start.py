@@ -48,12 +48,13 @@ def check(component: str) -> int:
 def become(component: str | None, *arguments: str) -> None:
     """Replace this process with Airflow, so that it receives signals. Returns only on an error."""
     from services.core.errors import VigieError  # noqa: PLC0415 - see check
+    from services.core.settings import no_proxy_environment  # noqa: PLC0415
     from vigie_orchestration.environment import airflow_environment  # noqa: PLC0415
     from vigie_orchestration.settings import AirflowSettings  # noqa: PLC0415
 
     try:
         chosen = AirflowSettings()
-        environment = airflow_environment(chosen) | dict(os.environ)
+        environment = airflow_environment(chosen) | dict(os.environ) | no_proxy_environment(chosen.api_url)
         chosen.folder.mkdir(parents=True, exist_ok=True)
         if component == "api-server":
             write_passwords(chosen)

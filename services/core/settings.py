@@ -4,9 +4,11 @@ Every variable is documented in ``.env.example``; a test checks that both agree.
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -55,6 +57,19 @@ class Settings(BaseSettings):
     def published_home(self) -> VigiePaths:
         """Home in which runs publish; prediction reads its context data there."""
         return self.home
+
+
+def no_proxy_environment(*urls: str) -> dict[str, str]:
+    """Return the variables by which libraries that read the environment's proxies reach the platform's own hosts
+    directly. Clients made here do not read them (``trust_env=False``).
+
+    Args:
+        urls: Addresses of the platform's parts.
+    """
+    before = os.environ.get("NO_PROXY") or os.environ.get("no_proxy", "")
+    hosts = [urlsplit(url).hostname or "" for url in urls]
+    listed = ",".join(dict.fromkeys(host for host in (*before.split(","), *hosts, "127.0.0.1", "localhost") if host))
+    return {"NO_PROXY": listed, "no_proxy": listed}
 
 
 @lru_cache(maxsize=1)

@@ -143,7 +143,9 @@ def health_problem(
     headers = {"Host": host} if host else {}
     address = f"{url.rstrip('/')}/api/2.0/mlflow/experiments/search"
     try:
-        answer = httpx.get(address, params={"max_results": 1}, headers=headers, auth=auth, timeout=timeout)
+        answer = httpx.get(
+            address, params={"max_results": 1}, headers=headers, auth=auth, timeout=timeout, trust_env=False
+        )
     except httpx.HTTPError as error:
         return f"{url} does not answer: {error or type(error).__name__}"
     if answer.status_code != httpx.codes.OK:

@@ -35,7 +35,8 @@ def health_problem(component: str, *, root: Path) -> str | None:
 
 def _metadatabase() -> str:
     address = f"http://127.0.0.1:{os.environ.get('VIGIE_AIRFLOW_PORT', '8080')}/airflow/api/v2/monitor/health"
-    with urllib.request.urlopen(address, timeout=5) as answer:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(address, timeout=5) as answer:
         return str(json.load(answer)["metadatabase"]["status"])
 
 

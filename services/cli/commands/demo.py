@@ -46,12 +46,13 @@ class DemoPlatform:
 
     def post(self, path: str, payload: dict[str, Any]) -> httpx.Response:
         headers = {API_KEY_HEADER: self.key, CALL_KIND_HEADER: SIMULATED}
-        return httpx.post(f"{self.prediction}{path}", json=payload, headers=headers, timeout=10)
+        return httpx.post(f"{self.prediction}{path}", json=payload, headers=headers, timeout=10, trust_env=False)
 
     def serves(self, promoted: Set[str]) -> bool:
         """Whether every promoted use case is served by its champion."""
         try:
-            answer = httpx.get(f"{self.prediction}/v1/use-cases", headers={API_KEY_HEADER: self.key}, timeout=5)
+            headers = {API_KEY_HEADER: self.key}
+            answer = httpx.get(f"{self.prediction}/v1/use-cases", headers=headers, timeout=5, trust_env=False)
         except httpx.HTTPError:
             return False
         if answer.status_code != httpx.codes.OK:
@@ -120,6 +121,7 @@ def _simulator_key(gateway: str, made: secrets.Secrets) -> str:
         json={"centres": [CENTRE], "minutes": KEY_MINUTES},
         headers=headers,
         timeout=10,
+        trust_env=False,
     )
     text: str = answer.raise_for_status().json()["keys"][0]["text"]
     return text

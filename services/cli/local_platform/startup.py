@@ -70,7 +70,7 @@ def is_healthy(processes: Supervisor, state: ServiceState) -> bool:
 
 def answers_ok(url: str, *, auth: tuple[str, str] | None = None) -> bool:
     try:
-        return httpx.get(url, auth=auth, timeout=2.0).status_code == httpx.codes.OK
+        return httpx.get(url, auth=auth, timeout=2.0, trust_env=False).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False
 

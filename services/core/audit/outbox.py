@@ -75,7 +75,7 @@ class AuditOutbox:
             if not entries:
                 continue
             body = [entry.model_dump(mode="json") for entry in entries.values()]
-            answer = httpx.post(self._url, json=body, headers=self._headers, timeout=self._timeout)
+            answer = httpx.post(self._url, json=body, headers=self._headers, timeout=self._timeout, trust_env=False)
             if answer.status_code == 422:  # the batch has an invalid entry: isolate it and deliver the others
                 if len(entries) == 1:
                     self._quarantine(*entries)

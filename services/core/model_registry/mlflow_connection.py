@@ -17,6 +17,7 @@ from filelock import FileLock
 from services.core.errors import VigieError
 from services.core.io import replacing
 from services.core.paths import VigiePaths
+from services.core.settings import no_proxy_environment
 
 _QUIET_VARIABLES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -35,7 +36,7 @@ def connect(uri: str, home: VigiePaths, patience: float) -> Any:
     """Create an MLflow client. Requests time out after ``patience`` seconds and are retried once; MLflow's defaults
     wait for minutes. A missing embedded database is created first, under a lock. MLflow reads the user from
     ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``."""
-    os.environ.update(_QUIET_VARIABLES)
+    os.environ.update(_QUIET_VARIABLES | no_proxy_environment(uri))
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(max(1, round(patience)))
     from mlflow import MlflowClient  # noqa: PLC0415

@@ -149,3 +149,12 @@ def test_the_engine_is_sent_only_what_is_named() -> None:
         "!.dvcignore",
     }
     assert "**/.env*" in lines
+
+
+def test_no_proxy_stands_between_parts_whose_own_clients_would_use_one(platform: Platform) -> None:
+    """Caddy and Grafana read the environment's proxies; the platform's programs do not (tests/integration/core)."""
+    asked = {"prediction", "gateway", "dashboard", "registry", "airflow-api", "prometheus", "alertmanager", "grafana"}
+    for name in ("edge", "grafana"):
+        given = platform.services[name]["environment"]
+        assert asked <= set(given["NO_PROXY"].partition("$")[0].split(","))
+        assert given["no_proxy"] == given["NO_PROXY"]
