@@ -72,8 +72,9 @@ def tracing() -> Iterator[list[str]]:
 
 
 def _on_import(frame: FrameType | None) -> bool:
-    while frame is not None and frame.f_code.co_filename.startswith(SERVICES):
-        if frame.f_code.co_name == "<module>":
+    """Whether the interpreter is importing a module: it runs the module's code, or asks the finder of old names."""
+    while frame is not None and frame.f_code.co_filename.startswith((SERVICES, "<frozen importlib")):
+        if frame.f_code.co_name == "<module>" or not frame.f_code.co_filename.startswith(SERVICES):
             return True
         frame = frame.f_back
     return False

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from services.core.io import atomic_write
-from services.core.model_registry.mlflow_connection import embedded_uri
+from services.core.model_registry.mlflow_backend import embedded_uri
 from services.core.paths import VigiePaths
 from services.registry.settings import ServerSettings
 

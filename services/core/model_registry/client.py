@@ -18,17 +18,20 @@ from filelock import FileLock
 
 from services.core.bundle.manifest import bundle_hash, read_manifest, verify_bundle
 from services.core.errors import VigieError
-from services.core.model_registry import embedded
-from services.core.model_registry.mlflow_connection import (
+from services.core.model_registry.mlflow_backend import (
+    BUNDLE,
+    EVALUATION,
     connect,
+    copy_artifact,
     embedded_uri,
-    is_denied,
+    from_mlflow,
     is_not_found,
+    read_versions,
     redact,
+    register_run,
     translate_errors,
 )
-from services.core.model_registry.run_logger import BUNDLE, EVALUATION, log_run
-from services.core.model_registry.version import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Tag, from_mlflow
+from services.core.model_registry.version import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Tag
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
 from services.core.settings import settings as process_settings
@@ -60,12 +63,10 @@ class ModelRegistry:
         with translate_errors(self.uri):
             self._client.search_registered_models(max_results=1)
 
-    # --- reading ------------------------------------------------------------------------------------
-
     def versions(self, use_case: str) -> list[RegisteredVersion]:
         """List all versions, newest first, with their aliases."""
         if self.embedded:
-            return embedded.versions(self.home.registry_database, use_case)
+            return read_versions(self.home.registry_database, use_case)
         with translate_errors(self.uri):
             found = self._client.search_model_versions(f"name = '{use_case}'")
             aliases = self._aliases(use_case)
@@ -133,20 +134,20 @@ class ModelRegistry:
         with self._fetched(version, LOCK_FILE) as fetched:
             return fetched.read_text(encoding="utf-8")
 
-    # --- writing ------------------------------------------------------------------------------------
-
     def log_run_and_register(self, use_case: str, state: Path) -> RegisteredVersion:
         """Log a run and register its bundle as challenger. An already registered bundle returns its existing version.
 
         ``state`` has ``models/<use case>/bundle``, ``models/<use case>/evaluation`` and ``dvc.lock``. The version is
         created last, so an interrupted run leaves none."""
         models = state / "models" / use_case
-        manifest = read_manifest(models / BUNDLE)
+        # Embedded: a use case's files lie below the home, readable by a local MLflow server and this client.
+        # A remote server chooses their location itself.
+        location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
         with self._lock(use_case):
-            known = self.by_hash(use_case, bundle_hash(manifest))
+            known = self.by_hash(use_case, bundle_hash(read_manifest(models / BUNDLE)))
             if known is None:
                 with translate_errors(self.uri):
-                    known = self._register(use_case, manifest, models, state / LOCK_FILE)
+                    known = register_run(self._client, use_case, models, state / LOCK_FILE, location=location)
             champion = self.by_alias(use_case, CHAMPION)
             if champion is None or champion.number != known.number:
                 with translate_errors(self.uri):
@@ -219,8 +220,6 @@ class ModelRegistry:
                     self._client.delete_registered_model_alias(use_case, PREVIOUS)
             return self.version(use_case, previous.number)
 
-    # --- internal -----------------------------------------------------------------------------------
-
     @property
     def _client(self) -> Any:
         if self._connected is None:
@@ -235,13 +234,12 @@ class ModelRegistry:
             try:
                 return question()
             except MlflowException as error:
-                if is_not_found(error) or self._unknown(use_case, error):
+                # MLflow denies access to a model that does not exist, too, against name guessing.
+                name = f"name = '{use_case}'"
+                denied = "error code 403" in str(error)
+                if is_not_found(error) or (denied and not self._client.search_registered_models(filter_string=name)):
                     return None
                 raise
-
-    def _unknown(self, use_case: str, error: Exception) -> bool:
-        """Whether access was denied because the model does not exist."""
-        return is_denied(error) and not self._client.search_registered_models(filter_string=f"name = '{use_case}'")
 
     def _aliases(self, use_case: str) -> dict[str, int]:
         model = self._ask(use_case, lambda: self._client.get_registered_model(use_case))
@@ -251,21 +249,6 @@ class ModelRegistry:
         """Return the version that was champion before this one was promoted."""
         number = version.tags.get(Tag.FOLLOWS, "")
         return self.version(version.use_case, int(number)) if number else None
-
-    def _register(self, use_case: str, manifest: Any, models: Path, lock: Path) -> RegisteredVersion:
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-        client = self._client
-        # Embedded: a use case's files lie below the home, readable by a local MLflow server and this client.
-        # A remote server chooses their location itself.
-        location = (self.home.registry_artifacts / use_case).as_uri() if self.embedded else None
-        made = log_run(client, use_case, manifest, models, lock, location=location)
-        try:
-            client.create_registered_model(use_case)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-        return from_mlflow(client.create_model_version(use_case, source=made.source, run_id=made.id, tags=made.tags))
 
     @contextmanager
     def _fetched(self, version: RegisteredVersion, name: str) -> Iterator[Path]:
@@ -282,7 +265,7 @@ class ModelRegistry:
 
     def _copied(self, version: RegisteredVersion, name: str, folder: Path) -> Path:
         """Copy or download an artifact; raises OSError if the registry does not provide it."""
-        found = embedded.copied(self.home.registry_database, version.run_id, name, folder) if self.embedded else None
+        found = copy_artifact(self.home.registry_database, version.run_id, name, folder) if self.embedded else None
         if found is not None:
             return found
         client = self._client

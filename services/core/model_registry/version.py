@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 CHAMPION, CHALLENGER, PREVIOUS = ALIASES = "champion", "challenger", "previous"
 
@@ -51,21 +50,3 @@ class RegisteredVersion:
     """Target or variant -> metric -> value on the test slice of its own data."""
     tags: dict[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-
-
-def from_mlflow(found: Any) -> RegisteredVersion:
-    """Convert MLflow's ``ModelVersionDetails``. A version without Vigie's tags was registered by other means: its hash
-    is empty, which matches no bundle."""
-    tags = {str(key): str(value) for key, value in (found.tags or {}).items()}
-    return RegisteredVersion(
-        use_case=found.name,
-        number=int(found.version),
-        bundle_hash=tags.get(Tag.BUNDLE_HASH, ""),
-        created=tags.get(Tag.CREATED, ""),
-        simulated=tags.get(Tag.SIMULATED, "no") == "yes",
-        run_id=found.run_id or "",
-        source=found.source or "",
-        metrics=json.loads(tags.get(Tag.METRICS, "{}")),
-        tags=tags,
-        aliases=tuple(found.aliases or ()),
-    )

@@ -21,8 +21,8 @@ from pydantic import ValidationError
 from services.core.bundle.manifest import BundleManifest
 from services.core.errors import NotFoundError, UnavailableError
 from services.core.model_registry.client import LOCK_FILE, ModelRegistry
-from services.core.model_registry.run_logger import EVALUATION, run_params
-from services.core.model_registry.version import RegisteredVersion, from_mlflow
+from services.core.model_registry.mlflow_backend import EVALUATION, from_mlflow, run_params
+from services.core.model_registry.version import RegisteredVersion
 from services.core.settings import Settings
 from services.gateway.models.schemas import ModelVersionDetails
 

@@ -13,7 +13,7 @@ import pytest
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import VigieError
 from services.core.model_registry.client import ModelRegistry
-from services.core.model_registry.version import from_mlflow
+from services.core.model_registry.mlflow_backend import from_mlflow
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
 from services.prediction.inference.served_model import LoadedModel

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from services.core.bundle.manifest import BundleManifest
-from services.core.model_registry.run_logger import run_metrics, run_params, version_tags
-from services.core.model_registry.version import from_mlflow
+from services.core.model_registry.mlflow_backend import from_mlflow, run_metrics, run_params, version_tags
 
 MANIFEST = BundleManifest(
     use_case="toy",
