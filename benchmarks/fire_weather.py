@@ -96,7 +96,9 @@ def main() -> None:
                 [
                     score(
                         label[tests],
-                        xgboost.train({**parameters, "seed": seed}, data, booster.rounds).inplace_predict(part[tests]),
+                        xgboost.train({**parameters, "seed": seed}, data, booster.num_boost_round).inplace_predict(
+                            part[tests]
+                        ),
                     )
                     for seed in range(SEEDS)
                 ]

@@ -24,9 +24,11 @@ CALLS = 20_000
 
 def main() -> None:
     use_case = use_case_registry.list_use_cases()[0]
-    request = example_request(use_case.request)
+    request = example_request(use_case.serving.request)
     body = json.dumps(request).encode()
-    values, facts = use_case.baseline({name: request.get(name) for name in use_case.request.model_fields})
+    values, facts = use_case.serving.fallback_prediction(
+        {name: request.get(name) for name in use_case.serving.request.model_fields}
+    )
     answer = json.dumps(
         {
             "request_id": "0" * 24,
@@ -36,7 +38,7 @@ def main() -> None:
             "kind": "live",
             "simulated": False,
             "warnings": [],
-            "answer": use_case.build_response(values, facts, request),
+            "answer": use_case.serving.build_response(values, facts, request),
         }
     ).encode()
     with tempfile.TemporaryDirectory() as folder:

@@ -67,11 +67,11 @@ def kept_apart(use_case: UseCase, examples: pd.DataFrame) -> pd.Series:
     """The rows held out: the last ones in time, of each period where data comes in periods; without time those
     of some groups. Rows of one group stay together."""
     if "event_time" not in examples:
-        groups = examples[use_case.group].astype(str)
+        groups = examples[use_case.data.group_column].astype(str)
         return pd.Series(hash_fractions(groups.tolist(), "kept apart") > 1 - KEPT_APART, index=examples.index)
-    by = examples.groupby(use_case.split.within)["event_time"] if use_case.split.within else None
+    by = examples.groupby(use_case.modelling.split.within)["event_time"] if use_case.modelling.split.within else None
     rank = by.rank(pct=True) if by is not None else examples["event_time"].rank(pct=True)
-    apart: pd.Series = rank.groupby(examples[use_case.group]).transform("max") > 1 - KEPT_APART
+    apart: pd.Series = rank.groupby(examples[use_case.data.group_column]).transform("max") > 1 - KEPT_APART
     return apart
 
 
@@ -119,9 +119,9 @@ def references(use_case: UseCase, past: pd.DataFrame) -> dict[str, Callable[[], 
 def table(use_case: UseCase, results: list[tuple[str, dict[str, Any], float]]) -> list[str]:
     rows = results[0][1]["rows"]
     names = [name for name, _, _ in results]
-    timed = use_case.split.kind == "time"
+    timed = use_case.modelling.split.kind == "time"
     lines = [
-        f"## {use_case.title.en} (`{use_case.name}`)",
+        f"## {use_case.presentation.title.en} (`{use_case.name}`)",
         "",
         f"{rows:,} examples held out, {'the latest' if timed else 'groups by a hash,'} {KEPT_APART:.0%}.",
         "",

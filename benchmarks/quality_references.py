@@ -41,9 +41,9 @@ Maker = Callable[[pd.DataFrame, bool], Any]
 def plain_table(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> pd.DataFrame:
     """The request's fields as a table; a time becomes hour, weekday and time of year."""
     table: dict[str, Any] = {}
-    for name, kind in column_tools.column_types(use_case.request).items():
+    for name, kind in column_tools.column_types(use_case.serving.request).items():
         if kind == "time":
-            clock = local_time(columns[name], use_case.zone or "UTC")
+            clock = local_time(columns[name], use_case.data.timezone or "UTC")
             table |= {f"{name}_{part}": getattr(clock, part) for part in ("hour", "weekday", "year_fraction")}
         elif kind == "date":
             table[f"{name}_year_fraction"] = local_time(columns[name], "UTC").year_fraction
@@ -92,9 +92,9 @@ REFERENCES_OF_FEW_ROWS: dict[str, Maker] = {"extra trees": extra_trees}
 
 def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) -> PredictFunction:
     """Fit one reference for every target of the use case on the training examples."""
-    table = plain_table(use_case, column_tools.from_frame(use_case.request, examples))
+    table = plain_table(use_case, column_tools.from_frame(use_case.serving.request, examples))
     models: dict[str, tuple[Any, NDArray[np.float64]]] = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         label = examples[target.label].to_numpy(dtype=np.float64, na_value=np.nan)
         known = ~np.isnan(label)
         classes = not isinstance(target.output, Regression)
@@ -108,7 +108,7 @@ def fitted_reference(use_case: UseCase, examples: pd.DataFrame, maker: Maker) ->
         columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]
     ) -> Mapping[str, TargetPrediction]:
         asked = plain_table(use_case, columns)
-        return {target.name: _value(target, *models[target.name], asked) for target in use_case.targets}
+        return {target.name: _value(target, *models[target.name], asked) for target in use_case.modelling.targets}
 
     return answer
 
@@ -133,13 +133,13 @@ REFERENCES_OF_PICTURES: dict[str, Callable[[], Any]] = {
 
 def fitted_classifier(use_case: UseCase, examples: pd.DataFrame, maker: Callable[[], Any]) -> PredictFunction:
     """Fit one reference on the texts of a request, for targets whose classes are learned."""
-    free = sorted(column_tools.free_text_fields(use_case.request), reverse=True)
+    free = sorted(column_tools.free_text_fields(use_case.serving.request), reverse=True)
 
     def texts(columns: Mapping[str, NDArray[Any]]) -> list[str]:
         return [" ".join(parts) for parts in zip(*(columns[name] for name in free), strict=True)]
 
-    known = texts(column_tools.from_frame(use_case.request, examples.assign(image=None)))
-    models = {target.name: maker().fit(known, examples[target.label]) for target in use_case.targets}
+    known = texts(column_tools.from_frame(use_case.serving.request, examples.assign(image=None)))
+    models = {target.name: maker().fit(known, examples[target.label]) for target in use_case.modelling.targets}
 
     def answer(
         columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any], _rows: NDArray[np.int64]

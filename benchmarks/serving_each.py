@@ -43,7 +43,7 @@ def measured(
     for use_case in use_cases:
         bundles[use_case.name] = bundle_of(use_case)
         home = work / "each" / use_case.name
-        body = json.dumps(example_request(use_case.request))
+        body = json.dumps(example_request(use_case.serving.request))
         field[use_case.name] = contenders.vigie(use_case, bundles[use_case.name], home, [body])
     with ExitStack() as stack:
         for name, one in field.items():

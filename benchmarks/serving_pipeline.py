@@ -58,7 +58,7 @@ def _clock(frame: pd.DataFrame) -> NDArray[np.float64]:
 def rows(use_case: UseCase, bundle: Path, count: int) -> pd.DataFrame:
     """Training rows of the bundle as a caller would send them, fields that are always missing left out."""
     frame = pd.read_parquet(bundle / "reference.parquet")
-    of = column_types(use_case.request)
+    of = column_types(use_case.serving.request)
     frame = frame[[name for name in of if frame[name].notna().any()]].head(count).copy()
     for name in frame.columns:
         if of[name] == "date":
@@ -73,7 +73,7 @@ def rows(use_case: UseCase, bundle: Path, count: int) -> pd.DataFrame:
 def save(use_case: UseCase, bundle: Path, folder: Path) -> None:
     """Write the MLflow model."""
     frame = rows(use_case, bundle, 5_000)
-    of = column_types(use_case.request)
+    of = column_types(use_case.serving.request)
     fields = {kind: [name for name in frame.columns if of[name] in kind] for kind in _PARTS}
     encode = ColumnTransformer([(kind[0], step(), fields[kind]) for kind, step in _PARTS.items() if fields[kind]])
     boosters = []

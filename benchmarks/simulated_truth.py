@@ -56,7 +56,7 @@ def _told(live: dict[str, dict[str, Any]]) -> str:
 def _tested(name: str) -> str:
     report = json.loads((settings().home.models(name) / "evaluation" / "metrics.json").read_text())
     told = []
-    for target in use_case_registry.get(name).targets:
+    for target in use_case_registry.get(name).modelling.targets:
         metric = LIVE_METRICS[type(target.output)]
         if metric in report["metrics"].get(target.name, {}):
             told.append(f"{target.name} {metric} {report['metrics'][target.name][metric]:.3g}")

@@ -4,12 +4,14 @@ Uses the standard library only: every program of the platform imports it first."
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from importlib.machinery import ModuleSpec
+from operator import attrgetter
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeVar
 
@@ -161,6 +163,41 @@ def accepts_old_fields(**old_to_new: str) -> Callable[[C], C]:
     return decorate
 
 
+def accepts_flat_fields(**groups: tuple[type, Mapping[str, str]]) -> Callable[[C], C]:
+    """Accept and expose the fields of a dataclass's groups as its own, as release 0.1.0 wrote them.
+
+    Args:
+        **groups: Field that holds a group -> the group's class, and the fields that were renamed: old -> new.
+    """
+    homes = {
+        old: (group, new)
+        for group, (kind, renames) in groups.items()
+        for old, new in [*((item.name, item.name) for item in dataclasses.fields(kind)), *renames.items()]
+    }
+
+    def decorate(cls: C) -> C:
+        original: Callable[..., None] = vars(cls)["__init__"]
+
+        @wraps(original)
+        def init(self: Any, *args: Any, **fields: Any) -> None:
+            parts: dict[str, dict[str, Any]] = {}
+            for old in fields.keys() & homes.keys():
+                group, new = homes[old]
+                _warn(f"{cls.__name__}({old}=)", f"{group}.{new}")
+                parts.setdefault(group, {})[new] = fields.pop(old)
+            for group, given in parts.items():
+                kind = groups[group][0]
+                fields[group] = dataclasses.replace(fields[group], **given) if group in fields else kind(**given)
+            original(self, *args, **fields)
+
+        type.__setattr__(cls, "__init__", init)
+        for old, (group, new) in homes.items():
+            setattr(cls, old, property(_reader(cls.__name__, old, f"{group}.{new}")))
+        return cls
+
+    return decorate
+
+
 def with_new_hooks(module: ModuleType, kind: str) -> Any:
     """Return the module if it has the current hooks, otherwise a copy with its old hooks under their new names.
 
@@ -206,7 +243,7 @@ class _Loader:
 def _reader(cls: str, old: str, new: str) -> Callable[[Any], Any]:
     def read(self: Any) -> Any:
         _warn(f"{cls}.{old}", new)
-        return getattr(self, new)
+        return attrgetter(new)(self)
 
     return read
 

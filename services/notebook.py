@@ -63,7 +63,7 @@ def load(use_case: str, version: str | int = "champion") -> Version:
         same = published.is_file() and file_sha256(published) == made_from
         examples = pd.read_parquet(published if same else tested)
     context = load_arrays(prepared / "context.npz") if (prepared / "context.npz").is_file() else {}
-    columns = column_tools.from_frame(declared.request, examples)
+    columns = column_tools.from_frame(declared.serving.request, examples)
     names = declared.features.FEATURE_NAMES
     features = {
         name: pd.DataFrame(matrix, columns=list(names[name]), index=examples.index)

@@ -86,7 +86,7 @@ def consent(use_case: UseCase, gate: Any) -> list[Any]:
         task_display_name="Approval",
         doc_md="Waits for a person where the run asks for it. No answer in three days is a no.",
         use_case=use_case.name,
-        title=use_case.title.en,
+        title=use_case.presentation.title.en,
         gate_task=gate.task_id,
         retries=0,
     )

@@ -106,21 +106,21 @@ def _load_declaration(name: str, package: str) -> UseCase:
 def _contract_violations(declared: UseCase) -> Iterator[str]:
     yield from _structural_violations(declared)
     try:
-        request = declared.request.model_validate(example_request(declared.request)).model_dump()
+        request = declared.serving.request.model_validate(example_request(declared.serving.request)).model_dump()
     except ValidationError as error:
         first = error.errors()[0]
         yield f"the examples are no valid request ({'.'.join(map(str, first['loc']))}: {first['msg']})"
         return
     try:
-        values, facts = declared.baseline(request)
-        answer = declared.build_response(values, facts, request)
-        declared.answer.model_validate(answer)
-        if declared.adjust is not None:
-            values = {**declared.adjust(values, facts)}
+        values, facts = declared.serving.fallback_prediction(request)
+        answer = declared.serving.build_response(values, facts, request)
+        declared.serving.answer.model_validate(answer)
+        if declared.serving.adjust is not None:
+            values = {**declared.serving.adjust(values, facts)}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - third-party code may raise anything
         yield f"the example request has no baseline answer ({type(error).__name__}: {error})"
         return
-    for target in declared.targets:
+    for target in declared.modelling.targets:
         kind = _PREDICTION_TYPES.get(type(target.output))
         if kind is None or not isinstance(values.get(target.name), kind):
             yield f"the baseline's {target.name} is no {kind.__name__ if kind else 'known value'}"
@@ -131,25 +131,29 @@ def _structural_violations(declared: UseCase) -> Iterator[str]:
         if not (isinstance(getattr(declared, what), type) and issubclass(getattr(declared, what), BaseModel)):
             yield f"{what} is no pydantic model"
             return
-    if not declared.targets or not declared.tables or not declared.request.model_fields:
+    if not declared.modelling.targets or not declared.data.tables or not declared.serving.request.model_fields:
         yield "it has to have at least one target, one table and one request field"
-    for field, info in declared.request.model_fields.items():
+    for field, info in declared.serving.request.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         words = (info.title, info.description, info.examples, extra.get("x-title-fr"), extra.get("x-help-fr"))
         if not all(words):
             yield f"the request field {field} lacks its title, help or examples; described() gives them"
-    targets = [target.name for target in declared.targets]
-    scored = [*targets, *(v.name for v in declared.variants), *(p.name for p in declared.parts)]
-    for kind, names in {"target, variant or part": scored, "table": [t.name for t in declared.tables]}.items():
+    targets = [target.name for target in declared.modelling.targets]
+    scored = [
+        *targets,
+        *(v.name for v in declared.modelling.input_scenarios),
+        *(p.name for p in declared.modelling.evaluation_slices),
+    ]
+    for kind, names in {"target, variant or part": scored, "table": [t.name for t in declared.data.tables]}.items():
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             yield f"there is more than one {kind} called {twice[0]}"
-    for variant in declared.variants:
-        if unknown := sorted(set(variant.without) - declared.request.model_fields.keys()):
+    for variant in declared.modelling.input_scenarios:
+        if unknown := sorted(set(variant.without) - declared.serving.request.model_fields.keys()):
             yield f"the variant {variant.name} leaves out {unknown[0]}, which is no request field"
-    variants = [variant.name for variant in declared.variants]
-    derived = [(v.name, v.target, targets) for v in declared.variants]
-    derived += [(p.name, p.target, [*targets, *variants]) for p in declared.parts]
+    variants = [variant.name for variant in declared.modelling.input_scenarios]
+    derived = [(v.name, v.target, targets) for v in declared.modelling.input_scenarios]
+    derived += [(p.name, p.target, [*targets, *variants]) for p in declared.modelling.evaluation_slices]
     for name, target, known in derived:
         if target not in known:
             yield f"{name} is of a target {target} that there is not"

@@ -203,7 +203,7 @@ class MonitoringMetrics(Collector):
 
 def _overall_entries(use_case: UseCase, entries: Sequence[dict[str, Any]], version: str) -> list[dict[str, Any]]:
     """The entries over all calls of the champion, of the losses that limits are set for."""
-    wanted = {(target.name, loss_name(target)) for target in use_case.targets}
+    wanted = {(target.name, loss_name(target)) for target in use_case.modelling.targets}
     return [
         entry
         for entry in entries

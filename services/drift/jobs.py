@@ -165,7 +165,7 @@ class Monitor:
         run.action = action.kind
         if with_report and look.samples is not None:
             run.report = run_store.write_report(self.home, use_case.name, run.id, *look.samples)
-        outcomes = int(window[[target.label for target in use_case.targets]].notna().any(axis=1).sum())
+        outcomes = int(window[[target.label for target in use_case.modelling.targets]].notna().any(axis=1).sum())
         calls = int(window["call_repeats"].sum())
         run.summary = run_summary(run, look, reasons, action, calls=calls, outcomes=outcomes)
         return self._kept(run)
@@ -198,7 +198,7 @@ class Monitor:
         if findings.breached:
             segments = self._segments(use_case, window, look, findings.segments) if findings.localised else []
             run_store.record_concept_drift(self.engine, use_case.name, since.to_pydatetime(), segments, run.id)
-        labels = [target.label for target in use_case.targets]
+        labels = [target.label for target in use_case.modelling.targets]
         learnable = int((window[labels].notna().any(axis=1) & (window["event_time"] >= since)).sum())
         if not act:
             return NO_ACTION
@@ -211,7 +211,10 @@ class Monitor:
         self, use_case: UseCase, window: pd.DataFrame, look: MonitoringResult, found: Sequence[Degradation]
     ) -> list[dict[str, Any]]:
         """The breached segments as training understands them: by a column of examples, else by a bounding box."""
-        of_examples = {*use_case.request.model_fields, *(group.column for group in use_case.subgroups)}
+        of_examples = {
+            *use_case.serving.request.model_fields,
+            *(group.column for group in use_case.modelling.subgroups),
+        }
         made = []
         for breach in found:
             assert breach.segment is not None
@@ -240,7 +243,7 @@ def _bounding_box(use_case: UseCase, frame: pd.DataFrame, rows: NDArray[np.bool_
         The 2nd and 98th percentile of each field, in the field's unit.
     """
     found = {}
-    for name, step in use_case.pii_fields.items():
+    for name, step in use_case.serving.pii_fields.items():
         if step is None or name not in frame or not pd.api.types.is_numeric_dtype(frame[name]):
             continue
         values = frame.loc[rows, name].dropna()

@@ -257,7 +257,7 @@ def find_suspect_sources(
         At most one finding for each centre.
     """
     made = []
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         output = target.output
         if isinstance(output, MultiClass):
             continue  # the order of classes means nothing

@@ -52,13 +52,13 @@ def column_title(use_case: UseCase, column: str) -> Text | Message:
     if column.startswith(OUTPUT_PREFIX):
         target = use_case.target(column.removeprefix(OUTPUT_PREFIX))
         return Message("monitoring.answer", {"title": target.title})
-    watched = use_case.drift_features.get(column.removeprefix(DRIFT_FEATURE_PREFIX))
+    watched = use_case.serving.drift_features.get(column.removeprefix(DRIFT_FEATURE_PREFIX))
     if watched is not None:
         return Text(watched.en, watched.fr)
-    for subgroup in use_case.subgroups:
+    for subgroup in use_case.modelling.subgroups:
         if subgroup.column == column:
             return subgroup.title
-    info = use_case.request.model_fields.get(column)
+    info = use_case.serving.request.model_fields.get(column)
     if info is not None:
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         return Text(info.title or column, str(extra.get("x-title-fr") or info.title or column))

@@ -260,8 +260,8 @@ def segment_columns(
     Returns:
         Column -> each row's value (n,), as str; "" where there is none.
     """
-    of, free = column_types(use_case.request), free_text_fields(use_case.request)
-    names = [group.column for group in use_case.subgroups if group.column in frame]
+    of, free = column_types(use_case.serving.request), free_text_fields(use_case.serving.request)
+    names = [group.column for group in use_case.modelling.subgroups if group.column in frame]
     names += [name for name, kind in of.items() if kind in {"category", "text", "flag"} and name not in {*names, *free}]
     found = {name: _as_text(frame[name]) for name in names if name in frame}
     for name, values in facts.items():
@@ -270,8 +270,12 @@ def segment_columns(
             found.setdefault(name, np.array([str(value) for value in array.tolist()], dtype=object))
     if "call_centre" in frame:
         found[CENTRE] = _as_text(frame["call_centre"])
-    if "event_time" in frame and use_case.time_field is not None and of.get(use_case.time_field) == "time":
-        hour = frame["event_time"].dt.tz_convert(use_case.zone or "UTC").dt.hour.to_numpy() // 6 * 6
+    if (
+        "event_time" in frame
+        and use_case.serving.time_field is not None
+        and of.get(use_case.serving.time_field) == "time"
+    ):
+        hour = frame["event_time"].dt.tz_convert(use_case.data.timezone or "UTC").dt.hour.to_numpy() // 6 * 6
         found[HOUR] = np.array([f"{value:02d}-{value + 6:02d}" for value in hour.tolist()], dtype=object)
     for name, words in found.items():
         if name in reference and len(set(reference[name].astype(object).tolist())) > MAX_VALUES:

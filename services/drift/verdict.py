@@ -78,8 +78,8 @@ def analyse_window(
     """Drift of inputs, predictions and derived features of the window (m calls) from the reference sample (n rows)."""
     reference = models.reference(predictor)
     importance = _importance(predictor)
-    columns = request_columns(use_case.request, reference, window, importance)
-    for target in use_case.targets:
+    columns = request_columns(use_case.serving.request, reference, window, importance)
+    for target in use_case.modelling.targets:
         name = f"{OUTPUT_PREFIX}{target.name}"
         if name in reference:
             shape: Kind = "words" if hasattr(target.output, "labels") else "number"
@@ -99,8 +99,8 @@ def analyse_window(
                     counts=unlearned,
                 )
             )
-    times = reference[use_case.time_field] if use_case.time_field is not None else None
-    found, season = compare_columns(columns, times, window["event_time"], params, use_case.zone or "UTC")
+    times = reference[use_case.serving.time_field] if use_case.serving.time_field is not None else None
+    found, season = compare_columns(columns, times, window["event_time"], params, use_case.data.timezone or "UTC")
     samples = (
         pd.DataFrame({column.name: column.reference for column in columns}),
         pd.DataFrame({column.name: column.current for column in columns}),
@@ -119,7 +119,9 @@ def _importance(predictor: Predictor) -> dict[str, float]:
     """Field -> its share of the first target's gain."""
     path = predictor.folder / "importance.json"
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {str(name): float(share) for name, share in content.get(predictor.use_case.targets[0].name, {}).items()}
+    return {
+        str(name): float(share) for name, share in content.get(predictor.use_case.modelling.targets[0].name, {}).items()
+    }
 
 
 STABLE, WATCH, DRIFTED, TOO_FEW = "stable", "watch", "drifted", "too_few"
@@ -219,7 +221,7 @@ def _estimate_reasons(use_case: UseCase, look: MonitoringResult, params: Monitor
 
 def _complete_days(use_case: UseCase, window: pd.DataFrame) -> pd.DataFrame:
     """Where a call's time is a day, the newest one is not over yet."""
-    if column_types(use_case.request).get(use_case.time_field or "") != "date":
+    if column_types(use_case.serving.request).get(use_case.serving.time_field or "") != "date":
         return window
     return window[window["event_time"] < window["event_time"].max()]
 

@@ -111,7 +111,7 @@ def _row(
     good = [report for report in mine if not is_quarantined(held, report["centre"], report["received_at"])]
     bad = [report for report in mine if report not in good]
     labels = to_label_columns(use_case, latest_labels(good))
-    nothing = {target.label: float("nan") for target in use_case.targets}
+    nothing = {target.label: float("nan") for target in use_case.modelling.targets}
     kept_back = to_label_columns(use_case, latest_labels(bad)) or nothing
     return {
         **request,
@@ -141,9 +141,11 @@ def _frame(use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame
         else:
             columns[name] = to_series(use_case, name, values)
     frame = pd.DataFrame(columns)
-    moment = frame[use_case.time_field] if use_case.time_field is not None else frame["call_received_at"]
+    moment = (
+        frame[use_case.serving.time_field] if use_case.serving.time_field is not None else frame["call_received_at"]
+    )
     frame["event_time"] = moment.fillna(frame["call_received_at"])
-    frame[use_case.group] = frame["call_id"]
+    frame[use_case.data.group_column] = frame["call_id"]
     return frame
 
 
@@ -151,8 +153,8 @@ def _deduplicate(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
     """One row for each distinct request and version, one with a label first; ``call_repeats`` counts the calls."""
     if frame.empty:
         return frame
-    same = [*use_case.request.model_fields, "call_version"]
-    labels = [target.label for target in use_case.targets]
+    same = [*use_case.serving.request.model_fields, "call_version"]
+    labels = [target.label for target in use_case.modelling.targets]
     repeats = frame.groupby(same, dropna=False, sort=False)["call_id"].transform("size")
     told = frame[labels].notna().any(axis=1)
     ordered = frame.assign(call_repeats=repeats, _told=told).sort_values(["_told", "call_received_at"], kind="stable")
@@ -207,7 +209,7 @@ class ModelVersions:
 
     def predict(self, predictor: Predictor, frame: pd.DataFrame) -> Prediction:
         """Predictions for n rows, bit for bit those that the version returned, or would have returned, to callers."""
-        return predictor.predict(column_tools.from_frame(self.use_case.request, frame), self.context())
+        return predictor.predict(column_tools.from_frame(self.use_case.serving.request, frame), self.context())
 
     def context(self) -> Mapping[str, Any]:
         """Published context for predictions, such as the weather: only what the last run of the pipeline knew."""
@@ -263,8 +265,8 @@ def holdout_reference(
     """
     frame, report = models.frozen(version)
     scale = {}
-    for target in models.use_case.targets:
-        if (target.split or models.use_case.split).kind == "cross":
+    for target in models.use_case.modelling.targets:
+        if (target.split or models.use_case.modelling.split).kind == "cross":
             own = row_losses(*align_labels(frame[target.label], models.predict(predictor, frame).values[target.name]))
             honest = report["every_metric"].get(target.name, {}).get(loss_name(target))
             scale[target.name] = float(honest / np.nanmean(own)) if honest and np.nanmean(own) > 0 else 1.0
@@ -276,8 +278,8 @@ def holdout_reference(
 def _mask_like_traffic(use_case: UseCase, frame: pd.DataFrame, window: pd.DataFrame) -> pd.DataFrame:
     made = frame.copy()
     generator = np.random.default_rng(_SEED)
-    for name, kind in column_types(use_case.request).items():
-        if use_case.request.model_fields[name].is_required() or kind in {"time", "date"}:
+    for name, kind in column_types(use_case.serving.request).items():
+        if use_case.serving.request.model_fields[name].is_required() or kind in {"time", "date"}:
             continue
         known, live = _share_present(made[name], kind), _share_present(window[name], kind)
         if known > 0 and live < known - _MIN_DIFFERENCE:

@@ -35,7 +35,7 @@ def published_data(home: VigiePaths, use_case: UseCase) -> dict[str, Any] | None
         "made": _modified_at(path),
         "simulated": manifest["simulated"],
         "origins": manifest["origins"],
-        "official": [{"title": file.title, "url": file.url} for file in use_case.official],
+        "official": [{"title": file.title, "url": file.url} for file in use_case.data.official_files],
         "files": _files(root / "landing", manifest),
         "sheets": manifest["sheets"][:FILES_SHOWN],
         "tables": [
@@ -44,7 +44,7 @@ def published_data(home: VigiePaths, use_case: UseCase) -> dict[str, Any] | None
                 "optional": table.optional,
                 "rows": manifest["tables"].get(table.name, {}).get("rows"),
             }
-            for table in use_case.tables
+            for table in use_case.data.tables
         ],
         "quarantine": _quarantine(root / "quarantine" / QUARANTINE, int(manifest["quarantined"])),
     }

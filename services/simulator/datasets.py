@@ -52,8 +52,8 @@ def build_examples(
     rows = use_case.raw.build_examples(tables)
     if horizon is not None and "event_time" in rows:
         rows = rows[rows["event_time"] <= rows["event_time"].min() + horizon]
-    fields = column_types(use_case.request)
-    targets = {target.label: target for target in reversed(use_case.targets)}
+    fields = column_types(use_case.serving.request)
+    targets = {target.label: target for target in reversed(use_case.modelling.targets)}
     at = rows["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6 if "event_time" in rows else None
     names = list(dict.fromkeys([*fields, *targets]))
     found = []
@@ -75,10 +75,10 @@ class ExamplePool:
     def __init__(self, use_case: UseCase, examples: Sequence[Example]) -> None:
         self.examples = examples
         self._drawn = [0] * len(examples)
-        self._zone = ZoneInfo(use_case.zone or "UTC")
-        kind = column_types(use_case.request).get(use_case.time_field or "")
-        self._field = use_case.time_field if kind == "time" else None
-        self._date = next((name for name, of in column_types(use_case.request).items() if of == "date"), None)
+        self._zone = ZoneInfo(use_case.data.timezone or "UTC")
+        kind = column_types(use_case.serving.request).get(use_case.serving.time_field or "")
+        self._field = use_case.serving.time_field if kind == "time" else None
+        self._date = next((name for name, of in column_types(use_case.serving.request).items() if of == "date"), None)
         self._by_hour: dict[int, list[int]] = defaultdict(list)
         self._by_time = [number for number, example in enumerate(examples) if not math.isnan(example.at)]
         if self._field is not None:
@@ -164,7 +164,7 @@ class SimulatedDataset:
             VigieError: the use case's simulator does not support the drift.
         """
         use_case = use_case_registry.get(self.use_case)
-        first = (self.begin - timedelta(days=1)).astimezone(ZoneInfo(use_case.zone or "UTC")).date()
+        first = (self.begin - timedelta(days=1)).astimezone(ZoneInfo(use_case.data.timezone or "UTC")).date()
         days = min(MAX_DAYS, max(MIN_DAYS, math.ceil(self.length / timedelta(days=1)) + 3))
         folder.mkdir(parents=True, exist_ok=True)
         most = use_case.simulator.MAX_ROWS_PER_DAY

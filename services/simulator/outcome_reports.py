@@ -86,7 +86,7 @@ def _sample_delay(chance: np.random.Generator, how: OutcomeReporting) -> timedel
 
 def _wrong_label(chance: np.random.Generator, use_case: UseCase, label: str, value: Any) -> Any:
     """A wrong value for ``label``, as in a reporting error."""
-    output = next(target.output for target in use_case.targets if target.label == label)
+    output = next(target.output for target in use_case.modelling.targets if target.label == label)
     if isinstance(output, BinaryClassification):
         return not value
     if isinstance(output, MultiClass):

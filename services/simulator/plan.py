@@ -83,7 +83,7 @@ class SimulationPlan:
         weights = sum(played.weight for played in self.use_cases.values())
         for name, played in self.use_cases.items():
             expected = math.ceil(self.rate * self.seconds * played.weight / weights)
-            most = 0 if "image" in column_types(use_case_registry.get(name).request).values() else MAX_EXAMPLES
+            most = 0 if "image" in column_types(use_case_registry.get(name).serving.request).values() else MAX_EXAMPLES
             rows = max(self.scenario.examples, min(most, expected))
             changed = played.change
             for mark, drift in ((name, ()), (name + CHANGED_SUFFIX, changed.drift if changed is not None else ())):
@@ -125,7 +125,11 @@ def make_plan(
         )
     played = {name: scenario.use_cases.get(name, UseCaseScenario()) for name in chosen}
     zone = ZoneInfo(
-        next((use_case_registry.get(name).zone for name in chosen if use_case_registry.get(name).zone), None) or "UTC"
+        next(
+            (use_case_registry.get(name).data.timezone for name in chosen if use_case_registry.get(name).data.timezone),
+            None,
+        )
+        or "UTC"
     )
     long, fast = seconds or scenario.seconds, speed or scenario.speed
     begin = simulation_start(starts or scenario.starts, zone, timedelta(seconds=long * fast), now or datetime.now(UTC))

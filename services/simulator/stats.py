@@ -63,7 +63,7 @@ class LiveErrorStats:
 
     def add(self, predictions: Mapping[str, Mapping[str, Any]], labels: Mapping[str, Any]) -> None:
         """Compare the ``predictions`` of an answer with the reported labels."""
-        for target in self._use_case.targets:
+        for target in self._use_case.modelling.targets:
             predicted, true = predictions.get(target.name), labels.get(target.label)
             if predicted is None or true is None:
                 continue
@@ -81,7 +81,9 @@ class LiveErrorStats:
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Target -> metric, value, unit and count; for quantities also bias and interval coverage."""
-        return {target.name: self._told(target) for target in self._use_case.targets if target.name in self._sums}
+        return {
+            target.name: self._told(target) for target in self._use_case.modelling.targets if target.name in self._sums
+        }
 
     def _told(self, target: Target) -> dict[str, Any]:
         count, total, bias, held = self._sums[target.name]

@@ -121,17 +121,17 @@ def render_page(use_case: UseCase, sample: pd.DataFrame, language: Language, *, 
         HTML.
     """
     words, formats = Translator(language), Formats(language)
-    targets = [target for target in use_case.targets if f"prediction.{target.name}" in sample]
+    targets = [target for target in use_case.modelling.targets if f"prediction.{target.name}" in sample]
     return _TEMPLATES.get_template("use_case.html").render(
         language=language,
         other="en" if language == "fr" else "fr",
-        title=words.of(use_case.title),
+        title=words.of(use_case.presentation.title),
         name=use_case.name,
         words=words,
         at=datetime.now(UTC),
         version=version,
         simulated=simulated,
-        targets=use_case.targets,
+        targets=use_case.modelling.targets,
         published=_published(use_case, words, formats),
         area_targets=targets,
         areas=[] if sample.empty or not targets else _by_area(use_case, targets, sample, words, formats),
@@ -140,7 +140,7 @@ def render_page(use_case: UseCase, sample: pd.DataFrame, language: Language, *, 
 
 def _published(use_case: UseCase, words: Translator, formats: Formats) -> list[Row]:
     """Tabulate the declared baseline for its first example, and for that with each category that changes it."""
-    model = use_case.request
+    model = use_case.serving.request
     example = example_request(model)
     usual = _answer(use_case, example)
     answers = [(words("fallback.usual"), usual)]
@@ -157,7 +157,7 @@ def _published(use_case: UseCase, words: Translator, formats: Formats) -> list[R
             if answer != usual:
                 answers.append((f"{title}: {option}", answer))
     return [
-        Row(title, [_baseline_cell(answer.get(target.name), target, formats) for target in use_case.targets])
+        Row(title, [_baseline_cell(answer.get(target.name), target, formats) for target in use_case.modelling.targets])
         for title, answer in answers
         if answer
     ]
@@ -165,7 +165,9 @@ def _published(use_case: UseCase, words: Translator, formats: Formats) -> list[R
 
 def _answer(use_case: UseCase, request: Mapping[str, Any]) -> dict[str, TargetPrediction]:
     try:
-        return use_case.baseline(use_case.request.model_validate(dict(request)).model_dump())[0]
+        return use_case.serving.fallback_prediction(
+            use_case.serving.request.model_validate(dict(request)).model_dump()
+        )[0]
     except ValueError:  # a word that does not go with the rest of the example
         return {}
 
@@ -174,7 +176,7 @@ def _by_area(
     use_case: UseCase, targets: list[Target], sample: pd.DataFrame, words: Translator, formats: Formats
 ) -> list[Row]:
     """Tabulate the median and the spread of the model's answers to the sample's rows, everywhere and by area."""
-    area = use_case.place.area if use_case.place is not None else None
+    area = use_case.presentation.map.area_field if use_case.presentation.map is not None else None
     groups = [(words("fallback.everywhere"), sample)]
     if area is not None and area in sample:
         named = sample[sample[area].notna() & (sample[area].astype(str) != "")]
@@ -222,7 +224,7 @@ def _index(folder: Path) -> str:
             "language": language,
             "title": Translator(language)("fallback.title"),
             "pages": [
-                (name, Translator(language).of(declared.get(name).title))
+                (name, Translator(language).of(declared.get(name).presentation.title))
                 for name in declared.names()
                 if (folder / f"{name}.{language}.html").exists()
             ],

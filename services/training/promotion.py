@@ -230,7 +230,7 @@ def _decide(
     with tempfile.TemporaryDirectory(prefix="vigie-champion-") as folder:
         try:
             holder = Predictor(use_case, registry.download(champion, Path(folder) / "bundle"))
-            holder.predict(column_tools.from_frame(use_case.request, frame.head(2)), context)
+            holder.predict(column_tools.from_frame(use_case.serving.request, frame.head(2)), context)
         except Exception as error:  # noqa: BLE001 - an old bundle can fail in new code in any way
             said = str(error) if isinstance(error, VigieError) else f"{type(error).__name__}: {error}"
             reason = f"The champion, {name}, cannot be run by this code, so nothing can be compared with it ({said})."

@@ -99,7 +99,7 @@ class Platform:
 def example_calls() -> list[dict[str, Any]]:
     """A prediction of each use case, made of its own documented example."""
     return [
-        {"path": f"/v1/{name}/predict", "body": example_request(use_case_registry.get(name).request)}
+        {"path": f"/v1/{name}/predict", "body": example_request(use_case_registry.get(name).serving.request)}
         for name in USE_CASES
     ]
 

@@ -65,7 +65,7 @@ def _served(platform: Platform, use_case: str, version: str) -> None:
 def _answered_by(platform: Platform, key: str, use_case: str) -> str:
     """The version that answers a dispatch centre's call, which is the documented example. Replicas swap one by
     one: a call may meet the one that is a moment behind."""
-    call = example_request(use_case_registry.get(use_case).request)
+    call = example_request(use_case_registry.get(use_case).serving.request)
     said: dict[str, Any] = {}
 
     def answered() -> str | None:

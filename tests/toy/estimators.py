@@ -35,8 +35,10 @@ LEARNERS = {
 
 def with_learners(**learners: OnnxEstimator) -> UseCase:
     """The toy use case, these targets learned by these."""
-    targets = tuple(replace(target, learner=learners.get(target.name, target.learner)) for target in USE_CASE.targets)
-    return replace(USE_CASE, targets=targets)
+    targets = tuple(
+        replace(target, learner=learners.get(target.name, target.learner)) for target in USE_CASE.modelling.targets
+    )
+    return replace(USE_CASE, modelling=replace(USE_CASE.modelling, targets=targets))
 
 
 ESTIMATORS = with_learners(**LEARNERS)

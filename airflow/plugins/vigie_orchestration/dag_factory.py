@@ -23,13 +23,14 @@ week)."""
 def dag_arguments(kind: str, doc: str, use_case: UseCase | None = None) -> dict[str, Any]:
     """Return the arguments shared by all DAGs: display name, documentation, tags, owner, retries, one run at a time."""
     chosen = OrchestrationSettings()
-    title = f"{kind.capitalize()}: {use_case.title.en}" if use_case else kind.capitalize()
+    title = f"{kind.capitalize()}: {use_case.presentation.title.en}" if use_case else kind.capitalize()
     doc_md = inspect.cleandoc(doc)
     return {
         "dag_id": dag_id(kind, use_case.name) if use_case else kind,
         "dag_display_name": title,
         "description": doc_md.partition("\n")[0],
-        "doc_md": doc_md + (f"\n\n**{use_case.title.en}**: {use_case.description.en}" if use_case else ""),
+        "doc_md": doc_md
+        + (f"\n\n**{use_case.presentation.title.en}**: {use_case.presentation.description.en}" if use_case else ""),
         "tags": ["vigie", kind, *([use_case.name] if use_case else [])],
         "catchup": False,
         "max_active_runs": 1,

@@ -58,7 +58,7 @@ def predict(
 
 
 def example_payload(use_case: str) -> dict[str, Any]:
-    return example_request(use_cases.get(use_case).request)
+    return example_request(use_cases.get(use_case).serving.request)
 
 
 def predict_offline(home: VigiePaths, use_case: str, payload: Any) -> bytes:

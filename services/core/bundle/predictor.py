@@ -143,7 +143,7 @@ class Predictor:
         target, folder = self.use_case.target(name), self.folder / "targets" / name
         item, learner, output = self.manifest.targets[name], target.learner, target.output
         assert isinstance(output, MultiClass)
-        experts = learner.experts if isinstance(learner, LateFusion) else ()
+        experts = learner.modality_models if isinstance(learner, LateFusion) else ()
         made = tuple(
             f"{expert.matrix}: {feature}"
             for expert in experts
@@ -229,7 +229,7 @@ class Predictor:
 
 
 def to_scalars(prediction: Prediction, index: int) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
-    """Return values and extras of row ``index`` as Python scalars, classes as a list (k,), for ``compose``."""
+    """Return values and extras of row ``index`` as Python scalars, classes as a list (k,), for ``build_response``."""
     values: dict[str, TargetPrediction] = {}
     for name, value in prediction.values.items():
         if isinstance(value, RegressionPrediction):

@@ -22,11 +22,11 @@ def with_class_labels(use_case: UseCase, labels: Mapping[str, tuple[str, ...]]) 
         return use_case
     targets = tuple(
         replace(target, output=MultiClass(labels[target.name])) if target.name in labels else target
-        for target in use_case.targets
+        for target in use_case.modelling.targets
     )
-    return replace(use_case, targets=targets)
+    return replace(use_case, modelling=replace(use_case.modelling, targets=targets))
 
 
 def learned_class_targets(use_case: UseCase) -> tuple[str, ...]:
     """Name the targets whose classes are learned from data."""
-    return tuple(t.name for t in use_case.targets if isinstance(t.output, MultiClass) and t.output.learned)
+    return tuple(t.name for t in use_case.modelling.targets if isinstance(t.output, MultiClass) and t.output.learned)

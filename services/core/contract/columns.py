@@ -190,11 +190,11 @@ def of_variant(
 
     Args:
         use_case: The declaration.
-        variant: One of its ``variants``.
+        variant: One of its ``input_scenarios``.
         columns: Field -> (n,); not changed.
         context: What is known from outside; not changed.
     """
-    columns = mask_fields(use_case.request, columns, variant.without)
+    columns = mask_fields(use_case.serving.request, columns, variant.without)
     return variant.apply(columns, context) if variant.apply is not None else (columns, context)
 
 

@@ -11,18 +11,19 @@ from services.core.contract.outputs import Output
 from services.deprecated_names import accepts_old_fields
 
 
+@accepts_old_fields(rounds="num_boost_round")
 @dataclass(frozen=True, slots=True)
 class Booster:
     """One XGBoost model.
 
     Attributes:
         objective: XGBoost's objective, for example ``reg:squarederror``.
-        rounds: How many trees (per class).
+        num_boost_round: How many trees (per class).
         parameters: Hyperparameters; they go to ``xgboost.train`` as they are.
     """
 
     objective: str
-    rounds: int
+    num_boost_round: int
     parameters: Mapping[str, float | int | str] = field(default_factory=dict)
 
 
@@ -100,6 +101,7 @@ class ModalityModel:
     width: float = 1.0
 
 
+@accepts_old_fields(experts="modality_models")
 @dataclass(frozen=True, slots=True)
 class LateFusion:
     """Models of different parts of a request, combined into one answer.
@@ -108,10 +110,10 @@ class LateFusion:
     there; where none is, by the shares of the classes.
 
     Attributes:
-        experts: The models.
+        modality_models: The models.
     """
 
-    experts: tuple[ModalityModel, ...]
+    modality_models: tuple[ModalityModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ class Guardrail:
     limit: float
 
 
-@accepts_old_fields(guards="guardrails")
+@accepts_old_fields(guards="guardrails", reported="reported_metrics")
 @dataclass(frozen=True, slots=True)
 class Target:
     """One thing to predict. Its rows are the examples whose label is not missing.
@@ -165,7 +167,7 @@ class Target:
         guardrails: Metrics that a challenger must not worsen.
         weight: Column of the examples that holds row weights, above 0.
         split: How its rows are cut, where that differs from the use case's.
-        reported: Metrics that are reported.
+        reported_metrics: Metrics that are reported.
     """
 
     name: str
@@ -178,7 +180,7 @@ class Target:
     guardrails: tuple[Guardrail, ...] = ()
     weight: str | None = None
     split: Split | None = None
-    reported: tuple[str, ...] = ()
+    reported_metrics: tuple[str, ...] = ()
 
 
 @accepts_old_fields(beside="report_as")

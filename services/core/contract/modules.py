@@ -289,10 +289,10 @@ def compute_drift_features(
     Returns:
         Each of ``UseCase.drift_features`` -> (n,): float64 (missing is NaN) or objects of str (missing is "").
     """
-    if not use_case.drift_features:
+    if not use_case.serving.drift_features:
         return {}
     found = use_case.features.drift_features(columns, fitted)
-    return {name: found[name] for name in use_case.drift_features}
+    return {name: found[name] for name in use_case.serving.drift_features}
 
 
 def drift_features_as_json(columns: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ class Plausible:
     several_rows="allow_duplicate_keys",
     below_text="max_preamble_lines",
     file_names="with_file_name",
+    images="image_name_pattern",
 )
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -80,7 +81,8 @@ class Table:
             lines, and what stands above it comes with every row, in the column ``above``.
         with_file_name: Whether the file's name comes with every row, in the column ``file``, for publishers that say
             something there alone.
-        images: Makes a table of image files, in folders and archives: a regular expression that their whole names
+        image_name_pattern: Makes a table of image files, in folders and archives: a regular expression that their
+        whole names
             match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no header.
         includes: Other tables whose header signature its files may have as well. A file with the signatures of any
             other tables is a join of several, and left aside.
@@ -97,7 +99,7 @@ class Table:
     optional: bool = False
     max_preamble_lines: int = 0
     with_file_name: bool = False
-    images: str = ""
+    image_name_pattern: str = ""
     includes: tuple[str, ...] = ()
     joins: tuple[Join, ...] = ()
     plausible: tuple[Plausible, ...] = ()
@@ -147,11 +149,12 @@ class Finding:
     value: str = ""
 
 
+@accepts_old_fields(faults="rejected")
 class ParsedTable(NamedTuple):
     """Canonical rows, with the ``line`` that they came from, the refused ones, and what was decided on the way."""
 
     rows: pd.DataFrame
-    faults: pd.DataFrame
+    rejected: pd.DataFrame
     """Columns ``line`` (int) and ``reason`` (str), one row per refused row; where a single value is the reason also
     ``column`` and ``value``, as they are in the file (str, else "")."""
     findings: tuple[Finding, ...] = ()
@@ -169,9 +172,9 @@ class ParsedTable(NamedTuple):
         likewise: the column and the value to blame, "" where there is none.
         """
         bad = (reasons != "").to_numpy(dtype=bool)
-        faults = rows.loc[bad, ["line"]].assign(reason=reasons[bad])
+        rejected = rows.loc[bad, ["line"]].assign(reason=reasons[bad])
         if columns is not None:
-            faults = faults.assign(column=columns[bad])
+            rejected = rejected.assign(column=columns[bad])
         if values is not None:
-            faults = faults.assign(value=values[bad])
-        return cls(rows[~bad].reset_index(drop=True), faults.reset_index(drop=True), findings)
+            rejected = rejected.assign(value=values[bad])
+        return cls(rows[~bad].reset_index(drop=True), rejected.reset_index(drop=True), findings)

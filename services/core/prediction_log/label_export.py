@@ -161,18 +161,18 @@ def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, 
         k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith((PSEUDONYM_PREFIX, DIGEST_PREFIX)))
     }
     try:
-        fields: dict[str, Any] = use_case.request.model_validate(plain).__dict__
+        fields: dict[str, Any] = use_case.serving.request.model_validate(plain).__dict__
     except ValidationError:
         return None
-    for name, kind in column_types(use_case.request).items():
+    for name, kind in column_types(use_case.serving.request).items():
         if kind == "time" and fields[name] is not None:
-            fields[name] = in_zone(fields[name], use_case.zone or "UTC")
-    return {name: fields[name] for name in use_case.request.model_fields}
+            fields[name] = in_zone(fields[name], use_case.data.timezone or "UTC")
+    return {name: fields[name] for name in use_case.serving.request.model_fields}
 
 
 def to_label_columns(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, Any]:
     """Label column -> number (or name of a learned class) as in training examples; all columns or none."""
-    targets: dict[str, Target] = {target.label: target for target in use_case.targets}
+    targets: dict[str, Target] = {target.label: target for target in use_case.modelling.targets}
     found = {label: _label_value(target, reported.get(label)) for label, target in targets.items()}
     return found if any(isinstance(label, str) or not np.isnan(label) for label in found.values()) else {}
 
@@ -196,7 +196,7 @@ def _call_columns(use_case: UseCase, prediction: Mapping[str, Any], *, simulated
     return {
         "call_id": prediction["id"],
         "call_group": f"call-{group}",
-        "call_incident": incident if use_case.incident_is_group and incident is not None else "",
+        "call_incident": incident if use_case.data.incident_is_group and incident is not None else "",
         "call_received_at": prediction["received_at"],
         "call_simulated": simulated,
     }
@@ -205,7 +205,7 @@ def _call_columns(use_case: UseCase, prediction: Mapping[str, Any], *, simulated
 def to_series(use_case: UseCase, name: str, values: Sequence[Any]) -> pd.Series:
     if name in {use_case.target(target).label for target in learned_class_targets(use_case)}:
         return pd.Series([value if isinstance(value, str) else None for value in values], dtype="str")
-    kind = column_types(use_case.request).get(name, "own" if name.startswith("call_") else "number")
+    kind = column_types(use_case.serving.request).get(name, "own" if name.startswith("call_") else "number")
     if kind == "image":
         return pd.Series([None] * len(values), dtype=object)
     if name == "call_received_at" or kind in {"time", "date"}:

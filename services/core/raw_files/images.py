@@ -43,7 +43,7 @@ class ImageFile:
 
 
 def image_tables(tables: Sequence[Table]) -> list[Table]:
-    return [table for table in tables if table.images]
+    return [table for table in tables if table.image_name_pattern]
 
 
 def is_image_of(name: str, tables: Sequence[Table]) -> bool:
@@ -159,7 +159,7 @@ def _checksum(read: Callable[[], bytes]) -> Callable[[], int]:
 def _match(name: str, tables: Sequence[Table]) -> tuple[Table, dict[str, str]] | None:
     own = PurePosixPath(name).name
     for table in tables:
-        if table.images and (found := _pattern(table.images).fullmatch(own)) is not None:
+        if table.image_name_pattern and (found := _pattern(table.image_name_pattern).fullmatch(own)) is not None:
             return table, found.groupdict()
     return None
 

@@ -88,23 +88,23 @@ def read_files(
     result = IngestResult()
     frames: dict[str, list[pd.DataFrame]] = {}
     for name, path in files:
-        for table, rows in read_image_tables(list_image_files(path, use_case.tables)):
+        for table, rows in read_image_tables(list_image_files(path, use_case.data.tables)):
             sheet = make_raw_table(name, rows)
             checked = _parse(use_case, table, sheet, label=name, max_bad_share=max_bad_share, result=result)
             frames.setdefault(table.name, []).append(checked)
-        for document in list_documents(path, lambda found: is_image_of(found, use_case.tables)):
+        for document in list_documents(path, lambda found: is_image_of(found, use_case.data.tables)):
             label = name if document.name == path.name else document.name
-            match = match_header(document, use_case.tables)
-            sheets = list(read_raw_tables(document, use_case.tables, match))
+            match = match_header(document, use_case.data.tables)
+            sheets = list(read_raw_tables(document, use_case.data.tables, match))
             if not sheets:
                 result.ignored[label] = match.reason or NO_KNOWN_SHEET
             for table, sheet in sheets:
                 checked = _parse(use_case, table, sheet, label=label, max_bad_share=max_bad_share, result=result)
                 frames.setdefault(table.name, []).append(checked)
-    absent = [table.name for table in use_case.tables if not table.optional and table.name not in frames]
+    absent = [table.name for table in use_case.data.tables if not table.optional and table.name not in frames]
     if absent:
         raise _missing_tables(use_case, absent, result)
-    for table in use_case.tables:
+    for table in use_case.data.tables:
         if table.name in frames:
             result.tables[table.name] = merge_tables(table, frames[table.name])
     return result
@@ -158,7 +158,7 @@ def _parse(
 
 def _rejected_rows(sheet: RawTable, checked: ParsedTable) -> pd.DataFrame:
     """``line``, ``reason``, ``column``, ``value`` and ``row`` of every rejected row, in line order."""
-    named = checked.faults.reindex(columns=["line", "reason", "column", "value"]).fillna({"column": "", "value": ""})
+    named = checked.rejected.reindex(columns=["line", "reason", "column", "value"]).fillna({"column": "", "value": ""})
     bad = named.astype({"line": "int64", "reason": "str", "column": "str", "value": "str"})
     source = sheet.rows[sheet.rows["line"].isin(bad["line"])]
     rows = {
@@ -194,7 +194,9 @@ def _written(fault: pd.Series) -> str:
 
 def _missing_tables(use_case: UseCase, absent: Sequence[str], result: IngestResult) -> VigieError:
     wanted = "; ".join(
-        f"{t.name} ({', '.join(t.header_signature) or 'image files'}, …)" for t in use_case.tables if t.name in absent
+        f"{t.name} ({', '.join(t.header_signature) or 'image files'}, …)"
+        for t in use_case.data.tables
+        if t.name in absent
     )
     seen = ", ".join(f"{name} ({why})" for name, why in list(result.ignored.items())[:5])
     return VigieError(

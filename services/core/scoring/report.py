@@ -74,8 +74,8 @@ def build_report(use_case: UseCase, rows: int, found: Sequence[ScoredPredictions
     """
     report: dict[str, Any] = {"use_case": use_case.name, "version": version, "rows": rows, "metrics": {}}
     omitted: dict[str, str] = {}
-    beside = {variant.name: variant for variant in use_case.variants if variant.report_as}
-    chosen = {part.name: part.metrics for part in use_case.parts}
+    beside = {variant.name: variant for variant in use_case.modelling.input_scenarios if variant.report_as}
+    chosen = {part.name: part.metrics for part in use_case.modelling.evaluation_slices}
     for item in found:
         variant = beside.get(item.name)
         wanted = tuple(variant.report_as) if variant else chosen.get(item.name) or None
@@ -85,7 +85,7 @@ def build_report(use_case: UseCase, rows: int, found: Sequence[ScoredPredictions
             report["metrics"][item.name] = values
         else:
             report["metrics"][variant.target] |= {variant.report_as[name]: value for name, value in values.items()}
-    missing = {t.name for t in use_case.targets} - {item.target.name for item in found}
+    missing = {t.name for t in use_case.modelling.targets} - {item.target.name for item in found}
     omitted |= dict.fromkeys(sorted(missing), "no row has this outcome")
     if omitted:
         report["omitted"] = omitted
@@ -109,7 +109,7 @@ def compute_metrics(
         KeyError: the target cannot have a metric that is wanted.
     """
     known = metrics_of(item.target)
-    names = wanted if wanted is not None else list(known) if every else list(item.target.reported or known)
+    names = wanted if wanted is not None else list(known) if every else list(item.target.reported_metrics or known)
     values, reasons = {}, {}
     for name in names:
         value = known[name].value(item.target, item.label, item.value)

@@ -67,8 +67,8 @@ def score_variants(
     Returns:
         Targets, then slices, then scenarios; those without rows are skipped.
     """
-    columns = column_tools.from_frame(use_case.request, examples)
-    rows = {t.name: np.flatnonzero(examples[t.label].notna().to_numpy()) for t in use_case.targets}
+    columns = column_tools.from_frame(use_case.serving.request, examples)
+    rows = {t.name: np.flatnonzero(examples[t.label].notna().to_numpy()) for t in use_case.modelling.targets}
     if not any(len(chosen) for chosen in rows.values()):
         return []
 
@@ -79,11 +79,11 @@ def score_variants(
     values = answer(columns, context, np.arange(len(examples)))
     found = [
         entry(t.name, t, rows[t.name], take_rows(values[t.name], rows[t.name]))
-        for t in use_case.targets
+        for t in use_case.modelling.targets
         if len(rows[t.name])
     ]
     variants = []
-    for variant in use_case.variants:
+    for variant in use_case.modelling.input_scenarios:
         chosen = rows[variant.target]
         if len(chosen):
             changed, its_context = column_tools.of_variant(
@@ -93,7 +93,7 @@ def score_variants(
             variants.append(entry(variant.name, use_case.target(variant.target), chosen, value))
     whole = {item.name: item for item in (*found, *variants)}
     parts = []
-    for part in use_case.parts:
+    for part in use_case.modelling.evaluation_slices:
         of = whole.get(part.target)
         if of is None:
             continue
@@ -141,9 +141,10 @@ def predict_with_baseline(use_case: UseCase) -> PredictFunction:
     def answer(
         columns: Columns, _context: Mapping[str, Any], _rows: NDArray[np.int64]
     ) -> Mapping[str, TargetPrediction]:
-        per_row = [use_case.baseline(request)[0] for request in to_requests(use_case, columns)]
+        per_row = [use_case.serving.fallback_prediction(request)[0] for request in to_requests(use_case, columns)]
         return {
-            target.name: stack_predictions([values[target.name] for values in per_row]) for target in use_case.targets
+            target.name: stack_predictions([values[target.name] for values in per_row])
+            for target in use_case.modelling.targets
         }
 
     return answer
@@ -160,7 +161,7 @@ def to_requests(use_case: UseCase, columns: Columns) -> list[dict[str, Any]]:
         n requests: field -> Python value, None for missing.
     """
     python: dict[str, list[Any]] = {}
-    for name, kind in column_tools.column_types(use_case.request).items():
+    for name, kind in column_tools.column_types(use_case.serving.request).items():
         values = columns[name].tolist()
         if kind in {"category", "text"}:
             python[name] = [value or None for value in values]

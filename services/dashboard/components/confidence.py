@@ -71,12 +71,12 @@ def _targets_with_wide_interval(
     use_case: UseCase, predictions: Mapping[str, Any], values: Mapping[str, Any]
 ) -> list[Any]:
     try:
-        usual = use_case.baseline(values)[0]
+        usual = use_case.serving.fallback_prediction(values)[0]
     except Exception:  # the baseline is use-case code, and the answer does not depend on it
         log.exception("a baseline failed", use_case=use_case.name)
         return []
     wide = []
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         known, predicted = usual.get(target.name), predictions[target.name]
         if (
             isinstance(known, RegressionPrediction)

@@ -76,11 +76,11 @@ def clickable_map(
 ) -> None:
     """Show a map for selecting a location; ``on_click`` is called without arguments and reads the event by ``key``
     (see ``clicked_point``)."""
-    place = use_case.place
+    place = use_case.presentation.map
     assert place is not None
     words = session.words
     picked = alt.selection_point(name=SELECTION, fields=["x", "y", "name"], on="click", empty=False, clear=False)
-    in_request = place.x in use_case.request.model_fields
+    in_request = place.x in use_case.serving.request.model_fields
     layers = [_area_layer(place), outline(place)]
     if places:
         frame = pd.DataFrame([{"name": name, "x": x, "y": y} for name, (x, y) in places.items()])
@@ -170,7 +170,7 @@ def calls_map(
     session: Session, use_case: UseCase, points: Sequence[Mapping[str, Any]], *, key: str, width: int = 430
 ) -> None:
     """Show calls as points. Each has x, y, ``risk`` (a word) and ``title``; shape and colour both encode the risk."""
-    place = use_case.place
+    place = use_case.presentation.map
     assert place is not None
     words = session.words
     kinds = [words("board.risk_yes"), words("board.risk_no"), words("board.risk_none")]

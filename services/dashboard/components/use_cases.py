@@ -67,7 +67,7 @@ def fields_of(model: type[BaseModel]) -> dict[str, Field]:
 
 def title_of(use_case: UseCase, name: str, words: Translator) -> str:
     """Title of a field; ``context`` stands for data from outside the request."""
-    known = fields_of(use_case.request)
+    known = fields_of(use_case.serving.request)
     return words.of(known[name].title) if name in known else words.known(f"terms.{name}", name)
 
 
@@ -165,15 +165,15 @@ _COVERAGE = re.compile(r"coverage_(\d+)")
 def target_title(session: Session, use_case: UseCase, name: str) -> str:
     """Title of a target, of its variant or of its component."""
     words = session.words
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         if target.name == name:
             return words.of(target.title)
-    for variant in use_case.variants:
+    for variant in use_case.modelling.input_scenarios:
         if variant.name == name:
             title = words.of(use_case.target(variant.target).title)
             said = name.removeprefix(variant.target).strip("_").replace("_", " ")
             return f"{title} ({said})" if said and said != name else words("models.known_less", title=title)
-    for part in use_case.parts:
+    for part in use_case.modelling.evaluation_slices:
         if part.name == name:
             return f"{words.of(use_case.target(part.target).title)} ({part.value})"
     return name
@@ -209,8 +209,10 @@ def improvement(metric: str, new: float, old: float) -> float:
 
 
 def _unit(use_case: UseCase, name: str) -> str:
-    derived = {item.name: item.target for item in use_case.variants} | {p.name: p.target for p in use_case.parts}
-    for target in use_case.targets:
+    derived = {item.name: item.target for item in use_case.modelling.input_scenarios} | {
+        p.name: p.target for p in use_case.modelling.evaluation_slices
+    }
+    for target in use_case.modelling.targets:
         if target.name == derived.get(name, name) and isinstance(target.output, Regression):
             return target.output.unit
     return ""
@@ -239,7 +241,7 @@ def choose_use_case(session: Session, *, key: str) -> UseCase | None:
         session.words("asking.use_case"),
         names,
         index=at,
-        format_func=lambda name: session.words.of(by_name[name].title),
+        format_func=lambda name: session.words.of(by_name[name].presentation.title),
         key=f"subject-{key}",
     )
     st.session_state[_SELECTED] = st.query_params[_PARAMETER] = chosen

@@ -60,7 +60,7 @@ def _start(session: Session, scenarios: Mapping[str, str]) -> None:
         )
         rate = middle.number_input(words("portal.rate"), 0.0, 10_000.0, 0.0, key="simulator-rate")
         seconds = right.number_input(words("portal.seconds"), 0, 86_400, 0, key="simulator-seconds")
-        titles = {item.name: words.of(item.title) for item in use_case_registry.list_use_cases()}
+        titles = {item.name: words.of(item.presentation.title) for item in use_case_registry.list_use_cases()}
         only = st.multiselect(
             words("portal.only"), list(titles), format_func=titles.__getitem__, key="simulator-use-cases"
         )

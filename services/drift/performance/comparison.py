@@ -213,7 +213,7 @@ def compare_on_traffic(
         return []
     one, other = models.predict(ours, calls), models.predict(theirs, calls)
     day, made = day_numbers(calls), []
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         known = np.flatnonzero(calls[target.label].notna())
         if len(known) < params.segment_rows:
             continue

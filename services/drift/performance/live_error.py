@@ -53,10 +53,10 @@ def measure_live_error(
     look.groups = groups
     day = day_numbers(window)
     seconds = window["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
-    labels = [target.label for target in use_case.targets]
+    labels = [target.label for target in use_case.modelling.targets]
     silent = np.flatnonzero(own & window[labels].isna().all(axis=1).to_numpy())
     judged = []
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         label, value = align_labels(window[target.label], prediction.values[target.name])
         known = np.flatnonzero(own & ~np.isnan(label))
         before, before_value = align_labels(frozen.frame[target.label], frozen.values[target.name])
@@ -142,7 +142,7 @@ def measure_other_versions(
         if predictor is None:
             continue
         said = models.predict(predictor, window.iloc[rows])
-        for target in use_case.targets:
+        for target in use_case.modelling.targets:
             label, value = align_labels(window[target.label].iloc[rows], said.values[target.name])
             known = np.flatnonzero(~np.isnan(label))
             if len(known) < params.segment_rows:
@@ -255,5 +255,7 @@ def _add_derived_columns(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame
     if frame.empty:
         return frame
     derived = use_case.raw.build_label_examples(frame.reset_index(drop=True))
-    names = [group.column for group in use_case.subgroups if group.column in derived and group.column not in frame]
+    names = [
+        group.column for group in use_case.modelling.subgroups if group.column in derived and group.column not in frame
+    ]
     return frame.assign(**{name: derived[name].to_numpy() for name in names})

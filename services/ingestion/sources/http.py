@@ -225,11 +225,11 @@ class HttpSource:
         self._limits = limits
 
     def available(self) -> bool:
-        files = self._use_case.official
+        files = self._use_case.data.official_files
         return bool(files) and is_available(files[0].url, self._limits)
 
     def fetch(self, folder: Path) -> FetchResult:
-        files = self._use_case.official
+        files = self._use_case.data.official_files
         if not files:
             raise VigieError(
                 f"{self._use_case.name} has no official download.", action="Use --source with a folder, or simulator."
@@ -240,7 +240,7 @@ class HttpSource:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # next to the landing folder: the texts of a large workbook may not fit into the temporary folder
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            arrivals = LandingWriter(folder, Path(scratch), self._use_case.tables)
+            arrivals = LandingWriter(folder, Path(scratch), self._use_case.data.tables)
             for file, body in zip(files, bodies, strict=True):
                 _land(arrivals, file, body)
         return FetchResult(tuple(arrivals.added), tuple(arrivals.known), arrivals.ignored)

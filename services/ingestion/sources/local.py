@@ -32,7 +32,7 @@ class FolderSource:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # next to the landing folder: the texts of a large workbook may not fit into the temporary folder
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            return self._land(LandingWriter(folder, Path(scratch), self._use_case.tables))
+            return self._land(LandingWriter(folder, Path(scratch), self._use_case.data.tables))
 
     def _land(self, arrivals: LandingWriter) -> FetchResult:
         found = [document for document in list_documents(self._path, arrivals.is_image) if arrivals.wanted(document)]
@@ -56,7 +56,7 @@ def _empty_folder(use_case: UseCase, path: Path, ignored: dict[str, str]) -> Vig
     seen = "; ".join(f"{name}: {why}" for name, why in list(ignored.items())[:5])
     return VigieError(
         f"{path} holds no file of {use_case.name}" + (f" ({seen})." if seen else ": it is empty."),
-        expected="CSV, zip or xlsx files with the header of " + ", ".join(table.name for table in use_case.tables),
+        expected="CSV, zip or xlsx files with the header of " + ", ".join(table.name for table in use_case.data.tables),
         action="Put the official files into the folder; their names do not matter.",
     )
 

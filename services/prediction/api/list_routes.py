@@ -56,9 +56,9 @@ class CsvExport:
     reason for an override."""
 
     def __init__(self, use_case: UseCase) -> None:
-        self._request = list(use_case.request.model_fields)
-        self._answer = list(_leaf_paths(use_case.answer))
-        self._labels = list(dict.fromkeys(target.label for target in use_case.targets))
+        self._request = list(use_case.serving.request.model_fields)
+        self._answer = list(_leaf_paths(use_case.serving.answer))
+        self._labels = list(dict.fromkeys(target.label for target in use_case.modelling.targets))
         self._answer_names = [".".join(path) for path in self._answer]
 
     def head(self) -> bytes:
@@ -200,7 +200,7 @@ def list_router(
 ) -> APIRouter:
     """Create the list route of one use case. The database is read off the event loop."""
     table = CsvExport(use_case)
-    zone = use_case.zone or "UTC"
+    zone = use_case.data.timezone or "UTC"
     viewer = Depends(requires(Role.VIEWER, use_case=use_case.name))
 
     async def predictions(
@@ -256,7 +256,7 @@ def list_router(
                 "description": "The database does not answer. Calls are answered and recorded meanwhile.",
             },
         },
-        summary=f"{use_case.title.en}: the predictions that were made",
+        summary=f"{use_case.presentation.title.en}: the predictions that were made",
         description=f"Model: {schema_prefix(use_case)}Response. Everybody sees the calls of their own centre; others "
         "only where they were given to them.",
     )

@@ -98,7 +98,7 @@ def metadata_router(
         name = answering.use_case.name
         schemas = {
             "request_schema": answering.validation.request.model_json_schema(),
-            "answer_schema": answering.use_case.answer.model_json_schema(mode="serialization"),
+            "answer_schema": answering.use_case.serving.answer.model_json_schema(mode="serialization"),
         }
 
         async def one() -> UseCaseDetails:
@@ -109,7 +109,7 @@ def metadata_router(
             one,
             name=name,
             tags=[name],
-            summary=f"{answering.use_case.title.en}: the model in service",
+            summary=f"{answering.use_case.presentation.title.en}: the model in service",
             dependencies=[Depends(requires(Role.VIEWER, use_case=name))],
         )
 
@@ -138,8 +138,8 @@ def metadata_router(
 def _summary(answering: PredictionService, serving: ServedModel, source: PredictionSource) -> UseCaseSummary:
     return UseCaseSummary(
         name=answering.use_case.name,
-        title=LocalizedText.of(answering.use_case.title),
-        description=LocalizedText.of(answering.use_case.description),
+        title=LocalizedText.of(answering.use_case.presentation.title),
+        description=LocalizedText.of(answering.use_case.presentation.description),
         model_version=serving.version,
         source=source,
         simulated=serving.simulated,
@@ -154,9 +154,9 @@ def _details(answering: PredictionService, slot: ModelSlot, schemas: dict[str, A
         **_summary(answering, serving, slot.source(serving)).model_dump(),
         created=model.created if model else None,
         bundle=model.hash if model else None,
-        targets={target.name: LocalizedText.of(target.title) for target in use_case.targets},
+        targets={target.name: LocalizedText.of(target.title) for target in use_case.modelling.targets},
         metrics=model.metrics if model else {},
-        subgroups={subgroup.column: LocalizedText.of(subgroup.title) for subgroup in use_case.subgroups},
+        subgroups={subgroup.column: LocalizedText.of(subgroup.title) for subgroup in use_case.modelling.subgroups},
         data=dict(model.predictor.manifest.data) if model else {},
         importance=model.importance if model else None,
         inputs=model.predictor.inputs if model else None,

@@ -248,7 +248,7 @@ def predict_router(
             if path != "predict/batch"
             else TRAFFIC_TYPE_OPENAPI,
             summary=summary,
-            description=use_case.description.en,
+            description=use_case.presentation.description.en,
         )
 
     request = with_incident_field(validation.request)
@@ -257,20 +257,20 @@ def predict_router(
         predict_pictured if pictures else predict,
         request,
         prediction_response_model(use_case),
-        f"{use_case.title.en}: answer one call",
+        f"{use_case.presentation.title.en}: answer one call",
     )
     add(
         "predict/batch",
         batch,
         batch_request_model(use_case, settings.prediction_batch_rows),
         batch_response_model(use_case),
-        f"{use_case.title.en}: answer many rows at once",
+        f"{use_case.presentation.title.en}: answer many rows at once",
     )
     add(
         "explain",
         explain,
         request,
         explanation_response_model(use_case),
-        f"{use_case.title.en}: what each input adds to the answer",
+        f"{use_case.presentation.title.en}: what each input adds to the answer",
     )
     return router

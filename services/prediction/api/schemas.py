@@ -138,9 +138,9 @@ def finite_model(model: type[BaseModel]) -> type[BaseModel]:
 
 def _answer_fields(use_case: UseCase) -> dict[str, Any]:
     """Response fields: ``answer`` in the use case's shape, and ``predictions`` by target."""
-    types = tuple((target.name, _RESPONSE_TYPES[type(target.output)]) for target in use_case.targets)
+    types = tuple((target.name, _RESPONSE_TYPES[type(target.output)]) for target in use_case.modelling.targets)
     predictions = _predictions_model(f"{schema_prefix(use_case)}Predictions", types)
-    return {"answer": (use_case.answer, ...), "predictions": (predictions, ...)}
+    return {"answer": (use_case.serving.answer, ...), "predictions": (predictions, ...)}
 
 
 @cache
@@ -157,7 +157,7 @@ def prediction_response_model(use_case: UseCase) -> type[BaseModel]:
 def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
     """The batch's body for OpenAPI; rows are validated one by one so that an invalid one does not fail the rest."""
     rows = Field(min_length=1, max_length=limit, description="Up to the limit; each row is a request of its own.")
-    request: Any = with_incident_field(finite_model(use_case.request))
+    request: Any = with_incident_field(finite_model(use_case.serving.request))
     return create_model(f"{schema_prefix(use_case)}Batch", rows=(list[request], rows))
 
 
@@ -177,7 +177,7 @@ def batch_response_model(use_case: UseCase) -> type[BaseModel]:
 
 
 def explanation_response_model(use_case: UseCase) -> type[BaseModel]:
-    fields: dict[str, Any] = {target.name: (TargetExplanation, ...) for target in use_case.targets}
+    fields: dict[str, Any] = {target.name: (TargetExplanation, ...) for target in use_case.modelling.targets}
     targets: Any = create_model(f"{schema_prefix(use_case)}Targets", **fields)
     return create_model(
         f"{schema_prefix(use_case)}Explanation",
@@ -267,16 +267,16 @@ class RequestValidator:
     """Validates requests. ``request`` is the use case's request model, ``pictures`` are its image fields."""
 
     def __init__(self, use_case: UseCase, counters: PredictionMetrics, batch_rows: int) -> None:
-        self.request = finite_model(use_case.request)
+        self.request = finite_model(use_case.serving.request)
         self._validate = self.request.__pydantic_validator__.validate_python
         self._allowed = FieldErrorFormatter(self.request)
         self._batch_rows = batch_rows
-        self._zone = use_case.zone or "UTC"
+        self._zone = use_case.data.timezone or "UTC"
         self.pictures = image_fields(self.request)
         if self.pictures:
             self._batch_rows = min(batch_rows, MAX_IMAGE_ROWS)
         self._times = [name for name, kind in column_types(self.request).items() if kind == "time"]
-        self.incidents = IncidentIdExtractor(use_case.request)
+        self.incidents = IncidentIdExtractor(use_case.serving.request)
         self._refused_rows = {kind: counters.refused_rows.labels(use_case.name, kind).inc for kind in TRAFFIC_TYPES}
 
     def take(self, payload: Any, kind: TrafficType = LIVE) -> tuple[str | None, Any, RequestFields]:

@@ -131,7 +131,7 @@ class Explainer:
         self._predictor = predictor
         self._xgboost: Any = None
         self._use_case = predictor.use_case
-        self.fields = (*self._use_case.request.model_fields, CONTEXT_FIELD)
+        self.fields = (*self._use_case.serving.request.model_fields, CONTEXT_FIELD)
         self._targets: dict[str, _BoosterTarget] = {}
         self.importance: dict[str, dict[str, float]] = {}
         measured = json.loads((predictor.folder / "importance.json").read_text(encoding="utf-8"))
@@ -238,9 +238,9 @@ class Explainer:
 
 def explain_baseline(use_case: UseCase, fields: Mapping[str, Any]) -> dict[str, tuple[str, list[OutputAttribution]]]:
     """Attribute a baseline answer: it uses no request field, so that all of the output is base."""
-    names = (*use_case.request.model_fields, CONTEXT_FIELD)
+    names = (*use_case.serving.request.model_fields, CONTEXT_FIELD)
     explained = {}
-    for name, value in use_case.baseline(fields)[0].items():
+    for name, value in use_case.serving.fallback_prediction(fields)[0].items():
         pairs: list[tuple[str | None, Any]]
         if isinstance(value, MultiClassPrediction):
             pairs = list(zip(value.labels, value.probabilities, strict=True))

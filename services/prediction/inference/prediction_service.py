@@ -149,7 +149,7 @@ class PredictionService:
         source = self.slot.source(serving)
         warnings: list[dict[str, Any]] = []
         explained = explain_baseline(self.use_case, fields)
-        values, facts = self.use_case.baseline(fields)
+        values, facts = self.use_case.serving.fallback_prediction(fields)
         if model is not None:
             context = self._context.snapshot()
             try:
@@ -178,7 +178,7 @@ class PredictionService:
             model: the model that answered these requests, None for the baseline.
             columns: the requests' columns, if they are built already.
         """
-        if not self.use_case.drift_features or not every:
+        if not self.use_case.serving.drift_features or not every:
             return [b""] * len(every)
         try:
             if columns is None:
@@ -198,7 +198,7 @@ class PredictionService:
         every = [row.fields for row in rows]
         columns: Columns | None = None
         if model is None:
-            found = [self.use_case.baseline(fields) for fields in every]
+            found = [self.use_case.serving.fallback_prediction(fields) for fields in every]
         elif every:
             columns = from_rows(self.validation.request, every)
             found = model.predict_each(columns, self._context.snapshot())
@@ -233,7 +233,7 @@ class PredictionService:
             return self._fallback(serving.model, call)
         self._count(serving.version, source, kind, (decided.word,))
         told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
-        if not self.use_case.drift_features:
+        if not self.use_case.serving.drift_features:
             return PredictionResult(told, decided.by_target, b"")
         (watched,) = self._watched(serving.model, (fields,), select_rows(columns, slice(place, place + 1)))
         return PredictionResult(told, decided.by_target, watched)
@@ -254,7 +254,7 @@ class PredictionService:
         self, source: PredictionSource, call: ValidatedRequest, warnings: list[dict[str, Any]]
     ) -> PredictionResult:
         fields, request_id, kind = call
-        values, facts = self.use_case.baseline(fields)
+        values, facts = self.use_case.serving.fallback_prediction(fields)
         body = self._envelope.body(values, facts, fields)
         decided = self._decisions.of(values)
         serving = ServedModel()

@@ -35,7 +35,9 @@ class DecisionEncoder:
     """Encodes the decisions of binary targets as JSON."""
 
     def __init__(self, use_case: UseCase) -> None:
-        self._decides = [target.name for target in use_case.targets if isinstance(target.output, BinaryClassification)]
+        self._decides = [
+            target.name for target in use_case.modelling.targets if isinstance(target.output, BinaryClassification)
+        ]
         self._decided: dict[tuple[bool, ...], Decision] = {}
 
     def of(self, values: Mapping[str, TargetPrediction]) -> Decision:
@@ -59,8 +61,8 @@ class ResponseBuilder:
 
     def __init__(self, use_case: UseCase) -> None:
         self._use_case = use_case.name
-        self._compose, self._adjust = use_case.build_response, use_case.adjust
-        self._units = [(target.name, unit_of(target.output)) for target in use_case.targets]
+        self._compose, self._adjust = use_case.serving.build_response, use_case.serving.adjust
+        self._units = [(target.name, unit_of(target.output)) for target in use_case.modelling.targets]
 
     def body(
         self, values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], fields: Mapping[str, Any]

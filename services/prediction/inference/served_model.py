@@ -65,7 +65,7 @@ class InputChecks:
 
     def __init__(self, use_case: UseCase, inputs: Mapping[str, Mapping[str, Any]]) -> None:
         used = {field for fields in use_case.features.FEATURE_INPUTS.values() for field in fields}
-        of = column_types(use_case.request)
+        of = column_types(use_case.serving.request)
         self._ranges: list[tuple[str, float, float, dict[str, Any]]] = []
         self._words: list[tuple[str, frozenset[str], dict[str, Any]]] = []
         for name, known in inputs.items():
@@ -78,7 +78,7 @@ class InputChecks:
                 self._words.append((name, frozenset(known["words"]), _warning("unseen_value", name, text)))
         self._optional = [
             (name, _warning("missing_field", name, f"{name} is missing: the answer is less sure than it could be."))
-            for name, info in use_case.request.model_fields.items()
+            for name, info in use_case.serving.request.model_fields.items()
             if name in used and not info.is_required() and info.default is None and _seen_in_training(inputs.get(name))
         ]
 
@@ -124,7 +124,7 @@ class LoadedModel:
         self.folder = bundle.folder
         self.version = registered.version
         self.metrics = registered.metrics
-        self.request = finite_model(use_case.request)
+        self.request = finite_model(use_case.serving.request)
         self.predictor = Predictor(use_case, bundle)
         self.hash = self.predictor.hash
         self.created = self.predictor.manifest.created
@@ -146,7 +146,7 @@ class LoadedModel:
         alone = build(*self.predict_each(one, {})[0], fields)
         among = build(*self.predict_each(many, {})[-1], fields)
         try:
-            finite_model(self.use_case.answer).model_validate(alone["answer"])
+            finite_model(self.use_case.serving.answer).model_validate(alone["answer"])
             json.dumps(alone["predictions"], allow_nan=False)
         except (ValueError, TypeError) as error:
             raise VigieError(f"The bundle {self.hash[:12]} gives an answer out of form: {error}") from error

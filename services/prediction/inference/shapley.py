@@ -37,9 +37,9 @@ def exact_shapley(
     predictor: Predictor, columns: Mapping[str, NDArray[Any]], context: Mapping[str, Any]
 ) -> dict[str, list[ShapleyOutput]]:
     """Target -> attribution of its outputs, for the single row of ``columns``; boosted trees are omitted."""
-    request, explained = predictor.use_case.request, {}
+    request, explained = predictor.use_case.serving.request, {}
     usual = {**columns, **_usual_values(predictor, columns)}
-    for target in predictor.use_case.targets:
+    for target in predictor.use_case.modelling.targets:
         fields = _explained_fields(predictor, target)
         if not fields:
             continue
@@ -79,17 +79,17 @@ def exact_shapley(
 def _explained_fields(predictor: Predictor, target: Target) -> tuple[str, ...]:
     """Request fields that the target's model uses; empty for boosted trees, which have an explainer of their own."""
     if isinstance(target.learner, LateFusion):
-        return tuple(dict.fromkeys(field for expert in target.learner.experts for field in expert.fields))
+        return tuple(dict.fromkeys(field for expert in target.learner.modality_models for field in expert.fields))
     if not isinstance(target.learner, OnnxEstimator):
         return ()
     features = predictor.features
     used = {field for name in features.FEATURE_NAMES[target.matrix] for field in features.FEATURE_INPUTS.get(name, ())}
-    return tuple(field for field in predictor.use_case.request.model_fields if field in used)
+    return tuple(field for field in predictor.use_case.serving.request.model_fields if field in used)
 
 
 def _usual_values(predictor: Predictor, columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Field -> median or most frequent value of the training rows (1,); missing if they have none."""
-    blank = mask_fields(predictor.use_case.request, columns, list(predictor.inputs))
+    blank = mask_fields(predictor.use_case.serving.request, columns, list(predictor.inputs))
     for name, summary in predictor.inputs.items():
         value = summary.get("median", summary.get("usual"))
         if value is not None:

@@ -67,7 +67,7 @@ class Pseudonymizer:
 
     def __init__(self, use_case: UseCase, key: str) -> None:
         self._use_case = use_case.name
-        self._personal = use_case.pii_fields
+        self._personal = use_case.serving.pii_fields
         self._key = key.encode()
 
     def apply(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +222,7 @@ class PredictionLog:
         if use_case.name in self._settings.pseudonymised:
             assert key is not None
             pseudonyms = Pseudonymizer(use_case, key.get_secret_value())
-        own = IncidentIdExtractor(use_case.request).own_field
+        own = IncidentIdExtractor(use_case.serving.request).own_field
         return PredictionRecorder(self.journal, pseudonyms, own_incident_field=own)
 
     def _keep(self, records: Sequence[Record]) -> list[RejectedRecord]:

@@ -72,7 +72,7 @@ def outcomes_router(
             503: {"description": "The disk does not take them at the moment; send them again."},
         },
         openapi_extra=TRAFFIC_TYPE_OPENAPI,
-        summary=f"{use_case.title.en}: report what happened",
+        summary=f"{use_case.presentation.title.en}: report what happened",
         description="One outcome, or many in `outcomes`. They may come before their prediction is known and long "
         "after; a later one corrects an earlier one. Sent again, it is the same report.",
     )

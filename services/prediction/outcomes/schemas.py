@@ -83,9 +83,9 @@ class OutcomeSchemas:
 
     def __init__(self, use_case: UseCase, limit: int) -> None:
         self.limit = limit
-        self._zone = use_case.zone or "UTC"
+        self._zone = use_case.data.timezone or "UTC"
         name = schema_prefix(use_case)
-        targets = {target.label: target for target in reversed(use_case.targets)}
+        targets = {target.label: target for target in reversed(use_case.modelling.targets)}
         fields: dict[str, Any] = {
             label: _label_field(targets[label]) for label in dict.fromkeys(_label_names(use_case))
         }
@@ -150,7 +150,7 @@ def item_errors(index: int, faults: list[dict[str, str]]) -> list[dict[str, Any]
 
 
 def _label_names(use_case: UseCase) -> list[str]:
-    return [target.label for target in use_case.targets]
+    return [target.label for target in use_case.modelling.targets]
 
 
 def _label_field(target: Target) -> tuple[Any, Any]:

@@ -44,19 +44,21 @@ def append_labels(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, si
 
 def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
     """Outcomes as rows with all columns of the examples."""
-    own = [name for name in found if str(name).startswith("call_") and name not in use_case.request.model_fields]
+    own = [
+        name for name in found if str(name).startswith("call_") and name not in use_case.serving.request.model_fields
+    ]
     rows = found.drop(columns=own)
-    rows[use_case.group] = found["call_group"]
-    if use_case.incident_is_group:
+    rows[use_case.data.group_column] = found["call_group"]
+    if use_case.data.incident_is_group:
         named = found["call_incident"] != ""
-        rows[use_case.group] = found["call_group"].where(~named, found["call_incident"])
+        rows[use_case.data.group_column] = found["call_group"].where(~named, found["call_incident"])
         # The official record of the same incident is more complete and takes precedence.
-        rows = rows[~rows[use_case.group].isin(set(official[use_case.group].astype(str)))]
+        rows = rows[~rows[use_case.data.group_column].isin(set(official[use_case.data.group_column].astype(str)))]
     if "event_time" in official:
-        time = use_case.time_field
+        time = use_case.serving.time_field
         rows["event_time"] = rows[time] if time is not None else found.loc[rows.index, "call_received_at"]
     rows = use_case.raw.build_label_examples(rows.reset_index(drop=True))
-    labels = [target.label for target in use_case.targets]
+    labels = [target.label for target in use_case.modelling.targets]
     rows = rows[rows[labels].notna().any(axis=1)].reset_index(drop=True)
     return _fill_missing_columns(use_case, rows, official)
 
@@ -64,9 +66,9 @@ def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFra
 def _fill_missing_columns(use_case: UseCase, rows: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:
     """Fill columns that neither call nor use case provides: weight 1, missing number, unknown category; and the period
     of the preceding official rows."""
-    splits = {target.split or use_case.split for target in use_case.targets}
+    splits = {target.split or use_case.modelling.split for target in use_case.modelling.targets}
     periods = {split.within for split in splits if split.within is not None}
-    weights = {target.weight for target in use_case.targets if target.weight}
+    weights = {target.weight for target in use_case.modelling.targets if target.weight}
     for name in official.columns:
         if name in rows:
             continue

@@ -39,18 +39,22 @@ def check_schema(use_case: UseCase, examples: pd.DataFrame, sample_rows: int) ->
         raise VigieError(
             f"The raw tables of {use_case.name} make no example.", action="See data/quarantine, or give it more files."
         )
-    needed = [*column_types(use_case.request), *(t.label for t in use_case.targets), use_case.group]
-    needed += [target.weight for target in use_case.targets if target.weight]
-    needed += [subgroup.column for subgroup in use_case.subgroups]
-    needed += [part.column for part in use_case.parts]
-    needed += ["event_time"] if use_case.split.kind == "time" else []
+    needed = [
+        *column_types(use_case.serving.request),
+        *(t.label for t in use_case.modelling.targets),
+        use_case.data.group_column,
+    ]
+    needed += [target.weight for target in use_case.modelling.targets if target.weight]
+    needed += [subgroup.column for subgroup in use_case.modelling.subgroups]
+    needed += [part.column for part in use_case.modelling.evaluation_slices]
+    needed += ["event_time"] if use_case.modelling.split.kind == "time" else []
     absent = [name for name in dict.fromkeys(needed) if name not in examples]
     if absent:
         raise _mismatch(use_case, f"have no column {', '.join(absent)}")
-    for name, kind in column_types(use_case.request).items():
+    for name, kind in column_types(use_case.serving.request).items():
         _check_column_type(use_case, name, kind, examples[name])
     named = learned_class_targets(use_case)
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         if target.name in named:
             _check_class_names(use_case, target.label, examples[target.label])
             continue
@@ -88,7 +92,7 @@ def _check_column_type(use_case: UseCase, name: str, kind: ColumnType, column: p
         strange = [value for value in column.dropna().unique() if not isinstance(value, str)]
         if strange:
             raise _mismatch(use_case, f"have {name} as {type(strange[0]).__name__}, not as text")
-        words = allowed_values(use_case.request, name)
+        words = allowed_values(use_case.serving.request, name)
         unknown = sorted(set(column.dropna().unique()) - set(words) - {""}) if words else []
         if unknown:
             raise _mismatch(use_case, f"hold {unknown[0]!r} in {name}, which the request does not allow")
@@ -124,9 +128,9 @@ def _check_class_names(use_case: UseCase, name: str, column: pd.Series) -> None:
 
 
 def _check_rows(use_case: UseCase, sample: pd.DataFrame) -> None:
-    for row in to_request_rows(use_case.request, sample):
+    for row in to_request_rows(use_case.serving.request, sample):
         try:
-            use_case.request.model_validate(row)
+            use_case.serving.request.model_validate(row)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"]) or "the request"
@@ -144,7 +148,7 @@ def _unusable_label(use_case: UseCase, name: str, what: str) -> VigieError:
 def _mismatch(use_case: UseCase, what: str) -> VigieError:
     return VigieError(
         f"The examples of {use_case.name} {what}.",
-        expected=f"columns and values as in {use_case.request.__name__} and the declared targets",
+        expected=f"columns and values as in {use_case.serving.request.__name__} and the declared targets",
         action=f"Correct examples() in raw.py or the request model of {use_case.name}.",
     )
 
@@ -187,7 +191,7 @@ def read_raw(use_case: UseCase, folder: Path) -> tuple[dict[str, pd.DataFrame], 
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         tables = {
             table.name: pd.read_parquet(folder / f"{table.name}.parquet")
-            for table in use_case.tables
+            for table in use_case.data.tables
             if table.name in manifest["tables"]
         }
         return tables, bool(manifest["simulated"])
@@ -227,7 +231,7 @@ def _manifest(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, simula
         "rows": len(examples),
         "origins": {str(name): int(count) for name, count in examples[ORIGIN].value_counts().sort_index().items()},
         "span": span,
-        "labelled": {target.name: int(examples[target.label].notna().sum()) for target in use_case.targets},
+        "labelled": {target.name: int(examples[target.label].notna().sum()) for target in use_case.modelling.targets},
         "sha256": {
             path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.suffix in {".parquet", ".npz"}
         },

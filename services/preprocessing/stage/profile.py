@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 def build_profile(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
     """Content of ``profile.json``: ``rows``, ``fields``, ``times``, ``targets`` and ``places``, as JSON."""
-    of = column_types(use_case.request)
+    of = column_types(use_case.serving.request)
     times = _times(use_case, examples)
     found = {
         "format": FORMAT,
@@ -36,7 +36,7 @@ def build_profile(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
         "rows": len(examples),
         "fields": {name: _field(examples[name], kind) for name, kind in of.items() if name in examples},
         "times": {name: _count_values(values) for name, values in times.items()},
-        "targets": {target.name: _target(use_case, target, examples, times) for target in use_case.targets},
+        "targets": {target.name: _target(use_case, target, examples, times) for target in use_case.modelling.targets},
         "places": _places(use_case, examples),
     }
     cleaned: dict[str, Any] = _to_json(found)
@@ -92,13 +92,13 @@ def _summary(values: Floats) -> dict[str, Any]:
 
 def _times(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any]:
     """Calendar unit -> value of each row as text ("" if unknown)."""
-    name = use_case.time_field or "event_time"
+    name = use_case.serving.time_field or "event_time"
     if name not in examples:
         return {}
-    zone = use_case.zone or "UTC"
+    zone = use_case.data.timezone or "UTC"
     local = examples[name].dt.tz_convert(zone)
     found = {"month": _text(local.dt.strftime("%Y-%m"))}
-    if column_types(use_case.request).get(name, "time") == "date":
+    if column_types(use_case.serving.request).get(name, "time") == "date":
         # A date is midnight UTC: converting the zone would move it.
         return {"month": _text(examples[name].dt.strftime("%Y-%m"))}
     clock = local_time(_seconds(examples[name]), zone)
@@ -141,7 +141,7 @@ def _target(use_case: UseCase, target: Target, examples: pd.DataFrame, times: Ma
         counts = np.bincount(values.astype(np.int64), minlength=len(output.labels))
         about |= {"kind": "classes", "labels": output.labels, "counts": counts}
     groups = {column: words[known] for column, words in times.items() if column != "month"}
-    for subgroup in use_case.subgroups:
+    for subgroup in use_case.modelling.subgroups:
         groups[subgroup.column] = _text(examples[subgroup.column])[known]
     about["by"] = {name: list(_by_group(values, words.astype(str), output)) for name, words in groups.items()}
     return about
@@ -172,7 +172,7 @@ def _group_summary(own: Floats, output: object) -> dict[str, Any]:
 
 def _places(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any] | None:
     """Rows per cell of a grid over the middle 99 % of locations, or per named place; None if the use case has none."""
-    place = use_case.place
+    place = use_case.presentation.map
     if place is None:
         return None
     found: dict[str, Any] = {"x": place.x, "y": place.y}
@@ -181,9 +181,9 @@ def _places(use_case: UseCase, examples: pd.DataFrame) -> dict[str, Any] | None:
         y = examples[place.y].to_numpy(dtype=np.float64, na_value=np.nan)
         known = np.isfinite(x) & np.isfinite(y)
         return found | _grid(x[known], y[known]) if known.sum() >= MIN_ROWS else None
-    if place.named is None or place.named not in examples:
+    if place.name_field is None or place.name_field not in examples:
         return None
-    counts = examples[place.named].value_counts()
+    counts = examples[place.name_field].value_counts()
     cells = [(*place.points[str(name)], int(rows)) for name, rows in counts.items() if name in place.points]
     shown = [cell for cell in cells if cell[2] >= MIN_ROWS]
     return found | {"size": None, "rows": sum(cell[2] for cell in shown), "cells": shown} if shown else None

@@ -58,7 +58,7 @@ def model_card(
         Markdown.
     """
     use_case, manifest = predictor.use_case, predictor.manifest
-    lines = [f"# {use_case.title.en}", ""]
+    lines = [f"# {use_case.presentation.title.en}", ""]
     if manifest.simulated:
         lines += ["> **Made from simulated data.** Its figures say nothing about real calls.", ""]
     made = f"Bundle `{predictor.hash[:12]}`, made {manifest.created}."
@@ -69,16 +69,16 @@ def model_card(
         if any(item.left_out for item in manifest.targets.values())
         else "Metrics are those of the test slice, which neither the models nor their calibration have seen."
     )
-    lines += [use_case.description.en, "", f"{made} {unseen}", "", "## Targets", ""]
+    lines += [use_case.presentation.description.en, "", f"{made} {unseen}", "", "## Targets", ""]
     lines += ["| target | model | baseline |", "|---|---|---|"]
     lines += [_metrics_row(use_case, name, report) for name in report["metrics"]]
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         lines += ["", f"## {target.title.en}", "", *_target(use_case, target, manifest, predictor, shares)]
         lines += _weakest_subgroups(target, subgroups)
     lines += ["", "## Limits", "", *_limits(use_case, report)]
     lines += ["", "## What made it", ""]
     lines += _slices(use_case, manifest)
-    spans = {f"{target.name}.{part}" for target in use_case.targets for part in _PARTS}
+    spans = {f"{target.name}.{part}" for target in use_case.modelling.targets for part in _PARTS}
     source = {key: value for key, value in manifest.data.items() if key.rpartition(".")[0] not in spans}
     lines += [f"- {key}: {value}" for key, value in {**source, **manifest.versions}.items()]
     return "\n".join(lines) + "\n"
@@ -86,8 +86,8 @@ def model_card(
 
 def _metrics_row(use_case: UseCase, name: str, report: Mapping[str, Any]) -> str:
     model, baseline = report["metrics"][name], report["baseline"].get(name, {})
-    derived = {item.name: item.target for item in use_case.variants}
-    derived |= {part.name: derived.get(part.target, part.target) for part in use_case.parts}
+    derived = {item.name: item.target for item in use_case.modelling.input_scenarios}
+    derived |= {part.name: derived.get(part.target, part.target) for part in use_case.modelling.evaluation_slices}
     title = use_case.target(derived.get(name, name)).title.en + (f" ({name})" if name in derived else "")
     return f"| {title} | {_metric_values(model)} | {_metric_values(baseline)} |"
 
@@ -103,14 +103,16 @@ def _target(
     predictor: Predictor,
     shares: Mapping[str, Mapping[str, float]],
 ) -> list[str]:
-    output, split = target.output, target.split or use_case.split
+    output, split = target.output, target.split or use_case.modelling.split
     rows = {part: manifest.data.get(f"{target.name}.{part}.rows", 0) for part in _PARTS}
-    cut = "time" if split.kind == "time" else f"a hash of {use_case.group}"
+    cut = "time" if split.kind == "time" else f"a hash of {use_case.data.group_column}"
     counts = f"{rows['train']:,} to learn from, {rows['calibrate']:,} to calibrate, {rows['test']:,} to test"
-    lines = [f"Rows: {counts}, cut by {cut}; {use_case.group} is never divided."]
+    lines = [f"Rows: {counts}, cut by {cut}; {use_case.data.group_column} is never divided."]
     if split.kind == "cross":
         validated = f"Cross-validated {split.repeats} times in {split.folds} parts by {cut}, cut anew each time"
-        lines = [f"Rows: {rows['test']:,}, too few for slices. {validated}; {use_case.group} is never divided."]
+        lines = [
+            f"Rows: {rows['test']:,}, too few for slices. {validated}; {use_case.data.group_column} is never divided."
+        ]
     if isinstance(output, Regression):
         lines.append(f"A {output.coverage:.0%} interval in {output.unit}, conformalised on the calibration slice.")
     elif isinstance(output, BinaryClassification):
@@ -122,7 +124,9 @@ def _target(
         )
     top = list(shares[target.name].items())[:6]
     if isinstance(target.learner, LateFusion):
-        said = "; ".join(f"{expert.name} from {' and '.join(expert.fields)}" for expert in target.learner.experts)
+        said = "; ".join(
+            f"{expert.name} from {' and '.join(expert.fields)}" for expert in target.learner.modality_models
+        )
         lines.append(f"Late fusion of experts: {said}. They are weighed by what they said of training rows that they")
         lines.append(f"had not learned from. {len(manifest.targets[target.name].labels)} classes, learned from data.")
     by = "what is lost without them" if isinstance(target.learner, LateFusion) else "share of gain"
@@ -151,7 +155,7 @@ def _weakest_subgroups(target: Target, subgroups: SubgroupMetrics) -> list[str]:
 
 def _slices(use_case: UseCase, manifest: BundleManifest) -> list[str]:
     lines = ["| target | slice | rows | from | to |", "|---|---|---:|---|---|"]
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         for part in _PARTS:
             rows = manifest.data.get(f"{target.name}.{part}.rows", 0)
             start, end = (manifest.data.get(f"{target.name}.{part}.{key}", "") for key in ("from", "to"))
@@ -160,7 +164,7 @@ def _slices(use_case: UseCase, manifest: BundleManifest) -> list[str]:
 
 
 def _limits(use_case: UseCase, report: Mapping[str, Any]) -> list[str]:
-    fields = ", ".join(use_case.request.model_fields)
+    fields = ", ".join(use_case.serving.request.model_fields)
     where = "It was tested on rows that follow or stand beside those it learned from, in the same places"
     lines = [f"- {where}; elsewhere and later it has to be measured again."]
     lines += [f"- Requests carry: {fields}. A missing optional field blurs the answer."]
@@ -211,12 +215,12 @@ def evaluate(
     card = model_card(predictor, report, subgroups, report["importance"])
     (folder / "model_card.md").write_text(card, encoding="utf-8")
     frame.to_parquet(folder / "test.parquet", index=False)
-    words = {subgroup: subgroup_labels(frame[subgroup.column]) for subgroup in use_case.subgroups}
+    words = {subgroup: subgroup_labels(frame[subgroup.column]) for subgroup in use_case.modelling.subgroups}
     for item in found:
         if item.name == item.target.name:
             chosen = [(subgroup, names[item.rows]) for subgroup, names in words.items()]
             plots.target_plots(item, chosen, folder / "plots")
-    plots.importance_plot(use_case.targets, report["importance"], folder / "plots")
+    plots.importance_plot(use_case.modelling.targets, report["importance"], folder / "plots")
     return report
 
 

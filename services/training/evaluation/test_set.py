@@ -36,19 +36,19 @@ def frozen_test_set(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
         VigieError: A column that the split needs is missing, or a slice has too few rows.
     """
     slices = split_targets(use_case, examples)
-    labels = [target.label for target in use_case.targets]
+    labels = [target.label for target in use_case.modelling.targets]
     named = learned_class_targets(use_case)
     wanted = [
-        *use_case.request.model_fields,
+        *use_case.serving.request.model_fields,
         *labels,
-        *(target.weight for target in use_case.targets if target.weight),
-        use_case.group,
-        *(subgroup.column for subgroup in use_case.subgroups),
-        *(part.column for part in use_case.parts),
+        *(target.weight for target in use_case.modelling.targets if target.weight),
+        use_case.data.group_column,
+        *(subgroup.column for subgroup in use_case.modelling.subgroups),
+        *(part.column for part in use_case.modelling.evaluation_slices),
         *(name for name in ("event_time", "origin") if name in examples),
     ]
     frame = examples[list(dict.fromkeys(wanted))].copy()
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         label = frame[target.label]
         # Names of classes that are learned stay names: each model has numbers of its own for them.
         numbers = label if target.name in named else label.astype("float64")
@@ -77,12 +77,16 @@ def measure_subgroups(
     import pandas as pd  # noqa: PLC0415
 
     measured: SubgroupMetrics = {}
-    for subgroup in use_case.subgroups:
+    for subgroup in use_case.modelling.subgroups:
         codes, names = pd.factorize(subgroup_labels(frame[subgroup.column]), sort=True)
         here: dict[str, dict[str, dict[str, float]]] = {}
         for item in found:
             known, groups = metrics_of(item.target), codes[item.rows]
-            chosen = (item.target.metric, *(guard.metric for guard in item.target.guardrails), *item.target.reported)
+            chosen = (
+                item.target.metric,
+                *(guard.metric for guard in item.target.guardrails),
+                *item.target.reported_metrics,
+            )
             for metric in dict.fromkeys(chosen):
                 values, counts = metric_by_group(item, known[metric], groups)
                 for number in np.flatnonzero((counts >= minimum_rows) & np.isfinite(values)):
@@ -125,7 +129,7 @@ def predict_out_of_fold(predictor: Predictor, frame: pd.DataFrame) -> PredictFun
         Function of columns, context and row positions int64 (m,) that returns the answers by target.
     """
     use_case = predictor.use_case
-    if not any(is_cross_validated(use_case, target) for target in use_case.targets):
+    if not any(is_cross_validated(use_case, target) for target in use_case.modelling.targets):
         return predict_with_model(predictor)
     parts = {}
     for name, item in predictor.manifest.targets.items():

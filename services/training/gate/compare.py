@@ -103,7 +103,7 @@ def compare_models(
     old = score_variants(use_case, frame, context, old_answer)
     contest = ModelComparison(use_case, frame, new, old, resample(use_case, frame, gate.bootstrap, gate.seed), gate)
     against = "the baseline" if champion is None else champion_name
-    first = use_case.targets[0]
+    first = use_case.modelling.targets[0]
     deciding = contest.check(first.name, first.metric, 0.0)
     checks = list(_target_checks(contest, calibration=champion is not None))
     failed = failed_guardrails(checks, gate)
@@ -154,7 +154,7 @@ def failed_guardrails(checks: Sequence[GuardrailCheck], gate: Gate) -> list[Guar
 
 def _target_checks(contest: ModelComparison, *, calibration: bool) -> Iterator[GuardrailCheck]:
     """Check other targets' metrics, declared guardrails and calibration; a limit that is not declared is 0."""
-    first = contest.use_case.targets[0].name
+    first = contest.use_case.modelling.targets[0].name
     for item in contest.new:
         target = item.target
         limits = {target.metric: 0.0} if item.name != first else {}
@@ -177,7 +177,7 @@ def _calibration_limits(target: Target) -> dict[str, float]:
 def _subgroup_checks(contest: ModelComparison, first: Target) -> Iterator[GuardrailCheck]:
     """The deciding metric in every subgroup with enough rows."""
     item = next(answer for answer in contest.new if answer.name == first.name)
-    for subgroup in contest.use_case.subgroups:
+    for subgroup in contest.use_case.modelling.subgroups:
         words = subgroup_labels(contest.frame[subgroup.column])[item.rows]
         for word in sorted(set(words.tolist())):
             rows = np.flatnonzero(words == word)
@@ -221,7 +221,7 @@ def one_row_latencies_ms(
     Returns:
         Median latency of each predictor in milliseconds, in their order.
     """
-    columns = column_tools.from_frame(predictors[0].use_case.request, frame.head(_LATENCY_ROWS))
+    columns = column_tools.from_frame(predictors[0].use_case.serving.request, frame.head(_LATENCY_ROWS))
     times: list[list[float]] = [[] for _ in predictors]
     for number in range(min(_LATENCY_ROWS, len(frame))):
         row = column_tools.select_rows(columns, slice(number, number + 1))

@@ -93,15 +93,15 @@ def clusters(use_case: UseCase, frame: pd.DataFrame) -> tuple[NDArray[np.int64],
     """
     import pandas as pd  # noqa: PLC0415
 
-    groups = pd.factorize(frame[use_case.group].astype(str))[0].astype(np.int64)
+    groups = pd.factorize(frame[use_case.data.group_column].astype(str))[0].astype(np.int64)
     if "event_time" not in frame:
-        return groups, use_case.group
+        return groups, use_case.data.group_column
     seconds = frame["event_time"].to_numpy(dtype="datetime64[us]").astype(np.int64) / 1e6
     first = np.full(int(groups.max()) + 1, np.inf)
     np.minimum.at(first, groups, seconds)
-    days = local_time(first, use_case.zone or "UTC").day[groups]
+    days = local_time(first, use_case.data.timezone or "UTC").day[groups]
     codes = np.unique(days, return_inverse=True)[1].astype(np.int64)
-    return (codes, "day") if codes.max() + 1 >= MIN_DAYS else (groups, use_case.group)
+    return (codes, "day") if codes.max() + 1 >= MIN_DAYS else (groups, use_case.data.group_column)
 
 
 def metric_gain(

@@ -143,7 +143,7 @@ def fit_booster(
     }
     if isinstance(target.output, MultiClass):
         parameters["num_class"] = len(target.output.labels)
-    return xgboost.train(parameters, data, num_boost_round=booster.rounds)
+    return xgboost.train(parameters, data, num_boost_round=booster.num_boost_round)
 
 
 def save_booster(booster: Any, name: str, folder: Path, width: int) -> None:

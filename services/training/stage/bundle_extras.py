@@ -51,8 +51,8 @@ def input_ranges(use_case: UseCase, columns: Mapping[str, NDArray[Any]]) -> dict
         text, declared so or recognised by their number) and ``usual`` (the most frequent).
     """
     found: dict[str, dict[str, Any]] = {}
-    free = column_tools.free_text_fields(use_case.request)
-    for name, kind in column_tools.column_types(use_case.request).items():
+    free = column_tools.free_text_fields(use_case.serving.request)
+    for name, kind in column_tools.column_types(use_case.serving.request).items():
         values = columns[name]
         if kind == "image":
             known = sum(value is not None for value in values)
@@ -93,7 +93,7 @@ def feature_importance(run: TrainingContext, learned: Mapping[str, NDArray[Any]]
         Target -> request field -> its share of 1, largest first.
     """
     shares: dict[str, dict[str, float]] = {}
-    for target in run.use_case.targets:
+    for target in run.use_case.modelling.targets:
         if isinstance(target.learner, LateFusion):
             total = _permutation_loss_by_field(run, target, learned)
         elif isinstance(target.learner, OnnxEstimator):
@@ -136,17 +136,18 @@ def _permutation_loss_by_field(
     )
     folder, features = run.target_folder(target.name), run.use_case.features
     calibration = FusionCalibration.model_validate_json((folder / "calibration.json").read_bytes())
-    fusion, fitted = LateFusionModel(target.learner.experts, folder, calibration), features.prepare(learned)
+    fusion, fitted = LateFusionModel(target.learner.modality_models, folder, calibration), features.prepare(learned)
 
     def loss(seen: Mapping[str, NDArray[Any]]) -> float:
         matrices, facts = features.features(seen, fitted, run.context)
         chance = fusion(matrices, facts)[np.arange(len(outcome)), outcome]
         return float(-np.log(np.maximum(chance, 1e-12)).mean())
 
-    fields = dict.fromkeys(field for expert in target.learner.experts for field in expert.fields)
+    fields = dict.fromkeys(field for expert in target.learner.modality_models for field in expert.fields)
     whole = loss(columns)
     rises = {
-        name: max(loss(column_tools.mask_fields(run.use_case.request, columns, [name])) - whole, 0.0) for name in fields
+        name: max(loss(column_tools.mask_fields(run.use_case.serving.request, columns, [name])) - whole, 0.0)
+        for name in fields
     }
     return {field: rise / (sum(rises.values()) or 1.0) for field, rise in rises.items()}
 
@@ -174,7 +175,7 @@ def _shuffled_error_by_field(
     whole = loss(columns)
     rises = {
         field: max(loss({**columns, field: columns[field][order]}) - whole, 0.0)
-        for field in run.use_case.request.model_fields
+        for field in run.use_case.serving.request.model_fields
         if field in used
     }
     return {field: rise / (sum(rises.values()) or 1.0) for field, rise in rises.items()}
@@ -222,7 +223,7 @@ def add_reference_sample(run: TrainingContext, predictor: Predictor) -> None:
     known = np.concatenate([run.data.rows(TRAIN), calibration])
     generator = np.random.default_rng(run.params.seed)
     sample = np.sort(generator.choice(known, min(len(known), run.params.reference_rows), replace=False))
-    request = run.use_case.request
+    request = run.use_case.serving.request
     fields = [name for name in request.model_fields if name not in column_tools.image_fields(request)]
     frame = run.data.examples.iloc[sample][fields].reset_index(drop=True)
     columns = column_tools.select_rows(run.data.columns, sample)
@@ -257,7 +258,7 @@ def split_spans(use_case: UseCase, data: TrainingData) -> dict[str, str | int | 
         ``<target>.<slice>.rows``, ``.from`` and ``.to`` (ISO 8601) -> value, for the manifest.
     """
     spans: dict[str, str | int | float] = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         label, slices = data.labels[target.name], data.slices[target.name]
         for part, word in ((TRAIN, "train"), (CALIBRATE, "calibrate"), (TEST, "test")):
             rows = np.flatnonzero(in_split(slices, part) & ~np.isnan(label))

@@ -52,11 +52,12 @@ def with_overrides(use_case: UseCase, learners: Mapping[str, LearnerOverride]) -
     Raises:
         VigieError: There is no such target or parameter.
     """
-    _require_known("target", learners, [target.name for target in use_case.targets], use_case.name)
+    _require_known("target", learners, [target.name for target in use_case.modelling.targets], use_case.name)
     targets = [
-        _overridden(target, learners[target.name]) if target.name in learners else target for target in use_case.targets
+        _overridden(target, learners[target.name]) if target.name in learners else target
+        for target in use_case.modelling.targets
     ]
-    return replace(use_case, targets=tuple(targets))
+    return replace(use_case, modelling=replace(use_case.modelling, targets=tuple(targets)))
 
 
 def _overridden(target: Target, override: LearnerOverride) -> Target:
@@ -64,14 +65,14 @@ def _overridden(target: Target, override: LearnerOverride) -> Target:
     if override.num_boost_round is not None and not isinstance(learner, BoostedTrees):
         raise VigieError(f"{PARAMS_FILE}: {target.name} is not learned by boosted trees and has no num_boost_round.")
     if isinstance(learner, LateFusion):
-        _require_known("modality model", values, [expert.name for expert in learner.experts], target.name)
+        _require_known("modality model", values, [expert.name for expert in learner.modality_models], target.name)
         experts = []
-        for expert in learner.experts:
+        for expert in learner.modality_models:
             changes = values.get(expert.name, {})
             own = changes if isinstance(changes, dict) else {str(changes): 0}
             _require_known("parameter", own, ("ridge", "components", "landmarks", "width"), expert.name)
             experts.append(replace(expert, **cast("Any", own)))
-        return replace(target, learner=replace(learner, experts=tuple(experts)))
+        return replace(target, learner=replace(learner, modality_models=tuple(experts)))
     flat = {name: value for name, value in values.items() if not isinstance(value, dict)}
     _require_known("parameter", values.keys() - flat.keys(), flat, target.name)
     if isinstance(learner, OnnxEstimator):
@@ -104,7 +105,7 @@ def found_hyperparameters(use_case: UseCase, data: Mapping[str, Any]) -> dict[st
         Target -> overrides; no entry where the declared values were best.
     """
     found = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         if isinstance(target.learner, BoostedTrees):
             values = {
                 name: data[key]
@@ -141,7 +142,7 @@ def tune_hyperparameters(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began, budget = time.monotonic(), run.params.search
     targets = []
-    for target in run.use_case.targets:
+    for target in run.use_case.modelling.targets:
         left = budget.seconds - (time.monotonic() - began) if budget.seconds else None
         learner = target.learner
         if not isinstance(learner, BoostedTrees) or not learner.search or (left is not None and left <= 0):
@@ -163,7 +164,7 @@ def tune_hyperparameters(
         study.optimize(loss, n_trials=budget.trials, timeout=left)
         structlog.get_logger().info("searched", target=target.name, trials=len(study.trials), found=study.best_params)
         targets.append(with_parameters(target, study.best_params))
-    return replace(run.use_case, targets=tuple(targets))
+    return replace(run.use_case, modelling=replace(run.use_case.modelling, targets=tuple(targets)))
 
 
 def with_parameters(target: Target, chosen: Mapping[str, float | int | str]) -> Target:
@@ -182,7 +183,7 @@ def with_parameters(target: Target, chosen: Mapping[str, float | int | str]) -> 
     members = tuple(
         replace(
             member,
-            rounds=member.rounds if rounds is None else int(rounds),
+            num_boost_round=member.num_boost_round if rounds is None else int(rounds),
             parameters={**member.parameters, **values},
         )
         for member in learner.members
@@ -201,12 +202,12 @@ def tuned_parameters(declared: UseCase, used: UseCase) -> dict[str, str | int | 
         ``<target>.<member>.<parameter>`` -> value, for changed parameters alone.
     """
     tuned: dict[str, str | int | float] = {}
-    for before, target in zip(declared.targets, used.targets, strict=True):
+    for before, target in zip(declared.modelling.targets, used.modelling.targets, strict=True):
         if isinstance(before.learner, BoostedTrees) and isinstance(target.learner, BoostedTrees):
             pairs = zip(before.learner.members, target.learner.members, strict=True)
             for number, (old, new) in enumerate(pairs):
-                values = {"num_boost_round": new.rounds, **new.parameters}
-                known = {"num_boost_round": old.rounds, **old.parameters}
+                values = {"num_boost_round": new.num_boost_round, **new.parameters}
+                known = {"num_boost_round": old.num_boost_round, **old.parameters}
                 changed = {key: value for key, value in values.items() if known.get(key) != value}
                 tuned |= {f"{target.name}.member-{number}.{key}": value for key, value in changed.items()}
     return tuned
@@ -220,7 +221,7 @@ def _early_and_late_rows(
     features: OutOfFoldFeatures,
 ) -> tuple[TrainingRows, TrainingRows]:
     """Divide a target's own training rows into earlier and latest ones, without a group on both sides."""
-    _, position = positions(run.use_case, run.data.examples, target.split or run.use_case.split)
+    _, position = positions(run.use_case, run.data.examples, target.split or run.use_case.modelling.split)
     own = np.flatnonzero(~np.isnan(label))
     place = position[rows][own]
     boundary = np.sort(place)[int(len(place) * (1 - run.params.search.validation))]
@@ -235,7 +236,7 @@ def _early_and_late_rows(
 def _declared_parameters(learner: BoostedTrees) -> Hyperparameters:
     """The first member's parameters where they lie within the bounds, for the first trial."""
     first = learner.members[0]
-    stated: dict[str, Any] = {"rounds": first.rounds, **first.parameters}
+    stated: dict[str, Any] = {"rounds": first.num_boost_round, **first.parameters}
     within = (name for name, (low, high) in learner.search.items() if name in stated and low <= stated[name] <= high)
     return {name: stated[name] for name in within}
 

@@ -215,7 +215,7 @@ def fit_late_fusions(
     positions int64 (n,) of the training rows; ``labels``: target -> (n,); ``features``: of the n rows.
     """
     folds = assign_folds(run.use_case, run.data.examples, run.params.folds, run.params.seed)[rows]
-    jobs = [(target, expert) for target in run.use_case.targets for expert in _modality_models(target)]
+    jobs = [(target, expert) for target in run.use_case.modelling.targets for expert in _modality_models(target)]
 
     def fit(job: tuple[Target, ModalityModel]) -> Floats:
         target, expert = job
@@ -236,7 +236,7 @@ def fit_late_fusions(
 
     with ThreadPoolExecutor(max_workers=run.params.threads) as pool:
         found = dict(zip([(t.name, e.name) for t, e in jobs], pool.map(fit, jobs), strict=True))
-    for target in run.use_case.targets:
+    for target in run.use_case.modelling.targets:
         if _modality_models(target):
             scores = {expert.name: found[target.name, expert.name] for expert in _modality_models(target)}
             weighing = fit_fusion_weights(scores, labels[target.name], run.data.weights[target.name][rows])
@@ -297,4 +297,4 @@ def class_priors(label: Floats, weight: Floats, classes: int) -> Floats:
 
 
 def _modality_models(target: Target) -> tuple[ModalityModel, ...]:
-    return target.learner.experts if isinstance(target.learner, LateFusion) else ()
+    return target.learner.modality_models if isinstance(target.learner, LateFusion) else ()

@@ -53,8 +53,8 @@ def split_targets(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDArra
     made: dict[Split, NDArray[np.int8]] = {}
     slices = {}
     ensure_columns_vary(use_case, examples)
-    for target in use_case.targets:
-        split = target.split or use_case.split
+    for target in use_case.modelling.targets:
+        split = target.split or use_case.modelling.split
         if split not in made:
             made[split] = assign_splits(use_case, examples, split)
         slices[target.name] = made[split]
@@ -134,7 +134,7 @@ def assign_folds(use_case: UseCase, examples: pd.DataFrame, folds: int, seed: in
     Returns:
         Fold int64 (n,) from 0 to ``folds`` - 1.
     """
-    groups, names = named_groups(use_case, examples, duplicates_together=use_case.split.kind != "time")
+    groups, names = named_groups(use_case, examples, duplicates_together=use_case.modelling.split.kind != "time")
     fractions = hash_fractions(names, f"fold {seed}")
     return np.floor(fractions * folds).astype(np.int64)[groups]
 
@@ -158,17 +158,17 @@ def named_groups(
     """
     import pandas as pd  # noqa: PLC0415
 
-    codes, found = pd.factorize(examples[use_case.group])
+    codes, found = pd.factorize(examples[use_case.data.group_column])
     if (codes < 0).any():
-        raise VigieError(f"{use_case.name}: {(codes < 0).sum()} examples have no {use_case.group}.")
+        raise VigieError(f"{use_case.name}: {(codes < 0).sum()} examples have no {use_case.data.group_column}.")
     names = [str(name) for name in found]
     if not duplicates_together:
         return codes.astype(np.int64), names
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
-    fields = examples[list(use_case.request.model_fields)].copy()
-    for name in image_fields(use_case.request):
+    fields = examples[list(use_case.serving.request.model_fields)].copy()
+    for name in image_fields(use_case.serving.request):
         fields[name] = [hashlib.sha256(file).hexdigest() if isinstance(file, bytes) else "" for file in fields[name]]
     fields = fields.astype(str)
     copies = pd.factorize(pd.util.hash_pandas_object(fields, index=False))[0]
@@ -230,7 +230,7 @@ class FoldModel:
 
 def is_cross_validated(use_case: UseCase, target: Target) -> bool:
     """Whether a target's split, or else the use case's, is crossed: out-of-fold answers in place of a test slice."""
-    return (target.split or use_case.split).kind == "cross"
+    return (target.split or use_case.modelling.split).kind == "cross"
 
 
 def fold_models(use_case: UseCase, target: Target) -> list[FoldModel]:
@@ -248,7 +248,7 @@ def fold_models(use_case: UseCase, target: Target) -> list[FoldModel]:
     named = boosting.named_boosters(target)
     if not is_cross_validated(use_case, target):
         return [FoldModel(name, booster, None) for name, booster in named.items()]
-    split = target.split or use_case.split
+    split = target.split or use_case.modelling.split
     return [
         FoldModel(f"{name}-{repeat}-{part}", booster, (repeat, part))
         for repeat in range(split.repeats)
@@ -282,9 +282,9 @@ def folds_by_target(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDAr
         VigieError: The labels outside some part are one value.
     """
     found = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         if is_cross_validated(use_case, target):
-            split = target.split or use_case.split
+            split = target.split or use_case.modelling.split
             parts = cross_validation_folds(use_case, examples, split.folds, split.repeats)
             masks = {
                 f"outside part {part + 1} of repetition {repeat + 1}": row != part
@@ -298,5 +298,5 @@ def folds_by_target(use_case: UseCase, examples: pd.DataFrame) -> dict[str, NDAr
 
 def labels_for_fit(use_case: UseCase, labels: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
     """Hide (as NaN) the labels (n,) of targets with a crossed split from ``fit``: their boosters share its arrays."""
-    hidden = {target.name for target in use_case.targets if is_cross_validated(use_case, target)}
+    hidden = {target.name for target in use_case.modelling.targets if is_cross_validated(use_case, target)}
     return {name: np.full_like(label, np.nan) if name in hidden else label for name, label in labels.items()}

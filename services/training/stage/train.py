@@ -71,7 +71,7 @@ def calibrate_targets(run: TrainingContext, learned: Mapping[str, NDArray[Any]])
 
     ``learned`` is what ``fit`` returned, of any shape. Late fusions are weighed by out-of-fold scores instead.
     """
-    boosted = [target for target in run.use_case.targets if not isinstance(target.learner, LateFusion)]
+    boosted = [target for target in run.use_case.modelling.targets if not isinstance(target.learner, LateFusion)]
     if not boosted:
         return
     rows = run.data.rows(CALIBRATE)
@@ -90,7 +90,7 @@ def calibrate_targets(run: TrainingContext, learned: Mapping[str, NDArray[Any]])
         calibration: Calibration
         if isinstance(target.output, Regression):
             every = [_interval_rows(target, made, folder, seen, rows=own, outcome=outcome, parts=parts)]
-            for variant in run.use_case.variants:
+            for variant in run.use_case.modelling.input_scenarios:
                 if variant.target == target.name and variant.training_weight > 0 and target.output.interval_by:
                     changed, its_context = column_tools.of_variant(
                         run.use_case, variant, column_tools.select_rows(columns, own), run.context
@@ -186,7 +186,7 @@ def train(
     columns = column_tools.select_rows(run.data.columns, rows)
     labels = run.data.labels_of(TRAIN, rows)
     learned = use_case.features.fit(columns, labels_for_fit(use_case, labels), reference, context)
-    if use_case.cross_fitted:
+    if use_case.modelling.cross_fitted:
         folds = assign_folds(use_case, examples, params.folds, params.seed)[rows]
         features = out_of_fold(run, columns, labels, folds)
     else:
@@ -212,7 +212,9 @@ def train(
         simulated=simulated,
         data={**(source or {}), **split_spans(use_case, run.data), **tuned_parameters(declared, run.use_case)},
         versions=library_versions(use_case),
-        targets={target.name: _target_manifest(use_case, target, data.classes) for target in use_case.targets},
+        targets={
+            target.name: _target_manifest(use_case, target, data.classes) for target in use_case.modelling.targets
+        },
         files={},
     )
     write_manifest(folder, manifest)
@@ -229,7 +231,7 @@ def _fit_boosters(
     features: OutOfFoldFeatures,
 ) -> None:
     """Fit boosters side by side, each on one thread; the longest first, so that none is waited for at the end."""
-    targets, parts = run.use_case.targets, run.data.parts_at(rows)
+    targets, parts = run.use_case.modelling.targets, run.data.parts_at(rows)
 
     def learned_from(target: Target, left_out: HeldOutFold | None) -> boosting.TrainingRows:
         label = labels[target.name]
@@ -280,7 +282,7 @@ def _target_manifest(use_case: UseCase, target: Target, classes: Mapping[str, tu
     interval = "lower" in names
     made_of = use_case.features.FEATURE_NAMES
     if isinstance(target.learner, LateFusion):
-        experts = target.learner.experts
+        experts = target.learner.modality_models
         return TargetManifest(
             matrix="",
             features=tuple(f"{expert.matrix}: {feature}" for expert in experts for feature in made_of[expert.matrix]),

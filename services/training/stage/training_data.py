@@ -86,7 +86,7 @@ def prepare_training_data(use_case: UseCase, examples: pd.DataFrame) -> Training
     slices = split_targets(use_case, examples)
     classes: dict[str, tuple[str, ...]] = {}
     labels: dict[str, NDArray[np.float64]] = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         if target.name in learned_class_targets(use_case):
             training = examples[target.label][in_split(slices[target.name], TRAIN)]
             classes[target.name] = tuple(sorted(str(name) for name in training.dropna().unique()))
@@ -95,9 +95,9 @@ def prepare_training_data(use_case: UseCase, examples: pd.DataFrame) -> Training
             labels[target.name] = numbers(target.label)
     return TrainingData(
         examples=examples,
-        columns=column_tools.from_frame(use_case.request, examples),
+        columns=column_tools.from_frame(use_case.serving.request, examples),
         labels=labels,
-        weights={t.name: numbers(t.weight) if t.weight else np.ones(len(examples)) for t in use_case.targets},
+        weights={t.name: numbers(t.weight) if t.weight else np.ones(len(examples)) for t in use_case.modelling.targets},
         slices=slices,
         classes=classes,
         parts=folds_by_target(use_case, examples),
@@ -182,7 +182,7 @@ def out_of_fold(
     numbers, shown = np.unique(folds), labels_for_fit(use_case, labels)
     if len(numbers) < 2:
         raise VigieError(f"{use_case.name}: all training rows fall into one fold.", expected="several groups of rows")
-    learning = [variant for variant in use_case.variants if variant.training_weight > 0]
+    learning = [variant for variant in use_case.modelling.input_scenarios if variant.training_weight > 0]
 
     def one(number: int) -> tuple[NDArray[np.int64], dict[str, Any], dict[str, tuple[NDArray[np.int64], Any]]]:
         rows, others = np.flatnonzero(folds == number), np.flatnonzero(folds != number)
@@ -234,7 +234,7 @@ def fit_transform_all(
     use_case, fitted = run.use_case, run.use_case.features.prepare(learned)
     made = use_case.features.features(columns, fitted, run.context)
     variants = {}
-    for variant in use_case.variants:
+    for variant in use_case.modelling.input_scenarios:
         if variant.training_weight > 0:
             rows = np.flatnonzero(~np.isnan(labels[variant.target]))
             seen = scenario_matrix(use_case, variant, column_tools.select_rows(columns, rows), fitted, run.context)
@@ -264,7 +264,7 @@ def training_rows(
     own = np.flatnonzero(~np.isnan(label))
     weight = run.data.weights[target.name][rows]
     parts = [TrainingRows(features.matrices[target.matrix][own], label[own], weight[own])]
-    for variant in run.use_case.variants:
+    for variant in run.use_case.modelling.input_scenarios:
         if variant.target == target.name and variant.training_weight > 0:
             chosen, matrix = features.variants[variant.name]
             known = ~np.isnan(label[chosen])

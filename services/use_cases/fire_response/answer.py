@@ -105,7 +105,7 @@ NOTHING_FOUND = Text(
 )
 
 
-def compose(
+def build_response(
     values: Mapping[str, TargetPrediction],
     facts: Mapping[str, Any],
     request: Mapping[str, Any],
@@ -149,7 +149,7 @@ def compose(
     }
 
 
-def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
+def fallback_prediction(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
     """The brigade's published averages by pump order and incident group: the answer without any model."""
     which = min(int(request["pump_order"]), len(LONDON.usual_seconds)) - 1
     usual = LONDON.usual_seconds[which]

@@ -6,12 +6,16 @@ from services.core.contract.use_case import (
     BinaryClassification,
     BoostedTrees,
     Booster,
+    DataSpec,
     Guardrail,
     InputScenario,
     MapSpec,
+    ModellingSpec,
     MultiClass,
     OfficialFile,
+    PresentationSpec,
     Regression,
+    ServingSpec,
     Split,
     Subgroup,
     Table,
@@ -19,7 +23,7 @@ from services.core.contract.use_case import (
     Text,
     UseCase,
 )
-from services.use_cases.fire_response.answer import PUMPS, FireAnswer, baseline, compose
+from services.use_cases.fire_response.answer import PUMPS, FireAnswer, build_response, fallback_prediction
 from services.use_cases.fire_response.brigade import LONDON, MAP_OUTLINE
 from services.use_cases.fire_response.request import FireCall
 
@@ -54,7 +58,7 @@ ATTENDANCE = Target(
     ),
     metric="mae",
     guardrails=(Guardrail("rmse", 2.0),),
-    reported=("mae", "rmse", "r2", "coverage_90"),
+    reported_metrics=("mae", "rmse", "r2", "coverage_90"),
 )
 
 OVER_OBJECTIVE = Target(
@@ -69,7 +73,7 @@ OVER_OBJECTIVE = Target(
     ),
     metric="brier",
     guardrails=(Guardrail("roc_auc", 0.005), Guardrail("ece", 0.015)),
-    reported=("roc_auc", "brier", "ece", "f1"),
+    reported_metrics=("roc_auc", "brier", "ece", "f1"),
 )
 
 PUMP_COUNT = Target(
@@ -84,7 +88,7 @@ PUMP_COUNT = Target(
     ),
     metric="log_loss",
     guardrails=(Guardrail("f1_weighted", 0.01), Guardrail("accuracy", 0.01)),
-    reported=("accuracy", "f1_weighted"),
+    reported_metrics=("accuracy", "f1_weighted"),
 )
 
 INCIDENTS = Table(
@@ -132,50 +136,69 @@ WEATHER = Table(
 
 USE_CASE = UseCase(
     name="fire_response",
-    title=Text("London Fire Brigade: response", "Pompiers de Londres : intervention"),
-    description=Text(
-        "How long a pump takes to arrive, whether it misses the 360-second objective, and how many pumps the "
-        "incident will need.",
-        "Le délai d'arrivée d'un engin, le risque de dépasser l'objectif de 360 secondes et le nombre d'engins "
-        "nécessaires.",
-    ),
-    request=FireCall,
-    answer=FireAnswer,
-    targets=(ATTENDANCE, OVER_OBJECTIVE, PUMP_COUNT),
-    tables=(INCIDENTS, MOBILISATIONS, STATIONS, WEATHER),
-    official=(
-        OfficialFile(
-            f"{_DOWNLOAD}/london-fire-brigade-incident-records/f5066d66-c7a3-415f-9629-026fbda61822/"
-            "LFB%20Incident%20data%20from%202018%20onwards.csv.xlsx",
-            "London Fire Brigade incident records, 2018 onwards",
+    presentation=PresentationSpec(
+        title=Text("London Fire Brigade: response", "Pompiers de Londres : intervention"),
+        description=Text(
+            "How long a pump takes to arrive, whether it misses the 360-second objective, and how many pumps the "
+            "incident will need.",
+            "Le délai d'arrivée d'un engin, le risque de dépasser l'objectif de 360 secondes et le nombre d'engins "
+            "nécessaires.",
         ),
-        OfficialFile(
-            f"{_DOWNLOAD}/london-fire-brigade-mobilisation-records/3ff29fb5-3935-41b2-89f1-38571059237e/"
-            "LFB%20Mobilisation%20data%20from%202021%20-%202024.csv",
-            "London Fire Brigade mobilisation records, 2021 to 2024",
+        map=MapSpec(
+            "easting", "northing", MAP_OUTLINE, name_field="deployed_from_station", area_field="station_ground"
         ),
     ),
-    group="incident_id",
-    split=Split("time", calibrate=0.06, test=0.06, within="period"),
-    build_response=compose,
-    baseline=baseline,
-    pii_fields={"easting": 1_000.0, "northing": 1_000.0, "latitude": 0.01, "longitude": 0.01, "property_type": None},
-    incident_is_group=True,
-    place=MapSpec("easting", "northing", MAP_OUTLINE, named="deployed_from_station", area="station_ground"),
-    zone="Europe/London",
-    time_field="call_time",
-    variants=(
-        InputScenario(
-            "attendance_seconds_station_unknown", "attendance_seconds", without=_STATION_UNKNOWN, training_weight=0.5
+    data=DataSpec(
+        tables=(INCIDENTS, MOBILISATIONS, STATIONS, WEATHER),
+        official_files=(
+            OfficialFile(
+                f"{_DOWNLOAD}/london-fire-brigade-incident-records/f5066d66-c7a3-415f-9629-026fbda61822/"
+                "LFB%20Incident%20data%20from%202018%20onwards.csv.xlsx",
+                "London Fire Brigade incident records, 2018 onwards",
+            ),
+            OfficialFile(
+                f"{_DOWNLOAD}/london-fire-brigade-mobilisation-records/3ff29fb5-3935-41b2-89f1-38571059237e/"
+                "LFB%20Mobilisation%20data%20from%202021%20-%202024.csv",
+                "London Fire Brigade mobilisation records, 2021 to 2024",
+            ),
         ),
-        InputScenario("over_360s_station_unknown", "over_360s", without=_STATION_UNKNOWN, training_weight=0.5),
-        InputScenario("pumps_group_unknown", "pumps", without=("incident_group",), training_weight=0.3),
+        group_column="incident_id",
+        incident_is_group=True,
+        timezone="Europe/London",
     ),
-    subgroups=(
-        Subgroup("area", Text("Part of the city", "Partie de la ville")),
-        Subgroup("borough", Text("Borough", "Arrondissement")),
-        Subgroup("hour_band", Text("Hour of day", "Heure de la journée")),
-        Subgroup("incident_group", Text("Kind of incident", "Type d'incident")),
-        Subgroup("pump_order", Text("Pump order", "Rang de l'engin")),
+    modelling=ModellingSpec(
+        targets=(ATTENDANCE, OVER_OBJECTIVE, PUMP_COUNT),
+        split=Split("time", calibrate=0.06, test=0.06, within="period"),
+        input_scenarios=(
+            InputScenario(
+                "attendance_seconds_station_unknown",
+                "attendance_seconds",
+                without=_STATION_UNKNOWN,
+                training_weight=0.5,
+            ),
+            InputScenario("over_360s_station_unknown", "over_360s", without=_STATION_UNKNOWN, training_weight=0.5),
+            InputScenario("pumps_group_unknown", "pumps", without=("incident_group",), training_weight=0.3),
+        ),
+        subgroups=(
+            Subgroup("area", Text("Part of the city", "Partie de la ville")),
+            Subgroup("borough", Text("Borough", "Arrondissement")),
+            Subgroup("hour_band", Text("Hour of day", "Heure de la journée")),
+            Subgroup("incident_group", Text("Kind of incident", "Type d'incident")),
+            Subgroup("pump_order", Text("Pump order", "Rang de l'engin")),
+        ),
+    ),
+    serving=ServingSpec(
+        request=FireCall,
+        answer=FireAnswer,
+        build_response=build_response,
+        fallback_prediction=fallback_prediction,
+        pii_fields={
+            "easting": 1_000.0,
+            "northing": 1_000.0,
+            "latitude": 0.01,
+            "longitude": 0.01,
+            "property_type": None,
+        },
+        time_field="call_time",
     ),
 )

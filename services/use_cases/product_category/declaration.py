@@ -9,13 +9,17 @@ from pydantic import BaseModel, Field
 
 from services.core.contract.fields import response_field
 from services.core.contract.use_case import (
+    DataSpec,
     EvaluationSlice,
     Guardrail,
     InputScenario,
     LateFusion,
     ModalityModel,
+    ModellingSpec,
     MultiClass,
     MultiClassPrediction,
+    PresentationSpec,
+    ServingSpec,
     Split,
     Subgroup,
     Table,
@@ -50,7 +54,7 @@ class ProductAnswer(BaseModel):
     )
 
 
-def compose(
+def build_response(
     values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer's fields for one row."""
@@ -91,7 +95,7 @@ _SHARES = [count / sum(_PUBLISHED.values()) for count in _PUBLISHED.values()]
 _NOTHING_USED = {"names": {}, "has_title": False, "has_description": False, "has_image": False}
 
 
-def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
+def fallback_prediction(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
     """The challenge's own codes by how frequent they are: without any model nothing is known of the catalogue."""
     return {"category": MultiClassPrediction(list(_SHARES), _LABELS)}, dict(_NOTHING_USED)
 
@@ -100,90 +104,102 @@ FILE_NAMES = r"image_(?P<imageid>\d+)_product_(?P<productid>\d+)\.(?:jpe?g|png|w
 
 USE_CASE = UseCase(
     name="product_category",
-    title=Text("Product category", "Catégorie de produit"),
-    description=Text(
-        "From a product's title, its description and a picture of it, or any of them: its class in the catalogue "
-        "and the five most probable ones. Files as in the Rakuten France challenge; the classes are learned.",
-        "À partir du titre d'un produit, de sa description et d'une image, ou d'une partie : sa classe au catalogue "
-        "et les cinq plus probables. Fichiers du défi Rakuten France ; les classes sont apprises.",
+    presentation=PresentationSpec(
+        title=Text("Product category", "Catégorie de produit"),
+        description=Text(
+            "From a product's title, its description and a picture of it, or any of them: its class in the catalogue "
+            "and the five most probable ones. Files as in the Rakuten France challenge; the classes are learned.",
+            "À partir du titre d'un produit, de sa description et d'une image, ou d'une partie : sa classe au "
+            "catalogue et les cinq plus probables. Fichiers du défi Rakuten France ; les classes sont apprises.",
+        ),
     ),
-    request=ProductRequest,
-    answer=ProductAnswer,
-    targets=(
-        Target(
-            name="category",
-            title=Text("Category", "Catégorie"),
-            label="category",
-            output=MultiClass(),
-            matrix="",
-            learner=LateFusion(
-                experts=(
-                    ModalityModel("text", "text", ("title", "description"), "has_text", "linear", ridge=1.0),
-                    ModalityModel("image", "image", ("image",), "has_image", "rbf", ridge=0.04),
-                )
+    data=DataSpec(
+        tables=(
+            Table(
+                name="products",
+                header_signature=("designation", "productid", "imageid"),
+                required=("designation", "description", "productid", "imageid"),
+                key=("row",),
             ),
-            metric="log_loss",
-            guardrails=(Guardrail("f1_weighted", 0.0), Guardrail("accuracy", 0.0)),
-            reported=("f1_weighted", "accuracy"),
+            Table(
+                name="codes", header_signature=("prdtypecode",), required=("prdtypecode",), key=("row",), optional=True
+            ),
+            Table(
+                name="names",
+                header_signature=("prdtypecode", "label"),
+                required=("prdtypecode", "label"),
+                key=("code",),
+                optional=True,
+            ),
+            Table(
+                name="images",
+                header_signature=(),
+                required=(),
+                key=("imageid", "productid"),
+                optional=True,
+                image_name_pattern=FILE_NAMES,
+            ),
         ),
+        official_files=(),
+        group_column="product",
     ),
-    tables=(
-        Table(
-            name="products",
-            header_signature=("designation", "productid", "imageid"),
-            required=("designation", "description", "productid", "imageid"),
-            key=("row",),
+    modelling=ModellingSpec(
+        targets=(
+            Target(
+                name="category",
+                title=Text("Category", "Catégorie"),
+                label="category",
+                output=MultiClass(),
+                matrix="",
+                learner=LateFusion(
+                    modality_models=(
+                        ModalityModel("text", "text", ("title", "description"), "has_text", "linear", ridge=1.0),
+                        ModalityModel("image", "image", ("image",), "has_image", "rbf", ridge=0.04),
+                    )
+                ),
+                metric="log_loss",
+                guardrails=(Guardrail("f1_weighted", 0.0), Guardrail("accuracy", 0.0)),
+                reported_metrics=("f1_weighted", "accuracy"),
+            ),
         ),
-        Table(name="codes", header_signature=("prdtypecode",), required=("prdtypecode",), key=("row",), optional=True),
-        Table(
-            name="names",
-            header_signature=("prdtypecode", "label"),
-            required=("prdtypecode", "label"),
-            key=("code",),
-            optional=True,
+        split=Split("hash", calibrate=0.03, test=0.15),
+        input_scenarios=(
+            InputScenario(
+                "category_text", "category", without=("image",), report_as={"f1_weighted": "f1_weighted_text"}
+            ),
+            InputScenario(
+                "category_image",
+                "category",
+                without=("title", "description"),
+                report_as={"f1_weighted": "f1_weighted_image"},
+            ),
         ),
-        Table(
-            name="images",
-            header_signature=(),
-            required=(),
-            key=("imageid", "productid"),
-            optional=True,
-            images=FILE_NAMES,
+        evaluation_slices=(
+            EvaluationSlice(
+                "category_text_not_named", "category_text", "title_names_class", "no", ("f1_weighted", "accuracy")
+            ),
         ),
+        subgroups=(
+            Subgroup("language", Text("Language of the title", "Langue du titre")),
+            Subgroup("title_names_class", Text("Title names its class", "Le titre nomme la classe")),
+        ),
+        cross_fitted=False,
     ),
-    official=(),
-    group="product",
-    split=Split("hash", calibrate=0.03, test=0.15),
-    build_response=compose,
-    baseline=baseline,
-    adjust=adjust,
-    variants=(
-        InputScenario("category_text", "category", without=("image",), report_as={"f1_weighted": "f1_weighted_text"}),
-        InputScenario(
-            "category_image",
-            "category",
-            without=("title", "description"),
-            report_as={"f1_weighted": "f1_weighted_image"},
-        ),
+    serving=ServingSpec(
+        request=ProductRequest,
+        answer=ProductAnswer,
+        build_response=build_response,
+        fallback_prediction=fallback_prediction,
+        adjust=adjust,
+        drift_features={
+            "title_length": Text("Length of the title", "Longueur du titre"),
+            "description_length": Text("Length of the description", "Longueur de la description"),
+            "language": Text("Language", "Langue"),
+            "unseen_words": Text("Share of words never seen", "Part de mots inconnus"),
+            "brightness": Text("Brightness of the picture", "Luminosité de l'image"),
+            "contrast": Text("Contrast of the picture", "Contraste de l'image"),
+            "sharpness": Text("Sharpness of the picture", "Netteté de l'image"),
+            "blank_share": Text("Share of the picture that is blank", "Part vide de l'image"),
+        },
     ),
-    parts=(
-        EvaluationSlice(
-            "category_text_not_named", "category_text", "title_names_class", "no", ("f1_weighted", "accuracy")
-        ),
-    ),
-    subgroups=(
-        Subgroup("language", Text("Language of the title", "Langue du titre")),
-        Subgroup("title_names_class", Text("Title names its class", "Le titre nomme la classe")),
-    ),
-    drift_features={
-        "title_length": Text("Length of the title", "Longueur du titre"),
-        "description_length": Text("Length of the description", "Longueur de la description"),
-        "language": Text("Language", "Langue"),
-        "unseen_words": Text("Share of words never seen", "Part de mots inconnus"),
-        "brightness": Text("Brightness of the picture", "Luminosité de l'image"),
-        "contrast": Text("Contrast of the picture", "Contraste de l'image"),
-        "sharpness": Text("Sharpness of the picture", "Netteté de l'image"),
-        "blank_share": Text("Share of the picture that is blank", "Part vide de l'image"),
-    },
-    cross_fitted=False,
 )

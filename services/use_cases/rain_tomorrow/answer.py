@@ -49,7 +49,7 @@ class RainAnswer(BaseModel):
     )
 
 
-def compose(
+def build_response(
     values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer's fields for one row."""
@@ -66,7 +66,7 @@ def compose(
     }
 
 
-def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
+def fallback_prediction(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
     """Persistence: how often a rainy day follows a rainy or a dry one."""
     rainfall = request["rainfall"]
     share = USUAL

@@ -53,7 +53,7 @@ class RoadAccidentAnswer(BaseModel):
     )
 
 
-def compose(
+def build_response(
     values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Compose the response from one row's predictions.
@@ -116,7 +116,7 @@ SHARES: Mapping[tuple[bool, str], tuple[float, float]] = {
 someone killed: rounded from the public BAAC tables."""
 
 
-def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
+def fallback_prediction(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
     """The public shares, by place and most exposed user: the answer without any model."""
     if request["pedestrians"]:
         exposed = "pedestrian"

@@ -10,13 +10,17 @@ from pydantic import BaseModel, Field
 from services.core.contract.use_case import (
     BoostedTrees,
     Booster,
+    DataSpec,
     EvaluationSlice,
     Guardrail,
+    ModellingSpec,
     MultiClass,
     MultiClassPrediction,
     OfficialFile,
+    PresentationSpec,
     Regression,
     RegressionPrediction,
+    ServingSpec,
     Split,
     Subgroup,
     Table,
@@ -39,7 +43,7 @@ class WineAnswer(BaseModel):
     grades: dict[Grade, float] = Field(description="Probability of each grade; they sum to 1.")
 
 
-def compose(
+def build_response(
     values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The answer's fields for one row. No score is above ``HIGHEST``."""
@@ -71,7 +75,7 @@ _USUAL = {
 """Published mean score, spread and shares of grades by colour."""
 
 
-def baseline(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
+def fallback_prediction(request: Mapping[str, Any]) -> tuple[dict[str, TargetPrediction], dict[str, Any]]:
     """The average quality of the colour: the answer without any model."""
     mean, spread, shares = _USUAL[request["colour"]]
     half = 1.645 * spread
@@ -103,60 +107,70 @@ _COLUMNS = tuple(what.column for what in MEASUREMENTS.values())
 
 USE_CASE = UseCase(
     name="wine_quality",
-    title=Text("Wine quality", "Qualité du vin"),
-    description=Text(
-        "From a wine's eleven measurements: the score that tasters would give it, how sure that is, and the "
-        "probability of each grade. Learned from the UCI wine quality files (vinho verde).",
-        "À partir des onze mesures d'un vin : la note que des dégustateurs lui donneraient, sa précision, et la "
-        "probabilité de chaque note. Appris sur les fichiers UCI (vinho verde).",
+    presentation=PresentationSpec(
+        title=Text("Wine quality", "Qualité du vin"),
+        description=Text(
+            "From a wine's eleven measurements: the score that tasters would give it, how sure that is, and the "
+            "probability of each grade. Learned from the UCI wine quality files (vinho verde).",
+            "À partir des onze mesures d'un vin : la note que des dégustateurs lui donneraient, sa précision, et la "
+            "probabilité de chaque note. Appris sur les fichiers UCI (vinho verde).",
+        ),
     ),
-    request=WineRequest,
-    answer=WineAnswer,
-    targets=(
-        Target(
-            name="quality",
-            title=Text("Score", "Note"),
-            label="quality",
-            output=Regression("points", interval_by="colour", minimum=0.0),
-            matrix="wine",
-            learner=BoostedTrees(
-                members=(Booster("reg:squarederror", 250, _SCORE_TREES),),
-                search={"max_depth": (4.0, 8.0), "eta": (0.02, 0.1), "min_child_weight": (1.0, 10.0)},
+    data=DataSpec(
+        tables=(
+            Table(
+                name="wines",
+                header_signature=("volatile acidity", "residual sugar", "alcohol"),
+                required=(*_COLUMNS, "quality"),
+                key=("colour", *MEASUREMENTS),
+                with_file_name=True,
             ),
-            metric="rmse",
-            guardrails=(Guardrail("mae", 0.01),),
-            reported=("rmse", "mae", "r2", "coverage_90"),
         ),
-        Target(
-            name="grade",
-            title=Text("Grade", "Note entière"),
-            label="grade",
-            output=MultiClass(GRADES),
-            matrix="wine",
-            learner=BoostedTrees(members=(Booster("multi:softprob", 30, _GRADE_TREES),)),
-            metric="log_loss",
-            guardrails=(Guardrail("accuracy", 0.02),),
-            reported=("accuracy", "f1_weighted", "log_loss"),
+        official_files=tuple(OfficialFile(f"{_UCI}{colour}.csv", f"UCI wine quality, {colour}") for colour in COLOURS),
+        group_column="wine",
+    ),
+    modelling=ModellingSpec(
+        targets=(
+            Target(
+                name="quality",
+                title=Text("Score", "Note"),
+                label="quality",
+                output=Regression("points", interval_by="colour", minimum=0.0),
+                matrix="wine",
+                learner=BoostedTrees(
+                    members=(Booster("reg:squarederror", 250, _SCORE_TREES),),
+                    search={"max_depth": (4.0, 8.0), "eta": (0.02, 0.1), "min_child_weight": (1.0, 10.0)},
+                ),
+                metric="rmse",
+                guardrails=(Guardrail("mae", 0.01),),
+                reported_metrics=("rmse", "mae", "r2", "coverage_90"),
+            ),
+            Target(
+                name="grade",
+                title=Text("Grade", "Note entière"),
+                label="grade",
+                output=MultiClass(GRADES),
+                matrix="wine",
+                learner=BoostedTrees(members=(Booster("multi:softprob", 30, _GRADE_TREES),)),
+                metric="log_loss",
+                guardrails=(Guardrail("accuracy", 0.02),),
+                reported_metrics=("accuracy", "f1_weighted", "log_loss"),
+            ),
+        ),
+        split=Split("cross", folds=5, repeats=2),
+        evaluation_slices=tuple(
+            EvaluationSlice(f"quality_{colour}", "quality", "colour", colour) for colour in COLOURS
+        ),
+        subgroups=(
+            Subgroup("colour", Text("Colour", "Couleur")),
+            Subgroup("strength", Text("Strength", "Degré")),
         ),
     ),
-    tables=(
-        Table(
-            name="wines",
-            header_signature=("volatile acidity", "residual sugar", "alcohol"),
-            required=(*_COLUMNS, "quality"),
-            key=("colour", *MEASUREMENTS),
-            with_file_name=True,
-        ),
-    ),
-    official=tuple(OfficialFile(f"{_UCI}{colour}.csv", f"UCI wine quality, {colour}") for colour in COLOURS),
-    group="wine",
-    split=Split("cross", folds=5, repeats=2),
-    build_response=compose,
-    baseline=baseline,
-    adjust=adjust,
-    parts=tuple(EvaluationSlice(f"quality_{colour}", "quality", "colour", colour) for colour in COLOURS),
-    subgroups=(
-        Subgroup("colour", Text("Colour", "Couleur")),
-        Subgroup("strength", Text("Strength", "Degré")),
+    serving=ServingSpec(
+        request=WineRequest,
+        answer=WineAnswer,
+        build_response=build_response,
+        fallback_prediction=fallback_prediction,
+        adjust=adjust,
     ),
 )

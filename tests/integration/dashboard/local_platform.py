@@ -230,7 +230,7 @@ def _wait(there: Any, what: str) -> None:
 
 def _quicker(use_case: UseCase) -> UseCase:
     def fewer(booster: Booster | None) -> Any:
-        return booster and replace(booster, rounds=max(5, booster.rounds // 10))
+        return booster and replace(booster, num_boost_round=max(5, booster.num_boost_round // 10))
 
     def learner(trees: Any) -> Any:
         if not isinstance(trees, BoostedTrees):
@@ -238,7 +238,13 @@ def _quicker(use_case: UseCase) -> UseCase:
         members = tuple(fewer(member) for member in trees.members)
         return replace(trees, members=members, lower=fewer(trees.lower), upper=fewer(trees.upper))
 
-    return replace(use_case, targets=tuple(replace(t, learner=learner(t.learner)) for t in use_case.targets))
+    return replace(
+        use_case,
+        modelling=replace(
+            use_case.modelling,
+            targets=tuple(replace(t, learner=learner(t.learner)) for t in use_case.modelling.targets),
+        ),
+    )
 
 
 def _free_port() -> int:

@@ -34,7 +34,7 @@ def ask(page: Any, language: str = "en") -> None:
 
 def fill_required(page: Any, use_case: str) -> None:
     """What has to be known at least: the first word of categories, yes for flags."""
-    for field in fields_of(use_case_registry.get(use_case).request).values():
+    for field in fields_of(use_case_registry.get(use_case).serving.request).values():
         if field.required and field.kind == "category":
             page.get_by_label(f"{field.title.en} *", exact=True).click()
             page.get_by_role("option").first.click()

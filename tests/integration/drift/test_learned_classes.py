@@ -66,7 +66,7 @@ def store(
     watched: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
     """Titles and descriptions as prediction would have kept them (never a picture), and the classes reported."""
-    label = USE_CASE.targets[0].label
+    label = USE_CASE.modelling.targets[0].label
     predictions, outcomes = [], []
     for number, row in enumerate(rows.to_dict("records")):
         at: datetime = BEGIN + timedelta(hours=number)
@@ -142,7 +142,9 @@ def test_what_is_watched_is_held_against_rows_that_the_model_has_not_learned_fro
         engine,
         rows,
         {},
-        drift_features_as_json(compute_drift_features(USE_CASE, from_frame(USE_CASE.request, rows), model.fitted)),
+        drift_features_as_json(
+            compute_drift_features(USE_CASE, from_frame(USE_CASE.serving.request, rows), model.fitted)
+        ),
     )
     columns = {column["name"]: column for column in looked_at(tmp_path, engine, models)["drift"]["columns"]}
     assert columns["watched.unseen_words"]["value"] < 1

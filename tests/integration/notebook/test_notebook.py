@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> VigiePaths:
     examples.to_parquet(folder / "examples.parquet", index=False)
     context = use_case.raw.training_context(tables)
     save_arrays(folder / "context.npz", context)
-    params = Train.model_validate({"learners": {t.name: {"num_boost_round": 5} for t in use_case.targets}})
+    params = Train.model_validate({"learners": {t.name: {"num_boost_round": 5} for t in use_case.modelling.targets}})
     bundle = home.models(NAME) / "bundle"
     source = {"examples.sha256": file_sha256(folder / "examples.parquet")}
     train(use_case, examples, {}, context, params=params, folder=bundle, simulated=True, source=source)
@@ -59,7 +59,7 @@ def _at_home(home: VigiePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def test_a_version_is_its_bundle_its_examples_and_their_features() -> None:
     loaded = load(NAME, "candidate")
     assert len(loaded.examples) == 400
-    target = loaded.bundle.use_case.targets[0]
+    target = loaded.bundle.use_case.modelling.targets[0]
     features = loaded.features[target.matrix]
     assert tuple(features.columns) == loaded.bundle.manifest.targets[target.name].features
     assert (features.dtypes == np.float32).all()

@@ -33,7 +33,7 @@ def _quicker(use_case: UseCase) -> UseCase:
     """The same use case with a tenth of the trees: what is tested here does not depend on them."""
 
     def fewer(booster: Booster | None) -> Any:
-        return booster and replace(booster, rounds=max(5, booster.rounds // 10))
+        return booster and replace(booster, num_boost_round=max(5, booster.num_boost_round // 10))
 
     def learner(trees: Learner) -> Learner:
         if not isinstance(trees, BoostedTrees):
@@ -41,7 +41,13 @@ def _quicker(use_case: UseCase) -> UseCase:
         members = tuple(map(fewer, trees.members))
         return replace(trees, members=members, lower=fewer(trees.lower), upper=fewer(trees.upper))
 
-    return replace(use_case, targets=tuple(replace(t, learner=learner(t.learner)) for t in use_case.targets))
+    return replace(
+        use_case,
+        modelling=replace(
+            use_case.modelling,
+            targets=tuple(replace(t, learner=learner(t.learner)) for t in use_case.modelling.targets),
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -59,11 +65,11 @@ class Served:
     @property
     def calls(self) -> list[dict[str, Any]]:
         """The rows as a caller sends them, some without a field that may be missing."""
-        of = column_types(self.use_case.request)
+        of = column_types(self.use_case.serving.request)
         calls = []
         for number, record in enumerate(self.rows[list(of)].to_dict("records")):
             call = {name: _sent(of[name], value) for name, value in record.items() if not _missing(value)}
-            optional = [n for n, info in self.use_case.request.model_fields.items() if not info.is_required()]
+            optional = [n for n, info in self.use_case.serving.request.model_fields.items() if not info.is_required()]
             if number % 3 == 2:
                 call.pop(next((n for n in optional if of[n] == "category" and n in call), ""), None)
             calls.append(call)
@@ -95,7 +101,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     raw = folder / "raw"
     raw.mkdir()
     use_case.simulator.write(
-        raw, seed=5, rows=600 if image_fields(use_case.request) else 2_500, start="2023-01-01", days=400
+        raw, seed=5, rows=600 if image_fields(use_case.serving.request) else 2_500, start="2023-01-01", days=400
     )
     tables = read_folder(use_case.name, raw)
     examples = use_case.raw.build_examples(tables)
@@ -141,12 +147,12 @@ def test_a_call_alone_and_among_others_is_answered_alike_bit_for_bit(served: Ser
 def test_what_is_served_is_what_the_predictor_says_offline(served: Served) -> None:
     """The path from a table to values, which training and the gate take, and the one from a request."""
     frame = served.rows
-    offline = served.model.predictor.predict(from_frame(served.use_case.request, frame), {})
-    of = column_types(served.use_case.request)
+    offline = served.model.predictor.predict(from_frame(served.use_case.serving.request, frame), {})
+    of = column_types(served.use_case.serving.request)
     for index, record in enumerate(frame[list(of)].to_dict("records")):
         call = {name: _sent(of[name], value) for name, value in record.items() if not _missing(value)}
         fields: Mapping[str, Any] = served.model.request.model_validate(call).__dict__
-        answer = served.use_case.build_response(*to_scalars(offline, index), fields)
+        answer = served.use_case.serving.build_response(*to_scalars(offline, index), fields)
         assert json.dumps(served.post("predict", call)["answer"]) == json.dumps(json.loads(json.dumps(answer)))
 
 
@@ -155,7 +161,7 @@ def test_contributions_sum_to_each_output(served: Served) -> None:
         body = served.post("explain", call)
         explanation_response_model(served.use_case).model_validate(body)
         assert body["answer"] == served.post("predict", call)["answer"]
-        assert set(body["targets"]) == {target.name for target in served.use_case.targets}
+        assert set(body["targets"]) == {target.name for target in served.use_case.modelling.targets}
         for target in body["targets"].values():
             for output in target["outputs"]:
                 total = output["base"] + sum(output["contributions"].values())

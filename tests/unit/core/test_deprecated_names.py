@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from string import Template
 
@@ -23,6 +24,7 @@ from services.core.raw_files.reader import read_folder
 from services.core.settings import CHECKOUT
 from services.training.stage.train import train
 from tests.installed_packages import forget
+from tests.toy.declaration import USE_CASE as TOY
 
 TEMPLATE = CHECKOUT / "tests" / "release_0_1_0"
 """What ``new-use-case`` of release 0.1.0 wrote, as it was."""
@@ -55,8 +57,10 @@ def test_a_use_case_of_release_0_1_0_trains_and_answers_with_warnings(project: P
         lamps.simulator.write(project, seed=1, rows=300, start="2024-01-01", days=5)
         examples = lamps.raw.build_examples(read_folder("lamps", project))
         bundle = train(lamps, examples, {}, {}, params=Train(), folder=project / "bundle", simulated=True)
-        request = lamps.request.model_validate(example_request(lamps.request)).model_dump()
-        value = Predictor(lamps, bundle).predict(columns.from_rows(lamps.request, [request]), {}).values["value"]
+        request = lamps.serving.request.model_validate(example_request(lamps.serving.request)).model_dump()
+        value = (
+            Predictor(lamps, bundle).predict(columns.from_rows(lamps.serving.request, [request]), {}).values["value"]
+        )
     assert isinstance(value, RegressionPrediction)
     assert value.lower <= value.value <= value.upper
     said = {str(warning.message).partition(" is called ")[0] for warning in caught}
@@ -66,6 +70,8 @@ def test_a_use_case_of_release_0_1_0_trains_and_answers_with_warnings(project: P
         "services.core.usecases.fields.described",
         "Target(guards=)",
         "Table(marks=)",
+        "UseCase(group=)",
+        "UseCase(targets=)",
         "lamps.raw.canonical",
         "lamps.features.MATRICES",
     } <= said
@@ -114,6 +120,15 @@ def test_old_fields_are_taken_and_shown() -> None:
     assert scenario.report_as == {"mae": "mae_a"}
     with pytest.warns(DeprecationWarning, match="extras"):
         assert Features({}, {"x": 1}).facts == {"x": 1}  # type: ignore[attr-defined]
+
+
+def test_flat_fields_of_a_use_case_are_taken_and_shown() -> None:
+    with pytest.warns(DeprecationWarning, match=r"UseCase\(zone=\) is called data.timezone"):
+        moved = replace(TOY, zone="Europe/Paris", variants=())  # type: ignore[call-arg]
+    assert (moved.data.timezone, moved.data.tables) == ("Europe/Paris", TOY.data.tables)
+    assert moved.modelling == replace(TOY.modelling, input_scenarios=())
+    with pytest.warns(DeprecationWarning, match=r"UseCase.baseline is called serving.fallback_prediction"):
+        assert TOY.baseline is TOY.serving.fallback_prediction  # type: ignore[attr-defined]
 
 
 def test_a_name_of_a_module_that_stayed_leads_to_the_new_one() -> None:

@@ -56,7 +56,9 @@ def watched_service(
 ) -> Iterator[Any]:
     """Its use case derives columns for drift, so that every hook of the feature module is used."""
     monkeypatch.setattr(USE_CASE.features, "drift_features", lambda columns, _: {"far": np.array(columns["distance"])})
-    service = make_service(use_cases=[replace(USE_CASE, drift_features={"far": Text("Far", "Loin")})])
+    service = make_service(
+        use_cases=[replace(USE_CASE, serving=replace(USE_CASE.serving, drift_features={"far": Text("Far", "Loin")}))]
+    )
     service.registry.promote("toy", 1, toy_bundles[0])
     service.poll()
     return service

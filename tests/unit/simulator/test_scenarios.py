@@ -27,7 +27,7 @@ def test_there_are_these_scenarios() -> None:
 def test_a_scenario_names_what_there_is(name: str) -> None:
     for use_case, played in scenario.load_scenario(name).use_cases.items():
         declared = use_case_registry.get(use_case)
-        assert set(played.left_out) <= set(column_types(declared.request))
+        assert set(played.left_out) <= set(column_types(declared.serving.request))
         if played.change is not None:
             assert set(played.change.drift) <= set(declared.simulator.DRIFTS)  # type: ignore[attr-defined]
 
@@ -90,7 +90,9 @@ def test_what_is_asked_for_comes_before_what_the_scenario_says() -> None:
     )
     assert (plan.rate, plan.seconds, plan.clock.speed, plan.seed) == (3.0, 9.0, 2.0, 8)
     assert list(plan.use_cases) == ["toy"]
-    assert plan.clock.start == datetime(2026, 1, 5, 6, tzinfo=ZoneInfo(use_case_registry.get("toy").zone or "UTC"))
+    assert plan.clock.start == datetime(
+        2026, 1, 5, 6, tzinfo=ZoneInfo(use_case_registry.get("toy").data.timezone or "UTC")
+    )
 
 
 def test_a_changed_world_stands_beside_the_ordinary_one() -> None:

@@ -22,21 +22,21 @@ from tests.toy.declaration import USE_CASE as TOY
 
 
 def example(use_case: UseCase) -> dict[str, Any]:
-    return use_case.request.model_validate(example_request(use_case.request)).model_dump()
+    return use_case.serving.request.model_validate(example_request(use_case.serving.request)).model_dump()
 
 
 def body(name: str, values: dict[str, Any] | None = None, **facts: Any) -> dict[str, Any]:
     """What the rules make of the baseline, or of these values."""
     use_case = use_case_registry.get(name)
-    usual, known = use_case.baseline(example(use_case))
+    usual, known = use_case.serving.fallback_prediction(example(use_case))
     return ResponseBuilder(use_case).body(values or usual, {**known, **facts}, example(use_case))
 
 
 @pytest.mark.parametrize("use_case", [*use_case_registry.list_use_cases(), TOY], ids=lambda use_case: use_case.name)
 def test_every_target_of_every_use_case_has_its_typed_prediction(use_case: UseCase) -> None:
-    values, facts = use_case.baseline(example(use_case))
+    values, facts = use_case.serving.fallback_prediction(example(use_case))
     made = ResponseBuilder(use_case).body(values, facts, example(use_case))
-    assert list(made["predictions"]) == [target.name for target in use_case.targets]
+    assert list(made["predictions"]) == [target.name for target in use_case.modelling.targets]
     typed = prediction_response_model(use_case).model_fields["predictions"].annotation
     typed.model_validate(made["predictions"])  # type: ignore[union-attr]
 

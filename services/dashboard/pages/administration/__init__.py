@@ -58,7 +58,7 @@ def _filters(session: Session) -> dict[str, Any]:
         words("administration.use_case"),
         names,
         format_func=lambda name: (
-            words.of(use_case_registry.get(name).title) if name else words("administration.outcome_any")
+            words.of(use_case_registry.get(name).presentation.title) if name else words("administration.outcome_any")
         ),
         key="audit-use-case",
     )

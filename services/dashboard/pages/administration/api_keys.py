@@ -84,7 +84,7 @@ def _add(session: Session) -> None:
         )
         centres = [line["name"] for line in centres_of(session)]
         centre = st.selectbox(words("administration.centre"), centres, key="new-key-centre")
-        titles = {item.name: words.of(item.title) for item in use_case_registry.list_use_cases()}
+        titles = {item.name: words.of(item.presentation.title) for item in use_case_registry.list_use_cases()}
         only = st.multiselect(
             words("administration.key_use_cases"), list(titles), format_func=titles.__getitem__, key="new-key-use-cases"
         )

@@ -61,7 +61,7 @@ def show_retention(session: Session) -> None:
         found = session.client.get(Service.GATEWAY, "/admin/retention")
     rows = []
     for name, days in found["days"].items():
-        title = words.of(use_case_registry.get(name).title) if name in use_case_registry.names() else name
+        title = words.of(use_case_registry.get(name).presentation.title) if name in use_case_registry.names() else name
         kept = words("administration.days_n", days=formats.number(days)) if days else words("administration.for_ever")
         how = "pseudonyms" if name in found["pseudonymised"] else "as_said"
         rows.append([title, kept, words(f"administration.{how}")])

@@ -58,13 +58,13 @@ def render(session: Session) -> None:
 
 
 def _places(session: Session, use_case: UseCase) -> dict[str, tuple[float, float]]:
-    if use_case.place is None:
+    if use_case.presentation.map is None:
         return {}
     try:
         known = session.served(use_case.name).get("places") or {}
     except ApiError:  # the board works without location names
         known = {}
-    return {**use_case.place.points, **{name: (x, y) for name, (x, y) in known.items()}}
+    return {**use_case.presentation.map.points, **{name: (x, y) for name, (x, y) in known.items()}}
 
 
 def _filters(session: Session, use_case: UseCase) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _filters(session: Session, use_case: UseCase) -> dict[str, Any]:
     with columns[1]:
         area = st.selectbox(
             words("board.area"), ["area_all", *shown.AREAS], format_func=lambda name: words(f"board.{name}"),
-            key="board-area", disabled=use_case.place is None,
+            key="board-area", disabled=use_case.presentation.map is None,
         )  # fmt: skip
     with columns[2]:
         risks = {"risk_all": None, "risk_yes": True, "risk_no": False}
@@ -118,8 +118,8 @@ def _live(
         return
     _remember_callers(session, calls)
     cut = len(calls) == _FETCH_LIMIT
-    if filters["area"] is not None and use_case.place is not None:
-        place = use_case.place
+    if filters["area"] is not None and use_case.presentation.map is not None:
+        place = use_case.presentation.map
         at = {call["id"]: shown.position(use_case, call, places) for call in calls}
         calls = [call for call in calls if (p := at[call["id"]]) and shown.area_of(place, p) == filters["area"]]
     said = st.session_state.pop(_RESULT, None)
@@ -129,7 +129,7 @@ def _live(
     if not calls:
         empty_state(words("board.none"), words("board.none_text"))
         return
-    if use_case.place is None:
+    if use_case.presentation.map is None:
         _rows(session, use_case, calls)
         return
     rows, chart = st.columns([5, 3])

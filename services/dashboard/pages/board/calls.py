@@ -49,13 +49,13 @@ def period_start(period: str) -> datetime | None:
 
 def timezone_of(use_case: UseCase) -> str:
     """The use case's time zone, otherwise the browser's."""
-    return use_case.zone or st.context.timezone or "UTC"
+    return use_case.data.timezone or st.context.timezone or "UTC"
 
 
 def request_text(session: Session, use_case: UseCase, call: Call) -> str:
     """Summary of a request: up to four of its categories and short texts."""
     found = []
-    for name, field in fields_of(use_case.request).items():
+    for name, field in fields_of(use_case.serving.request).items():
         value = call["request"].get(name)
         if field.kind in {"category", "text"} and value and len(str(value)) <= 60 and not field.free_text:
             found.append(str(value))
@@ -70,7 +70,7 @@ def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
     if predictions is None:
         return " · ".join(f"{name}: {value}" for name, value in flatten(call["answer"]).items())
     parts = []
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         predicted, title = predictions[target.name], words.of(target.title)
         if predicted["kind"] == "quantity":
             unit = predicted["unit"]
@@ -107,7 +107,7 @@ def label_text(session: Session, target: Target, value: Any) -> str:
 def reportable_targets(use_case: UseCase) -> dict[str, Target]:
     """Label -> first target that uses it."""
     found: dict[str, Target] = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         found.setdefault(target.label, target)
     return found
 
@@ -119,13 +119,13 @@ def risk_text(session: Session, call: Call) -> str:
 
 def position(use_case: UseCase, call: Call, places: Mapping[str, tuple[float, float]]) -> tuple[float, float] | None:
     """The call's position on the use case's map."""
-    place, request = use_case.place, call["request"]
+    place, request = use_case.presentation.map, call["request"]
     if place is None:
         return None
     x, y = request.get(place.x), request.get(place.y)
     if isinstance(x, int | float) and isinstance(y, int | float):
         return float(x), float(y)
-    return places.get(str(request.get(place.named or "")))
+    return places.get(str(request.get(place.name_field or "")))
 
 
 def area_of(place: MapSpec, at: tuple[float, float]) -> str:

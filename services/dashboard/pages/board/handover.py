@@ -51,7 +51,7 @@ def _content(session: Session, use_case: UseCase, shift: HandoverShift) -> dict[
     return {
         "language": session.language,
         "words": words,
-        "title": words("board.sheet_title", title=words.of(use_case.title)),
+        "title": words("board.sheet_title", title=words.of(use_case.presentation.title)),
         "since": formats.moment(shift.since, zone),
         "until": formats.moment(shift.until, zone),
         "now": formats.moment(datetime.now(shift.until.tzinfo), zone),

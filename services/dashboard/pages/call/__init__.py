@@ -54,7 +54,7 @@ def choose_served_use_case(session: Session, use_cases: Mapping[str, UseCase], k
         session.words("terms.use_case"),
         names,
         index=names.index(wanted) if wanted in names else 0,
-        format_func=lambda name: session.words.of(use_cases[name].title),
+        format_func=lambda name: session.words.of(use_cases[name].presentation.title),
         key=key,
     )
     if chosen != wanted:
@@ -70,8 +70,8 @@ def _one(session: Session, use_case: UseCase) -> None:
         served = session.served(use_case.name)
         known = served.get("inputs") or {}
         places = {name: (x, y) for name, (x, y) in (served.get("places") or {}).items()}
-    if use_case.place is not None:
-        places = {**use_case.place.points, **places}
+    if use_case.presentation.map is not None:
+        places = {**use_case.presentation.map.points, **places}
     form, answer = st.columns([6, 5], gap="large")
     memory = f"call-{use_case.name}-faults"
     with form:
@@ -79,7 +79,7 @@ def _one(session: Session, use_case: UseCase) -> None:
         incident = st.text_input(
             words("call.incident"), key=f"call-{use_case.name}-incident", max_chars=64, help=words("call.incident_help")
         )
-        result = validate_request(use_case.request, payload, words, session.formats)
+        result = validate_request(use_case.serving.request, payload, words, session.formats)
         # A field with a value shows its error; missing fields are reported at the button.
         shown = {name: fault for name, fault in result.faults.items() if payload.get(name) is not None}
         if shown != st.session_state.get(memory, {}):
@@ -109,8 +109,8 @@ def _form(
     faults: Mapping[str, str],
 ) -> dict[str, Any]:
     """Show the fields; those of the location are next to their map."""
-    words, place = session.words, use_case.place
-    fields = fields_of(use_case.request)
+    words, place = session.words, use_case.presentation.map
+    fields = fields_of(use_case.serving.request)
     beside = [] if place is None else [name for name in (place.x, place.y) if name in fields]
     also = [name for name in _DEGREES if beside and name in fields and name not in beside]
     payload: dict[str, Any] = forms.request_form(session, use_case, known, faults, leave_out=[*beside, *also])
@@ -140,29 +140,29 @@ def _form(
 def _chosen_place(
     use_case: UseCase, payload: Mapping[str, Any], places: Mapping[str, tuple[float, float]]
 ) -> tuple[float, float] | None:
-    place = use_case.place
+    place = use_case.presentation.map
     assert place is not None
     x, y = payload.get(place.x), payload.get(place.y)
     if x is not None and y is not None:
         return float(x), float(y)
-    named = payload.get(place.named or "")
+    named = payload.get(place.name_field or "")
     return places.get(str(named)) if place.x not in payload and named else None
 
 
 def _apply_click(use_case: UseCase, key: str) -> None:
-    point, place = maps.clicked_point(key), use_case.place
+    point, place = maps.clicked_point(key), use_case.presentation.map
     if point is None or place is None:
         return
-    if place.x in use_case.request.model_fields:
+    if place.x in use_case.serving.request.model_fields:
         _set_field(use_case, place.x, float(point["x"]))
         _set_field(use_case, place.y, float(point["y"]))
         st.session_state[f"call-{use_case.name}-known-place"] = None
-    elif place.named is not None and point.get("name"):
-        _set_field(use_case, place.named, str(point["name"]))
+    elif place.name_field is not None and point.get("name"):
+        _set_field(use_case, place.name_field, str(point["name"]))
 
 
 def _apply_known_place(use_case: UseCase, key: str, places: Mapping[str, tuple[float, float]]) -> None:
-    place, name = use_case.place, str(st.session_state.get(key) or "")
+    place, name = use_case.presentation.map, str(st.session_state.get(key) or "")
     if place is not None and name in places:
         _set_field(use_case, place.x, float(places[name][0]))
         _set_field(use_case, place.y, float(places[name][1]))
@@ -174,12 +174,12 @@ def _set_field(use_case: UseCase, field: str, value: Any) -> None:
 
 def _variant(session: Session, use_case: UseCase, known: Mapping[str, Any]) -> tuple[str, Any] | None:
     """Selector of the one field, and its value, in which the second variant differs."""
-    words, fields = session.words, fields_of(use_case.request)
+    words, fields = session.words, fields_of(use_case.serving.request)
     key = f"call-{use_case.name}-compare"
     if not st.toggle(words("call.compare"), key=key):
         return None
     names = [field.name for field in fields.values() if field.kind in {"text", "category", "number", "flag"}]
-    named = use_case.place.named if use_case.place is not None else None
+    named = use_case.presentation.map.name_field if use_case.presentation.map is not None else None
     left, right = st.columns(2)
     with left:
         name = st.selectbox(
@@ -189,7 +189,7 @@ def _variant(session: Session, use_case: UseCase, known: Mapping[str, Any]) -> t
     with right:
         st.caption(words("call.compare_other", field=title_of(use_case, name, words)))
         value = forms.field_widget(
-            session, fields[name], f"{key}-{name}", known.get(name, {}), zone=use_case.zone, empty=True
+            session, fields[name], f"{key}-{name}", known.get(name, {}), zone=use_case.data.timezone, empty=True
         )
     return name, value
 
@@ -209,7 +209,7 @@ def _predict(
     found = []
     with st.spinner(words("call.asking"), show_time=False):
         for number, payload in enumerate(payloads):
-            result = validate_request(use_case.request, payload, words, session.formats)
+            result = validate_request(use_case.serving.request, payload, words, session.formats)
             if result.faults:
                 notice("warn", words("call.fix_first"), "", _fault_lines(session, use_case, result.faults))
                 return
@@ -262,7 +262,7 @@ def _difference(session: Session, use_case: UseCase, both: list[Mapping[str, Any
     """Compare the variants by the first number: lower is better for a quantity; for a probability the difference."""
     words, formats = session.words, session.formats
     for kind in ("quantity", "probability"):
-        for target in use_case.targets:
+        for target in use_case.modelling.targets:
             first, second = (predictions[target.name] for predictions in both)
             if first["kind"] != kind:
                 continue

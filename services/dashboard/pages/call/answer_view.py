@@ -48,13 +48,15 @@ def show_answer(
     cards = [
         target_card(session, target, answer["predictions"][target.name], (ends or {}).get(target.name))
         for kind in (Regression, BinaryClassification, MultiClass)
-        for target in use_case.targets
+        for target in use_case.modelling.targets
         if isinstance(target.output, kind)
     ]
     st.html(f"<div class='v-row' role='group'>{''.join(cards)}</div>")
     st.html(source_badges(session, answer))
-    objectives = [target.output.objective for target in use_case.targets if isinstance(target.output, Regression)]
-    extra = [leaf for leaf in extra_fields(use_case.answer, answer["answer"]) if leaf.value not in objectives]
+    objectives = [
+        target.output.objective for target in use_case.modelling.targets if isinstance(target.output, Regression)
+    ]
+    extra = [leaf for leaf in extra_fields(use_case.serving.answer, answer["answer"]) if leaf.value not in objectives]
     if extra:
         st.html(_extra_cards(session, extra))
     without = missing_fields(session, use_case, answer)
@@ -135,7 +137,7 @@ def probability_in_words(session: Session, probability: float) -> str:
 def scale_ends(use_case: UseCase, answers: list[Mapping[str, Any]]) -> dict[str, float]:
     """Target -> upper end of a scale that covers all answers."""
     ends: dict[str, float] = {}
-    for target in use_case.targets:
+    for target in use_case.modelling.targets:
         if isinstance(target.output, Regression):
             for answer in answers:
                 found = answer["predictions"][target.name]
@@ -228,7 +230,7 @@ def show_explanation(
     """Show attributions. ``explained`` is the ``explain`` response: outputs, base and contributions per target."""
     words = session.words
     st.subheader(words("call.drivers"))
-    targets = {target.name: target for target in use_case.targets if target.name in explained["targets"]}
+    targets = {target.name: target for target in use_case.modelling.targets if target.name in explained["targets"]}
     name = next(iter(targets))
     if len(targets) > 1:
         chosen = st.segmented_control(
@@ -277,7 +279,7 @@ def _contribution_bars(
         title = title_of(use_case, field, session.words)
         given = payload.get(field)
         known = isinstance(given, str | int | float) and not isinstance(given, bool) and len(str(given)) <= 24
-        text = f"{title}: {given}" if known and field != use_case.time_field else title
+        text = f"{title}: {given}" if known and field != use_case.serving.time_field else title
         found.append(Bar(text, share, said(share, signed=True)))
     if abs(rest) >= least:
         found.append(Bar(session.words("call.others"), rest, said(rest, signed=True)))

@@ -151,7 +151,7 @@ def batch_form(session: Session, use_case: UseCase) -> None:
     st.caption(words("call.file_help", rows=session.formats.number(most)))
     st.download_button(
         words("call.template"),
-        csv_template(use_case.request),
+        csv_template(use_case.serving.request),
         file_name=f"{use_case.name}.csv",
         mime="text/csv",
         key=f"{key}-template",
@@ -187,7 +187,7 @@ def _validate_rows(
 ) -> tuple[list[tuple[int, dict[str, Any]]], list[tuple[int, str, str]]]:
     """Valid rows with line numbers, and (line, field, error) of the others; line 1 has the column names."""
     words = session.words
-    requests, found, left = to_requests(use_case.request, rows)
+    requests, found, left = to_requests(use_case.serving.request, rows)
     if not found:
         notice("bad", words("call.columns_none"))
         return [], []
@@ -196,7 +196,7 @@ def _validate_rows(
     good, bad = [], []
     for number, request in enumerate(requests, start=2):
         fields = {name: value for name, value in request.items() if name != INCIDENT}
-        result = validate_request(use_case.request, fields, words, session.formats)
+        result = validate_request(use_case.serving.request, fields, words, session.formats)
         if result.faults:
             bad += [(number, name, fault) for name, fault in result.faults.items()]
         else:

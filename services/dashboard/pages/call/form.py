@@ -38,7 +38,7 @@ def request_form(
     Returns:
         Field -> value as JSON; None if empty.
     """
-    fields = [field for field in fields_of(use_case.request).values() if field.name not in leave_out]
+    fields = [field for field in fields_of(use_case.serving.request).values() if field.name not in leave_out]
     first = [field for field in fields if field.required or field.default is not None]
     optional = [field for field in fields if field not in first]
     shown = [field for field in fields if field in first or field in optional[:OPTIONAL_SHOWN]]
@@ -66,7 +66,11 @@ def field_grid(
                 continue
             with column:
                 found[field.name] = field_widget(
-                    session, field, widget_key(use_case, field.name), known.get(field.name, {}), zone=use_case.zone
+                    session,
+                    field,
+                    widget_key(use_case, field.name),
+                    known.get(field.name, {}),
+                    zone=use_case.data.timezone,
                 )
                 if field.name in faults:
                     st.html(f"<div class='v-fault' role='alert'>{escape(faults[field.name])}</div>")

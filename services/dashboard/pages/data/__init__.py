@@ -111,7 +111,7 @@ def _start_button(
         ConfirmedAction(
             key=f"start-{kind}-{use_case.name}",
             button=words(f"data.start_{kind}"),
-            title=words(f"data.start_{kind}_title", title=words.of(use_case.title)),
+            title=words(f"data.start_{kind}_title", title=words.of(use_case.presentation.title)),
             consequence=text,
             points=points,
             do=do,

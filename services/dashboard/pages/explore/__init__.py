@@ -20,7 +20,7 @@ from services.dashboard.session import Session
 
 def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -> None:
     words = session.words
-    names = [name for name in fields if name in use_case.request.model_fields]
+    names = [name for name in fields if name in use_case.serving.request.model_fields]
     names.sort(key=lambda name: not _has_distribution(fields[name]))  # fields with a distribution first
     name = st.selectbox(
         words("explore.field"),
@@ -61,7 +61,7 @@ def show_missing(session: Session, use_case: UseCase, fields: Mapping[str, Any])
 
 
 def _number(session: Session, use_case: UseCase, name: str, field: Mapping[str, Any]) -> None:
-    unit = fields_of(use_case.request)[name].unit
+    unit = fields_of(use_case.serving.request)[name].unit
     number_summary(session, field, unit)
     title = title_of(use_case, name, session.words) + (f" ({unit})" if unit else "")
     histogram(session, field, title)
@@ -154,7 +154,7 @@ def _profile(session: Session, use_case: UseCase, section: str) -> None:
 
 def _target(session: Session, use_case: UseCase, targets: Mapping[str, Any]) -> None:
     words, formats = session.words, session.formats
-    titles = {target.name: words.of(target.title) for target in use_case.targets if target.name in targets}
+    titles = {target.name: words.of(target.title) for target in use_case.modelling.targets if target.name in targets}
     left, right = st.columns(2)
     name = left.selectbox(
         words("explore.target"), list(titles), format_func=titles.__getitem__, key=f"explore-target-{use_case.name}"
@@ -186,8 +186,8 @@ def pipeline(session: Session, use_case: UseCase) -> None:
     """Diagram of the pipeline steps, with data sources at the start and predictions at the end."""
     words = session.words
     st.write(words("explore.pipeline_text"))
-    tables = ", ".join(table.name for table in use_case.tables)
-    targets = ", ".join(words.of(target.title) for target in use_case.targets)
+    tables = ", ".join(table.name for table in use_case.data.tables)
+    targets = ", ".join(words.of(target.title) for target in use_case.modelling.targets)
     boxes = [_box(words("explore.raw_files"), words("explore.leaves_files", tables=tables), "")]
     for step in STEPS:
         leaves = words.known(f"explore.leaves_{step.name}", "").format(targets=targets)

@@ -51,7 +51,9 @@ def histogram(session: Session, field: Mapping[str, Any], title: str) -> None:
 def group_title(session: Session, use_case: UseCase, column: str) -> str:
     if column in CALENDAR:
         return session.words(f"explore.by_{column}")
-    return next((session.words.of(item.title) for item in use_case.subgroups if item.column == column), column)
+    return next(
+        (session.words.of(item.title) for item in use_case.modelling.subgroups if item.column == column), column
+    )
 
 
 def by_group(
@@ -165,7 +167,7 @@ def time_charts(session: Session, found: Mapping[str, Any]) -> None:
 
 def places_map(session: Session, use_case: UseCase, found: Mapping[str, Any] | None) -> None:
     """Map of grid cells or named locations on the use case's outline."""
-    words, place = session.words, use_case.place
+    words, place = session.words, use_case.presentation.map
     if found is None or place is None or not place.lines:
         empty_state(words("explore.no_map"))
         return

@@ -50,7 +50,9 @@ def promote_button(
             key=f"promote-{use_case.name}-{number}",
             button=words("models.promote", number=number),
             title=words("models.promote_title", number=number),
-            consequence=words("models.promote_text", title=words.of(use_case.title), number=number, old=old),
+            consequence=words(
+                "models.promote_text", title=words.of(use_case.presentation.title), number=number, old=old
+            ),
             points=points,
             reason=words("asking.reason"),
             do=do,
@@ -68,7 +70,9 @@ def rollback_button(
         answer = _post_and_wait(session, f"/admin/models/{use_case.name}/rollback", {"reason": reason}, key)
         return _job_message(session, use_case, answer, "models.rolled", number)
 
-    text = words("models.roll_back_text", title=words.of(use_case.title), number=number, old=champion["number"])
+    text = words(
+        "models.roll_back_text", title=words.of(use_case.presentation.title), number=number, old=champion["number"]
+    )
     confirm_button(
         session,
         ConfirmedAction(
@@ -188,7 +192,7 @@ def _waiting(session: Session, use_case: UseCase, run: Mapping[str, Any]) -> Non
         answer("reject")
         return words("models.rejected")
 
-    text = words("models.approve_text", version=version, title=words.of(use_case.title))
+    text = words("models.approve_text", version=version, title=words.of(use_case.presentation.title))
     with st.container(horizontal=True):
         confirm_button(
             session,

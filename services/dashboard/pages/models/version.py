@@ -146,7 +146,7 @@ def _check_row(session: Session, use_case: UseCase, check: Mapping[str, Any], ch
 def _group(session: Session, use_case: UseCase, group: str) -> str:
     """A group's name as in the gate's report (``area north``), with the column's title."""
     column, _, word = group.partition(" ")
-    title = next((session.words.of(item.title) for item in use_case.subgroups if item.column == column), None)
+    title = next((session.words.of(item.title) for item in use_case.modelling.subgroups if item.column == column), None)
     return group if title is None else f"{title}: {word}"
 
 
@@ -180,18 +180,18 @@ def _metrics(session: Session, use_case: UseCase, found: Mapping[str, Any]) -> N
 def _groups(session: Session, use_case: UseCase, subgroups: Mapping[str, Any]) -> None:
     """Primary metric of each target in each group of one column."""
     words = session.words
-    titles = {item.column: words.of(item.title) for item in use_case.subgroups if subgroups.get(item.column)}
+    titles = {item.column: words.of(item.title) for item in use_case.modelling.subgroups if subgroups.get(item.column)}
     if not titles:
         return
     st.subheader(words("models.groups"))
     column = st.selectbox(words("models.groups_by"), list(titles), format_func=titles.__getitem__, key="models-groups")
     heads = [words("models.group"), words("models.rows")]
-    heads += [f"{words.of(t.title)}, {metric_title(session, t.metric)}" for t in use_case.targets]
+    heads += [f"{words.of(t.title)}, {metric_title(session, t.metric)}" for t in use_case.modelling.targets]
     rows = []
     for group, values in subgroups[column].items():
-        counts = [values[t.name].get("rows", 0) for t in use_case.targets if t.name in values]
+        counts = [values[t.name].get("rows", 0) for t in use_case.modelling.targets if t.name in values]
         line = [group, session.formats.number(max(counts, default=0))]
-        for target in use_case.targets:
+        for target in use_case.modelling.targets:
             value = values.get(target.name, {}).get(target.metric)
             line.append(metric_value(session, use_case, target.name, target.metric, value))
         rows.append(line)

@@ -249,7 +249,7 @@ def _run_now(session: Session, use_case: UseCase) -> None:
             ConfirmedAction(
                 key=f"monitor-{use_case.name}",
                 button=words("drift.run"),
-                title=words("drift.run_title", title=words.of(use_case.title)),
+                title=words("drift.run_title", title=words.of(use_case.presentation.title)),
                 consequence=words("drift.run_text"),
                 do=do,
                 tone="info",

@@ -152,9 +152,9 @@ def show_columns(session: Session, use_case: UseCase, drift: Mapping[str, Any]) 
 
 def column_title(session: Session, use_case: UseCase, name: str) -> str:
     """Title of a request field, an answer or a drift column."""
-    if name in use_case.request.model_fields:
+    if name in use_case.serving.request.model_fields:
         return title_of(use_case, name, session.words)
-    watched = use_case.drift_features
+    watched = use_case.serving.drift_features
     if name in watched:
         return session.words.of(watched[name])
     target = name.removeprefix(_PREDICTION)

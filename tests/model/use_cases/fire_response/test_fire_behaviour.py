@@ -21,7 +21,7 @@ from services.core.params import Train
 from services.core.scoring import score, score_baseline
 from services.training.stage.train import train
 from services.use_cases.fire_response import raw, simulator
-from services.use_cases.fire_response.answer import FireAnswer, compose
+from services.use_cases.fire_response.answer import FireAnswer, build_response
 from services.use_cases.fire_response.declaration import USE_CASE
 from services.use_cases.fire_response.request import FireCall
 from services.use_cases.fire_response.simulation import CENTRE, NEW_KIND, build_city, closed_station
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow  # it trains models
 def _quicker(target: Target) -> Target:
     def shorter(booster: Booster | None) -> Booster:
         assert booster is not None
-        return replace(booster, rounds=max(30, booster.rounds // 3))
+        return replace(booster, num_boost_round=max(30, booster.num_boost_round // 3))
 
     learner = target.learner
     return replace(
@@ -45,7 +45,10 @@ def _quicker(target: Target) -> Target:
     )
 
 
-QUICK: UseCase = replace(USE_CASE, targets=tuple(_quicker(target) for target in USE_CASE.targets))
+QUICK: UseCase = replace(
+    USE_CASE,
+    modelling=replace(USE_CASE.modelling, targets=tuple(_quicker(target) for target in USE_CASE.modelling.targets)),
+)
 
 
 def read(paths: list[Path]) -> dict[str, pd.DataFrame]:
@@ -84,7 +87,7 @@ def ask(trained: Any, **fields: Any) -> FireAnswer:
     call = {"call_time": "2024-05-14T11:00:00", "easting": 530_400, "northing": 179_900, "incident_group": "Fire"}
     request = FireCall.model_validate(call | fields).model_dump()
     values, facts = to_scalars(predict(trained, column_tools.from_rows(FireCall, [request])), 0)
-    return FireAnswer.model_validate(compose(values, facts, request))
+    return FireAnswer.model_validate(build_response(values, facts, request))
 
 
 def later_columns(trained: Any) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def test_a_closed_station_is_not_assumed_once_the_data_show_it(trained: Any, tmp
     both = {name: pd.concat([before[name], tables[name]], ignore_index=True) for name in ("incidents", "mobilisations")}
     examples = raw.build_examples({**both, "stations": tables["stations"]})
     features = QUICK.features
-    labels = {t.name: examples[t.label].to_numpy(dtype=np.float64, na_value=np.nan) for t in QUICK.targets}
+    labels = {t.name: examples[t.label].to_numpy(dtype=np.float64, na_value=np.nan) for t in QUICK.modelling.targets}
     reference = raw.lookup_tables({**both, "stations": tables["stations"]})
     fitted = features.prepare(features.fit(column_tools.from_frame(FireCall, examples), labels, reference, {}))
     number = closed_station(build_city())

@@ -35,14 +35,17 @@ def _quicker(target: Target) -> Target:
     return replace(
         target,
         learner=BoostedTrees(
-            members=tuple(replace(member, rounds=60) for member in learner.members),
-            lower=replace(learner.lower, rounds=60) if learner.lower else None,
-            upper=replace(learner.upper, rounds=60) if learner.upper else None,
+            members=tuple(replace(member, num_boost_round=60) for member in learner.members),
+            lower=replace(learner.lower, num_boost_round=60) if learner.lower else None,
+            upper=replace(learner.upper, num_boost_round=60) if learner.upper else None,
         ),
     )
 
 
-QUICK: UseCase = replace(USE_CASE, targets=tuple(_quicker(target) for target in USE_CASE.targets))
+QUICK: UseCase = replace(
+    USE_CASE,
+    modelling=replace(USE_CASE.modelling, targets=tuple(_quicker(target) for target in USE_CASE.modelling.targets)),
+)
 
 
 @pytest.fixture(scope="module")

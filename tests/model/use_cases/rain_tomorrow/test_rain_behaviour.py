@@ -41,11 +41,15 @@ pytestmark = pytest.mark.slow  # it trains models
 
 
 def _quicker() -> UseCase:
-    (target,) = USE_CASE.targets
+    (target,) = USE_CASE.modelling.targets
     members = tuple(
-        replace(m, rounds=m.rounds // 5, parameters={**m.parameters, "eta": 0.1}) for m in target.learner.members
+        replace(m, num_boost_round=m.num_boost_round // 5, parameters={**m.parameters, "eta": 0.1})
+        for m in target.learner.members
     )
-    return replace(USE_CASE, targets=(replace(target, learner=BoostedTrees(members=members)),))
+    return replace(
+        USE_CASE,
+        modelling=replace(USE_CASE.modelling, targets=(replace(target, learner=BoostedTrees(members=members)),)),
+    )
 
 
 QUICK = _quicker()
@@ -126,7 +130,7 @@ def test_drift_of_the_simulator_makes_the_probabilities_wrong(trained: Any, tmp_
 @pytest.mark.slow
 def test_yesterdays_row_reaches_the_next_training_set_and_with_time_the_model(trained: Any) -> None:
     """Its label comes with the next day's row and is first judged by, and learned from when newer days take over."""
-    few = replace(QUICK, targets=(_few(QUICK),), variants=())
+    few = replace(QUICK, modelling=replace(QUICK.modelling, targets=(_few(QUICK),), input_scenarios=()))
     day = trained.past["date"].max()
     known = pd.concat([trained.past, trained.later], ignore_index=True)
     rows = {}
@@ -154,8 +158,8 @@ def test_yesterdays_row_reaches_the_next_training_set_and_with_time_the_model(tr
 
 
 def _few(use_case: UseCase) -> Any:
-    (target,) = use_case.targets
-    members = tuple(replace(member, rounds=5) for member in target.learner.members)
+    (target,) = use_case.modelling.targets
+    members = tuple(replace(member, num_boost_round=5) for member in target.learner.members)
     return replace(target, learner=BoostedTrees(members=members))
 
 
@@ -196,7 +200,9 @@ def test_what_is_served_from_the_last_days_is_what_the_whole_history_says_offlin
         values, facts = to_scalars(offline, number)
         call = call_of({str(name): value for name, value in record.items()})
         answer = served("predict", call)["answer"]
-        assert json.dumps(answer) == json.dumps(json.loads(json.dumps(QUICK.build_response(values, facts, call))))
+        assert json.dumps(answer) == json.dumps(
+            json.loads(json.dumps(QUICK.serving.build_response(values, facts, call)))
+        )
         assert answer["own_days"] == 6
         assert answer["other_stations"] == 9
 

@@ -47,11 +47,15 @@ def test_labels_that_follow_from_the_next_day_are_those_of_the_file(tables: dict
 @pytest.mark.slow
 def test_a_short_training_already_beats_plain_boosting(tables: dict[str, pd.DataFrame], tmp_path: Path) -> None:
     """Three years with a fifth of the rounds: the other stations are worth it."""
-    (target,) = USE_CASE.targets
+    (target,) = USE_CASE.modelling.targets
     members = tuple(
-        replace(m, rounds=m.rounds // 5, parameters={**m.parameters, "eta": 0.12}) for m in target.learner.members
+        replace(m, num_boost_round=m.num_boost_round // 5, parameters={**m.parameters, "eta": 0.12})
+        for m in target.learner.members
     )
-    quick = replace(USE_CASE, targets=(replace(target, learner=BoostedTrees(members=members)),))
+    quick = replace(
+        USE_CASE,
+        modelling=replace(USE_CASE.modelling, targets=(replace(target, learner=BoostedTrees(members=members)),)),
+    )
     examples, context = raw.build_examples(tables), raw.training_context(tables)
     years = examples["date"].dt.year
     past, later = (examples[chosen].reset_index(drop=True) for chosen in (years.isin([2011, 2012]), years == 2013))

@@ -41,11 +41,14 @@ CALL: dict[str, Any] = {
 
 
 def _quicker(target: Target) -> Target:
-    members = tuple(replace(member, rounds=member.rounds // 3) for member in target.learner.members)
+    members = tuple(replace(member, num_boost_round=member.num_boost_round // 3) for member in target.learner.members)
     return replace(target, learner=BoostedTrees(members=members))
 
 
-QUICK: UseCase = replace(USE_CASE, targets=tuple(_quicker(target) for target in USE_CASE.targets))
+QUICK: UseCase = replace(
+    USE_CASE,
+    modelling=replace(USE_CASE.modelling, targets=tuple(_quicker(target) for target in USE_CASE.modelling.targets)),
+)
 
 
 def read(folder: Path) -> pd.DataFrame:
@@ -142,7 +145,7 @@ def test_what_means_nothing_changes_nothing(trained: Any, same: dict[str, Any]) 
 
 def test_a_call_without_details_is_less_sure_and_still_calibrated(trained: Any) -> None:
     columns = column_tools.from_frame(RoadAccidentRequest, trained.later)
-    without_details, _ = column_tools.of_variant(USE_CASE, USE_CASE.variants[0], columns, {})
+    without_details, _ = column_tools.of_variant(USE_CASE, USE_CASE.modelling.input_scenarios[0], columns, {})
     full, bare = priority(trained, columns), priority(trained, without_details)
     happened = trained.later["priority"].mean()
     assert bare.std() < full.std()
@@ -163,7 +166,7 @@ def test_every_answer_is_valid_and_its_probabilities_sum_to_one(trained: Any) ->
     records: list[Any] = later.to_dict("records")
     for index, record in enumerate(records):
         values, facts = to_scalars(prediction, index)
-        answer = RoadAccidentAnswer.model_validate(USE_CASE.build_response(values, facts, record))
+        answer = RoadAccidentAnswer.model_validate(USE_CASE.serving.build_response(values, facts, record))
         assert sum(answer.severity.probabilities.model_dump().values()) == pytest.approx(1.0)
         assert answer.priority.decision == (answer.priority.probability >= answer.priority.threshold)
 

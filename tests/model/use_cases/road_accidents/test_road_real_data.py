@@ -24,9 +24,17 @@ pytestmark = pytest.mark.slow  # it trains models
 
 QUICK = replace(
     USE_CASE,
-    targets=tuple(
-        replace(target, learner=BoostedTrees(tuple(replace(m, rounds=m.rounds // 3) for m in target.learner.members)))
-        for target in USE_CASE.targets
+    modelling=replace(
+        USE_CASE.modelling,
+        targets=tuple(
+            replace(
+                target,
+                learner=BoostedTrees(
+                    tuple(replace(m, num_boost_round=m.num_boost_round // 3) for m in target.learner.members)
+                ),
+            )
+            for target in USE_CASE.modelling.targets
+        ),
     ),
 )
 

@@ -31,13 +31,16 @@ pytestmark = pytest.mark.slow  # it trains models
 
 def _quicker(target: Target) -> Target:
     members = tuple(
-        replace(m, rounds=m.rounds // 4, parameters={**m.parameters, "eta": 0.12, "max_depth": 4})
+        replace(m, num_boost_round=m.num_boost_round // 4, parameters={**m.parameters, "eta": 0.12, "max_depth": 4})
         for m in target.learner.members
     )
     return replace(target, learner=BoostedTrees(members=members))
 
 
-QUICK: UseCase = replace(USE_CASE, targets=tuple(_quicker(target) for target in USE_CASE.targets))
+QUICK: UseCase = replace(
+    USE_CASE,
+    modelling=replace(USE_CASE.modelling, targets=tuple(_quicker(target) for target in USE_CASE.modelling.targets)),
+)
 
 
 def wines(folder: Path, *, seed: int, rows: int, drift: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -37,17 +37,20 @@ def test_every_official_row_is_read_and_every_wine_is_there_once(examples: pd.Da
 def test_a_fifth_of_the_rounds_already_beats_the_baseline(examples: pd.DataFrame, tmp_path: Path) -> None:
     quick = replace(
         USE_CASE,
-        targets=tuple(
-            replace(
-                target,
-                learner=BoostedTrees(
-                    tuple(
-                        replace(m, rounds=m.rounds // 5, parameters={**m.parameters, "eta": 0.15})
-                        for m in target.learner.members
-                    )
-                ),
-            )
-            for target in USE_CASE.targets
+        modelling=replace(
+            USE_CASE.modelling,
+            targets=tuple(
+                replace(
+                    target,
+                    learner=BoostedTrees(
+                        tuple(
+                            replace(m, num_boost_round=m.num_boost_round // 5, parameters={**m.parameters, "eta": 0.15})
+                            for m in target.learner.members
+                        )
+                    ),
+                )
+                for target in USE_CASE.modelling.targets
+            ),
         ),
     )
     apart = pd.Series(hash_fractions(examples["wine"].tolist(), "test") > 0.8)

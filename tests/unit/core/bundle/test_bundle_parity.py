@@ -60,7 +60,7 @@ def test_a_request_gives_the_same_answer_as_its_row_in_a_table(predictor: Predic
         assert numbers(from_requests.values[name]).tobytes() == numbers(from_table.values[name]).tobytes()
 
 
-@pytest.mark.parametrize("target", USE_CASE.targets, ids=lambda target: target.name)
+@pytest.mark.parametrize("target", USE_CASE.modelling.targets, ids=lambda target: target.name)
 def test_the_served_forest_agrees_with_the_native_booster(
     predictor: Predictor, later: pd.DataFrame, target: object
 ) -> None:

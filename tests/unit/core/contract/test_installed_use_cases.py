@@ -144,7 +144,7 @@ def test_a_name_that_is_taken_stays_with_the_platforms_own_use_case(site: Path) 
     toy_called("wine_quality", site)
     install(site, "vigie-wine", {"wine_quality": "wine_quality"})
     assert "belongs to services.use_cases.wine_quality" in _only("wine_quality").reason.problem
-    assert use_case_registry.get("wine_quality").request.__module__.startswith("services.use_cases.")
+    assert use_case_registry.get("wine_quality").serving.request.__module__.startswith("services.use_cases.")
 
 
 def test_one_package_named_twice_is_one_use_case(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:

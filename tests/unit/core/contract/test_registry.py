@@ -23,7 +23,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("name", use_case_registry.names())
 def test_every_field_of_every_request_has_words_in_both_languages_and_examples(name: str) -> None:
-    for field, info in use_case_registry.get(name).request.model_fields.items():
+    for field, info in use_case_registry.get(name).serving.request.model_fields.items():
         extra = info.json_schema_extra
         assert isinstance(extra, dict), field
         assert info.title and info.description and info.examples, field  # noqa: PT018 - one statement about one field
@@ -32,7 +32,7 @@ def test_every_field_of_every_request_has_words_in_both_languages_and_examples(n
 
 @pytest.mark.parametrize("name", use_case_registry.names())
 def test_every_request_can_become_columns_and_its_examples_are_a_valid_request(name: str) -> None:
-    model = use_case_registry.get(name).request
+    model = use_case_registry.get(name).serving.request
     request = model.model_validate(example_request(model))
     fields = request.model_dump()
     image_decoding.decode_fields(columns.image_fields(model), fields)
@@ -43,10 +43,10 @@ def test_every_request_can_become_columns_and_its_examples_are_a_valid_request(n
 @pytest.mark.parametrize("name", use_case_registry.names())
 def test_the_baseline_answers_the_example_request_in_the_declared_form(name: str) -> None:
     use_case = use_case_registry.get(name)
-    request = use_case.request.model_validate(example_request(use_case.request)).model_dump()
-    values, facts = use_case.baseline(request)
-    assert set(values) == {target.name for target in use_case.targets}
-    use_case.answer.model_validate(use_case.build_response(values, facts, request))
+    request = use_case.serving.request.model_validate(example_request(use_case.serving.request)).model_dump()
+    values, facts = use_case.serving.fallback_prediction(request)
+    assert set(values) == {target.name for target in use_case.modelling.targets}
+    use_case.serving.answer.model_validate(use_case.serving.build_response(values, facts, request))
 
 
 @pytest.mark.parametrize("name", use_case_registry.names())

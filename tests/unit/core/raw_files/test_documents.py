@@ -96,14 +96,14 @@ def test_a_file_is_recognised_by_its_header_and_not_by_its_name(
 ) -> None:
     deliveries("photo.jpg", [1])
     (document,) = list_documents(tmp_path)
-    assert match_header(document, toy.tables).table is toy.tables[0]
+    assert match_header(document, toy.data.tables).table is toy.data.tables[0]
 
 
 def test_what_is_no_table_is_left_alone_with_a_reason(toy: UseCase, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0")
     (tmp_path / "b.csv").write_bytes(b"some,other,table\n1,2,3\n")
     (tmp_path / "c.csv").write_bytes(b"delivery_id,kind\n1,letter\n")
-    reasons = [match_header(document, toy.tables).reason for document in list_documents(tmp_path)]
+    reasons = [match_header(document, toy.data.tables).reason for document in list_documents(tmp_path)]
     assert reasons == ["neither text nor a workbook", "unknown header", "like deliveries, but without distance"]
 
 
@@ -111,7 +111,7 @@ def test_a_csv_file_that_is_no_text_is_an_error_not_passed_by(toy: UseCase, tmp_
     (tmp_path / "a.csv").write_bytes("delivery_id,distance\n1,2\n".encode("utf-16-le"))
     (document,) = list_documents(tmp_path)
     with pytest.raises(VigieError, match=r"a\.csv cannot be read as text"):
-        match_header(document, toy.tables)
+        match_header(document, toy.data.tables)
 
 
 def test_a_long_accented_first_part_of_a_file_is_not_cut_inside_a_letter(toy: UseCase, tmp_path: Path) -> None:

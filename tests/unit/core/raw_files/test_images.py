@@ -10,7 +10,7 @@ import pytest
 from services.core.contract.use_case import Table
 from services.core.raw_files.images import is_image_of, land_image_archive, list_image_files, read_image_tables
 
-TABLES = (Table("pictures", (), (), ("number",), images=r"picture_(?P<number>\d+)\.(?:jpg|png)"),)
+TABLES = (Table("pictures", (), (), ("number",), image_name_pattern=r"picture_(?P<number>\d+)\.(?:jpg|png)"),)
 
 
 def pack(path: Path, **files: bytes) -> None:

@@ -28,7 +28,7 @@ class Passing:
 @pytest.fixture
 def use_case(monkeypatch: pytest.MonkeyPatch) -> UseCase:
     monkeypatch.setattr(UseCase, "raw", Passing)
-    return replace(TOY, tables=(PLAIN, BELOW, NAMED))
+    return replace(TOY, data=replace(TOY.data, tables=(PLAIN, BELOW, NAMED)))
 
 
 def read(use_case: UseCase, folder: Path, text: str, name: str = "file.csv") -> dict[str, pd.DataFrame]:

@@ -21,7 +21,7 @@ from services.core.scoring.report import compute_metrics, metric_by_group
 from services.core.scoring.scored_predictions import ScoredPredictions, take_rows
 from tests.toy.declaration import SIZES, USE_CASE
 
-SECONDS, LATE, SIZE = USE_CASE.targets
+SECONDS, LATE, SIZE = USE_CASE.modelling.targets
 N = 400
 
 
@@ -82,7 +82,7 @@ def item(name: str, rows: Any = slice(None)) -> ScoredPredictions:
 
 
 def test_every_metric_has_a_reference_here() -> None:
-    known = {(target.name, metric) for target in USE_CASE.targets for metric in metrics_of(target)}
+    known = {(target.name, metric) for target in USE_CASE.modelling.targets for metric in metrics_of(target)}
     assert set(CASES) == known
 
 

@@ -54,7 +54,7 @@ def test_a_csv_file_is_read_at_call_time_and_in_training_alike(tmp_path: Path) -
     frame = pd.read_csv(path, dtype=str, keep_default_na=False).assign(line=[2, 3])
     checked = parse_weather(frame)
     trained = weather_arrays(checked.rows)
-    assert checked.faults.empty
+    assert checked.rejected.empty
     assert live.keys() == trained.keys()
     for name, values in live.items():
         np.testing.assert_array_equal(values, trained[name])
@@ -64,7 +64,9 @@ def test_a_csv_file_is_read_at_call_time_and_in_training_alike(tmp_path: Path) -
 
 def test_a_row_of_weather_without_a_time_is_refused_with_its_line(tmp_path: Path) -> None:
     frame = pd.DataFrame({"time": ["soon"], "temp": ["1"], "prcp": [""], "wspd": [""], "line": [2]})
-    assert parse_weather(frame).faults[["line", "reason"]].to_numpy().tolist() == [[2, "time is not a date and a time"]]
+    assert parse_weather(frame).rejected[["line", "reason"]].to_numpy().tolist() == [
+        [2, "time is not a date and a time"]
+    ]
 
 
 @pytest.mark.parametrize("content", [None, "time,temp\n2023-01-01 00:00:00,1\n", HEADER + "soon,1,,,,,,,,,,\n"])

@@ -15,19 +15,19 @@ CALL = {"call_time": "2024-03-14T18:25:00", "easting": 530_850, "northing": 180_
 
 def faults(language: str = "en", **changed: object) -> dict[str, str]:
     words = Translator(language)  # type: ignore[arg-type]
-    return validate_request(FIRE.request, {**CALL, **changed}, words, Formats(words.language)).faults
+    return validate_request(FIRE.serving.request, {**CALL, **changed}, words, Formats(words.language)).faults
 
 
 @pytest.mark.parametrize("use_case", use_case_registry.list_use_cases(), ids=lambda use_case: use_case.name)
 def test_every_field_has_a_title_and_help_in_both_languages(use_case: UseCase) -> None:
-    for field in fields_of(use_case.request).values():
+    for field in fields_of(use_case.serving.request).values():
         assert field.title.en
         assert field.title.fr
         assert field.help.fr
 
 
 def test_a_field_knows_its_unit_bounds_and_words() -> None:
-    fields = fields_of(FIRE.request)
+    fields = fields_of(FIRE.serving.request)
     assert fields["easting"].bounds(Formats("en")) == "490,000 – 575,000 m"
     assert fields["pumps_already_out"].whole
     assert fields["incident_group"].words == ("Fire", "False Alarm", "Special Service")
@@ -36,7 +36,7 @@ def test_a_field_knows_its_unit_bounds_and_words() -> None:
 
 def test_empty_fields_are_not_sent_and_no_fault() -> None:
     found = validate_request(
-        FIRE.request, {**CALL, "property_type": "", "incident_group": None}, Translator("en"), Formats("en")
+        FIRE.serving.request, {**CALL, "property_type": "", "incident_group": None}, Translator("en"), Formats("en")
     )
     assert found.faults == {}
     assert found.payload == CALL

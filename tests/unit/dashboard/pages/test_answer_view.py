@@ -19,14 +19,14 @@ SESSION = cast("Session", SimpleNamespace(words=Translator("en"), formats=Format
 
 
 def body(use_case: UseCase, **facts: Any) -> dict[str, Any]:
-    fields = use_case.request.model_validate(example_request(use_case.request)).model_dump()
-    values, known = use_case.baseline(fields)
+    fields = use_case.serving.request.model_validate(example_request(use_case.serving.request)).model_dump()
+    values, known = use_case.serving.fallback_prediction(fields)
     return ResponseBuilder(use_case).body(values, {**known, **facts}, fields)
 
 
 def test_each_kind_of_prediction_has_its_card() -> None:
     predictions = body(FIRE)["predictions"]
-    cards = {target.name: target_card(SESSION, target, predictions[target.name]) for target in FIRE.targets}
+    cards = {target.name: target_card(SESSION, target, predictions[target.name]) for target in FIRE.modelling.targets}
     assert "objective" in cards["attendance_seconds"]
     assert "threshold" in cards["over_360s"] or "from" in cards["over_360s"]
     assert "5+" in cards["pumps"]
@@ -34,13 +34,13 @@ def test_each_kind_of_prediction_has_its_card() -> None:
 
 def test_a_class_is_shown_by_its_name_where_it_has_one() -> None:
     predicted = body(PRODUCT, names={"2583": "Swimming pools"})["predictions"]["category"]
-    assert "Swimming pools" in target_card(SESSION, PRODUCT.targets[0], predicted)
+    assert "Swimming pools" in target_card(SESSION, PRODUCT.modelling.targets[0], predicted)
 
 
 def test_what_belongs_to_no_target_stays_with_its_title_in_both_languages() -> None:
     leaves = {
         (leaf.group.fr if leaf.group else "", leaf.title.en): leaf.value
-        for leaf in extra_fields(FIRE.answer, body(FIRE)["answer"])
+        for leaf in extra_fields(FIRE.serving.answer, body(FIRE)["answer"])
     }
     assert leaves["Risque sous-estimé ici ?", "Underestimated"] is False
     reason = leaves["Risque sous-estimé ici ?", "Reason"]
@@ -52,7 +52,7 @@ def test_what_belongs_to_no_target_stays_with_its_title_in_both_languages() -> N
 
 def test_a_logged_call_is_a_line_of_its_targets() -> None:
     line = answer_text(SESSION, FIRE, body(FIRE))
-    assert line.count(" · ") == len(FIRE.targets) - 1
+    assert line.count(" · ") == len(FIRE.modelling.targets) - 1
 
 
 def test_a_call_that_release_0_1_0_answered_is_shown_field_by_field() -> None:

@@ -17,7 +17,7 @@ FIRE = use_case_registry.get("fire_response")
 
 def test_columns_may_be_called_by_name_or_by_title_in_either_language() -> None:
     rows = batch.read_rows("a.csv", b"call_time;Est (Easting);Northing;Colour\n2024-03-14T18:25;530850,5;180950;red\n")
-    found, known, left = batch.to_requests(FIRE.request, rows)
+    found, known, left = batch.to_requests(FIRE.serving.request, rows)
     assert found == [{"call_time": "2024-03-14T18:25", "easting": 530_850.5, "northing": 180_950}]
     assert known == ["call_time", "easting", "northing"]
     assert left == ["Colour"]
@@ -32,7 +32,9 @@ def test_an_excel_file_is_read_with_its_dates() -> None:
     sheet.append([None, None])
     book.save(out)
     rows = batch.read_rows("a.xlsx", out.getvalue())
-    assert batch.to_requests(FIRE.request, rows)[0] == [{"call_time": "2024-03-14T18:25:00", "easting": 530_850}]
+    assert batch.to_requests(FIRE.serving.request, rows)[0] == [
+        {"call_time": "2024-03-14T18:25:00", "easting": 530_850}
+    ]
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.csv", b"\x00\x01\x02"), ("a.xlsx", b"PK no zip"), ("a.xlsx", b"")])
@@ -47,5 +49,5 @@ def test_nothing_that_is_written_runs_in_a_spreadsheet() -> None:
 
 
 def test_the_template_of_a_use_case_can_be_read_again() -> None:
-    rows = batch.read_rows("t.csv", batch.csv_template(FIRE.request))
-    assert set(batch.to_requests(FIRE.request, rows)[1]) == set(FIRE.request.model_fields)
+    rows = batch.read_rows("t.csv", batch.csv_template(FIRE.serving.request))
+    assert set(batch.to_requests(FIRE.serving.request, rows)[1]) == set(FIRE.serving.request.model_fields)

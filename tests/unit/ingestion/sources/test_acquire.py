@@ -178,7 +178,9 @@ def test_auto_keeps_real_files_when_no_source_is_there(
 def test_auto_passes_by_an_official_source_that_is_out_of_reach(
     home: VigiePaths, root: Path, landed: Path, toy: UseCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offline = dataclasses.replace(toy, official=(OfficialFile(NOBODY_LISTENS, "deliveries"),))
+    offline = dataclasses.replace(
+        toy, data=dataclasses.replace(toy.data, official_files=(OfficialFile(NOBODY_LISTENS, "deliveries"),))
+    )
     monkeypatch.setattr(acquire_module, "use_case_registry", SimpleNamespace(get=lambda _: offline))
     assert acquire("toy", "auto", landed, home=home, root=root).source == "simulator"
 

@@ -270,7 +270,10 @@ def test_a_name_that_is_looked_up_for_ever_is_not_waited_for(monkeypatch: pytest
 
 @pytest.fixture
 def official(address: str, tmp_path: Path, toy: UseCase) -> HttpSource:
-    declared = dataclasses.replace(toy, official=(OfficialFile(f"{address}/deliveries.csv", "deliveries"),))
+    declared = dataclasses.replace(
+        toy,
+        data=dataclasses.replace(toy.data, official_files=(OfficialFile(f"{address}/deliveries.csv", "deliveries"),)),
+    )
     return HttpSource(declared, tmp_path / "downloads", LIMITS)
 
 

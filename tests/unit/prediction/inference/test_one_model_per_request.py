@@ -58,13 +58,18 @@ def swapping(
     monkeypatch.setattr(USE_CASE.features, "drift_features", watched)
     armed = {"swap": False}
 
-    def compose(values: Any, facts: Any, request: Any) -> dict[str, Any]:
+    def build_response(values: Any, facts: Any, request: Any) -> dict[str, Any]:
         if armed["swap"]:
             armed["swap"] = False
             service.desk.slot.swap(models[1], confirmed=True)
-        return USE_CASE.build_response(values, facts, request)
+        return USE_CASE.serving.build_response(values, facts, request)
 
-    use_case = replace(USE_CASE, build_response=compose, drift_features={"town_delay": Text("Delay", "Retard")})
+    use_case = replace(
+        USE_CASE,
+        serving=replace(
+            USE_CASE.serving, build_response=build_response, drift_features={"town_delay": Text("Delay", "Retard")}
+        ),
+    )
     service = make_service(use_cases=[use_case])
     service.app.state.calls.journal.open()
     models = []

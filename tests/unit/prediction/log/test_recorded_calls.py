@@ -148,7 +148,7 @@ def test_a_full_disk_does_not_fail_the_answer(service: Service) -> None:
 def test_place_and_text_are_pseudonymised_before_they_reach_the_disk(
     make: Callable[..., Service], tmp_path: Path
 ) -> None:
-    personal = replace(USE_CASE, pii_fields={"town": None, "distance": 0.5})
+    personal = replace(USE_CASE, serving=replace(USE_CASE.serving, pii_fields={"town": None, "distance": 0.5}))
     service = make(personal, calls_pseudonymise="toy", calls_pseudonym_key="k" * 32)
     service.post("predict", CALL, "r1")
     service.post("predict/batch", {"rows": [{**CALL, "town": " EAST "}, {**CALL, "town": "west"}]}, "r2")
@@ -162,7 +162,7 @@ def test_place_and_text_are_pseudonymised_before_they_reach_the_disk(
 
 
 def test_another_key_makes_other_pseudonyms(make: Callable[..., Service]) -> None:
-    personal = replace(USE_CASE, pii_fields={"town": None})
+    personal = replace(USE_CASE, serving=replace(USE_CASE.serving, pii_fields={"town": None}))
     towns = set()
     for key in ("a" * 32, "b" * 32):
         service = make(personal, calls_pseudonymise="toy", calls_pseudonym_key=key)

@@ -67,7 +67,7 @@ def test_official_rows_read_as_they_did_without_outcomes(toy: UseCase, official:
 
 def test_no_feature_sees_the_origin(toy: UseCase, official: pd.DataFrame, tmp_path: Path) -> None:
     made = joined(toy, official, tmp_path / "outcomes", row(1))
-    assert "origin" not in from_frame(toy.request, made)
+    assert "origin" not in from_frame(toy.serving.request, made)
 
 
 @pytest.mark.parametrize("simulated", [False, True])
@@ -92,14 +92,14 @@ def test_an_outcome_makes_way_for_the_official_record_of_its_incident(
     toy: UseCase, official: pd.DataFrame, tmp_path: Path
 ) -> None:
     known = str(official["delivery_id"].iloc[0])
-    shared = replace(toy, incident_is_group=True)
+    shared = replace(toy, data=replace(toy.data, incident_is_group=True))
     made = joined(shared, official, tmp_path / "outcomes", row(1, incident=known), row(2, incident="another"))
     assert made.loc[made["origin"] == "outcome", "delivery_id"].tolist() == ["another"]
 
 
 def test_what_only_official_rows_say_is_unknown(toy: UseCase, official: pd.DataFrame, tmp_path: Path) -> None:
     wider = official.assign(area="centre", lanes=2, period="2024-01")
-    timed = replace(toy, split=replace(toy.split, within="period"))
+    timed = replace(toy, modelling=replace(toy.modelling, split=replace(toy.modelling.split, within="period")))
     made = joined(timed, wider, tmp_path / "outcomes", row(1))
     [found] = made[made["origin"] == "outcome"].to_dict("records")
     assert (found["area"], found["period"]) == ("unknown", "2024-01")
@@ -110,8 +110,8 @@ def test_what_only_official_rows_say_is_unknown(toy: UseCase, official: pd.DataF
 def test_reported_calls_of_the_platforms_use_cases_become_valid_examples(name: str, tmp_path: Path) -> None:
     use_case = use_case_registry.get(name)
     examples = _simulated_examples(use_case, tmp_path)
-    fields = list(use_case.request.model_fields)
-    labels = [target.label for target in use_case.targets]
+    fields = list(use_case.serving.request.model_fields)
+    labels = [target.label for target in use_case.modelling.targets]
     records = examples.head(40)[[*fields, *labels]].astype(object)
     rows = [
         {
@@ -120,7 +120,7 @@ def test_reported_calls_of_the_platforms_use_cases_become_valid_examples(name: s
             "call_id": f"p{number}",
             "call_group": f"call-{number}",
             "call_incident": "",
-            "call_received_at": record[use_case.time_field],
+            "call_received_at": record[use_case.serving.time_field],
             "call_simulated": True,
         }
         for number, record in enumerate(records.to_dict("records"))

@@ -29,8 +29,8 @@ def made(examples: pd.DataFrame) -> dict[str, Any]:
 
 def test_it_is_json_and_has_every_field_and_target_of_the_declaration(made: dict[str, Any]) -> None:
     again = json.loads(json.dumps(made, allow_nan=False))
-    assert set(again["fields"]) == set(USE_CASE.request.model_fields)
-    assert set(again["targets"]) == {target.name for target in USE_CASE.targets}
+    assert set(again["fields"]) == set(USE_CASE.serving.request.model_fields)
+    assert set(again["targets"]) == {target.name for target in USE_CASE.modelling.targets}
     assert again["rows"] == 800
 
 
@@ -79,7 +79,9 @@ def test_places_are_counted_in_cells_where_fields_say_where(examples: pd.DataFra
     placed = examples.copy()
     generator = np.random.default_rng(1)
     placed["longitude"], placed["latitude"] = generator.normal(0, 0.1, (2, len(placed)))
-    found = build_profile(replace(USE_CASE, place=MapSpec("longitude", "latitude", ())), placed)["places"]
+    found = build_profile(
+        replace(USE_CASE, presentation=replace(USE_CASE.presentation, map=MapSpec("longitude", "latitude", ()))), placed
+    )["places"]
     assert (found["x"], found["y"]) == ("longitude", "latitude")
     assert sum(cell[2] for cell in found["cells"]) == found["rows"] > 700
     assert len(found["cells"]) <= 60 * 60
@@ -89,8 +91,8 @@ def test_named_places_that_few_rows_share_are_not_shown(examples: pd.DataFrame) 
     towns = {str(town): (float(at), 1.0) for at, town in enumerate(examples["town"].dropna().unique()) if town}
     lonely = examples.copy()
     lonely.loc[lonely.index[: MIN_ROWS - 1], "town"] = "alone"
-    place = MapSpec("x", "y", (), points=towns | {"alone": (9.0, 9.0)}, named="town")
-    found = build_profile(replace(USE_CASE, place=place), lonely)["places"]
+    place = MapSpec("x", "y", (), points=towns | {"alone": (9.0, 9.0)}, name_field="town")
+    found = build_profile(replace(USE_CASE, presentation=replace(USE_CASE.presentation, map=place)), lonely)["places"]
     assert {(x, y) for x, y, _ in found["cells"]} == set(towns.values())
 
 

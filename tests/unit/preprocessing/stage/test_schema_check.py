@@ -34,7 +34,7 @@ def test_good_examples_pass(toy: UseCase, examples: pd.DataFrame) -> None:
 
 
 def test_missing_values_are_sent_as_a_caller_would_send_them(toy: UseCase, examples: pd.DataFrame) -> None:
-    rows = to_request_rows(toy.request, examples)
+    rows = to_request_rows(toy.serving.request, examples)
     assert ["town" in row for row in rows] == [True, False, True, False, True, True]
 
 

@@ -28,9 +28,9 @@ def test_the_report_has_each_targets_reported_metrics_and_each_variant(folder: P
     report = json.loads((folder / "metrics.json").read_text())
     assert report["use_case"] == "toy"
     assert set(report["metrics"]) == {"seconds", "late", "size", "seconds_town_unknown"}
-    for target in USE_CASE.targets:
-        assert set(report["metrics"][target.name]) == set(target.reported)
-        assert set(report["baseline"][target.name]) == set(target.reported)
+    for target in USE_CASE.modelling.targets:
+        assert set(report["metrics"][target.name]) == set(target.reported_metrics)
+        assert set(report["baseline"][target.name]) == set(target.reported_metrics)
     assert report["metrics"]["seconds"]["mae"] < report["metrics"]["seconds_town_unknown"]["mae"]
     assert report["metrics"]["seconds_town_unknown"]["mae"] < report["baseline"]["seconds"]["mae"]
 

@@ -38,10 +38,13 @@ def crossed() -> UseCase:
     target = replace(seconds, output=output, learner=learner, split=None, metric="rmse", guardrails=())
     return replace(
         TOY,
-        targets=(target,),
-        split=Split("cross", folds=FOLDS, repeats=REPEATS),
-        variants=(),
-        parts=(EvaluationSlice("seconds_letter", "seconds", "kind", "letter"),),
+        modelling=replace(
+            TOY.modelling,
+            targets=(target,),
+            split=Split("cross", folds=FOLDS, repeats=REPEATS),
+            input_scenarios=(),
+            evaluation_slices=(EvaluationSlice("seconds_letter", "seconds", "kind", "letter"),),
+        ),
         package="tests.toy",
     )
 
@@ -92,7 +95,7 @@ def test_a_group_keeps_its_part_whatever_else_there_is(noise: pd.DataFrame) -> N
     )
     assert not np.array_equal(whole[0], whole[1])  # each repetition cuts anew
     for repeat in whole:
-        assert noise.assign(part=repeat).groupby(TOY.group)["part"].nunique().max() == 1
+        assert noise.assign(part=repeat).groupby(TOY.data.group_column)["part"].nunique().max() == 1
 
 
 def test_intervals_without_quantile_boosters_keep_their_promise(
@@ -102,7 +105,7 @@ def test_intervals_without_quantile_boosters_keep_their_promise(
     assert report["metrics"]["seconds"]["coverage_90"] == pytest.approx(0.9, abs=0.02)
     new = make_examples(500, seed=99)
     new["seconds"] = np.random.default_rng(5).normal(600, 100, len(new))
-    columns = column_tools.from_frame(CROSSED.request, new)
+    columns = column_tools.from_frame(CROSSED.serving.request, new)
     value: Any = Predictor(CROSSED, bundle).predict(columns, {}).values["seconds"]
     covered = (new["seconds"] >= value.lower) & (new["seconds"] <= value.upper)
     assert covered.mean() > 0.87

@@ -117,7 +117,7 @@ def test_they_are_evaluated_and_pass_the_gate_as_boosters_do(
 
 
 def test_cross_validation_trains_one_for_each_part() -> None:
-    crossed = replace(ESTIMATORS, split=Split("cross", folds=2, repeats=1))
+    crossed = replace(ESTIMATORS, modelling=replace(ESTIMATORS.modelling, split=Split("cross", folds=2, repeats=1)))
     models = fold_models(crossed, crossed.target("late"))
     assert [(model.name, model.left_out) for model in models] == [("member-0-0-0", (0, 0)), ("member-0-0-1", (0, 1))]
     assert all(model.booster is LEARNERS["late"] for model in models)

@@ -28,7 +28,7 @@ def override(**values: Any) -> LearnerOverride:
 
 def fusion() -> Target:
     declared = (use_case_registry.get(name) for name in use_case_registry.names())
-    return next(t for use_case in declared for t in use_case.targets if isinstance(t.learner, LateFusion))
+    return next(t for use_case in declared for t in use_case.modelling.targets if isinstance(t.learner, LateFusion))
 
 
 def test_members_of_boosted_trees_get_them_and_the_interval_does_not() -> None:
@@ -36,7 +36,9 @@ def test_members_of_boosted_trees_get_them_and_the_interval_does_not() -> None:
     learner, before = changed.target("seconds").learner, USE_CASE.target("seconds").learner
     assert isinstance(learner, BoostedTrees)
     assert isinstance(before, BoostedTrees)
-    assert [(m.rounds, m.parameters["max_depth"], m.parameters["eta"]) for m in learner.members] == [(7, 5, 0.2)] * 2
+    assert [(m.num_boost_round, m.parameters["max_depth"], m.parameters["eta"]) for m in learner.members] == [
+        (7, 5, 0.2)
+    ] * 2
     assert (learner.lower, learner.upper) == (before.lower, before.upper)
     assert changed.target("late") == USE_CASE.target("late")
 
@@ -48,12 +50,16 @@ def test_estimators_and_modality_models_get_theirs() -> None:
     target = fusion()
     assert isinstance(target.learner, LateFusion)
     assert isinstance(target.output, MultiClass)
-    first = target.learner.experts[0].name
-    use_case = replace(USE_CASE, targets=(target,))
-    changed = with_overrides(use_case, {target.name: override(parameters={first: {"ridge": 3.5}})}).targets[0].learner
+    first = target.learner.modality_models[0].name
+    use_case = replace(USE_CASE, modelling=replace(USE_CASE.modelling, targets=(target,)))
+    changed = (
+        with_overrides(use_case, {target.name: override(parameters={first: {"ridge": 3.5}})})
+        .modelling.targets[0]
+        .learner
+    )
     assert isinstance(changed, LateFusion)
-    assert changed.experts[0].ridge == 3.5
-    assert changed.experts[1:] == target.learner.experts[1:]
+    assert changed.modality_models[0].ridge == 3.5
+    assert changed.modality_models[1:] == target.learner.modality_models[1:]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_three_trials_are_three_and_the_choice_is_in_the_manifest(
     monkeypatch.setattr(hyperparameter_search, "_loss", counted)
     data = read_manifest(train_with(examples, tmp_path / "b", trials=3)).data
     assert [name for name, _ in tried] == ["seconds"] * 3  # the only target that bounds a search
-    assert tried[0][1] == dict(USE_CASE.targets[0].learner.members[0].parameters)  # the declared ones first
+    assert tried[0][1] == dict(USE_CASE.modelling.targets[0].learner.members[0].parameters)  # the declared ones first
     for _, parameters in tried:
         assert 2 <= parameters["max_depth"] <= 5
         assert 0.05 <= parameters["eta"] <= 0.3
@@ -72,16 +72,18 @@ def test_trials_are_compared_on_the_latest_training_rows(
 
 
 def test_parameters_go_to_the_members_alone() -> None:
-    target = hyperparameter_search.with_parameters(USE_CASE.targets[0], {"max_depth": 5, "rounds": 7})
-    assert [member.rounds for member in target.learner.members] == [7, 7]
+    target = hyperparameter_search.with_parameters(USE_CASE.modelling.targets[0], {"max_depth": 5, "rounds": 7})
+    assert [member.num_boost_round for member in target.learner.members] == [7, 7]
     assert all(member.parameters["max_depth"] == 5 for member in target.learner.members)
-    assert replace(target.learner, members=()) == replace(USE_CASE.targets[0].learner, members=())
+    assert replace(target.learner, members=()) == replace(USE_CASE.modelling.targets[0].learner, members=())
 
 
 def test_whole_numbers_stay_whole_however_their_bounds_are_written(examples: pd.DataFrame, tmp_path: Path) -> None:
-    first = USE_CASE.targets[0]
+    first = USE_CASE.modelling.targets[0]
     bounds = {"max_depth": (2.0, 5.0), "rounds": (5.0, 9.0), "subsample": (0.5, 1.0)}
     bounded = replace(first, learner=replace(first.learner, search=bounds))
-    use_case = replace(USE_CASE, targets=(bounded, *USE_CASE.targets[1:]))
+    use_case = replace(
+        USE_CASE, modelling=replace(USE_CASE.modelling, targets=(bounded, *USE_CASE.modelling.targets[1:]))
+    )
     params = Train(folds=2, search=Search(trials=4))
     train(use_case, examples, {}, {}, params=params, folder=tmp_path / "b", simulated=True)

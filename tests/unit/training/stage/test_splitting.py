@@ -13,7 +13,7 @@ from services.core.errors import VigieError
 from services.training.stage.splitting import CALIBRATE, TEST, TRAIN, assign_folds, assign_splits, split_targets
 from tests.toy.declaration import USE_CASE
 
-BY_HASH = replace(USE_CASE, split=Split("hash", calibrate=0.2, test=0.2))
+BY_HASH = replace(USE_CASE, modelling=replace(USE_CASE.modelling, split=Split("hash", calibrate=0.2, test=0.2)))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def incidents(examples: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.mark.parametrize("use_case", [USE_CASE, BY_HASH], ids=["time", "hash"])
 def test_a_group_never_straddles_a_cut(use_case, incidents: pd.DataFrame) -> None:
-    slices = assign_splits(use_case, incidents, use_case.split)
+    slices = assign_splits(use_case, incidents, use_case.modelling.split)
     assert pd.Series(slices).groupby(incidents["delivery_id"]).nunique().max() == 1
     assert set(slices) == {TRAIN, CALIBRATE, TEST}
 
@@ -59,25 +59,28 @@ def test_within_separate_periods_each_period_is_cut_on_its_own(examples: pd.Data
 def test_by_hash_copies_of_a_request_stay_together(examples: pd.DataFrame) -> None:
     copies = examples.assign(delivery_id=examples["delivery_id"] + "-copy")
     both = pd.concat([examples, copies], ignore_index=True)
-    slices = assign_splits(BY_HASH, both, BY_HASH.split)
+    slices = assign_splits(BY_HASH, both, BY_HASH.modelling.split)
     assert (slices[: len(examples)] == slices[len(examples) :]).all()
 
 
 def test_by_hash_new_rows_move_no_old_row(examples: pd.DataFrame) -> None:
-    fewer = assign_splits(BY_HASH, examples.head(900), BY_HASH.split)
-    assert (assign_splits(BY_HASH, examples, BY_HASH.split)[:900] == fewer).all()
+    fewer = assign_splits(BY_HASH, examples.head(900), BY_HASH.modelling.split)
+    assert (assign_splits(BY_HASH, examples, BY_HASH.modelling.split)[:900] == fewer).all()
 
 
 def test_the_order_of_rows_changes_nothing(incidents: pd.DataFrame) -> None:
     shuffled = incidents.sample(frac=1, random_state=5)
     for use_case in (USE_CASE, BY_HASH):
-        straight = assign_splits(use_case, incidents, use_case.split)
-        assert (assign_splits(use_case, shuffled, use_case.split) == straight[shuffled.index]).all()
+        straight = assign_splits(use_case, incidents, use_case.modelling.split)
+        assert (assign_splits(use_case, shuffled, use_case.modelling.split) == straight[shuffled.index]).all()
 
 
 def test_a_target_can_have_a_split_of_its_own(examples: pd.DataFrame) -> None:
-    own = replace(USE_CASE.targets[2], split=Split("hash", calibrate=0.3, test=0.3))
-    slices = split_targets(replace(USE_CASE, targets=(*USE_CASE.targets[:2], own)), examples)
+    own = replace(USE_CASE.modelling.targets[2], split=Split("hash", calibrate=0.3, test=0.3))
+    slices = split_targets(
+        replace(USE_CASE, modelling=replace(USE_CASE.modelling, targets=(*USE_CASE.modelling.targets[:2], own))),
+        examples,
+    )
     assert (slices["seconds"] == slices["late"]).all()
     assert (slices["size"] != slices["late"]).any()
 
@@ -89,4 +92,4 @@ def test_too_few_rows_are_an_error_that_says_how_many(examples: pd.DataFrame) ->
 
 def test_examples_without_a_time_cannot_be_cut_by_time(examples: pd.DataFrame) -> None:
     with pytest.raises(VigieError, match="event_time"):
-        assign_splits(USE_CASE, examples.drop(columns="event_time"), USE_CASE.split)
+        assign_splits(USE_CASE, examples.drop(columns="event_time"), USE_CASE.modelling.split)

@@ -69,7 +69,12 @@ def test_a_variant_adds_its_rows_with_its_weight_to_its_target_alone(run: Traini
 
 
 def test_a_variant_that_only_measures_is_not_learned_from(run: TrainingContext) -> None:
-    measured = replace(USE_CASE, variants=(replace(USE_CASE.variants[0], training_weight=0.0),))
+    measured = replace(
+        USE_CASE,
+        modelling=replace(
+            USE_CASE.modelling, input_scenarios=(replace(USE_CASE.modelling.input_scenarios[0], training_weight=0.0),)
+        ),
+    )
     only = replace(run, use_case=measured)
     rows, columns, labels, folds = training(only)
     made = out_of_fold(only, columns, labels, folds)

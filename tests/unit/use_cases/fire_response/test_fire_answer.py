@@ -14,7 +14,7 @@ from services.core.contract.use_case import (
     RegressionPrediction,
     TargetPrediction,
 )
-from services.use_cases.fire_response.answer import PUMPS, FireAnswer, baseline, compose
+from services.use_cases.fire_response.answer import PUMPS, FireAnswer, build_response, fallback_prediction
 from services.use_cases.fire_response.request import FireCall, IncidentGroup
 
 FACTS = {
@@ -33,7 +33,7 @@ VALUES: dict[str, TargetPrediction] = {
 
 
 def test_the_answer_is_complete_and_valid() -> None:
-    answer = FireAnswer.model_validate(compose(VALUES, FACTS, {}))
+    answer = FireAnswer.model_validate(build_response(VALUES, FACTS, {}))
     assert answer.attendance_seconds.median == 301.2
     assert answer.over_360s.decision is True
     assert answer.pumps.most_likely == "2"
@@ -48,7 +48,7 @@ def test_a_finding_is_passed_on_with_its_reason() -> None:
         "risk_reason": "Pumps from Soho took longer.",
         "risk_reason_fr": "Les engins de Soho ont mis plus de temps.",
     }
-    answer = compose(VALUES, FACTS | said, {})
+    answer = build_response(VALUES, FACTS | said, {})
     assert answer["risk_underestimated"] == {
         "flag": True,
         "reason": "Pumps from Soho took longer.",
@@ -57,7 +57,7 @@ def test_a_finding_is_passed_on_with_its_reason() -> None:
 
 
 def test_an_assumed_station_is_said() -> None:
-    assert compose(VALUES, FACTS | {"station_assumed": True}, {})["station"]["assumed"] is True
+    assert build_response(VALUES, FACTS | {"station_assumed": True}, {})["station"]["assumed"] is True
 
 
 calls = st.fixed_dictionaries(
@@ -75,14 +75,14 @@ calls = st.fixed_dictionaries(
 @given(sent=calls)
 def test_the_baseline_answers_every_valid_call(sent: dict[str, Any]) -> None:
     request = FireCall.model_validate(sent).model_dump()
-    values, facts = baseline(request)
-    answer = FireAnswer.model_validate(compose(values, facts, request))
+    values, facts = fallback_prediction(request)
+    answer = FireAnswer.model_validate(build_response(values, facts, request))
     assert answer.attendance_seconds.lower < answer.attendance_seconds.median < answer.attendance_seconds.upper
     assert sum(answer.pumps.probabilities.values()) == pytest.approx(1)
 
 
 def test_the_second_pump_is_expected_later_than_the_first() -> None:
     request = FireCall.model_validate({"call_time": "2020-01-01T00:00:00", "easting": 530_000, "northing": 180_000})
-    first, _ = baseline(request.model_dump())
-    second, _ = baseline(request.model_copy(update={"pump_order": 2}).model_dump())
+    first, _ = fallback_prediction(request.model_dump())
+    second, _ = fallback_prediction(request.model_copy(update={"pump_order": 2}).model_dump())
     assert second["attendance_seconds"].value > first["attendance_seconds"].value  # type: ignore[union-attr]

@@ -99,12 +99,12 @@ def test_the_hour_band_is_that_of_the_brigades_clock() -> None:
 def test_examples_hold_all_that_the_declaration_asks_for() -> None:
     rows = made(incident("A"))
     wanted = {
-        *USE_CASE.request.model_fields,
-        *(target.label for target in USE_CASE.targets),
-        *(group.column for group in USE_CASE.subgroups),
-        USE_CASE.group,
+        *USE_CASE.serving.request.model_fields,
+        *(target.label for target in USE_CASE.modelling.targets),
+        *(group.column for group in USE_CASE.modelling.subgroups),
+        USE_CASE.data.group_column,
         "event_time",
-        str(USE_CASE.split.within),
+        str(USE_CASE.modelling.split.within),
     }
     assert wanted <= set(rows.columns)
 
@@ -113,6 +113,6 @@ def test_examples_hold_all_that_the_declaration_asks_for() -> None:
     "after", ["StopCodeDescription", "SpecialServiceType", "NumPumpsAttending", "PumpMinutesRounded"]
 )
 def test_what_is_written_after_the_fact_is_no_field_of_a_request(after: str) -> None:
-    fields = {name.replace("_", "").lower() for name in USE_CASE.request.model_fields}
+    fields = {name.replace("_", "").lower() for name in USE_CASE.serving.request.model_fields}
     assert after.lower() not in fields
-    assert "pumps" not in USE_CASE.request.model_fields
+    assert "pumps" not in USE_CASE.serving.request.model_fields

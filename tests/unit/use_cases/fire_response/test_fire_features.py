@@ -43,7 +43,7 @@ def computed(learned: Any, **changes: Any) -> tuple[dict[str, NDArray[np.float32
 
 
 def without_station(columns: dict[str, Any]) -> dict[str, Any]:
-    return column_tools.mask_fields(USE_CASE.request, columns, ["deployed_from_station"])
+    return column_tools.mask_fields(USE_CASE.serving.request, columns, ["deployed_from_station"])
 
 
 def test_matrices_have_the_declared_columns_and_kind(learned: Any) -> None:
@@ -337,4 +337,4 @@ def test_weather_can_be_switched_on_and_a_missing_value_is_a_missing_feature(
 
 
 def test_declared_matrices_are_those_of_the_targets() -> None:
-    assert {target.matrix for target in USE_CASE.targets} == set(MATRICES)
+    assert {target.matrix for target in USE_CASE.modelling.targets} == set(MATRICES)

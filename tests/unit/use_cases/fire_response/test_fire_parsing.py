@@ -109,8 +109,8 @@ def test_the_hour_that_never_happens_is_moved_on_and_not_lost() -> None:
 def test_a_bad_row_is_refused_with_line_and_reason_and_the_rest_is_read(change: dict[str, str], reason: str) -> None:
     checked = raw.parse_table("incidents", incidents({}, change, {}))
     assert checked.rows["line"].tolist() == [2, 4]
-    assert checked.faults["line"].tolist() == [3]
-    assert reason in checked.faults["reason"].iloc[0]
+    assert checked.rejected["line"].tolist() == [3]
+    assert reason in checked.rejected["reason"].iloc[0]
 
 
 def test_columns_that_only_one_layout_has_may_be_absent() -> None:
@@ -146,7 +146,7 @@ def test_a_station_in_the_sea_is_refused() -> None:
     )
     checked = raw.parse_table("stations", frame)
     assert checked.rows["name"].tolist() == ["Soho"]
-    assert checked.faults["line"].tolist() == [3, 4]
+    assert checked.rejected["line"].tolist() == [3, 4]
 
 
 def test_an_unknown_table_is_named() -> None:
@@ -163,8 +163,8 @@ odd = st.one_of(
 @given(rows=st.lists(st.dictionaries(st.sampled_from(sorted(ROW)), odd, max_size=4), min_size=1, max_size=6))
 def test_whatever_stands_in_a_file_every_line_is_read_or_refused(rows: list[dict[str, str]]) -> None:
     checked = raw.parse_table("incidents", incidents(*rows))
-    lines = [*checked.rows["line"], *checked.faults["line"]]
+    lines = [*checked.rows["line"], *checked.rejected["line"]]
     assert sorted(lines) == list(range(2, len(rows) + 2))
     assert checked.rows["call_time"].notna().all()
     assert checked.rows[["easting", "northing"]].notna().all().all()
-    assert (checked.faults["reason"] != "").all()
+    assert (checked.rejected["reason"] != "").all()

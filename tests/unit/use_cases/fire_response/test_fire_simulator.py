@@ -56,7 +56,7 @@ def test_both_official_layouts_are_written(simulated_paths: list[Path]) -> None:
 def test_every_file_is_recognised_as_one_table(simulated_paths: list[Path]) -> None:
     for name, frame in files(simulated_paths).items():
         header = set(frame.columns)
-        tables = [table for table in USE_CASE.tables if set(table.header_signature) <= header]
+        tables = [table for table in USE_CASE.data.tables if set(table.header_signature) <= header]
         assert len(tables) == 1, name
         assert all(any(word in header for word in wanted.split("|")) for wanted in tables[0].required)
 

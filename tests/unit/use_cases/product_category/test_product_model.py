@@ -56,7 +56,7 @@ def test_the_bundle_keeps_the_classes_and_no_pickle(bundle: Path, predictor: Pre
     assert {path.suffix for path in bundle.rglob("*") if path.is_file()} == {".json", ".npz", ".parquet"}
     reference = pd.read_parquet(bundle / "reference.parquet")
     assert "image" not in reference
-    assert {f"watched.{name}" for name in USE_CASE.drift_features} <= set(reference)
+    assert {f"watched.{name}" for name in USE_CASE.serving.drift_features} <= set(reference)
 
 
 @pytest.mark.slow

@@ -8,7 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from services.core.contract.use_case import BinaryPrediction
-from services.use_cases.rain_tomorrow.answer import AFTER_DRY, AFTER_RAIN, USUAL, RainAnswer, baseline, compose
+from services.use_cases.rain_tomorrow.answer import (
+    AFTER_DRY,
+    AFTER_RAIN,
+    USUAL,
+    RainAnswer,
+    build_response,
+    fallback_prediction,
+)
 from services.use_cases.rain_tomorrow.request import RainRequest
 
 FACTS = {"own_days": 6, "other_stations": 40}
@@ -16,7 +23,7 @@ FACTS = {"own_days": 6, "other_stations": 40}
 
 def answered(probability: float) -> dict[str, Any]:
     values = {"rain": BinaryPrediction(probability, 0.36)}
-    answer = compose(values, FACTS, {})
+    answer = build_response(values, FACTS, {})
     RainAnswer.model_validate(answer)
     return answer
 
@@ -29,7 +36,7 @@ def test_the_expected_accuracy_is_that_of_the_decision() -> None:
 
 @pytest.mark.parametrize(("rainfall", "share"), [(None, USUAL), (0.0, AFTER_DRY), (1.0, AFTER_DRY), (1.2, AFTER_RAIN)])
 def test_the_baseline_is_persistence(rainfall: float | None, share: float) -> None:
-    values, facts = baseline({"rainfall": rainfall})
+    values, facts = fallback_prediction({"rainfall": rainfall})
     rain = values["rain"]
     assert isinstance(rain, BinaryPrediction)
     assert rain.probability == share

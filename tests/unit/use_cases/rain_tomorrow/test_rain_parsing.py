@@ -45,9 +45,9 @@ def test_what_is_written_as_missing_or_cannot_be_is_missing(long: Long) -> None:
 def test_a_row_without_a_known_station_or_a_date_is_refused_with_its_reason(long: Long) -> None:
     found = long("2015-01-01,Atlantis,0,50,N,No", "2015-13-01,Sydney,0,50,N,No", "2015-01-01,Sydney,0,50,N,No")
     assert len(found.rows) == 1
-    assert found.faults["line"].tolist() == [2, 3]
-    assert "Atlantis" in found.faults["reason"][0]
-    assert "date" in found.faults["reason"][1]
+    assert found.rejected["line"].tolist() == [2, 3]
+    assert "Atlantis" in found.rejected["reason"][0]
+    assert "date" in found.rejected["reason"][1]
 
 
 def test_the_amount_of_tomorrows_rain_is_never_read(long: Long) -> None:

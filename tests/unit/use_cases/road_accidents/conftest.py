@@ -46,6 +46,6 @@ def examples_of(folder: Path) -> pd.DataFrame:
     for name in ("caracteristiques", "lieux", "vehicules", "usagers"):
         (path,) = folder.glob(f"{name}*.csv")
         checked = raw.parse_table(name, frame_of(path.read_text(encoding="utf-8")))
-        assert checked.faults.empty
+        assert checked.rejected.empty
         tables[name] = checked.rows.drop(columns="line")
     return raw.build_examples(tables)

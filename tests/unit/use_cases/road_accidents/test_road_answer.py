@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.core.contract.use_case import BinaryPrediction, MultiClassPrediction
-from services.use_cases.road_accidents.answer import SEVERITIES, SHARES, THRESHOLD, baseline, compose
+from services.use_cases.road_accidents.answer import SEVERITIES, SHARES, THRESHOLD, build_response, fallback_prediction
 from services.use_cases.road_accidents.code_labels import KIND_OF_CODE, VEHICLE_KINDS, VEHICLE_PRIORITY
 from services.use_cases.road_accidents.declaration import USE_CASE
 from services.use_cases.road_accidents.request import RoadAccidentRequest
@@ -27,8 +27,8 @@ def composed(priority: float, severity: tuple[float, float, float], **fields: An
         "priority": BinaryPrediction(priority, 0.35),
         "severity": MultiClassPrediction(list(severity), SEVERITIES),
     }
-    answer = compose(values, {}, request)
-    USE_CASE.answer.model_validate(answer)
+    answer = build_response(values, {}, request)
+    USE_CASE.serving.answer.model_validate(answer)
     return answer
 
 
@@ -80,7 +80,7 @@ def test_the_threshold_of_the_baseline_balances_the_stated_costs() -> None:
 )
 def test_the_baseline_answers_any_call(urban: bool, kind: str | None) -> None:
     fields = {**CALL, "urban": urban} | ({kind: 1} if kind else {})
-    values, _ = baseline(RoadAccidentRequest.model_validate(fields).model_dump())
+    values, _ = fallback_prediction(RoadAccidentRequest.model_validate(fields).model_dump())
     severity: Any = values["severity"]
     assert sum(severity.probabilities) == pytest.approx(1.0)
     assert min(severity.probabilities) >= 0

@@ -115,7 +115,7 @@ def test_the_labels_of_the_rows_that_are_encoded_do_not_matter(columns: Any, lab
 
 
 def test_without_details_only_the_least_is_left(columns: Any, fitted: features.FittedTables) -> None:
-    bare, _ = column_tools.of_variant(USE_CASE, USE_CASE.variants[0], columns, {})
+    bare, _ = column_tools.of_variant(USE_CASE, USE_CASE.modelling.input_scenarios[0], columns, {})
     row = dict(zip(features.NAMES, matrix_of(bare, fitted)[0].tolist(), strict=True))
     for name in ("light", "people", "speed_limit", "latitude", "weight_commune", "near_1_km"):
         assert math.isnan(row[name])
@@ -243,4 +243,4 @@ def test_a_border_between_cells_does_not_part_neighbours() -> None:
 
 
 def test_the_target_reads_a_matrix_that_exists() -> None:
-    assert {target.matrix for target in USE_CASE.targets} <= set(features.FEATURE_NAMES)
+    assert {target.matrix for target in USE_CASE.modelling.targets} <= set(features.FEATURE_NAMES)

@@ -28,7 +28,7 @@ def cut_of(folder: Path) -> tuple[dict[str, pd.DataFrame], int]:
         frame["line"] = range(2, len(frame) + 2)
         checked = raw.parse_table(name, frame)
         tables[name] = checked.rows.drop(columns="line")
-        faults += len(checked.faults)
+        faults += len(checked.rejected)
     return tables, faults
 
 

@@ -181,4 +181,4 @@ def test_every_word_of_the_tables_is_a_word_of_the_request() -> None:
 def test_no_user_of_the_accident_is_described() -> None:
     """Severity, equipment, seat, age and sex of a user are known after the fact, or by the label."""
     forbidden = {"grav", "severity", "secu1", "place", "catu", "sexe", "sex", "age", "an_nais", "victim_age", "num_acc"}
-    assert not forbidden & {name.lower() for name in USE_CASE.request.model_fields}
+    assert not forbidden & {name.lower() for name in USE_CASE.serving.request.model_fields}

@@ -10,7 +10,7 @@ import pytest
 
 from services.core.errors import VigieError
 from services.use_cases.road_accidents import raw, simulator
-from services.use_cases.road_accidents.answer import baseline
+from services.use_cases.road_accidents.answer import fallback_prediction
 from services.use_cases.road_accidents.declaration import USE_CASE
 
 FEW = {"rows": 400, "start": "2024-03-01", "days": 30}
@@ -29,7 +29,7 @@ def examples_in(folder: Path) -> pd.DataFrame:
     for name, frame in tables_in(folder).items():
         frame["line"] = range(2, len(frame) + 2)
         checked = raw.parse_table(name, frame)
-        assert checked.faults.empty
+        assert checked.rejected.empty
         rows[name] = checked.rows
     return raw.build_examples(rows)
 
@@ -44,7 +44,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
 def test_every_file_says_that_it_is_simulated_and_holds_the_columns_of_its_table(tmp_path: Path) -> None:
     paths = simulator.write(tmp_path, seed=1, **FEW)
     assert len(paths) == 4
-    for path, table in zip(paths, USE_CASE.tables, strict=True):
+    for path, table in zip(paths, USE_CASE.data.tables, strict=True):
         header = {name.strip('"') for name in path.read_text(encoding="utf-8").splitlines()[0].split(";")}
         assert "simulated" in path.name
         assert set(table.header_signature) <= header
@@ -103,6 +103,6 @@ def test_eight_thousand_accidents_take_little_time(tmp_path: Path) -> None:
 
 def test_the_baseline_answers_every_simulated_call(simulated: pd.DataFrame) -> None:
     for record in simulated.head(200).to_dict("records"):
-        values, facts = baseline(record)
-        answer = USE_CASE.answer.model_validate(USE_CASE.build_response(values, facts, record))
+        values, facts = fallback_prediction(record)
+        answer = USE_CASE.serving.answer.model_validate(USE_CASE.serving.build_response(values, facts, record))
         assert sum(answer.severity.probabilities.model_dump().values()) == pytest.approx(1.0)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.core.contract.columns import from_rows
 from services.core.contract.use_case import MultiClassPrediction, RegressionPrediction
 from services.use_cases.wine_quality import features
-from services.use_cases.wine_quality.declaration import WineAnswer, baseline, compose
+from services.use_cases.wine_quality.declaration import WineAnswer, build_response, fallback_prediction
 from services.use_cases.wine_quality.request import GRADES, MEASUREMENTS, WineRequest
 
 CALL: dict[str, Any] = {"colour": "red", **{name: what.example for name, what in MEASUREMENTS.items()}}
@@ -22,7 +22,7 @@ def test_no_score_lies_above_the_scale() -> None:
         "quality": RegressionPrediction(9.6, 8.7, 11.2),
         "grade": MultiClassPrediction([0.0, 0.0, 0.0, 0.0, 0.1, 0.3, 0.6], GRADES),
     }
-    answer = WineAnswer.model_validate(compose(values, {}, CALL))
+    answer = WineAnswer.model_validate(build_response(values, {}, CALL))
     assert (answer.score, answer.lower, answer.upper) == (9.6, 8.7, 10.0)
     assert answer.most_likely_grade == "9"
     assert answer.grades["8"] == 0.3
@@ -30,11 +30,11 @@ def test_no_score_lies_above_the_scale() -> None:
 
 @pytest.mark.parametrize("colour", ["red", "white"])
 def test_the_baseline_is_the_colours_average(colour: str) -> None:
-    values, facts = baseline({**CALL, "colour": colour})
+    values, facts = fallback_prediction({**CALL, "colour": colour})
     grade = values["grade"]
     assert isinstance(grade, MultiClassPrediction)
     assert sum(grade.probabilities) == pytest.approx(1.0)
-    WineAnswer.model_validate(compose(values, facts, CALL))
+    WineAnswer.model_validate(build_response(values, facts, CALL))
 
 
 @pytest.mark.parametrize(

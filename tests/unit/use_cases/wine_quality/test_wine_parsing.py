@@ -25,7 +25,7 @@ def test_the_colour_stands_in_the_files_name(tmp_path: Path) -> None:
 def test_a_file_that_does_not_say_its_colour_is_refused(read: Read, file: str) -> None:
     found = read(f"{WINE};5", file=file)
     assert found.rows.empty
-    assert "red or white" in found.faults["reason"][0]
+    assert "red or white" in found.rejected["reason"][0]
 
 
 def test_a_column_may_say_the_colour(read: Read) -> None:
@@ -48,8 +48,8 @@ def test_a_column_may_say_the_colour(read: Read) -> None:
 def test_a_row_that_cannot_be_is_refused_with_its_reason(read: Read, line: str, reason: str) -> None:
     found = read(line, f"{WINE};5")
     assert len(found.rows) == 1
-    assert found.faults["line"].tolist() == [2]
-    assert reason in found.faults["reason"][0]
+    assert found.rejected["line"].tolist() == [2]
+    assert reason in found.rejected["reason"][0]
 
 
 def test_a_wine_that_is_listed_twice_is_one_wine(read: Read) -> None:
