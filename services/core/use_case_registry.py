@@ -127,8 +127,8 @@ def _contract_violations(declared: UseCase) -> Iterator[str]:
 
 
 def _structural_violations(declared: UseCase) -> Iterator[str]:
-    for what in ("request", "answer"):
-        if not (isinstance(getattr(declared, what), type) and issubclass(getattr(declared, what), BaseModel)):
+    for what, model in (("request", declared.serving.request), ("answer", declared.serving.answer)):
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
             yield f"{what} is no pydantic model"
             return
     if not declared.modelling.targets or not declared.data.tables or not declared.serving.request.model_fields:

@@ -248,7 +248,9 @@ def _fit_boosters(
     needed = {(target.name, copy.left_out): target for target, copy, _ in jobs}
     learning = {key: learned_from(target, key[1]) for key, target in needed.items()}
     jobs.sort(
-        key=lambda job: -getattr(job[1].booster, "rounds", 100) * learning[job[0].name, job[1].left_out].label.size
+        key=lambda job: (
+            -getattr(job[1].booster, "num_boost_round", 100) * learning[job[0].name, job[1].left_out].label.size
+        )
     )
     with ThreadPoolExecutor(max_workers=run.params.threads) as pool:
         sizes = dict.fromkeys(

@@ -123,8 +123,12 @@ def test_old_fields_are_taken_and_shown() -> None:
 
 
 def test_flat_fields_of_a_use_case_are_taken_and_shown() -> None:
-    with pytest.warns(DeprecationWarning, match=r"UseCase\(zone=\) is called data.timezone"):
+    with pytest.warns(DeprecationWarning) as caught:  # noqa: PT030 - both are looked at
         moved = replace(TOY, zone="Europe/Paris", variants=())  # type: ignore[call-arg]
+    assert {str(warning.message).partition(" now;")[0] for warning in caught} == {
+        "UseCase(zone=) is called data.timezone",
+        "UseCase(variants=) is called modelling.input_scenarios",
+    }
     assert (moved.data.timezone, moved.data.tables) == ("Europe/Paris", TOY.data.tables)
     assert moved.modelling == replace(TOY.modelling, input_scenarios=())
     with pytest.warns(DeprecationWarning, match=r"UseCase.baseline is called serving.fallback_prediction"):

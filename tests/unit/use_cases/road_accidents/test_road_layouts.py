@@ -113,7 +113,7 @@ def test_minus_one_and_empty_codes_are_missing_values_and_no_faults(read: Any) -
         "202100000001";"30";"11";"2021";"07:40";"-1";"30";"30319";"";" -1";"-1";"42";"44,0";"4,3\"""",
     )
     row = checked.rows.iloc[0]
-    assert checked.faults.empty
+    assert checked.rejected.empty
     assert [row[name] for name in ("light", "intersection", "weather", "collision")] == ["", "", "", ""]
     assert math.isnan(row["urban"])
 
@@ -136,7 +136,7 @@ def test_rows_that_cannot_be_placed_are_refused_with_line_and_reason(read: Any, 
         {line};1;30;30319;1;1;1;1;44,0;4,3""",
     )
     assert checked.rows["accident"].tolist() == ["202100000009"]
-    assert checked.faults.to_dict("records") == [{"line": 3, "reason": reason}]
+    assert checked.rejected.to_dict("records") == [{"line": 3, "reason": reason}]
 
 
 def test_unbelievable_speed_limits_are_missing(read: Any) -> None:
@@ -190,5 +190,5 @@ def test_a_severity_that_does_not_exist_is_a_fault_and_a_missing_one_is_not(read
         202100000001;3;x""",
     )
     assert checked.rows["severity"].isna().tolist() == [False, True, True]
-    assert checked.faults["line"].tolist() == [5, 6]
-    assert set(checked.faults["reason"]) == {"grav is not 1, 2, 3 or 4"}
+    assert checked.rejected["line"].tolist() == [5, 6]
+    assert set(checked.rejected["reason"]) == {"grav is not 1, 2, 3 or 4"}
