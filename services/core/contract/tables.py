@@ -122,8 +122,9 @@ class OfficialFile:
 
 
 class ForeignFileError(VigieError):
-    """Raised by ``parse_table``: the whole file is none of this use case (such as a station that no model knows). It is
-    left aside with ``problem`` as the reason, and the others are read.
+    """Raised by ``parse_table``: the whole file is none of this use case, such as one of a station that no model knows.
+
+    It is left aside with ``problem`` as the reason, and the others are read.
     """
 
 
@@ -168,8 +169,9 @@ class ParsedTable(NamedTuple):
         columns: pd.Series | None = None,
         values: pd.Series | None = None,
     ) -> ParsedTable:
-        """Split rows by ``reasons``: text of the same index, "" where the row is good. ``columns`` and ``values``
-        likewise: the column and the value to blame, "" where there is none.
+        """Split rows by ``reasons``: text of the same index, "" where the row is good.
+
+        ``columns`` and ``values`` likewise: the column and the value to blame, "" where there is none.
         """
         bad = (reasons != "").to_numpy(dtype=bool)
         rejected = rows.loc[bad, ["line"]].assign(reason=reasons[bad])

@@ -115,7 +115,7 @@ def ensure_columns_vary(use_case: UseCase, examples: pd.DataFrame) -> None:
         VigieError: Every field is constant.
     """
     constant = dict(_constant_columns(use_case, examples))
-    if len(examples) > 1 and len(constant) == len(use_case.request.model_fields):
+    if len(examples) > 1 and len(constant) == len(use_case.serving.request.model_fields):
         raise VigieError(
             f"{use_case.name}: no field varies in {len(examples):,} rows: "
             + ", ".join(f"{name} is {value}" for name, value in constant.items())
@@ -130,7 +130,7 @@ def ensure_columns_vary(use_case: UseCase, examples: pd.DataFrame) -> None:
 
 
 def _constant_columns(use_case: UseCase, examples: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    for name in use_case.request.model_fields:
+    for name in use_case.serving.request.model_fields:
         known = examples[name].dropna()
         if known.empty:
             yield name, "missing"

@@ -21,8 +21,22 @@ from services.training.stage.splitting import PURPOSES, split_targets
 from services.training.stage.training_data import prepare_training_data
 from tests.toy.declaration import USE_CASE
 
-CROSSED = replace(USE_CASE, targets=(USE_CASE.targets[1],), split=Split("cross", folds=4, repeats=2), variants=())
-LEARNED = replace(USE_CASE, targets=(*USE_CASE.targets[:2], replace(USE_CASE.targets[2], output=MultiClass())))
+CROSSED = replace(
+    USE_CASE,
+    modelling=replace(
+        USE_CASE.modelling,
+        targets=(USE_CASE.modelling.targets[1],),
+        split=Split("cross", folds=4, repeats=2),
+        input_scenarios=(),
+    ),
+)
+LEARNED = replace(
+    USE_CASE,
+    modelling=replace(
+        USE_CASE.modelling,
+        targets=(*USE_CASE.modelling.targets[:2], replace(USE_CASE.modelling.targets[2], output=MultiClass())),
+    ),
+)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +90,7 @@ def test_a_field_that_never_varies_is_warned_of_by_name(examples: pd.DataFrame) 
 
 
 def test_fields_that_none_varies_end_before_training(examples: pd.DataFrame) -> None:
-    same = {name: examples[name].iloc[0] for name in USE_CASE.request.model_fields}
+    same = {name: examples[name].iloc[0] for name in USE_CASE.serving.request.model_fields}
     with pytest.raises(VigieError, match=r"toy: no field varies in 1,500 rows: called_at is .*, distance is"):
         split_targets(USE_CASE, examples.assign(**same))
 
