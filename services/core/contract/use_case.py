@@ -99,6 +99,7 @@ __all__ = [
     "Output",
     "ParsedTable",
     "Plausible",
+    "PresentationSpec",
     "RawData",
     "Regression",
     "RegressionPrediction",
