@@ -23,6 +23,8 @@ class Join:
         lost_if_unknown: Whether a row whose value the other table does not know is of no use: more than
             ``max_bad_share`` of them are refused, fewer are reported.
         lost_if_absent: The same for rows of the other table that this one does not know.
+        within: Columns of this table and of the other that hold a time: only rows of the time that the other table
+            covers count, because files may be of other years.
         period: Number of first characters of the value that say its period, for the report; 0 where none do.
         reason: Why the values of two files may not meet, for the refusal.
     """
@@ -31,6 +33,7 @@ class Join:
     column: str
     lost_if_unknown: bool = True
     lost_if_absent: bool = False
+    within: tuple[str, str] | None = None
     period: int = 0
     reason: str = ""
 
@@ -81,9 +84,9 @@ class Table:
             lines, and what stands above it comes with every row, in the column ``above``.
         with_file_name: Whether the file's name comes with every row, in the column ``file``, for publishers that say
             something there alone.
-        image_name_pattern: Makes a table of image files, in folders and archives: a regular expression that their
-        whole names
-            match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no header.
+        image_name_pattern: Makes a table of image files, in folders and archives: a regular expression that their whole
+            names match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no
+            header.
         includes: Other tables whose header signature its files may have as well. A file with the signatures of any
             other tables is a join of several, and left aside.
         joins: How its rows belong to rows of other tables.
@@ -148,6 +151,14 @@ class Finding:
     rows: int = 0
     line: int = 0
     value: str = ""
+
+    def sentence(self) -> str:
+        """The finding as one line of text."""
+        details = [f"{self.rows} rows"] if self.rows else []
+        details += [f"first on line {self.line}"] if self.line else []
+        details += [repr(self.value)] if self.value else []
+        rows = f" ({', '.join(details)})" if details else ""
+        return f"{self.column + ': ' if self.column else ''}{self.text}{rows}"
 
 
 @accepts_old_fields(faults="rejected")

@@ -21,9 +21,10 @@ _HEAD = 1 << 18
 _NESTED = 3
 _TEXT_SUFFIXES = {".csv", ".tsv", ".txt"}
 _WORKBOOK_PARTS = "xl/workbook.xml"
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError, RuntimeError)
+_CUT_OFF = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile)
+_DAMAGE = (*_CUT_OFF, NotImplementedError, RuntimeError)
 
-Kind = Literal["text", "workbook", "other"]
+Kind = Literal["text", "workbook", "other", "damaged"]
 Opener = Callable[[], AbstractContextManager[BinaryIO]]
 SkipPredicate = Callable[[str], bool]
 """Returns whether to skip a file of this name."""
@@ -42,33 +43,41 @@ class Document:
     head: bytes
     """First lines of a text, complete lines where possible."""
     _open: Opener
+    fault: VigieError | None = None
+    """Why it cannot be opened, if it is damaged."""
 
     @property
     def should_be_readable(self) -> bool:
         return Path(self.name).suffix.lower() in _TEXT_SUFFIXES
 
-    def open(self) -> AbstractContextManager[BinaryIO]:
-        return self._open()
-
-    def read(self) -> bytes:
-        """Read the content.
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open the content.
 
         Raises:
-            VigieError: the archive is damaged at this file.
+            VigieError: it is damaged, at once or where that is read.
         """
-        try:
-            with self._open() as stream:
-                return stream.read()
-        except _DAMAGE as error:
-            raise _damaged_file(self.name, error) from error
+        if self.fault is not None:
+            raise self.fault
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(self._open())
+            except _DAMAGE as error:
+                raise _damaged_file(self.name, error) from error
+            try:
+                yield stream
+            except _CUT_OFF as error:
+                raise _damaged_file(self.name, error) from error
+
+    def read(self) -> bytes:
+        """Read the content; raises as ``open``."""
+        with self.open() as stream:
+            return stream.read()
 
 
 def list_documents(path: Path, skip: SkipPredicate = _skip_nothing) -> Iterator[Document]:
     """Yield all documents of a folder and its subfolders in path order, or those of one file; names for which
-    ``skip`` is true are not opened.
-
-    Raises:
-        VigieError: an archive or workbook cannot be opened.
+    ``skip`` is true are not opened. An archive or workbook that cannot be opened is a document of the kind ``damaged``.
     """
     if path.is_file():
         yield from _inside(path.name, lambda: path.open("rb"), 0, skip)
@@ -89,8 +98,11 @@ def _inside(
             with opener() as stream:
                 head = _head(stream)
     except _DAMAGE as error:
-        raise _damaged_file(name, error) from error
-    if head.startswith(b"\x1f\x8b") and depth < _NESTED:
+        yield _damaged(name, opener, error)
+        return
+    if not head and depth == 0:
+        yield Document(name, "other", b"", opener)
+    elif head.startswith(b"\x1f\x8b") and depth < _NESTED:
         yield from _inside(name.removesuffix(".gz"), _unzipped(opener), depth + 1, skip)
     elif head.startswith(b"PK") or Path(name).suffix.lower() in {".zip", ".xlsx"}:
         yield from _archive(name, opener, depth, skip)
@@ -103,7 +115,8 @@ def _archive(name: str, opener: Opener, depth: int, skip: SkipPredicate) -> Iter
         try:
             archive = stack.enter_context(zipfile.ZipFile(ensure_seekable(stack.enter_context(opener()))))
         except _DAMAGE as error:
-            raise _damaged_file(name, error) from error
+            yield _damaged(name, opener, error)
+            return
         members = sorted(member.filename for member in archive.infolist() if not member.is_dir())
         if _WORKBOOK_PARTS in members:
             yield Document(name, "workbook", b"", opener)
@@ -121,7 +134,8 @@ def _in_archive(
         with archive.open(member) as inner:
             head = _head(cast("BinaryIO", inner))
     except _DAMAGE as error:
-        raise _damaged_file(f"{name}/{member}", error) from error
+        yield _damaged(f"{name}/{member}", opener, error)
+        return
     yield from _inside(f"{name}/{member}", _member(opener, member), depth + 1, skip, head)
 
 
@@ -166,6 +180,10 @@ def _whole_lines(head: bytes) -> bytes:
         return head
     end = head.rfind(b"\n") + 1
     return head[:end] if end and not head.startswith((b"\xff\xfe", b"\xfe\xff")) else head[: len(head) & ~3]
+
+
+def _damaged(name: str, opener: Opener, error: Exception) -> Document:
+    return Document(name, "damaged", b"", opener, _damaged_file(name, error))
 
 
 def _damaged_file(name: str, error: Exception) -> VigieError:

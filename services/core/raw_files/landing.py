@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+from services.core.io import atomic_write
 
 Origin = Literal["official", "folder", "simulated"]
 
@@ -39,15 +42,36 @@ def effective_files(files: list[LandedFile]) -> list[LandedFile]:
     return real or files
 
 
+_CONFIRMED = ".confirmed"
+
+
+def confirmed_codes(folder: Path) -> frozenset[str]:
+    """Codes of doubtful values that persons have confirmed, in the landing folder: a stage's result depends on nothing
+    else."""
+    path = folder / _CONFIRMED
+    return frozenset(path.read_text(encoding="utf-8").split()) if path.is_file() else frozenset()
+
+
+def confirm(folder: Path, codes: Iterable[str]) -> None:
+    """Add codes to the confirmed ones. The file is replaced, because landing folders share theirs as hard links."""
+    both = sorted(confirmed_codes(folder) | set(codes))
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write(folder / _CONFIRMED, "".join(f"{code}\n" for code in both))
+
+
 def add_file(folder: Path, origin: Origin, name: str, content: BinaryIO) -> LandedFile | None:
     """Add a file; returns None if its content has landed before."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / ".arriving"
     digest = hashlib.sha256()
-    with part.open("wb") as stream:
-        while block := content.read(1 << 20):
-            digest.update(block)
-            stream.write(block)
+    try:
+        with part.open("wb") as stream:
+            while block := content.read(1 << 20):
+                digest.update(block)
+                stream.write(block)
+    except BaseException:
+        part.unlink()
+        raise
     short = digest.hexdigest()[:16]
     there = list_files(folder)
     if any(file.digest == short for file in there):

@@ -4,10 +4,9 @@ file.
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,16 @@ import pandas as pd
 import structlog
 
 from services.core import use_case_registry
-from services.core.contract.use_case import Finding, ParsedTable, Table, UseCase
+from services.core.contract.use_case import Finding, ForeignFileError, ParsedTable, Table, UseCase
 from services.core.errors import VigieError
+from services.core.raw_files.consistency import check_joins, check_meaning, refuse_doubts, refuse_lost
 from services.core.raw_files.delimited_text import RawTable, make_raw_table
-from services.core.raw_files.documents import list_documents
+from services.core.raw_files.documents import Document, list_documents
 from services.core.raw_files.images import is_image_of, list_image_files, read_image_tables
+from services.core.raw_files.ingest_report import MAX_BAD_SHARE, FileReport, IngestResult, ignored_text
 from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, missing_columns, read_raw_tables
 
-_MAX_SHOWN = 10
+_REASONS_SHOWN = 3
 
 
 def merge_tables(table: Table, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -48,66 +49,69 @@ def _newest_per_key(frames: list[pd.DataFrame], key: list[str]) -> pd.DataFrame:
     return rows[file == newest]
 
 
-MAX_BAD_SHARE = 0.05
-_REASONS_SHOWN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class FileReport:
-    """Number of accepted and rejected rows of one sheet."""
-
-    file: str
-    table: str
-    rows: int
-    quarantined: int
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(slots=True)
-class IngestResult:
-    """Merged tables, rejected rows and a report per file."""
-
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
-    quarantine: list[pd.DataFrame] = field(default_factory=list)
-    """Frames with ``file``, ``table``, ``line``, ``reason``, ``column`` and ``value`` (blank if no single value is
-    the reason) and ``row``, the row as a JSON object."""
-    reports: list[FileReport] = field(default_factory=list)
-    ignored: dict[str, str] = field(default_factory=dict)
-    """File that belongs to no table -> reason."""
-
-
 def read_files(
-    use_case: UseCase, files: Iterable[tuple[str, Path]], *, max_bad_share: float = MAX_BAD_SHARE
+    use_case: UseCase,
+    files: Iterable[tuple[str, Path]],
+    *,
+    max_bad_share: float = MAX_BAD_SHARE,
+    confirmed: frozenset[str] = frozenset(),
+    collect: bool = False,
 ) -> IngestResult:
     """Read, validate and merge files, passed as (display name, path), oldest first.
 
+    ``confirmed``: codes of doubtful values that a person confirmed. With ``collect`` nothing is raised, all refusals
+    are in the result.
+
     Raises:
-        VigieError: a file is unreadable, lacks a required column or has too many bad rows, or a table
-            that is not optional is missing.
+        VigieError: a file is unreadable, lacks a required column or has too many bad rows, a table that is not optional
+            is missing, too many rows belong to no row of another table, or values were not confirmed.
     """
-    result = IngestResult()
-    frames: dict[str, list[pd.DataFrame]] = {}
+    result = IngestResult(max_bad_share)
+
+    @contextmanager
+    def collecting() -> Iterator[None]:
+        try:
+            yield
+        except VigieError as error:
+            if not collect:
+                raise
+            result.refusals.append(error)
+
     for name, path in files:
         for table, rows in read_image_tables(list_image_files(path, use_case.data.tables)):
-            sheet = make_raw_table(name, rows)
-            checked = _parse(use_case, table, sheet, label=name, max_bad_share=max_bad_share, result=result)
-            frames.setdefault(table.name, []).append(checked)
+            with collecting():
+                _parse(use_case, table, make_raw_table(name, rows), name, result)
         for document in list_documents(path, lambda found: is_image_of(found, use_case.data.tables)):
-            label = name if document.name == path.name else document.name
-            match = match_header(document, use_case.data.tables)
-            sheets = list(read_raw_tables(document, use_case.data.tables, match))
-            if not sheets:
-                result.ignored[label] = match.reason or NO_KNOWN_SHEET
-            for table, sheet in sheets:
-                checked = _parse(use_case, table, sheet, label=label, max_bad_share=max_bad_share, result=result)
-                frames.setdefault(table.name, []).append(checked)
-    absent = [table.name for table in use_case.data.tables if not table.optional and table.name not in frames]
-    if absent:
-        raise _missing_tables(use_case, absent, result)
+            with collecting():
+                if document.fault is not None and path.is_file():
+                    raise document.fault  # a landed file; in a folder of others it is left aside
+                _read_document(use_case, document, name if document.name == path.name else document.name, result)
+    with collecting():
+        absent = [table.name for table in use_case.data.tables if not table.optional and table.name not in result.files]
+        if (absent or not result.files) and not result.refusals:
+            raise _missing_tables(use_case, absent or [table.name for table in use_case.data.tables], result)
     for table in use_case.data.tables:
-        if table.name in frames:
-            result.tables[table.name] = merge_tables(table, frames[table.name])
+        if table.name in result.files:
+            result.doubts += check_meaning(table, result.files[table.name])
+            result.tables[table.name] = merge_tables(table, [rows for _, rows in result.files[table.name]])
+    result.joins = check_joins(use_case.data.tables, result.tables)
+    with collecting():
+        refuse_lost(result.joins, max_bad_share)
+    with collecting():
+        refuse_doubts(result.doubts, confirmed)
     return result
+
+
+def _read_document(use_case: UseCase, document: Document, label: str, result: IngestResult) -> None:
+    match = match_header(document, use_case.tables)
+    sheets = list(read_raw_tables(document, use_case.tables, match))
+    if not sheets:
+        result.ignored[label] = match.reason or NO_KNOWN_SHEET
+    for table, sheet in sheets:
+        try:
+            _parse(use_case, table, sheet, label, result)
+        except ForeignFileError as error:
+            result.ignored[label] = error.problem
 
 
 def read_folder(use_case: str, folder: Path) -> dict[str, pd.DataFrame]:
@@ -131,9 +135,8 @@ def read_folder(use_case: str, folder: Path) -> dict[str, pd.DataFrame]:
     return result.tables
 
 
-def _parse(
-    use_case: UseCase, table: Table, sheet: RawTable, *, label: str, max_bad_share: float, result: IngestResult
-) -> pd.DataFrame:
+def _parse(use_case: UseCase, table: Table, sheet: RawTable, label: str, result: IngestResult) -> None:
+    """Parse one sheet into ``result``."""
     missing = missing_columns(set(map(str, sheet.rows.columns)), table.required)
     if missing:
         raise VigieError(
@@ -144,16 +147,33 @@ def _parse(
     rows = sheet.rows.assign(file=label.rpartition("/")[2]) if table.with_file_name else sheet.rows
     try:
         checked = use_case.raw.parse_table(table.name, rows)
+    except ForeignFileError:
+        raise
+    except VigieError as error:
+        raise VigieError(f"{label}: {error.problem}", expected=error.expected, action=error.action) from error
     except Exception as error:
         error.add_note(f"while reading {label} as {use_case.name}.{table.name}")
         raise
     faults = _rejected_rows(sheet, checked)
     total = len(sheet.rows) + len(sheet.faults)
-    if total and len(faults) > max_bad_share * total:
-        raise _too_many_rejected(label, faults, total, max_bad_share)
+    if total and len(faults) > result.max_bad_share * total:
+        raise _too_many_rejected(label, faults, total, result.max_bad_share)
     result.quarantine.append(faults.assign(file=label, table=table.name))
-    result.reports.append(FileReport(label, table.name, len(checked.rows), len(faults), checked.findings))
-    return checked.rows
+    findings = checked.findings + _repeated_keys(table, checked.rows)
+    result.reports.append(FileReport(label, table.name, len(checked.rows), len(faults), findings))
+    result.files.setdefault(table.name, []).append((label, checked.rows))
+
+
+def _repeated_keys(table: Table, rows: pd.DataFrame) -> tuple[Finding, ...]:
+    """Rows that a later row of the same file with the same key replaces."""
+    if table.allow_duplicate_keys:
+        return ()
+    repeated = rows.duplicated(list(table.key), keep="last")
+    if not repeated.any():
+        return ()
+    first = int(rows.loc[repeated, "line"].iloc[0])
+    text = f"rows that a later row of the file replaces: it has the same {', '.join(table.key)}"
+    return (Finding("lost", "", text, rows=int(repeated.sum()), line=first),)
 
 
 def _rejected_rows(sheet: RawTable, checked: ParsedTable) -> pd.DataFrame:
@@ -198,15 +218,9 @@ def _missing_tables(use_case: UseCase, absent: Sequence[str], result: IngestResu
         for t in use_case.data.tables
         if t.name in absent
     )
-    seen = ", ".join(f"{name} ({why})" for name, why in list(result.ignored.items())[:5])
     return VigieError(
         f"No file of {use_case.name} holds the table {', '.join(absent)}."
-        + (f" Seen and left alone: {seen}." if seen else ""),
+        + (f" Seen and left aside: {ignored_text(result.ignored)}." if result.ignored else ""),
         expected=f"CSV, zip or xlsx files with these headers: {wanted}",
         action="Put the official files into the folder, or use --source simulator.",
     )
-
-
-def first_ignored(ignored: Mapping[str, str]) -> dict[str, str]:
-    """The first few ignored files, for a log line: there may be thousands."""
-    return dict(itertools.islice(ignored.items(), _MAX_SHOWN))

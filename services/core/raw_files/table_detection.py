@@ -21,6 +21,17 @@ def detect_table(header: Collection[str], tables: Sequence[Table]) -> Table | No
     return max(fitting, key=lambda table: len(table.header_signature), default=None)
 
 
+def joined_tables(header: Collection[str], tables: Sequence[Table]) -> list[str]:
+    """Names of the tables of which a file is a join: more than one, or none if it is not one."""
+    names = set(header)
+    fitting = [
+        table for table in tables if table.header_signature and not missing_columns(names, table.header_signature)
+    ]
+    part = {other for table in fitting for other in table.includes}
+    whole = [table for table in fitting if table.name not in part]
+    return [table.name for table in whole] if len(whole) > 1 else []
+
+
 def missing_columns(header: Collection[str], names: Sequence[str]) -> list[str]:
     """Those of ``names`` that the header lacks; ``"a|b"`` is present if either is."""
     return [name for name in names if not any(option in header for option in name.split("|"))]
@@ -38,7 +49,11 @@ def closest_table(header: Collection[str], tables: Sequence[Table]) -> tuple[Tab
     return None if table is None or share == 1.0 else (table, missing_columns(names, table.header_signature))
 
 
+WEB_PAGE = "a web page, not a table: the download answered with a page"
 NO_KNOWN_SHEET = "no sheet with a known header"
+UNKNOWN_HEADER, NO_TEXT = "unknown header", "neither text nor a workbook"
+NOT_MEANT = {UNKNOWN_HEADER, NO_TEXT}
+"""Reasons of files that nobody meant for a table, such as notes and pictures."""
 
 
 class HeaderMatch(NamedTuple):
@@ -58,11 +73,36 @@ def match_header(document: Document, tables: Sequence[Table]) -> HeaderMatch:
     """
     if document.kind == "workbook":
         return HeaderMatch()
-    if document.kind == "other":
-        return HeaderMatch(reason="neither text nor a workbook")
+    if document.fault is not None:
+        return HeaderMatch(reason=document.fault.problem)
+    foreign = _foreign_kind(document)
+    if foreign:
+        return HeaderMatch(reason=foreign)
     if b"\0" in document.head and not document.should_be_readable:
         return HeaderMatch(reason="not text")
-    return _match_text(delimited_text.decode_text(document.head, document.name), tables)
+    return match_text(delimited_text.decode_text(document.head, document.name), tables)
+
+
+_BEGINNINGS = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls): save it as .xlsx"),
+    (b"%PDF", "a PDF document"),
+    (b"<!doctype html", WEB_PAGE),
+    (b"<html", WEB_PAGE),
+    (b"<head", WEB_PAGE),
+    (b"<body", WEB_PAGE),
+    (b"<?xml", "an XML document, not a table"),
+    (b"{", "JSON, not a table"),
+    (b"[", "JSON, not a table"),
+)
+
+
+def _foreign_kind(document: Document) -> str:
+    """What a document is that can hold no table; blank if it can."""
+    start = document.head.removeprefix(b"\xef\xbb\xbf").lstrip()[:64].lower()
+    if not start:
+        return "it is empty"
+    known = next((words for mark, words in _BEGINNINGS if start.startswith(mark.lower())), "")
+    return known or (NO_TEXT if document.kind == "other" else "")
 
 
 def read_raw_tables(
@@ -76,7 +116,7 @@ def read_raw_tables(
     """
     if document.kind == "workbook":
         for title, content in workbook_texts(document, tables):
-            of_sheet = _match_text(content, tables)
+            of_sheet = match_text(content, tables)
             if of_sheet.table is not None:
                 name = f"{document.name}/{title}"
                 yield of_sheet.table, _parse_raw_table(content, name, of_sheet.preamble_lines)
@@ -85,16 +125,23 @@ def read_raw_tables(
         yield match.table, _parse_raw_table(content, document.name, match.preamble_lines)
 
 
-def _match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:
+def match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:
+    """Match a text, or the text of a sheet, by its header."""
     above = _preamble_length(content, tables)
     header = content.splitlines()[above] if above else content
     names = unique_column_names(delimited_text.read_header(header)[0])
+    several = joined_tables(names, tables)
+    if several:
+        return HeaderMatch(
+            reason=f"it looks like {', '.join(several[:-1])} and {several[-1]} in one: a table joined from several. "
+            "The official files are wanted, each by itself"
+        )
     table = detect_table(names, tables)
     if table is not None:
         return HeaderMatch(table, above)
     near = closest_table(names, tables)
     return HeaderMatch(
-        reason="unknown header" if near is None else f"like {near[0].name}, but without {', '.join(near[1])}"
+        reason=UNKNOWN_HEADER if near is None else f"like {near[0].name}, but without {', '.join(near[1])}"
     )
 
 

@@ -12,7 +12,7 @@ from services.core.contract.use_case import UseCase
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 from services.core.raw_files import landing
-from services.core.raw_files.reader import first_ignored
+from services.core.raw_files.ingest_report import first_ignored
 from services.core.settings import CHECKOUT, settings
 from services.ingestion.sources.base import FetchResult, Source
 from services.ingestion.sources.http import DownloadLimits, HttpSource

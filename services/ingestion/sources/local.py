@@ -11,6 +11,7 @@ from services.core.errors import VigieError
 from services.core.params import Simulate
 from services.core.raw_files import landing
 from services.core.raw_files.documents import list_documents
+from services.core.raw_files.ingest_report import ignored_text
 from services.core.raw_files.landing import Origin
 from services.ingestion.sources.base import FetchResult, LandingWriter
 from services.ingestion.stage.ingest import simulate_files
@@ -53,9 +54,9 @@ class FolderSource:
 
 
 def _empty_folder(use_case: UseCase, path: Path, ignored: dict[str, str]) -> VigieError:
-    seen = "; ".join(f"{name}: {why}" for name, why in list(ignored.items())[:5])
+    seen = ignored_text(ignored)
     return VigieError(
-        f"{path} holds no file of {use_case.name}" + (f" ({seen})." if seen else ": it is empty."),
+        f"{path} holds no file of {use_case.name}" + (f": {seen}." if seen else ": it is empty."),
         expected="CSV, zip or xlsx files with the header of " + ", ".join(table.name for table in use_case.data.tables),
         action="Put the official files into the folder; their names do not matter.",
     )

@@ -6,6 +6,7 @@ import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import structlog
@@ -15,8 +16,9 @@ from services.core.contract.use_case import UseCase
 from services.core.io import file_sha256, replacing_folder
 from services.core.params import Ingest, Simulate
 from services.core.raw_files import landing
+from services.core.raw_files.ingest_report import IngestResult, first_ignored, report_lines
 from services.core.raw_files.landing import LandedFile
-from services.core.raw_files.reader import IngestResult, first_ignored, read_files
+from services.core.raw_files.reader import read_files
 
 MANIFEST = "manifest.json"
 QUARANTINE = "rows.csv"
@@ -33,7 +35,8 @@ def ingest(use_case: str, root: Path, parameters: Ingest) -> None:
     data = root / "data" / use_case
     files = landing.list_files(data / "landing") if (data / "landing").is_dir() else []
     if files:
-        _write_outputs(data, use_case_registry.get(use_case), landing.effective_files(files), parameters)
+        confirmed = landing.confirmed_codes(data / "landing")
+        _write_outputs(data, use_case_registry.get(use_case), landing.effective_files(files), parameters, confirmed)
         return
     with tempfile.TemporaryDirectory() as folder:
         _write_outputs(
@@ -44,8 +47,16 @@ def ingest(use_case: str, root: Path, parameters: Ingest) -> None:
         )
 
 
-def _write_outputs(data: Path, use_case: UseCase, files: list[LandedFile], parameters: Ingest) -> None:
-    ingested = read_files(use_case, [(f.name, f.path) for f in files], max_bad_share=parameters.max_bad_share)
+def _write_outputs(
+    data: Path,
+    use_case: UseCase,
+    files: list[LandedFile],
+    parameters: Ingest,
+    confirmed: frozenset[str] = frozenset(),
+) -> None:
+    ingested = read_files(
+        use_case, [(f.name, f.path) for f in files], max_bad_share=parameters.max_bad_share, confirmed=confirmed
+    )
     with replacing_folder(data / "raw") as raw, replacing_folder(data / "quarantine") as quarantine:
         for name, table in ingested.tables.items():
             table.to_parquet(raw / f"{name}.parquet", index=False, compression="zstd")
@@ -54,12 +65,12 @@ def _write_outputs(data: Path, use_case: UseCase, files: list[LandedFile], param
         content = _manifest(use_case, files, ingested, raw)
         (raw / MANIFEST).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     log = structlog.get_logger()
-    if ingested.ignored:
-        log.info("files left alone", number=len(ingested.ignored), first=first_ignored(ingested.ignored))
+    for line in content["report"]:
+        log.warning("ingest report", use_case=use_case.name, text=line)
     log.info("ingested", use_case=use_case.name, simulated=content["simulated"], tables=content["tables"])
 
 
-def _manifest(use_case: UseCase, files: list[LandedFile], ingested: IngestResult, raw: Path) -> dict[str, object]:
+def _manifest(use_case: UseCase, files: list[LandedFile], ingested: IngestResult, raw: Path) -> dict[str, Any]:
     return {
         "use_case": use_case.name,
         "simulated": any(file.origin == "simulated" for file in files),
@@ -71,6 +82,10 @@ def _manifest(use_case: UseCase, files: list[LandedFile], ingested: IngestResult
             for name, table in ingested.tables.items()
         },
         "quarantined": sum(report.quarantined for report in ingested.reports),
+        "left_aside": first_ignored(ingested.ignored),
+        "joins": [asdict(join) for join in ingested.joins],
+        "confirmed": [asdict(doubt) for doubt in ingested.doubts],
+        "report": report_lines(ingested),
     }
 
 

@@ -9,10 +9,12 @@ from services.core.contract.use_case import (
     DataSpec,
     Guardrail,
     InputScenario,
+    Join,
     MapSpec,
     ModellingSpec,
     MultiClass,
     OfficialFile,
+    Plausible,
     PresentationSpec,
     Regression,
     ServingSpec,
@@ -108,6 +110,14 @@ INCIDENTS = Table(
         "NumPumpsAttending",
     ),
     key=("incident_id",),
+    plausible=(
+        Plausible(
+            "incident_group",
+            shares={"False Alarm": (0.15, 0.75), "Fire": (0.03, 0.60), "Special Service": (0.05, 0.80)},
+        ),
+        Plausible("seconds_1", median=(120.0, 1_200.0)),
+        Plausible("pumps", median=(1.0, 4.0)),
+    ),
 )
 
 MOBILISATIONS = Table(
@@ -116,6 +126,8 @@ MOBILISATIONS = Table(
     required=("IncidentNumber", "DateAndTimeMobilised", "AttendanceTimeSeconds", "DeployedFromStation_Name"),
     key=("mobilisation_id",),
     optional=True,
+    joins=(Join("incidents", "incident_id", within=("mobilised", "call_time")),),
+    plausible=(Plausible("attendance_seconds", median=(120.0, 1_200.0)),),
 )
 
 STATIONS = Table(

@@ -13,11 +13,13 @@ from services.core.contract.use_case import (
     EvaluationSlice,
     Guardrail,
     InputScenario,
+    Join,
     LateFusion,
     ModalityModel,
     ModellingSpec,
     MultiClass,
     MultiClassPrediction,
+    Plausible,
     PresentationSpec,
     ServingSpec,
     Split,
@@ -101,6 +103,10 @@ def fallback_prediction(request: Mapping[str, Any]) -> tuple[dict[str, TargetPre
 
 
 FILE_NAMES = r"image_(?P<imageid>\d+)_product_(?P<productid>\d+)\.(?:jpe?g|png|webp)"
+_NO_KEY = (
+    "Row numbers that two files do not share are no key: one of the files may number its rows and the other may not, "
+    "or they count other products."
+)
 
 USE_CASE = UseCase(
     name="product_category",
@@ -120,9 +126,16 @@ USE_CASE = UseCase(
                 header_signature=("designation", "productid", "imageid"),
                 required=("designation", "description", "productid", "imageid"),
                 key=("row",),
+                includes=("codes",),
             ),
             Table(
-                name="codes", header_signature=("prdtypecode",), required=("prdtypecode",), key=("row",), optional=True
+                name="codes",
+                header_signature=("prdtypecode",),
+                required=("prdtypecode",),
+                key=("row",),
+                optional=True,
+                joins=(Join("products", "row", reason=_NO_KEY),),
+                plausible=(Plausible("code"),),
             ),
             Table(
                 name="names",
@@ -130,6 +143,7 @@ USE_CASE = UseCase(
                 required=("prdtypecode", "label"),
                 key=("code",),
                 optional=True,
+                includes=("codes",),
             ),
             Table(
                 name="images",
@@ -138,6 +152,7 @@ USE_CASE = UseCase(
                 key=("imageid", "productid"),
                 optional=True,
                 image_name_pattern=FILE_NAMES,
+                joins=(Join("products", "imageid", lost_if_unknown=False),),
             ),
         ),
         official_files=(),

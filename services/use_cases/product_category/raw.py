@@ -16,6 +16,8 @@ from services.use_cases.product_category.tokenizer import detect_language, strip
 _LONGEST = {"title": 1_000, "description": 20_000}
 _ROW_COLUMNS = ("", "Unnamed: 0", "row")
 """How the files call the column that ties products and codes together: most often not at all."""
+_PLACE = "place "
+"""Begins the row of a file that numbers none: such rows belong together only where both files number none."""
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
@@ -131,11 +133,11 @@ def _fault(file: bytes) -> str:
 
 
 def _row(frame: pd.DataFrame) -> pd.Series:
-    """The number that a product has in both files; in a file without one, its place."""
+    """The number that a product has in both files; in a file without one, its place, which is no number."""
     for name in _ROW_COLUMNS:
         if name in frame:
             return _number(frame[name])
-    return pd.Series(range(len(frame)), index=frame.index).astype("str")
+    return _PLACE + pd.Series(range(1, len(frame) + 1), index=frame.index).astype("str")
 
 
 def _number(column: pd.Series) -> pd.Series:

@@ -14,6 +14,7 @@ from services.core.contract.use_case import (
     InputScenario,
     MapSpec,
     ModellingSpec,
+    Plausible,
     PresentationSpec,
     ServingSpec,
     Split,
@@ -79,6 +80,11 @@ USE_CASE = UseCase(
                 required=("Date", "Location", "Rainfall"),
                 key=("station", "date"),
                 optional=True,
+                plausible=(
+                    Plausible("rained", shares={1.0: (0.02, 0.75)}, meaning={1.0: "rain tomorrow"}),
+                    Plausible("max_temperature", median=(0.0, 45.0)),
+                    Plausible("pressure_3pm", median=(980.0, 1_040.0)),
+                ),
             ),
             Table(
                 name="monthly",
@@ -87,6 +93,7 @@ USE_CASE = UseCase(
                 key=("station", "date"),
                 optional=True,
                 max_preamble_lines=20,
+                plausible=(Plausible("pressure_3pm", median=(980.0, 1_040.0)),),
             ),
         ),
         official_files=(),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from services.core.contract.use_case import Arrays, ParsedTable
+from services.core.contract.use_case import Arrays, ForeignFileError, ParsedTable
 from services.core.errors import VigieError
 from services.use_cases.rain_tomorrow import history
 from services.use_cases.rain_tomorrow.history import History
@@ -81,9 +81,25 @@ def parse_long(frame: pd.DataFrame) -> ParsedTable:
 
 
 def parse_monthly(frame: pd.DataFrame) -> ParsedTable:
-    """Parse a station's monthly file; its station stands in the title above the header."""
-    titles = frame["above"].str.extract(_TITLE.pattern, expand=False).fillna("")
-    return _split_rejected(frame, MONTHLY_COLUMNS, titles.map(_station_names(titles)), written=titles, rained=None)
+    """Parse a station's monthly file; its station stands in the title above the header.
+
+    Raises:
+        ForeignFileError: no model knows its station.
+        VigieError: there is no title.
+    """
+    above = frame["above"] if "above" in frame else pd.Series("", index=frame.index)
+    titles = above.str.extract(_TITLE.pattern, expand=False).fillna("")
+    names = _station_names(titles)
+    if "" in names:
+        raise VigieError(
+            "no line above the header says which station it is of.",
+            expected='the title "Daily Weather Observations for Melbourne, Victoria for June 2023", as the Bureau '
+            "writes it",
+            action="Take the file as it came, with the lines above the header.",
+        )
+    if names and not any(names.values()):
+        raise ForeignFileError(f"no model knows its station: {', '.join(names)}")
+    return _split_rejected(frame, MONTHLY_COLUMNS, titles.map(names), written=titles, rained=None)
 
 
 def _station_names(names: pd.Series) -> dict[str, str]:

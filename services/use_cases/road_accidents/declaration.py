@@ -11,10 +11,12 @@ from services.core.contract.use_case import (
     DataSpec,
     Guardrail,
     InputScenario,
+    Join,
     MapSpec,
     ModellingSpec,
     MultiClass,
     OfficialFile,
+    Plausible,
     PresentationSpec,
     ServingSpec,
     Split,
@@ -62,6 +64,13 @@ _OFFICIAL = {
     "vehicules 2023": "146a42f5-19f0-4b3e-a887-5cd8fbef057b",
     "usagers 2023": "68848e2a-28dd-4efc-9d5f-d512f7dbe66f",
 }
+_SAME_ACCIDENTS = (Join("caracteristiques", "accident", lost_if_absent=True, period=4),)
+_OUTCOMES = Plausible(
+    "severity",
+    shares={1.0: (0.05, 0.80), 2.0: (0.0, 0.10), 3.0: (0.02, 0.60), 4.0: (0.05, 0.85)},
+    meaning={1.0: "unharmed", 2.0: "killed", 3.0: "taken to hospital", 4.0: "slightly hurt"},
+)
+"""Of all people in reported accidents 2 to 4 % were killed in every year since 2005."""
 
 USE_CASE = UseCase(
     name="road_accidents",
@@ -82,6 +91,7 @@ USE_CASE = UseCase(
                 header_signature=("lum", "atm", "col"),
                 required=("Num_Acc|Accident_Id", "an", "mois", "jour", "hrmn", "lum", "agg", "col"),
                 key=("accident",),
+                plausible=(Plausible("collision"), Plausible("light"), Plausible("urban", shares={1.0: (0.1, 0.98)})),
             ),
             Table(
                 name="lieux",
@@ -89,6 +99,7 @@ USE_CASE = UseCase(
                 required=("Num_Acc|Accident_Id", "catr"),
                 key=("accident",),
                 allow_duplicate_keys=True,
+                joins=_SAME_ACCIDENTS,
             ),
             Table(
                 name="vehicules",
@@ -96,6 +107,7 @@ USE_CASE = UseCase(
                 required=("Num_Acc|Accident_Id", "catv"),
                 key=("accident",),
                 allow_duplicate_keys=True,
+                joins=_SAME_ACCIDENTS,
             ),
             Table(
                 name="usagers",
@@ -103,6 +115,8 @@ USE_CASE = UseCase(
                 required=("Num_Acc|Accident_Id", "catu", "grav"),
                 key=("accident",),
                 allow_duplicate_keys=True,
+                joins=_SAME_ACCIDENTS,
+                plausible=(_OUTCOMES,),
             ),
         ),
         official_files=tuple(OfficialFile(_CODES + code, f"BAAC {title}") for title, code in _OFFICIAL.items()),

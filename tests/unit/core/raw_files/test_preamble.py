@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from services.core.contract.use_case import ParsedTable, Table, UseCase
+from services.core.errors import VigieError
 from services.core.raw_files.reader import read_files
 from tests.toy.declaration import USE_CASE as TOY
 
@@ -65,8 +66,9 @@ def test_a_header_at_the_top_needs_no_text(use_case: UseCase, tmp_path: Path) ->
 def test_a_header_too_far_down_and_a_table_that_has_no_text_are_not_looked_for(
     use_case: UseCase, tmp_path: Path
 ) -> None:
-    assert read(use_case, tmp_path, "t\n" * 5 + "x,y\n1,2\n") == {}
-    assert read(use_case, tmp_path, "t\na,b\n1,2\n") == {}
+    for text in ("t\n" * 5 + "x,y\n1,2\n", "t\na,b\n1,2\n"):
+        with pytest.raises(VigieError, match="unknown header"):
+            read(use_case, tmp_path, text)
 
 
 def test_a_files_name_comes_with_its_rows_where_it_is_asked_for(use_case: UseCase, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_folder_without_any_known_file_is_an_error_and_lands_nothing(
 ) -> None:
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "x.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(VigieError, match=r"holds no file of toy \(x\.csv: unknown header\)"):
+    with pytest.raises(VigieError, match=r"holds no file of toy: x\.csv \(unknown header\)"):
         acquire("toy", str(tmp_path / "drop"), landed, home=home, root=root)
     assert not landed.exists()
 
