@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -100,7 +101,8 @@ def _unknown(
     if join.period:
         counts = missing.str[: join.period].value_counts().sort_index()
         totals = values.str[: join.period].value_counts()
-        periods = " (" + ", ".join(f"{name}: {count} of {totals[name]}" for name, count in counts.items()) + ")"
+        parts = (f"{name}: {count} of {totals[str(name)]}" for name, count in counts.items())
+        periods = f" ({', '.join(parts)})"
     examples = ", ".join(str(value) for value in missing.unique()[:_EXAMPLES])
     return JoinReport(
         table,
@@ -184,7 +186,7 @@ def _shifted(plausible: Plausible, column: pd.Series, before: pd.Series) -> list
     change = now.reindex(both, fill_value=0.0) - then.reindex(both, fill_value=0.0)
     if float(change.abs().sum()) / 2 <= _SHIFT:
         return []
-    value = change.abs().idxmax()
+    value = cast("float | str", change.abs().idxmax())
     shares = f"{now.get(value, 0.0):.0%} of the rows, in the files before in {then.get(value, 0.0):.0%}"
     return [f"{_named(plausible, value)} in {shares}"]
 

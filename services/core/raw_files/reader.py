@@ -193,11 +193,13 @@ def _rejected_rows(sheet: RawTable, checked: ParsedTable) -> pd.DataFrame:
 
 
 def _too_many_rejected(label: str, faults: pd.DataFrame, total: int, limit: float) -> VigieError:
-    first = faults.sort_values("line").groupby("reason", sort=False).first()
     counts = faults.groupby("reason", sort=False).size().sort_values(ascending=False, kind="stable")
+    firsts = [
+        faults[faults["reason"] == reason].sort_values("line").iloc[0] for reason in counts.index[:_REASONS_SHOWN]
+    ]
     top = "; ".join(
-        f"{reason} ({count} rows, first on line {int(first.at[reason, 'line'])}{_written(first.loc[reason])})"
-        for reason, count in counts.head(_REASONS_SHOWN).items()
+        f"{first['reason']} ({count} rows, first on line {first['line']}{_written(first)})"
+        for first, count in zip(firsts, counts, strict=False)
     )
     return VigieError(
         f"{label}: {len(faults)} of {total} rows ({len(faults) / total:.1%}) are bad: {top}. Nothing was changed.",

@@ -61,9 +61,16 @@ def test_accident_tables_of_both_layouts_are_read_out_of_a_zip(
     shared_data: Path, tmp_path: Path, year: str, accidents: int
 ) -> None:
     (tmp_path / "drop").mkdir()
+    texts = {
+        path.name: path.read_text(encoding="latin-1").splitlines(keepends=True)
+        for path in (shared_data / "road_accidents" / year).iterdir()
+    }
+    # the excerpt holds the first rows of each file, which are not the same accidents
+    shared = set.intersection(*({line[:12] for line in lines[1:]} for lines in texts.values()))
     with zipfile.ZipFile(tmp_path / "drop" / "download.zip", "w") as archive:
-        for path in (shared_data / "road_accidents" / year).iterdir():
-            archive.write(path, f"tables/{path.name}")
+        for name, lines in texts.items():
+            rows = [line for line in lines[1:] if year != "2016-excerpt" or line[:12] in shared]
+            archive.writestr(f"tables/{name}", "".join([lines[0], *rows]).encode("latin-1"))
     made, manifest, _ = examples("road_accidents", tmp_path / "drop", tmp_path / "workspace")
     assert manifest["simulated"] is False
     assert len(made) == accidents
