@@ -103,8 +103,8 @@ def read_files(
 
 
 def _read_document(use_case: UseCase, document: Document, label: str, result: IngestResult) -> None:
-    match = match_header(document, use_case.tables)
-    sheets = list(read_raw_tables(document, use_case.tables, match))
+    match = match_header(document, use_case.data.tables)
+    sheets = list(read_raw_tables(document, use_case.data.tables, match))
     if not sheets:
         result.ignored[label] = match.reason or NO_KNOWN_SHEET
     for table, sheet in sheets:
