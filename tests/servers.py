@@ -11,16 +11,17 @@ from typing import Any
 
 import uvicorn
 
+from services.core.web.connection import ConnectionLimits
 from services.core.web.server import server_config
 
 
 @contextmanager
-def running(app: Any, port: int = 0) -> Iterator[str]:
+def running(app: Any, port: int = 0, limits: ConnectionLimits | None = None) -> Iterator[str]:
     """Serve ``app`` as the services are served, until the end; gives its address."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
-        server = uvicorn.Server(server_config(app))
+        server = uvicorn.Server(server_config(app, limits=limits))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 
 from services.core.errors import VigieError
@@ -22,7 +21,7 @@ def run(app: FastAPI, chosen: PredictionSettings) -> None:
     sys.setswitchinterval(0.001)
     # No route depends on the client's address.
     config = server_config(app, host=chosen.prediction_host, port=chosen.prediction_port, proxy_headers=False)
-    run_server(uvicorn.Server(config))
+    run_server(config)
 
 
 def main() -> int:

@@ -6,11 +6,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from types import FrameType
 from typing import Any, Literal
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
@@ -70,8 +68,6 @@ class BodyLimitMiddleware:
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 ReadinessCheck = Callable[[], Mapping[str, Any] | None]
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-GRACE_SECONDS = 10
-"""Seconds that requests in progress get at shutdown."""
 
 
 class Liveness(BaseModel):
@@ -162,16 +158,5 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         port=port,
         proxy_headers=True,
         forwarded_allow_ips=settings().trusted_proxies,
-        timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    run_server(_StoppingServer(config))
-
-
-class _StoppingServer(uvicorn.Server):
-    """Sets a flag at shutdown, so that long-polling requests end."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        app = self.config.app
-        assert isinstance(app, FastAPI)
-        app.state.stopping.set()
-        super().handle_exit(sig, frame)
+    run_server(config)

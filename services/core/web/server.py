@@ -1,26 +1,26 @@
-"""Runs uvicorn for all services: single-write responses, request ids and the access log.
-
-uvicorn writes a response's head and body to the socket separately. A replica that is killed in between has started a
-response, which the edge can no longer retry on another replica, and the call is lost.
-``SingleWriteProtocol`` sends everything that a request writes in one event-loop turn at once."""
+"""Runs uvicorn for all services, with a bounded stop; request ids and the access log."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import os
 import re
 import sys
+import threading
+import time
+from functools import partial
 from os import urandom
+from types import FrameType
 from typing import Any
 
 import structlog
 import uvicorn
 from prometheus_fastapi_instrumentator.metrics import Info
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.core.auth.principal import Principal
 from services.core.headers import REQUEST_ID_HEADER, raw
+from services.core.web.connection import GRACE_SECONDS, ConnectionLimits, ServiceProtocol
 
 _NAME = raw(REQUEST_ID_HEADER)
 _VALID_ID = re.compile(rb"[A-Za-z0-9._:-]{1,64}")
@@ -88,62 +88,51 @@ def log_access(info: Info) -> None:
 
 
 START_FAILURE_CODE = 3
+STOP_SECONDS = 14.0
+"""Seconds after which a service that was asked to stop ends whatever it does: the supervisor and Compose kill it after
+15 and more."""
 
 
-def server_config(app: Any, **more: Any) -> uvicorn.Config:
+def server_config(app: Any, *, limits: ConnectionLimits | None = None, **more: Any) -> uvicorn.Config:
     """uvicorn settings shared by all services; ``more`` are those of one service (host, port, proxies)."""
+    limits = limits or ConnectionLimits()
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http=SingleWriteProtocol,
+        http=partial(ServiceProtocol, limits=limits),  # type: ignore[arg-type]
         ws="none",
         access_log=False,  # services log requests themselves, with route, caller and request id
         log_config=None,
         server_header=False,
+        timeout_keep_alive=limits.idle_seconds,
+        timeout_graceful_shutdown=GRACE_SECONDS,
         **more,
     )
 
 
-def run_server(server: uvicorn.Server) -> None:
+class ServiceServer(uvicorn.Server):
+    """Ends within ``STOP_SECONDS`` after a signal, and sets the application's ``stopping`` flag then, if it has one."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        stopping = getattr(getattr(self.config.app, "state", None), "stopping", None)
+        if stopping is not None:
+            stopping.set()
+        # Threads cannot be cancelled, and the interpreter would wait for them.
+        threading.Thread(target=_end_after, args=(STOP_SECONDS,), name="end-in-time", daemon=True).start()
+        super().handle_exit(sig, frame)
+
+
+def _end_after(seconds: float) -> None:
+    time.sleep(seconds)
+    structlog.get_logger().error("did not stop in time, ends now", seconds=seconds)
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def run_server(config: uvicorn.Config) -> None:
     """Serve until a signal ends the process; a server that fails to start exits with ``START_FAILURE_CODE``."""
+    server = ServiceServer(config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
         sys.exit(START_FAILURE_CODE)
-
-
-class SingleWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with a transport that buffers writes."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_BufferedTransport(transport, self.loop))  # type: ignore[arg-type]
-
-
-class _BufferedTransport:
-    """A transport that buffers writes until the end of the current event-loop turn.
-
-    The flush runs in the next turn, before the loop waits for I/O; this saves the second system call of every
-    response. Everything but writing and closing is delegated to the real transport.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
-        self._loop = loop
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        if not self._pieces:
-            self._loop.call_soon(self._flush)
-        self._pieces.append(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        pieces, self._pieces = self._pieces, []
-        if pieces:
-            self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
