@@ -1,8 +1,11 @@
-"""Processes that tests watch and end."""
+"""Processes that tests watch and end, and the name of a home that every one of them has to bear."""
 
 from __future__ import annotations
 
 import psutil
+
+ODD_NAME = """a b #1; 50% é'"$HOME&[x],"""
+"""A home's folder, with what shells, INI files, URLs and globs read as something else."""
 
 
 def at_work(process: psutil.Process) -> bool:

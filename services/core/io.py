@@ -5,14 +5,28 @@ beside it a hidden ``.<name>.<random>.part`` (a folder: ``.<name>.part``) that n
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from services.core.errors import VigieError
+
+_NOT_WRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_SQLITE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+}
+"""Error code of SQLite -> that of the system."""
 
 
 def atomic_write(
@@ -82,3 +96,41 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def disk_error(error: BaseException, place: Path | None = None) -> VigieError | None:
+    """Explain an error of a disk that is full, read-only or somebody else's.
+
+    Args:
+        error: of the system, of SQLite, or one that was raised from such.
+        place: what was written, for errors that do not name it.
+
+    Returns:
+        What could not be written, why, and how much is free there; None for every other error.
+    """
+    code, file = _system_error(error)
+    if code is None:
+        inner = getattr(error, "orig", None) or error.__cause__  # SQLAlchemy's own, and those that were translated
+        return disk_error(inner, place) if isinstance(inner, BaseException) else None
+    path = Path(file or place or ".").absolute()
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    what = path if file or place else "A file"
+    return VigieError(
+        f"{what} cannot be written: {os.strerror(code)} ({shutil.disk_usage(there).free / 2**20:,.0f} MiB free there).",
+        action="Make room there, or set VIGIE_HOME to another disk."
+        if code in _FULL
+        else "Choose a folder that you may write to; VIGIE_HOME names the home.",
+    )
+
+
+def _system_error(error: BaseException) -> tuple[int | None, str | None]:
+    """The system's code and the file of an error of the disk; (None, None) for others."""
+    if isinstance(error, shutil.Error):  # many files, each with (from, to, why)
+        whys = [str(why) for _, _, why in error.args[0]]
+        code = next((code for code in (*_FULL, *_NOT_WRITABLE) if any(os.strerror(code) in why for why in whys)), None)
+        return code, str(error.args[0][0][1])
+    if isinstance(error, sqlite3.Error):
+        return _SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF), None
+    if isinstance(error, OSError) and error.errno in {*_FULL, *_NOT_WRITABLE, errno.EIO}:
+        return error.errno, error.filename2 or error.filename
+    return None, None

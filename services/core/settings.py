@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, HttpUrl, SecretStr
+from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.core.paths import VigiePaths
@@ -48,6 +48,14 @@ class Settings(BaseSettings):
     weather_file: Path | None = None
     weather_key: str | None = None
     weather_url: HttpUrl | None = None
+
+    @field_validator("home_path")
+    @classmethod
+    def _nameable(cls, path: Path) -> Path:
+        """Refuse what addresses of SQLite databases (``?``) and DVC (braces) cannot hold."""
+        if any(letter in "?{}" or ord(letter) < ord(" ") for letter in str(path.expanduser().absolute())):
+            raise ValueError(f"a folder without ?, braces and line breaks in its name is needed, not {str(path)!r}")
+        return path
 
     @property
     def home(self) -> VigiePaths:

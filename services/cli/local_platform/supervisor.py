@@ -156,6 +156,7 @@ class Supervisor:
         self._programs.write_text(json.dumps({program.name: program.kept() for program in programs}, indent=2))
         done = subprocess.run(
             [str(Path(sys.executable).with_name("supervisord")), "-c", str(self._configuration)],
+            cwd=self.home.root,
             capture_output=True,
             text=True,
             check=False,
@@ -253,12 +254,13 @@ class Supervisor:
         return programs
 
     def _write(self, programs: Sequence[ServiceSpec]) -> None:
+        """Paths are relative to the home: the configuration cannot hold every name (``#``, ``;``, ``%``)."""
         configuration = configparser.RawConfigParser()
         configuration["unix_http_server"] = {"file": str(self._socket), "chmod": "0700"}
         configuration["supervisord"] = {
-            "logfile": str(self.home.logs / "supervisord.log"),
-            "pidfile": str(self.home.processes / "supervisord.pid"),
-            "childlogdir": str(self.home.logs),
+            "logfile": "logs/supervisord.log",
+            "pidfile": "run/supervisord.pid",
+            "childlogdir": "logs",
             "silent": "true",
             **({"user": "root"} if os.getuid() == 0 else {}),
         }
@@ -267,9 +269,11 @@ class Supervisor:
         }
         for program in programs:
             self._write_environment(program)
-            command = self.with_environment(program.name, program.command)
+            begin = shlex.join(["exec", *self.with_environment(program.name, program.command)])
+            script = f"cd {shlex.quote(str(Path.cwd()))}\n{begin}\n"  # .env of the current folder counts
+            (self.home.processes / f"{program.name}.start").write_text(script, encoding="utf-8")
             configuration[f"program:{program.name}"] = {
-                "command": shlex.join(command).replace("%", "%%"),
+                "command": f"/bin/sh run/{program.name}.start",
                 "autostart": "false",
                 "autorestart": "false" if program.once else "true",
                 "startsecs": "0" if program.once else "1",
@@ -278,7 +282,7 @@ class Supervisor:
                 "killasgroup": "true",
                 "stopwaitsecs": str(program.grace),
                 "redirect_stderr": "true",
-                "stdout_logfile": str(self.log(program.name)),
+                "stdout_logfile": f"logs/{program.name}.log",
                 "stdout_logfile_maxbytes": "10MB",
                 "stdout_logfile_backups": "3",
             }
@@ -289,7 +293,7 @@ class Supervisor:
         file = self._environment(program.name)
         file.unlink(missing_ok=True)
         values = {**program.environment, HOME_MARK: self._digest}
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
             stream.writelines(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
 
 

@@ -24,6 +24,7 @@ import structlog
 from pydantic import BaseModel
 
 from services.core.errors import VigieError
+from services.core.io import disk_error
 from services.core.jobs.job import Job, JobResult, error_payload, failed_result
 from services.core.jobs.options import OPTIONS
 from services.core.jobs.queue import INTERRUPTED_ERROR, cancelled_error
@@ -242,6 +243,8 @@ def run_handler(work: JobHandler, task: JobContext) -> JobMessage:
         raise
     except BaseException as error:  # noqa: BLE001 - any exception fails the job and is logged
         traceback.print_exc()
+        if (known := disk_error(error)) is not None:
+            return {"error": error_payload(known)}
         problem = f"The job failed with an unexpected error ({type(error).__name__})."
         return {"error": {"problem": problem, "expected": "", "action": "Its log has the details."}}
     if size > MAX_RESULT_BYTES:

@@ -9,12 +9,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from services.core import use_case_registry
 from services.core.errors import VigieError
+from services.core.io import disk_error
 from services.core.logs import configure_logging
 
 ERROR_FILE_VARIABLE = "VIGIE_ERROR_FILE"
@@ -22,8 +24,8 @@ ERROR_FILE_VARIABLE = "VIGIE_ERROR_FILE"
 
 
 def run_stage_main(name: str, work: Callable[[str], None], arguments: Sequence[str] | None = None) -> int:
-    """Run ``work(use_case)`` and return the exit code: 0, or 1 after a VigieError, which is printed and stored. Other
-    exceptions are bugs and propagate."""
+    """Run ``work(use_case)`` and return the exit code: 0, or 1 after a VigieError or an error of the disk, which is
+    printed and stored. Other exceptions are bugs and propagate."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     configure_logging(name)
     log = structlog.get_logger()
@@ -35,12 +37,16 @@ def run_stage_main(name: str, work: Callable[[str], None], arguments: Sequence[s
             )
         use_case_registry.get(given[0])
         work(given[0])
-    except VigieError as error:
-        print(error, file=sys.stderr)  # noqa: T201
+    except Exception as error:
+        known = error if isinstance(error, VigieError) else disk_error(error)
+        if known is None:
+            raise
+        print(known, file=sys.stderr)  # noqa: T201
         if ERROR_FILE_VARIABLE in os.environ:
-            Path(os.environ[ERROR_FILE_VARIABLE]).write_text(
-                json.dumps({"problem": error.problem, "expected": error.expected, "action": error.action})
-            )
+            with suppress(OSError):  # the disk may be full; it was printed
+                Path(os.environ[ERROR_FILE_VARIABLE]).write_text(
+                    json.dumps({"problem": known.problem, "expected": known.expected, "action": known.action})
+                )
         return 1
     log.info("stage finished", stage=name, use_case=given[0], seconds=round(time.perf_counter() - started, 2))
     return 0

@@ -25,7 +25,7 @@ _DVC_CONFIG = """\
     analytics = false
     check_update = false
     remote = local
-    site_cache_dir = {folder}/.dvc/tmp/site
+    site_cache_dir = {site}
 [cache]
     dir = {cache}
     type = "reflink,copy"
@@ -44,9 +44,15 @@ def init_bare_workspace(home: VigiePaths, folder: Path) -> None:
     (folder / ".dvc" / "tmp").mkdir(parents=True)
     for shared in (home.dvc_cache, home.dvc_remote):
         shared.mkdir(parents=True, exist_ok=True)
-    (folder / ".dvc" / "config").write_text(
-        _DVC_CONFIG.format(folder=folder.resolve(), cache=home.dvc_cache.resolve(), remote=home.dvc_remote.resolve())
-    )
+    folders = {"site": folder / ".dvc" / "tmp" / "site", "cache": home.dvc_cache, "remote": home.dvc_remote}
+    quoted = {name: _quoted(str(place.resolve())) for name, place in folders.items()}
+    (folder / ".dvc" / "config").write_text(_DVC_CONFIG.format(**quoted), encoding="utf-8")
+
+
+def _quoted(path: str) -> str:
+    """Quote a path for DVC's configuration, where ``#`` begins a comment and ``,`` a list."""
+    mark = next((mark for mark in ('"', "'", '"""') if mark not in path), "'''")
+    return f"{mark}{path}{mark}"
 
 
 def create_workspace(home: VigiePaths, use_case: str, folder: Path, root: Path) -> None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from services.core.io import atomic_write, replacing, replacing_folder
-from services.core.settings import CHECKOUT
+from services.core.io import atomic_write, disk_error, replacing, replacing_folder
+from services.core.settings import CHECKOUT, Settings
 
 
 def test_a_text_bytes_or_what_a_function_writes_replaces_the_file(tmp_path: Path) -> None:
@@ -150,3 +158,64 @@ def test_what_a_killed_process_left_of_a_folder_is_not_in_the_next(tmp_path: Pat
     with replacing_folder(path) as folder:
         (folder / "a").touch()
     assert [file.name for file in path.iterdir()] == ["a"]
+
+
+def _copy_onto_a_full_disk(folder: Path) -> None:
+    source = folder / "from"
+    source.mkdir()
+    (source / "file").write_text("x")
+    (folder / "to").mkdir()
+    (folder / "to" / "file").symlink_to("/dev/full")
+    shutil.copytree(source, folder / "to", dirs_exist_ok=True, copy_function=shutil.copyfile)
+
+
+def _write_onto_a_full_disk(_: Path) -> None:
+    Path("/dev/full").write_text("x")
+
+
+def _make_a_folder_where_none_may_be(_: Path) -> None:
+    Path("/dev/full/home").mkdir(parents=True)
+
+
+def _write_to_a_database_that_may_only_be_read(folder: Path) -> None:
+    sqlite3.connect(folder / "a.db").close()
+    with closing(sqlite3.connect(f"file:{folder}/a.db?mode=ro", uri=True)) as connection:
+        connection.execute("CREATE TABLE a (b)")
+
+
+def _fill_a_database(folder: Path) -> None:
+    engine = create_engine(f"sqlite:///{folder}/b.db")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count = 2")
+        for number in range(9):
+            connection.exec_driver_sql(f"CREATE TABLE t{number} (a)")
+
+
+@pytest.mark.parametrize(
+    ("work", "why"),
+    [
+        (_write_onto_a_full_disk, "No space left on device"),
+        (_copy_onto_a_full_disk, "No space left on device"),
+        (_fill_a_database, "No space left on device"),
+        (_make_a_folder_where_none_may_be, "Not a directory"),
+        (_write_to_a_database_that_may_only_be_read, "Read-only file system"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_explained(tmp_path: Path, work: Callable[[Path], None], why: str) -> None:
+    with pytest.raises((OSError, sqlite3.Error, SQLAlchemyError)) as caught:
+        work(tmp_path)
+    explained = disk_error(caught.value, tmp_path)
+    assert explained is not None
+    assert re.fullmatch(rf"/\S+ cannot be written: {why} \([\d,]+ MiB free there\)\.", explained.problem)
+    assert "VIGIE_HOME" in explained.action
+
+
+@pytest.mark.parametrize("error", [KeyError("a"), FileNotFoundError(2, "none", "/a"), sqlite3.IntegrityError("twice")])
+def test_other_errors_are_not_the_disks(error: Exception) -> None:
+    assert disk_error(error) is None
+
+
+@pytest.mark.parametrize("name", ["what?", "a{0}", "two\nlines"])
+def test_a_home_whose_name_no_address_can_hold_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValidationError, match="a folder without"):
+        Settings(VIGIE_HOME=tmp_path / name)

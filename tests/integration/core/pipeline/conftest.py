@@ -15,6 +15,7 @@ from services.core.params import Params, UseCaseParams
 from services.core.paths import VigiePaths
 from services.core.pipeline.run import run_stages
 from services.core.pipeline.workspace import write_params
+from tests.processes import ODD_NAME
 from tests.toy.declared import toy_declared
 
 FILES = 30
@@ -63,8 +64,8 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> VigiePaths:
-    """An empty home."""
-    return VigiePaths(tmp_path / "home")
+    """An empty home, with a name that few would choose."""
+    return VigiePaths(tmp_path / ODD_NAME)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from services.cli.local_platform.startup import answers_ok, start_services
 from services.cli.local_platform.supervisor import ServiceSpec, Supervisor, wait_until
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
+from tests.processes import ODD_NAME
 
 SECRET = "a-secret-that-shows-nowhere"
 
@@ -42,7 +43,7 @@ def _start(processes: Supervisor, *programs: ServiceSpec) -> list[str]:
 
 @pytest.fixture
 def processes(tmp_path: Path) -> Iterator[Supervisor]:
-    kept = Supervisor(VigiePaths(tmp_path / "home"))
+    kept = Supervisor(VigiePaths(tmp_path / ODD_NAME))
     yield kept
     kept.stop(patience=10)
 

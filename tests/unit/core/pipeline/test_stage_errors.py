@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from services.core import use_case_registry
 from services.core.errors import VigieError
+from services.core.jobs.job_process import JobContext, run_handler
 from services.core.pipeline import stage
 from services.core.pipeline.stage import ERROR_FILE_VARIABLE, read_stage_error, run_stage_main
 
@@ -52,3 +55,26 @@ def test_a_mistake_in_the_code_is_not_dressed_up_as_an_error_for_people(error_fi
     with pytest.raises(KeyError):
         run_stage_main("ingest", broken, ["fire_response"])
     assert read_stage_error(error_file) is None
+
+
+def test_a_full_disk_is_said_in_one_line(error_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fill(_: str) -> None:
+        Path("/dev/full").write_text("an example")
+
+    assert run_stage_main("ingest", fill, ["fire_response"]) == 1
+    printed = capsys.readouterr().err
+    assert "cannot be written: No space left on device (" in printed
+    assert "MiB free there)" in printed
+    assert "Traceback" not in printed
+    error = read_stage_error(error_file)
+    assert error is not None
+    assert "Make room there" in error.action
+
+
+def test_a_job_on_a_full_disk_says_the_same() -> None:
+    def fill(_: object) -> Mapping[str, Any]:
+        Path("/dev/full").write_text("an example")
+        return {}
+
+    error = run_handler(fill, cast("JobContext", None))["error"]
+    assert "cannot be written: No space left on device (" in error["problem"]
