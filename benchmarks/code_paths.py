@@ -21,7 +21,7 @@ import httpx
 
 from services.core.bundle.manifest import save_arrays
 from services.core.model_registry.client import ModelRegistry
-from services.core.params import Evaluate, Ingest, Preprocess
+from services.core.params import Evaluate, Gate, Ingest, Preprocess
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
 from services.ingestion.sources.acquire import acquire
@@ -139,7 +139,7 @@ def promotion(folder: Path) -> list[str]:
         deployment = app.state.deployments["toy"]
         deployment.follower.poll()
         with tracing() as files:
-            version, decision = gate_and_register(home, "toy", registry=registry)
+            version, decision = gate_and_register(home, "toy", gate=Gate(), registry=registry)
             assert promote_if_allowed(home, "toy", version, decision, by=None, registry=registry), decision
             deployment.follower.poll()
         assert deployment.slot.serving.version == str(version.number)

@@ -8,7 +8,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from services.core.audit.query import verify_chain
+from services.core.audit.log import verify_chain
 from services.core.auth.principal import Principal, Role
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import NotFoundError, VigieError

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ _MIN_ROWS = 20
 _MAX_AREAS = 400
 _READABLE = 0o644
 """The edge, another user, serves the pages."""
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
+_PAGE = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+).get_template("fallback_page.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def render_page(use_case: UseCase, sample: pd.DataFrame, language: Language, *, 
     """
     words, formats = Translator(language), Formats(language)
     targets = [target for target in use_case.modelling.targets if f"prediction.{target.name}" in sample]
-    return _TEMPLATES.get_template("use_case.html").render(
+    return _PAGE.render(
         language=language,
         other="en" if language == "fr" else "fr",
         title=words.of(use_case.presentation.title),
@@ -219,17 +220,11 @@ def _quantity(value: float, low: float, high: float, output: Regression, formats
 
 
 def _index(folder: Path) -> str:
-    sections = [
-        {
-            "language": language,
-            "title": Translator(language)("fallback.title"),
-            "pages": [
-                (name, Translator(language).of(declared.get(name).presentation.title))
-                for name in declared.names()
-                if (folder / f"{name}.{language}.html").exists()
-            ],
-        }
-        for language in LANGUAGES
-    ]
-    title = Translator("en")("fallback.title")
-    return _TEMPLATES.get_template("index.html").render(language="en", title=title, sections=sections)
+    """Render the list of the pages that lie in the folder, each under its own title."""
+    sections = []
+    for language in LANGUAGES:
+        ending = f".{language}.html"
+        pages = {path.name.removesuffix(ending): path.read_text() for path in sorted(folder.glob(f"*{ending}"))}
+        titles = [(name, unescape(text.partition("<title>")[2].partition("<")[0])) for name, text in pages.items()]
+        sections.append({"language": language, "title": Translator(language)("fallback.title"), "pages": titles})
+    return _PAGE.render(language="en", title=sections[0]["title"], sections=sections)

@@ -10,22 +10,19 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.core import params
 from services.core import use_case_registry as declared
-from services.core.audit import outbox
-from services.core.audit.log import AuditEntry
+from services.core.audit.entries import AuditEntry, enqueue, outbox_folder
 from services.core.auth.principal import Principal
 from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.bundle.predictor import Predictor, load_arrays
 from services.core.contract import columns as column_tools
-from services.core.database.connection import database_address, make_engine, not_made_yet
+from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError, VigieError
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag
 from services.core.params import Gate
 from services.core.paths import VigiePaths
-from services.core.settings import CHECKOUT, Settings, settings
 from services.training import fallback_pages
 from services.training.gate.compare import compare_models
 from services.training.gate.decision import Decision, Outcome
@@ -49,12 +46,12 @@ class ChampionChange:
 
 
 def gate_and_register(
-    home: VigiePaths, use_case: str, *, gate: Gate | None = None, registry: ModelRegistry | None = None
+    home: VigiePaths, use_case: str, *, gate: Gate, registry: ModelRegistry | None = None
 ) -> tuple[RegisteredVersion, Decision]:
     """Register the published candidate of a use case as the challenger and judge it against the champion.
 
-    The decision is written to the version's tags and, with all numbers, to ``gate.json`` of its run. ``gate`` comes
-    from ``params.yaml`` if not given.
+    The decision is written to the version's tags and, with all numbers, to ``gate.json`` of its run. ``gate`` has the
+    thresholds.
 
     Returns:
         The registered version and the decision.
@@ -73,7 +70,7 @@ def gate_and_register(
     champion = registry.by_alias(use_case, CHAMPION)
     if champion is not None and champion.number == version.number:
         return version, Decision("unchanged", ("It is the champion already.",), f"version {champion.number}")
-    decision = _decide(registry, workspace, version, champion, gate or params.load_params(CHECKOUT).gate)
+    decision = _decide(registry, workspace, version, champion, gate)
     registry.log_json(version, "gate.json", decision.as_json())
     registry.set_tags(version, decision.tags())
     return registry.version(use_case, version.number), decision
@@ -128,11 +125,11 @@ def promote(
         VigieError: There is no such version, or another champion than the gate compared with.
     """
     registry = registry or ModelRegistry.open(home)
-    ensure_not_frozen(home, registry)
+    ensure_not_frozen(registry)
     before = registry.by_alias(use_case, CHAMPION)
     champion = registry.promote(use_case, number, compared_with=compared_with)
     how: PromotionMode = "by hand" if compared_with == "any" else "gate"
-    return _record_change(home, registry, ChampionChange(champion, before), how=how, by=by, job=job)
+    return _record_change(registry, ChampionChange(champion, before), how=how, by=by, job=job)
 
 
 def rollback(
@@ -146,21 +143,20 @@ def rollback(
     registry = registry or ModelRegistry.open(home)
     before = registry.by_alias(use_case, CHAMPION)
     champion = registry.rollback(use_case)
-    return _record_change(home, registry, ChampionChange(champion, before), how="rollback", by=by, job=job)
+    return _record_change(registry, ChampionChange(champion, before), how="rollback", by=by, job=job)
 
 
-def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
+def ensure_not_frozen(registry: ModelRegistry) -> None:
     """Require that promotions are not frozen; an embedded database that was never made holds no freeze.
 
     Raises:
         ConflictError: Promotions are frozen.
         UnavailableError: The database cannot say whether they are; nothing is promoted then.
     """
-    chosen = _platform_settings(home, registry)
-    url = database_address(chosen.database_url, chosen.home)
-    if not_made_yet(url):
+    url, home = registry.settings.database_url, registry.home
+    if url is None and not home.database.exists():
         return
-    engine = make_engine(url)
+    engine = make_engine(database_address(url, home))
     try:
         promotion_freeze.ensure_not_frozen(engine)
     except SQLAlchemyError as error:
@@ -173,16 +169,7 @@ def ensure_not_frozen(home: VigiePaths, registry: ModelRegistry) -> None:
         engine.dispose()
 
 
-def _platform_settings(home: VigiePaths, registry: ModelRegistry) -> Settings:
-    """Return the settings of the registry's platform: a home with an embedded registry is one of its own (the demo)."""
-    chosen = settings()
-    if registry.embedded and home.root != chosen.home.root:
-        return chosen.model_copy(update={"home_path": home.root, "database_url": None})
-    return chosen
-
-
 def _record_change(
-    home: VigiePaths,
     registry: ModelRegistry,
     change: ChampionChange,
     *,
@@ -191,7 +178,7 @@ def _record_change(
     job: str,
 ) -> ChampionChange:
     """Write an audit entry to the outbox, which the gateway takes when it can be reached, and the fallback pages."""
-    chosen, champion, before = _platform_settings(home, registry).home, change.champion, change.before
+    home, champion, before = registry.home, change.champion, change.before
     if before is None or before.number != champion.number:
         entry = AuditEntry(
             service=SERVICE,
@@ -200,8 +187,8 @@ def _record_change(
             target=f"version {champion.number}",
             details={"before": None if before is None else before.number, "how": how} | ({"job": job} if job else {}),
         )
-        outbox.enqueue(outbox.outbox_folder(chosen, SERVICE), entry if by is None else entry.by(by))
-    fallback_pages.publish(chosen, registry, champion)
+        enqueue(outbox_folder(home, SERVICE), entry if by is None else entry.by(by))
+    fallback_pages.publish(home, registry, champion)
     return change
 
 

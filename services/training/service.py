@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import Counter
 from pydantic import Field
 
+from services.core import params
 from services.core import use_case_registry as declared
 from services.core.auth.principal import Principal, Role
 from services.core.bundle.manifest import bundle_hash, read_manifest
@@ -20,6 +21,7 @@ from services.core.jobs.settings import JobSettings
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import CHAMPION, RegisteredVersion
 from services.core.pipeline.run import run_stages
+from services.core.settings import CHECKOUT
 from services.training import promotion
 from services.training.promotion import candidate_version, gate_verdict, previous_decision
 
@@ -131,7 +133,9 @@ def gate(task: JobContext) -> Mapping[str, Any]:
     found = None if options.force else previous_decision(registry, task.home, task.use_case)
     if found is None:
         task.progress("gate: comparing with the champion")
-        found = promotion.gate_and_register(task.home, task.use_case, registry=registry)
+        found = promotion.gate_and_register(
+            task.home, task.use_case, gate=params.load_params(CHECKOUT).gate, registry=registry
+        )
     else:
         task.progress("gate: judged before, against the same champion")
     version, decision = found
@@ -162,7 +166,7 @@ def promote(task: JobContext) -> Mapping[str, Any]:
     """
     options: PromoteOptions = task.options
     registry = ModelRegistry.open(task.home)
-    promotion.ensure_not_frozen(task.home, registry)  # before the candidate is looked at: the answer is the same
+    promotion.ensure_not_frozen(registry)  # before the candidate is looked at: the answer is the same
     if options.version is not None:
         change = promotion.promote(
             task.home, task.use_case, options.version, by=_requester(task), job=task.id, registry=registry

@@ -232,7 +232,7 @@ def verify(
 ) -> None:
     """Read the whole audit log and name every entry that was changed, removed or reordered. Ends with 1 if there
     is one."""
-    from services.core.audit.query import verify_chain as check  # noqa: PLC0415 - takes a second
+    from services.core.audit.log import verify_chain as check  # noqa: PLC0415 - takes a second
 
     noted = None
     if expect is not None:

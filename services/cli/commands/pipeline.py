@@ -68,6 +68,7 @@ class LocalExecutor:
         self.decision: Decision | None = None
 
     async def execute(self, progress: StepProgress, options: Mapping[str, Any]) -> Job:  # noqa: ARG002
+        from services.core import params  # noqa: PLC0415
         from services.training import promotion  # noqa: PLC0415 - its libraries take a second
 
         name, result = progress["step"], dict[str, Any]()
@@ -75,7 +76,8 @@ class LocalExecutor:
             self._stages()
         elif name == "gate":
             with step(f"{self._use_case}: registered and compared with the champion"):
-                self.candidate, self.decision = promotion.gate_and_register(self._home, self._use_case)
+                thresholds = params.load_params(CHECKOUT).gate
+                self.candidate, self.decision = promotion.gate_and_register(self._home, self._use_case, gate=thresholds)
             result = {"version": self.candidate.number, "promote": self.decision.promote}
         elif name == "promote":
             assert self.candidate is not None

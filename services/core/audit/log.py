@@ -1,85 +1,64 @@
-"""Audit log entries and their hash chain: each stored entry holds the hash of the one before it."""
+"""The audit log in the database: hash chain, queries (newest first), and verification against the signed head.
+
+Each stored entry holds the hash of the one before it."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import BigInteger, Connection, Index, Integer, String, Text, insert, select, text, update
+from sqlalchemy.orm import Mapped, mapped_column
 
-from services.core.audit.tables import AuditEntryRow, AuditHeadRow
-from services.core.auth.principal import Principal
+from services.core.audit.entries import AuditEntry, canonical_json
+from services.core.database.base import DIGEST, NAME, WORD, Base
 
-AuditOutcome = Literal["ok", "refused", "failed"]
 GENESIS_HASH = "0" * 64
 """``previous_hash`` of the first entry."""
-_MAX_DETAILS_LENGTH = 8_000
 
 
-def _printable(text: str) -> str:
-    """Remove control characters: some databases reject them, and terminals interpret them."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+class AuditEntryRow(Base):
+    """An audit entry; triggers reject updates and deletes. ``details`` is canonical JSON text, so that the stored text
+    is the hashed one."""
 
+    __tablename__ = "audit_entries"
+    __table_args__ = (Index("ix_audit_entries_action_time", "action", "time"),)
 
-def _check_size(details: dict[str, DetailValue]) -> dict[str, DetailValue]:
-    if len(canonical_json(details)) > _MAX_DETAILS_LENGTH:
-        raise ValueError(f"details are longer than {_MAX_DETAILS_LENGTH} characters")
-    return details
-
-
-ShortText = Annotated[str, StringConstraints(max_length=40), AfterValidator(_printable)]
-NameText = Annotated[str, StringConstraints(max_length=120), AfterValidator(_printable)]
-TargetText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
-DetailValue = str | int | bool | None | list[str]
-
-
-class AuditEntry(BaseModel):
-    """One audit entry. Holds no secrets, and no personal data but the user name.
-
-    ``id`` makes delivery idempotent: an entry is stored once however often it is sent."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")] = Field(
-        default_factory=lambda: uuid.uuid4().hex
+    sequence: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=False
     )
-    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
-    service: ShortText
-    actor_kind: ShortText = ""
-    actor_id: NameText = ""
-    actor_name: NameText = ""
-    centre: NameText = ""
-    action: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)+$", max_length=80)]
-    """Such as ``login.failed`` or ``model.promoted``: object, dot, event."""
-    use_case: NameText = ""
-    target: TargetText = ""
-    """The affected user, key, model version or run."""
-    address: Annotated[str, StringConstraints(max_length=80), AfterValidator(_printable)] = ""
-    request_id: Annotated[str, StringConstraints(max_length=80), AfterValidator(_printable)] = ""
-    outcome: AuditOutcome = "ok"
-    details: Annotated[dict[str, DetailValue], AfterValidator(_check_size)] = Field(default_factory=dict)
-
-    def by(self, caller: Principal) -> AuditEntry:
-        """Return the entry with its actor set."""
-        return self.model_copy(
-            update={
-                "actor_kind": caller.kind,
-                "actor_id": caller.id,
-                "actor_name": caller.name,
-                "centre": caller.centre,
-            }
-        )
+    id: Mapped[str] = mapped_column(String(DIGEST), unique=True)
+    time: Mapped[datetime] = mapped_column(index=True)
+    service: Mapped[str] = mapped_column(String(WORD))
+    actor_kind: Mapped[str] = mapped_column(String(WORD))
+    actor_id: Mapped[str] = mapped_column(String(NAME))
+    actor_name: Mapped[str] = mapped_column(String(NAME), index=True)
+    centre: Mapped[str] = mapped_column(String(NAME))
+    action: Mapped[str] = mapped_column(String(80))
+    use_case: Mapped[str] = mapped_column(String(NAME), index=True)
+    target: Mapped[str] = mapped_column(String(200))
+    address: Mapped[str] = mapped_column(String(80))
+    request_id: Mapped[str] = mapped_column(String(80))
+    outcome: Mapped[str] = mapped_column(String(WORD))
+    details: Mapped[str] = mapped_column(Text)
+    previous_hash: Mapped[str] = mapped_column(String(DIGEST))
+    hash: Mapped[str] = mapped_column(String(DIGEST), unique=True)
 
 
-def canonical_json(value: object) -> str:
-    """Encode as canonical JSON: sorted keys, no spaces, ASCII, no NaN."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+class AuditHeadRow(Base):
+    """One row: sequence and hash of the newest entry with an HMAC whose key is not in the database."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(DIGEST))
+    mac: Mapped[str] = mapped_column(String(DIGEST))
 
 
 def to_columns(entry: AuditEntry) -> dict[str, object]:
@@ -181,3 +160,126 @@ def head_and_newest_entry(connection: Connection) -> tuple[tuple[int, str, str] 
         None if head is None else (int(head[0]), str(head[1]), str(head[2])),
         None if newest is None else (int(newest[0]), str(newest[1])),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Filter of the log; None matches everything. ``action`` may end in ``.*`` (prefix match). ``centres`` restricts
+    entries to these centres. ``before``: last sequence of the previous page."""
+
+    actor: str | None = None
+    action: str | None = None
+    use_case: str | None = None
+    outcome: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    centres: Collection[str] | None = None
+    before: int | None = None
+
+
+def query_entries(connection: Connection, wanted: AuditFilter, limit: int) -> list[dict[str, Any]]:
+    """Return at most ``limit`` entries with their hashes."""
+    row = AuditEntryRow
+    query = select(row.__table__).order_by(row.sequence.desc()).limit(limit)
+    for column, value in (
+        (row.actor_name, wanted.actor),
+        (row.use_case, wanted.use_case),
+        (row.outcome, wanted.outcome),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.action is not None:
+        if wanted.action.endswith(".*"):
+            query = query.where(row.action.startswith(wanted.action[:-1], autoescape=True))
+        else:
+            query = query.where(row.action == wanted.action)
+    if wanted.since is not None:
+        query = query.where(row.time >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(row.time < wanted.until)
+    if wanted.centres is not None:
+        query = query.where(row.centre.in_(sorted(wanted.centres)))
+    if wanted.before is not None:
+        query = query.where(row.sequence < wanted.before)
+    return [{**found, "details": json.loads(found["details"])} for found in connection.execute(query).mappings()]
+
+
+_MAX_CHECKED_FOR_MOVES = 500
+"""Maximum number of changed entries that are checked for having been moved."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationReport:
+    """Result of a verification. ``faults`` are sentences that name the entries. ``sequence`` and ``hash`` are the
+    newest entry's: noted outside the platform, they later prove that nothing up to there has changed."""
+
+    entries: int
+    sequence: int
+    hash: str
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def intact(self) -> bool:
+        return not self.faults
+
+
+def verify_chain(
+    connection: Connection, chain: AuditChain, *, noted: tuple[int, str] | None = None
+) -> VerificationReport:
+    """Verify the whole log and report changed, removed and reordered entries.
+
+    Args:
+        connection: a connection to the database.
+        chain: the hash chain with the key of the head.
+        noted: sequence and hash of an entry from an earlier report, kept outside the platform.
+    """
+    faults: list[str] = []
+    changed: list[dict[str, Any]] = []
+    entries, sequence, last = 0, 0, GENESIS_HASH
+    noted_found = noted is None
+    for stored in _stored_entries(connection):
+        entries += 1
+        number = int(stored["sequence"])
+        if number != sequence + 1:
+            faults.append(f"{_describe_range(sequence + 1, number - 1)} removed.")
+        elif stored["previous_hash"] != last:
+            faults.append(f"Entry {number} does not follow entry {sequence} as it stands there now.")
+        if stored["hash"] != entry_hash(stored):
+            changed.append(stored)
+        if stored["action"] == BROKEN_ACTION:
+            faults.append(f"Entry {number} says that the end of the log had been tampered with: {stored['details']}")
+        if noted is not None and number == noted[0]:
+            noted_found = stored["hash"] == noted[1]
+        sequence, last = number, str(stored["hash"])
+    faults += _describe_changed(changed)
+    if problem := chain.head_problem(connection):
+        faults.append(f"At the end: {problem}.")
+    if not noted_found and noted is not None:
+        faults.append(f"Entry {noted[0]} is not the one whose hash was noted.")
+    _, newest = head_and_newest_entry(connection)
+    return VerificationReport(entries, *(newest or (0, GENESIS_HASH)), faults)
+
+
+def _stored_entries(connection: Connection) -> Iterator[dict[str, Any]]:
+    query = select(AuditEntryRow.__table__).order_by(AuditEntryRow.sequence)
+    for row in connection.execution_options(yield_per=1_000).execute(query).mappings():
+        yield dict(row)
+
+
+def _describe_changed(changed: list[dict[str, Any]]) -> list[str]:
+    """Describe changed entries: one whose hash is valid at another position was moved."""
+    places = [int(stored["sequence"]) for stored in changed]
+    faults = []
+    for stored in changed:
+        now = stored["sequence"]
+        before = None
+        if len(changed) <= _MAX_CHECKED_FOR_MOVES:
+            before = next((p for p in places if entry_hash(stored | {"sequence": p}) == stored["hash"]), None)
+        faults.append(
+            f"Entry {now} was changed." if before is None else f"Entry {now} was reordered: it was written as {before}."
+        )
+    return faults
+
+
+def _describe_range(first: int, last: int) -> str:
+    return f"Entry {first} was" if first == last else f"Entries {first} to {last} were"

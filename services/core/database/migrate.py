@@ -20,7 +20,7 @@ from services.core.settings import settings
 
 TABLE_MODULES: tuple[str, ...] = (
     "services.core.auth.tables",
-    "services.core.audit.tables",
+    "services.core.audit.log",
     "services.core.model_registry.promotion_freeze",
     "services.core.monitoring.alerts",
     "services.core.prediction_log.tables",

@@ -46,7 +46,7 @@ class ModelRegistry:
 
     def __init__(self, settings: Settings, *, patience: float = 3.0) -> None:
         """``patience``: timeout of a server request, seconds."""
-        self.home: VigiePaths = settings.home
+        self.settings, self.home = settings, settings.home
         self.uri = settings.registry_url or embedded_uri(self.home)
         self.embedded = settings.registry_url is None
         self._patience = patience
@@ -54,8 +54,12 @@ class ModelRegistry:
 
     @classmethod
     def open(cls, home: VigiePaths, *, patience: float = 30.0) -> ModelRegistry:
-        """Open the registry of this home, or the one in the process's settings."""
-        return cls(process_settings().model_copy(update={"home_path": home.root}), patience=patience)
+        """Open the registry in the process's settings. An embedded one lies in ``home``: where that is not the
+        process's own, it is a platform for itself (the demo), with a database of its own."""
+        chosen = process_settings()
+        if chosen.registry_url is None and home.root != chosen.home.root:
+            chosen = chosen.model_copy(update={"home_path": home.root, "database_url": None})
+        return cls(chosen, patience=patience)
 
     def prepare(self) -> None:
         """Connect now; creates the embedded database if missing. Importing MLflow takes seconds, so a command that will

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.core import use_case_registry as declared
-from services.core.audit.outbox import AuditOutbox
+from services.core.audit.entries import AuditOutbox
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError, VigieError
 from services.core.jobs.metrics import JobMetrics

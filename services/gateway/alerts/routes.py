@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field
 
-from services.core.audit.log import AuditEntry
+from services.core.audit.entries import AuditEntry
 from services.core.auth.principal import Principal, Role
 from services.core.monitoring.alerts import AlertChange, AlertRow, AlertWebhook, Severity, list_open_alerts, upsert
 from services.core.web.authentication import SERVICE

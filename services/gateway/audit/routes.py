@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
-from services.core.audit.log import AuditOutcome
-from services.core.audit.query import AuditFilter, query_entries, verify_chain
+from services.core.audit.entries import AuditOutcome
+from services.core.audit.log import AuditFilter, query_entries, verify_chain
 from services.core.errors import ConflictError
 from services.core.model_registry import promotion_freeze as freezing
 from services.gateway.audit.service import request_origin_of

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from services.core.audit.log import AuditChain, AuditEntry, AuditOutcome, DetailValue
+from services.core.audit.entries import AuditEntry, AuditOutcome, DetailValue
+from services.core.audit.log import AuditChain
 from services.core.auth.principal import Principal, Role
 from services.gateway.metrics import GatewayMetrics
 

@@ -15,7 +15,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from services.core.audit.log import AuditEntry
+from services.core.audit.entries import AuditEntry
 from services.core.auth.principal import AuthError, AuthErrorCode, Role
 from services.core.auth.snapshot import AuthSnapshotDocument
 from services.core.auth.snapshot_poller import ApiKeyUsage

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Header, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from services.core import use_case_registry as declared
-from services.core.audit.log import AuditOutcome
+from services.core.audit.entries import AuditOutcome
 from services.core.auth.principal import Principal
 from services.core.errors import ConflictError
 from services.core.jobs.client import FINAL_STATES, get_job, submit_job

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from services.core import use_case_registry as declared
-from services.core.audit.log import AuditOutcome
+from services.core.audit.entries import AuditOutcome
 from services.core.auth.principal import Principal
 from services.core.errors import ConflictError, UnavailableError, VigieError
 from services.core.jobs.retraining import OPEN_RUN_STATES, retraining_blocker, unfinished_retraining

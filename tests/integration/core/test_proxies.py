@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.local_platform.startup import answers_ok
-from services.core.audit.log import AuditEntry
-from services.core.audit.outbox import AuditOutbox
+from services.core.audit.entries import AuditEntry, AuditOutbox
 from services.core.model_registry.client import ModelRegistry
 from services.core.settings import CHECKOUT, Settings, no_proxy_environment
 from services.registry.server import health_problem

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from services.core.audit.query import AuditFilter, query_entries
+from services.core.audit.log import AuditFilter, query_entries
 from services.core.errors import ConflictError
 from services.core.settings import Settings
 from services.core.web.exception_handlers import add_exception_handlers

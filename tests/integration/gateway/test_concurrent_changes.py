@@ -15,8 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from services.core.audit.query import verify_chain
-from services.core.audit.tables import AuditEntryRow
+from services.core.audit.log import AuditEntryRow, verify_chain
 from services.core.auth import tables
 from services.core.auth.tables import CentreRow, RefreshTokenRow, SigningKeyRow, UserRow
 from services.core.database.base import Base

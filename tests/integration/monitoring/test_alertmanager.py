@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
-from services.core.audit.tables import AuditEntryRow
+from services.core.audit.log import AuditEntryRow
 from services.core.monitoring.alerts import EXPIRES_AFTER
 from services.core.settings import CHECKOUT
 from tests.gateways import PASSWORD, SERVICE_TOKEN, make_gateway

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
-from services.core.audit.tables import AuditEntryRow
+from services.core.audit.log import AuditEntryRow
 from services.core.monitoring.alerts import EXPIRES_AFTER, RETENTION, AlertRow, AlertWebhook, list_open_alerts, upsert
 from services.gateway.container import GatewayContainer
 from tests.gateways import PASSWORD, SERVICE_TOKEN, make_gateway, sqlite_copy

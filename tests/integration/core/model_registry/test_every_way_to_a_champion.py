@@ -6,7 +6,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from typer.testing import CliRunner
 from services.cli.__main__ import app
 from services.cli.commands import pipeline
 from services.cli.commands.access import os_user
-from services.core.audit.log import AuditEntry
-from services.core.audit.outbox import outbox_folder
+from services.core import params
+from services.core.audit.entries import AuditEntry, outbox_folder
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from services.core.errors import ConflictError, UnavailableError
@@ -29,7 +28,6 @@ from services.core.model_registry.client import ModelRegistry
 from services.core.params import Gate
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, settings
-from services.training import promotion
 from services.training import service as training_service
 
 GATE = Gate(bootstrap=400, minimum_rows=100, max_latency_ratio=100)
@@ -87,7 +85,8 @@ def platform(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Platform]:
     monkeypatch.setenv("VIGIE_HOME", str(home.root))
-    monkeypatch.setattr(promotion, "gate_and_register", partial(promotion.gate_and_register, gate=GATE))
+    chosen = params.load_params(CHECKOUT).model_copy(update={"gate": GATE})
+    monkeypatch.setattr(params, "load_params", lambda *_: chosen)
     monkeypatch.setattr(pipeline, "run_stage", lambda *_, **__: None)  # what is published counts as its result
     settings.cache_clear()
     registry.promote("toy", registry.log_run_and_register("toy", trained["good"]).number)

@@ -4,7 +4,6 @@ is promoted that was not judged."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +43,11 @@ def database(home: VigiePaths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engi
 def judgements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """One entry for each time that the gate compared."""
     made: list[str] = []
-    real = partial(promotion.gate_and_register, gate=GATE)
+    real = promotion.gate_and_register
 
     def judge(home: VigiePaths, use_case: str, **more: Any) -> Any:
         made.append(use_case)
-        return real(home, use_case, **more)
+        return real(home, use_case, **more | {"gate": GATE})
 
     monkeypatch.setattr(promotion, "gate_and_register", judge)
     return made

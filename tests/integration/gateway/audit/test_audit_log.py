@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
-from services.core.audit.log import AuditChain, AuditEntry, entry_hash
-from services.core.audit.query import VerificationReport, verify_chain
-from services.core.audit.tables import AuditEntryRow
+from services.core.audit.entries import AuditEntry
+from services.core.audit.log import AuditChain, AuditEntryRow, VerificationReport, entry_hash, verify_chain
 
 CHAIN = AuditChain(b"a secret that is not in the database")
 OTHER = AuditChain(b"another secret")

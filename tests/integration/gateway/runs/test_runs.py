@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
-from services.core.audit.query import AuditFilter, query_entries
+from services.core.audit.log import AuditFilter, query_entries
 from services.core.jobs.tables import RunRow
 from services.core.steps import STEPS
 from services.gateway.container import GatewayContainer

@@ -10,10 +10,9 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from services.core.audit import outbox as audit_outbox
-from services.core.audit.log import AuditEntry
-from services.core.audit.outbox import AuditOutbox
-from services.core.audit.query import AuditFilter, query_entries
+from services.core.audit import entries as audit_outbox
+from services.core.audit.entries import AuditEntry, AuditOutbox
+from services.core.audit.log import AuditFilter, query_entries
 from services.gateway.container import GatewayContainer
 from tests.gateways import SERVICE_TOKEN
 
@@ -30,7 +29,7 @@ def reach(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool
     """Whether the gateway answers."""
 
     def set_to(there: bool) -> None:
-        def post(url: str, *, json: Any, headers: dict[str, str], timeout: float) -> httpx.Response:
+        def post(url: str, *, json: Any, headers: dict[str, str], timeout: float, **_: Any) -> httpx.Response:
             if not there:
                 raise httpx.ConnectError("refused")
             answer = client.post(url, json=json, headers=headers)

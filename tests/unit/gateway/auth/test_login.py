@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from services.core.audit.query import AuditFilter, query_entries
+from services.core.audit.log import AuditFilter, query_entries
 from services.core.auth.tables import LoginAttemptRow, SigningKeyRow, UserRow
 from services.gateway.auth import session_store
 from services.gateway.container import GatewayContainer

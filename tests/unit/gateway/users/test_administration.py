@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
-from services.core.audit.query import AuditFilter, query_entries
+from services.core.audit.log import AuditFilter, query_entries
 from services.core.auth.tables import ApiKeyRow
 from services.gateway.container import GatewayContainer
 from tests.gateways import PASSWORD, SERVICE_TOKEN

@@ -1,22 +1,90 @@
-"""Outbox of audit entries: files on disk until the gateway has stored them.
+"""Audit entries, and the outbox of services that have no access to the log: files on disk until the gateway stored them.
 
 An entry is one file, written atomically, and is deleted after the gateway has confirmed it. Delivery is at least once;
 an entry that is delivered twice is stored once, by its id."""
 
 from __future__ import annotations
 
+import json
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated, Literal
 
 import httpx
 import structlog
-from pydantic import ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from services.core.audit.log import AuditEntry
+from services.core.auth.principal import Principal
 from services.core.background import PeriodicThread
 from services.core.headers import service_headers
 from services.core.io import atomic_write
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
+
+AuditOutcome = Literal["ok", "refused", "failed"]
+_MAX_DETAILS_LENGTH = 8_000
+
+
+def _printable(text: str) -> str:
+    """Remove control characters: some databases reject them, and terminals interpret them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _check_size(details: dict[str, DetailValue]) -> dict[str, DetailValue]:
+    if len(canonical_json(details)) > _MAX_DETAILS_LENGTH:
+        raise ValueError(f"details are longer than {_MAX_DETAILS_LENGTH} characters")
+    return details
+
+
+ShortText = Annotated[str, StringConstraints(max_length=40), AfterValidator(_printable)]
+NameText = Annotated[str, StringConstraints(max_length=120), AfterValidator(_printable)]
+TargetText = Annotated[str, StringConstraints(max_length=200), AfterValidator(_printable)]
+DetailValue = str | int | bool | None | list[str]
+
+
+class AuditEntry(BaseModel):
+    """One audit entry. Holds no secrets, and no personal data but the user name.
+
+    ``id`` makes delivery idempotent: an entry is stored once however often it is sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")] = Field(
+        default_factory=lambda: uuid.uuid4().hex
+    )
+    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    service: ShortText
+    actor_kind: ShortText = ""
+    actor_id: NameText = ""
+    actor_name: NameText = ""
+    centre: NameText = ""
+    action: Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)+$", max_length=80)]
+    """Such as ``login.failed`` or ``model.promoted``: object, dot, event."""
+    use_case: NameText = ""
+    target: TargetText = ""
+    """The affected user, key, model version or run."""
+    address: Annotated[str, StringConstraints(max_length=80), AfterValidator(_printable)] = ""
+    request_id: Annotated[str, StringConstraints(max_length=80), AfterValidator(_printable)] = ""
+    outcome: AuditOutcome = "ok"
+    details: Annotated[dict[str, DetailValue], AfterValidator(_check_size)] = Field(default_factory=dict)
+
+    def by(self, caller: Principal) -> AuditEntry:
+        """Return the entry with its actor set."""
+        return self.model_copy(
+            update={
+                "actor_kind": caller.kind,
+                "actor_id": caller.id,
+                "actor_name": caller.name,
+                "centre": caller.centre,
+            }
+        )
+
+
+def canonical_json(value: object) -> str:
+    """Encode as canonical JSON: sorted keys, no spaces, ASCII, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 log = structlog.get_logger(__name__)
 
