@@ -1,4 +1,4 @@
-"""Audit entries, and the outbox of services that have no access to the log: files on disk until the gateway stored them.
+"""Audit entries, and the outbox of services without the log: files on disk until the gateway has stored them.
 
 An entry is one file, written atomically, and is deleted after the gateway has confirmed it. Delivery is at least once;
 an entry that is delivered twice is stored once, by its id."""
