@@ -65,14 +65,10 @@ def read_window(
     query = select(*_COLUMNS).where(_P.use_case == use_case.name, _P.kind.in_(kinds))
     found = [dict(row) for row in connection.execute(query.order_by(_P.received_at.desc()).limit(maximum)).mappings()]
     rows = []
-    latest: dict[tuple[str, str], str] = {}
-    for row in found:  # newest first: the first prediction of an incident is the one that counts
-        if row["incident_id"] is not None:
-            latest.setdefault((row["centre"], row["incident_id"]), row["id"])
     for start in range(0, len(found), _CHUNK):
         part = found[start : start + _CHUNK]
         reports = reports_for(connection, part)
-        rows += [made for row in part if (made := _row(use_case, row, reports.get(row["id"], ()), latest, held))]
+        rows += [made for row in part if (made := _row(use_case, row, reports.get(row["id"], ()), held))]
     return _within_days(_deduplicate(use_case, _frame(use_case, rows)), days)
 
 
@@ -96,18 +92,12 @@ def day_numbers(frame: pd.DataFrame) -> NDArray[np.int64]:
 def _row(
     use_case: UseCase,
     row: Mapping[str, Any],
-    reports: Sequence[Mapping[str, Any]],
-    latest: Mapping[tuple[str, str], str],
+    mine: Sequence[Mapping[str, Any]],
     held: list[dict[str, Any]],
 ) -> dict[str, Any] | None:
     request = to_request_columns(use_case, row["request"])
     if request is None:
         return None
-    mine = [
-        report
-        for report in reports
-        if report["incident_id"] is None or latest[row["centre"], row["incident_id"]] == row["id"]
-    ]
     good = [report for report in mine if not is_quarantined(held, report["centre"], report["received_at"])]
     bad = [report for report in mine if report not in good]
     labels = to_label_columns(use_case, latest_labels(good))

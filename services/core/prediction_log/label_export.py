@@ -90,29 +90,21 @@ def export_labels(use_case: str, workspace: Path, *, chosen: Settings | None = N
 def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[str, Any]], int]:
     """Return one row per labelled call, sorted by prediction id, and the number of unusable calls. Outcomes that
     monitoring holds back or has not checked yet are excluded."""
-    latest = _latest_per_incident(connection, use_case.name)
     usable = usable_label_filter(connection, use_case.name)
     found: list[dict[str, Any]] = []
     refused = 0
     for predictions in _labelled_predictions(connection, use_case.name):
         reports = reports_for(connection, predictions)
         for prediction in predictions:
-            key = (prediction["centre"], prediction["kind"], prediction["incident_id"])
-            mine = [
-                report
-                for report in reports.get(prediction["id"], ())
-                if (report["incident_id"] is None or latest.get(key) == prediction["id"]) and usable(report)
-            ]
-            # If a live call has real reports, simulated ones are ignored. A simulated call has no real ones.
-            real = [report for report in mine if not report["simulated"] and prediction["kind"] == LIVE]
-            labels = to_label_columns(use_case, latest_labels(real or mine))
+            mine = [report for report in reports.get(prediction["id"], ()) if usable(report)]
+            labels = to_label_columns(use_case, latest_labels(mine))
             if not labels:
                 continue
             request = to_request_columns(use_case, prediction["request"])
             if request is None:
                 refused += 1
                 continue
-            found.append({**request, **labels, **_call_columns(use_case, prediction, simulated=not real)})
+            found.append({**request, **labels, **_call_columns(use_case, prediction)})
     return sorted(found, key=lambda row: row["call_id"]), refused
 
 
@@ -145,13 +137,6 @@ def _labelled_predictions(connection: Connection, use_case: str) -> Iterator[lis
     for start in range(0, len(ordered), _CHUNK):
         query_rows = select(_P.__table__).where(_P.id.in_(ordered[start : start + _CHUNK]))
         yield [dict(row) for row in connection.execute(query_rows).mappings()]
-
-
-def _latest_per_incident(connection: Connection, use_case: str) -> dict[tuple[str, str, str | None], str]:
-    """(centre, traffic type, incident) -> id of the latest prediction, for incidents with reports."""
-    join = and_(_O.use_case == _P.use_case, _O.centre == _P.centre, _O.incident_id == _P.incident_id)
-    query = select(_P.centre, _P.kind, _P.incident_id, _P.id).join(_O, join).where(_P.use_case == use_case)
-    return {(row[0], row[1], row[2]): row[3] for row in connection.execute(query.order_by(_P.received_at, _P.id))}
 
 
 def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -188,7 +173,7 @@ def _label_value(target: Target, value: Any) -> float | str:
     return float(value)
 
 
-def _call_columns(use_case: UseCase, prediction: Mapping[str, Any], *, simulated: bool) -> dict[str, Any]:
+def _call_columns(use_case: UseCase, prediction: Mapping[str, Any]) -> dict[str, Any]:
     incident = prediction["incident_id"]
     group = prediction["id"]
     if incident is not None:
@@ -198,7 +183,7 @@ def _call_columns(use_case: UseCase, prediction: Mapping[str, Any], *, simulated
         "call_group": f"call-{group}",
         "call_incident": incident if use_case.data.incident_is_group and incident is not None else "",
         "call_received_at": prediction["received_at"],
-        "call_simulated": simulated,
+        "call_simulated": prediction["kind"] != LIVE,
     }
 
 

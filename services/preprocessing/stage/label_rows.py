@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import structlog
 from numpy.typing import NDArray
 
 from services.core.contract.use_case import UseCase
@@ -17,6 +18,10 @@ from services.core.errors import VigieError
 LABELS_FILE = "outcomes.parquet"
 ORIGIN = "origin"
 UNKNOWN = "unknown"
+SAME_INCIDENT = pd.Timedelta(hours=2)
+"""How far a call's time may be from that of the official record of its incident."""
+
+log = structlog.get_logger(__name__)
 
 
 def append_labels(use_case: UseCase, examples: pd.DataFrame, folder: Path, *, simulated: bool) -> pd.DataFrame:
@@ -48,19 +53,42 @@ def _label_examples(use_case: UseCase, found: pd.DataFrame, official: pd.DataFra
         name for name in found if str(name).startswith("call_") and name not in use_case.serving.request.model_fields
     ]
     rows = found.drop(columns=own)
-    rows[use_case.data.group_column] = found["call_group"]
-    if use_case.data.incident_is_group:
-        named = found["call_incident"] != ""
-        rows[use_case.data.group_column] = found["call_group"].where(~named, found["call_incident"])
-        # The official record of the same incident is more complete and takes precedence.
-        rows = rows[~rows[use_case.data.group_column].isin(set(official[use_case.data.group_column].astype(str)))]
+    rows[use_case.data.group_column] = found["call_group"]  # of centre and incident: two centres may number alike
     if "event_time" in official:
         time = use_case.serving.time_field
-        rows["event_time"] = rows[time] if time is not None else found.loc[rows.index, "call_received_at"]
+        rows["event_time"] = found["call_received_at"] if time is None else rows[time]
+    if use_case.data.incident_is_group:
+        replaced = _officially_recorded(use_case, rows, found["call_incident"], official)
+        if replaced.any():
+            log.info("official records take the place of outcomes", use_case=use_case.name, rows=int(replaced.sum()))
+        rows = rows[~replaced]
     rows = use_case.raw.build_label_examples(rows.reset_index(drop=True))
     labels = [target.label for target in use_case.modelling.targets]
     rows = rows[rows[labels].notna().any(axis=1)].reset_index(drop=True)
     return _fill_missing_columns(use_case, rows, official)
+
+
+def _officially_recorded(
+    use_case: UseCase, rows: pd.DataFrame, incidents: pd.Series, official: pd.DataFrame
+) -> NDArray[np.bool_]:
+    """Which outcomes (n,) have an official record, which is more complete: of the same number, time and place. The
+    number alone proves nothing, since a centre may number incidents by itself."""
+    steps = {name: step for name, step in use_case.serving.pii_fields.items() if step is not None}
+    places = [name for name in steps if name in official and name in rows]
+    columns = [*places, *(["event_time"] if "event_time" in official else [])]
+    theirs = official[columns].assign(call_incident=official[use_case.data.group_column].astype(str))
+    mine = rows[columns].assign(call_incident=incidents.astype(str), row=np.arange(len(rows)))
+    mine = mine[(mine["call_incident"] != "") & mine["call_incident"].isin(set(theirs["call_incident"]))]
+    pairs = mine.merge(theirs, on="call_incident", suffixes=("", "_official"))
+    same = pd.Series(True, index=pairs.index)
+    for name in places:
+        far = (pairs[name] - pairs[f"{name}_official"]).abs() > steps[name]
+        same &= ~far  # a place that one of them does not say speaks against nothing
+    if "event_time" in official:
+        same &= (pairs["event_time"] - pairs["event_time_official"]).abs() <= SAME_INCIDENT
+    found = np.zeros(len(rows), dtype=np.bool_)
+    found[pairs.loc[same, "row"].to_numpy()] = True
+    return found
 
 
 def _fill_missing_columns(use_case: UseCase, rows: pd.DataFrame, official: pd.DataFrame) -> pd.DataFrame:

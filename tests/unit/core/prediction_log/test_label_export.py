@@ -65,8 +65,8 @@ def test_nothing_is_learned_from_a_centre_that_is_held_back(engine: Engine, tmp_
     assert export(engine, tmp_path)[0].rows == 0
 
 
-def test_a_report_that_came_before_its_prediction_is_joined_later(engine: Engine, tmp_path: Path) -> None:
-    early = report_line({"late": True}, incident_id="I-7", at=MADE_AT - 60)
+def test_a_report_that_is_stored_before_its_prediction_is_joined_later(engine: Engine, tmp_path: Path) -> None:
+    early = report_line({"late": True}, incident_id="I-7")
     assert export(engine, tmp_path, early)[0].rows == 0
     assert labels(export(engine, tmp_path, call_line("r1", incident="I-7"))[1]) == [(None, 1.0, None)]
 
@@ -105,13 +105,15 @@ def test_a_row_of_a_batch_is_named_by_its_position(engine: Engine, tmp_path: Pat
     assert export(engine, tmp_path, *calls, *reports)[1]["town"].tolist() == ["town 1"]
 
 
-def test_simulated_reports_are_marked_and_make_way_for_real_ones(engine: Engine, tmp_path: Path) -> None:
+def test_simulated_reports_count_for_simulated_calls_and_make_way_for_real_ones(engine: Engine, tmp_path: Path) -> None:
     lines = [
         call_line("r1"),
         call_line("r2"),
-        report_line({"late": True}, request_id="r1", simulated=True),
+        call_line("s1", call_kind="simulated"),
+        report_line({"late": False}, request_id="r1", simulated=True),
         report_line({"late": True}, request_id="r2", simulated=True, at=MADE_AT + 50),
         report_line({"seconds": 9.0}, request_id="r2", at=MADE_AT + 10),
+        report_line({"late": True}, request_id="s1", simulated=True),
     ]
     done, frame = export(engine, tmp_path, *lines)
     assert (done.rows, done.simulated) == (2, 1)

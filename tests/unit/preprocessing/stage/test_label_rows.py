@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,28 @@ def test_real_and_simulated_rows_never_mix(
 def test_an_outcome_makes_way_for_the_official_record_of_its_incident(
     toy: UseCase, official: pd.DataFrame, tmp_path: Path
 ) -> None:
-    known = str(official["delivery_id"].iloc[0])
-    shared = replace(toy, data=replace(toy.data, incident_is_group=True))
-    made = joined(shared, official, tmp_path / "outcomes", row(1, incident=known), row(2, incident="another"))
-    assert made.loc[made["origin"] == "outcome", "delivery_id"].tolist() == ["another"]
+    shared, known, moment = _numbered_officially(toy, official)
+    same = row(1, incident=known, called_at=moment + timedelta(minutes=20))
+    made = joined(shared, official, tmp_path / "outcomes", same, row(2, incident="another"))
+    assert made.loc[made["origin"] == "outcome", "delivery_id"].tolist() == ["call-2"]
+
+
+@pytest.mark.parametrize("other", [{"called_at": timedelta(days=2)}, {"distance": 50.0}])
+def test_a_centres_own_number_that_is_an_official_one_too_loses_no_row(
+    toy: UseCase, official: pd.DataFrame, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    shared, known, moment = _numbered_officially(toy, official)
+    fields = {"called_at": moment, "distance": float(official["distance"].iloc[0]), **other}
+    fields["called_at"] = moment + other.get("called_at", timedelta(0))
+    located = replace(shared, serving=replace(shared.serving, pii_fields={"distance": 1.0}))
+    made = joined(located, official, tmp_path / "outcomes", row(1, incident=known, **fields))
+    assert made.loc[made["origin"] == "outcome", "delivery_id"].tolist() == ["call-1"]
+
+
+def _numbered_officially(toy: UseCase, official: pd.DataFrame) -> tuple[UseCase, str, datetime]:
+    """A use case whose centres use official numbers, such a number, and when its incident was."""
+    moment = official["event_time"].iloc[0].to_pydatetime()
+    return replace(toy, data=replace(toy.data, incident_is_group=True)), str(official["delivery_id"].iloc[0]), moment
 
 
 def test_what_only_official_rows_say_is_unknown(toy: UseCase, official: pd.DataFrame, tmp_path: Path) -> None:
@@ -131,6 +150,32 @@ def test_reported_calls_of_the_platforms_use_cases_become_valid_examples(name: s
     added = made[made["origin"] == "simulated_outcome"]
     assert len(added) == 40
     assert added["hour_band"].isin(set(examples["hour_band"])).all()
+
+
+def test_an_incident_number_of_two_centres_is_two_incidents_to_learn_from(tmp_path: Path) -> None:
+    use_case = use_case_registry.get("fire_response")
+    examples = _simulated_examples(use_case, tmp_path)
+    record = examples[[*use_case.serving.request.model_fields]].astype(object).iloc[0].to_dict()
+    request = {key: None if value == "" or pd.isna(value) else value for key, value in record.items()}
+    rows = [
+        {
+            **request,
+            "attendance_seconds": 200.0 + number,
+            "over_360s": 0.0,
+            "pumps": float(number),
+            "call_id": f"p{number}",
+            "call_group": f"call-{number}",
+            "call_incident": "2026-0001",
+            "call_received_at": record["call_time"],
+            "call_simulated": True,
+        }
+        for number in (0, 2)
+    ]
+    write_training_rows(tmp_path / "outcomes", use_case, rows)
+    made = append_labels(use_case, examples, tmp_path / "outcomes", simulated=True)
+    added = made[made["origin"] == "simulated_outcome"]
+    assert added["incident_id"].tolist() == ["call-0", "call-2"]
+    assert added["pumps"].tolist() == [0.0, 2.0], "each has its label"
 
 
 def _simulated_examples(use_case: UseCase, tmp_path: Path) -> pd.DataFrame:
