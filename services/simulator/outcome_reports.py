@@ -51,6 +51,11 @@ def plan_reports(
     if chance.random() >= how.corrected:
         return [made(delay)]
     wrong = {label: _wrong_label(chance, use_case, label, value) for label, value in call.labels.items()}
+    for target in use_case.modelling.targets:  # wrong as a whole, as somebody reports who has mixed up two calls
+        if target.contradicted_by(wrong):
+            options = getattr(target.output, "labels", (False, True))
+            agreeing = [value for value in options if not target.contradicted_by({**wrong, target.label: value})]
+            wrong[target.label] = agreeing[0] if agreeing else None
     return [made(delay, labels=wrong, predictions=None), made(delay + _sample_delay(chance, how), correction=True)]
 
 
@@ -92,5 +97,5 @@ def _wrong_label(chance: np.random.Generator, use_case: UseCase, label: str, val
     if isinstance(output, MultiClass):
         others = [name for name in output.labels if name != value]
         return others[int(chance.integers(len(others)))] if others else value
-    low = output.minimum if output.minimum is not None else -math.inf
-    return max(low, round(float(value) * float(chance.uniform(0.5, 1.8)), 1))
+    low, high = output.bounds
+    return min(high, max(low, round(float(value) * float(chance.uniform(0.5, 1.8)), 1)))

@@ -121,7 +121,7 @@ USE_CASE = UseCase(
                 name="seconds",
                 title=Text("Seconds", "Secondes"),
                 label="seconds",
-                output=Regression("s", interval_by="letter", minimum=0.0),
+                output=Regression("s", interval_by="letter", minimum=0.0, maximum=20_000.0),
                 matrix="all",
                 learner=BoostedTrees(
                     members=(Booster("reg:absoluteerror", 30, _TREES), Booster("reg:squarederror", 30, _TREES)),

@@ -5,13 +5,14 @@ Pydantic and the standard library alone.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -78,6 +79,41 @@ def response_field(title: Text, help: Text, *, unit: str | None = None) -> Any:
     if unit is not None:
         extra["x-unit"] = unit
     return Field(title=title.en, description=help.en, json_schema_extra=extra)
+
+
+FIRST_YEAR, LAST_YEAR = 1990, 2099
+"""Years in which calls, reports and filters may lie, unless a field declares others (``years``)."""
+MOMENT_RULE = "a date and time in ISO 8601, such as 2024-10-12T18:40:00+02:00"
+_ISO_TIME = re.compile(r"(\d{4})-\d{2}-\d{2}[T ]\d{2}:\d{2}.*")
+_ISO_DATE = re.compile(r"(\d{4})-\d{2}-\d{2}")
+
+
+def check_time(value: object, *, date: bool = False, years: tuple[int, int] = (FIRST_YEAR, LAST_YEAR)) -> None:
+    """Check a time before it is parsed: pydantic takes numbers, in text too, as seconds since 1970.
+
+    Args:
+        value: As it was sent.
+        date: Whether a day is expected in place of a moment.
+        years: The first and last year that are accepted.
+
+    Raises:
+        ValueError: it is no text in ISO 8601, or lies in another year.
+    """
+    found = (_ISO_DATE if date else _ISO_TIME).fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("a day in ISO 8601, such as 2024-10-12" if date else MOMENT_RULE)
+    if not years[0] <= int(found[1]) <= years[1]:
+        raise ValueError(f"a time in the years {years[0]} to {years[1]}")
+
+
+def _checked(value: object) -> object:
+    if not isinstance(value, datetime) and value is not None:
+        check_time(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+Moment = Annotated[datetime, BeforeValidator(_checked)]
+"""A moment as it is sent in reports and filters: text in ISO 8601, never a number, of the years above."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,21 @@ class Guardrail:
     limit: float
 
 
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """What another label of the same outcome says about a target's own, such as a decision that follows from a number.
+
+    Attributes:
+        label: The label that decides.
+        agrees: Whether the two agree: (its value, the own value), as they are reported.
+        says: The rule in words, for refusals.
+    """
+
+    label: str
+    agrees: Callable[[Any, Any], bool]
+    says: str
+
+
 @accepts_old_fields(guards="guardrails", reported="reported_metrics")
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -168,6 +183,7 @@ class Target:
         weight: Column of the examples that holds row weights, above 0.
         split: How its rows are cut, where that differs from the use case's.
         reported_metrics: Metrics that are reported.
+        follows: The label that rules out some values of this one.
     """
 
     name: str
@@ -181,6 +197,14 @@ class Target:
     weight: str | None = None
     split: Split | None = None
     reported_metrics: tuple[str, ...] = ()
+    follows: LabelRule | None = None
+
+    def contradicted_by(self, labels: Mapping[str, Any]) -> bool:
+        """Whether the reported ``labels`` hold a value of this target that another of them rules out."""
+        if self.follows is None:
+            return False
+        other, own = labels.get(self.follows.label), labels.get(self.label)
+        return other is not None and own is not None and not self.follows.agrees(other, own)
 
 
 @accepts_old_fields(beside="report_as")

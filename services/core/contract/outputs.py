@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_UNDECLARED = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class Regression:
@@ -19,6 +21,7 @@ class Regression:
         centred: Whether the calibration slice moves the value by its residuals' centre: right for a median or a mean,
             wrong for a learner that stands between the two on purpose.
         objective: What the value is held against, in its unit, where people have set themselves one.
+        maximum: The largest value that can be, in its unit. What is reported beyond the bounds is refused.
     """
 
     unit: str
@@ -27,6 +30,13 @@ class Regression:
     minimum: float | None = None
     centred: bool = True
     objective: float | None = None
+    maximum: float | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest value that can be; without a declaration what any learner can hold."""
+        low = -_UNDECLARED if self.minimum is None else self.minimum
+        return low, _UNDECLARED if self.maximum is None else self.maximum
 
 
 @dataclass(frozen=True, slots=True)

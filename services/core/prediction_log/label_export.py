@@ -23,7 +23,7 @@ from services.core import use_case_registry
 from services.core.contract.class_labels import learned_class_targets
 from services.core.contract.columns import column_types
 from services.core.contract.fields import in_zone
-from services.core.contract.use_case import MultiClass, Target, UseCase
+from services.core.contract.use_case import MultiClass, Regression, Target, UseCase
 from services.core.monitoring.drift_state import concept_drift_events, usable_label_filter
 from services.core.prediction_log.queries import latest_labels, reports_for
 from services.core.prediction_log.records import DIGEST_PREFIX, PSEUDONYM_PREFIX
@@ -41,6 +41,7 @@ MANIFEST_FILE = "manifest.json"
 CONCEPT_DRIFT_FILE = "changes.json"
 """Concept drift detected by monitoring, for preprocessing; written only together with outcomes."""
 _CHUNK = 500
+_NO_LABEL = float("nan")
 _P, _O = PredictionRow, OutcomeRow
 
 log = structlog.get_logger(__name__)
@@ -55,12 +56,15 @@ class ExportResult:
     simulated: int
     refused: int
     """Number of calls that the use case's current request model refuses."""
+    put_aside: int = 0
+    """Number of reported values that cannot be, or that other labels of the outcome rule out."""
     away: str = ""
 
     def __str__(self) -> str:
         if self.away:
             return f"outcomes as they were: {self.away}"
-        return f"{self.rows} outcomes to learn from ({self.simulated} simulated, {self.refused} left out)"
+        counted = f"{self.simulated} simulated, {self.refused} left out, {self.put_aside} values put aside"
+        return f"{self.rows} outcomes to learn from ({counted})"
 
 
 def export_labels(use_case: str, workspace: Path, *, chosen: Settings | None = None) -> ExportResult:
@@ -70,34 +74,45 @@ def export_labels(use_case: str, workspace: Path, *, chosen: Settings | None = N
     database = PredictionLogDatabase(chosen or settings())
     try:
         with database.reading(seconds=300) as connection:
-            rows, refused = load_training_rows(connection, declared)
+            rows, refused, put_aside = load_training_rows(connection, declared)
             found = concept_drift_events(connection, use_case)
     except DatabaseNotInitialisedError as error:
-        return ExportResult(0, 0, 0, str(error))
+        return ExportResult(0, 0, 0, away=str(error))
     except DatabaseUnavailableError as error:
         log.warning("outcomes are not read", use_case=use_case, reason=str(error))
-        return ExportResult(0, 0, 0, str(error))
+        return ExportResult(0, 0, 0, away=str(error))
     finally:
         database.dispose()
     write_training_rows(folder, declared, rows)
     if rows and found:
         (folder / CONCEPT_DRIFT_FILE).write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     simulated = sum(row["call_simulated"] for row in rows)
-    log.info("outcomes exported", use_case=use_case, rows=len(rows), simulated=simulated, refused=refused)
-    return ExportResult(len(rows), simulated, refused)
+    done = ExportResult(len(rows), simulated, refused, put_aside)
+    log.info(
+        "outcomes exported",
+        use_case=use_case,
+        rows=done.rows,
+        simulated=simulated,
+        refused=refused,
+        put_aside=put_aside,
+    )
+    return done
 
 
-def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[str, Any]], int]:
-    """Return one row per labelled call, sorted by prediction id, and the number of unusable calls. Outcomes that
-    monitoring holds back or has not checked yet are excluded."""
+def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[dict[str, Any]], int, int]:
+    """Return one row per labelled call, sorted by prediction id; the number of unusable calls; and how many reported
+    values are put aside because they cannot be. Outcomes that monitoring holds back or has not checked yet are
+    excluded."""
     usable = usable_label_filter(connection, use_case.name)
     found: list[dict[str, Any]] = []
-    refused = 0
+    refused = put_aside = 0
     for predictions in _labelled_predictions(connection, use_case.name):
         reports = reports_for(connection, predictions)
         for prediction in predictions:
             mine = [report for report in reports.get(prediction["id"], ()) if usable(report)]
-            labels = to_label_columns(use_case, latest_labels(mine))
+            reported = latest_labels(mine)
+            labels = to_label_columns(use_case, reported)
+            put_aside += sum(name not in labels or labels[name] != labels[name] for name in reported)  # NaN
             if not labels:
                 continue
             request = to_request_columns(use_case, prediction["request"])
@@ -105,7 +120,7 @@ def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[
                 refused += 1
                 continue
             found.append({**request, **labels, **_call_columns(use_case, prediction)})
-    return sorted(found, key=lambda row: row["call_id"]), refused
+    return sorted(found, key=lambda row: row["call_id"]), refused, put_aside
 
 
 def write_training_rows(folder: Path, use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -147,7 +162,7 @@ def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, 
     }
     try:
         fields: dict[str, Any] = use_case.serving.request.model_validate(plain).__dict__
-    except ValidationError:
+    except (ValidationError, OverflowError):  # a time of the year 1 with a zone
         return None
     for name, kind in column_types(use_case.serving.request).items():
         if kind == "time" and fields[name] is not None:
@@ -156,21 +171,29 @@ def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, 
 
 
 def to_label_columns(use_case: UseCase, reported: Mapping[str, Any]) -> dict[str, Any]:
-    """Label column -> number (or name of a learned class) as in training examples; all columns or none."""
+    """Label column -> number (or name of a learned class) as in training examples; all columns or none.
+
+    Reports are as untrusted as requests, and older releases took what is refused today: a value that cannot be is no
+    label, nor is one that another label rules out."""
     targets: dict[str, Target] = {target.label: target for target in use_case.modelling.targets}
-    found = {label: _label_value(target, reported.get(label)) for label, target in targets.items()}
+    found = {
+        label: _NO_LABEL if target.contradicted_by(reported) else _label_value(target, reported.get(label))
+        for label, target in targets.items()
+    }
     return found if any(isinstance(label, str) or not np.isnan(label) for label in found.values()) else {}
 
 
 def _label_value(target: Target, value: Any) -> float | str:
-    if value is None:
-        return float("nan")
     if isinstance(target.output, MultiClass):
         if target.output.learned:
-            return str(value)
+            return str(value) if value is not None else _NO_LABEL
         # A class that the use case has dropped is no label.
-        return float(target.output.labels.index(value)) if value in target.output.labels else float("nan")
-    return float(value)
+        return float(target.output.labels.index(value)) if value in target.output.labels else _NO_LABEL
+    if isinstance(target.output, Regression):
+        low, high = target.output.bounds
+        known = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        return float(value) if known else _NO_LABEL
+    return float(value) if isinstance(value, bool) else _NO_LABEL
 
 
 def _call_columns(use_case: UseCase, prediction: Mapping[str, Any]) -> dict[str, Any]:

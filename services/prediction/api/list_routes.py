@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from services.core.auth.principal import Principal, Role
-from services.core.contract.fields import in_zone
+from services.core.contract.fields import Moment, in_zone
 from services.core.contract.use_case import UseCase
 from services.core.prediction_log.queries import Cursor, PredictionFilters, cursor_after, list_predictions
 from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
@@ -28,6 +28,7 @@ from services.core.prediction_log.traffic_type import TrafficType
 from services.core.web.authentication import requires
 from services.core.web.errors import ErrorBody, http_error
 from services.prediction.api.predict_routes import JsonBytesResponse
+from services.prediction.api.request_body import IncidentId
 from services.prediction.api.schemas import InputWarning, PredictionSource, TargetResponse, schema_prefix
 from services.prediction.settings import PredictionSettings
 
@@ -178,10 +179,10 @@ class ListQuery(BaseModel):
 
     centre: str | None = Field(default=None, max_length=64, description="One of the centres that you may see.")
     caller: str | None = Field(default=None, max_length=128, description="Id of the user or key that called.")
-    since: datetime | None = Field(default=None, alias="from", description="Received at or after this moment.")
-    until: datetime | None = Field(default=None, alias="to", description="Received before this moment.")
+    since: Moment | None = Field(default=None, alias="from", description="Received at or after this moment.")
+    until: Moment | None = Field(default=None, alias="to", description="Received before this moment.")
     risk: bool | None = Field(default=None, description="Only calls on which a decision says yes (or none does).")
-    incident_id: str | None = Field(default=None, max_length=64, description="The centre's own id of the incident.")
+    incident_id: IncidentId | None = Field(default=None, description="The centre's own id of the incident.")
     request_id: str | None = Field(default=None, max_length=64)
     model_version: str | None = Field(default=None, max_length=64)
     source: PredictionSource | None = None

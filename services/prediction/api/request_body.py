@@ -111,7 +111,8 @@ class _PartCollector:
 INCIDENT_FIELD = "incident_id"
 MAX_INCIDENT_ID_LENGTH = 64
 
-IncidentId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)]
+IncidentId = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)]
+"""Blanks around an id mean nothing, in calls, reports and filters alike."""
 INCIDENT_ID_DESCRIPTION = (
     "The centre's own id of the incident, if it has one. The same id again is the same call: its latest "
     "prediction counts. Outcomes can be reported by it."
@@ -135,6 +136,8 @@ class IncidentIdExtractor:
         if type(payload) is not dict or INCIDENT_FIELD not in payload:
             return None, payload
         incident = payload[INCIDENT_FIELD]
+        if isinstance(incident, str):
+            incident = incident.strip()
         if self.own_field:
             return (incident if is_incident_id(incident) else None), payload
         if incident is not None and not is_incident_id(incident):

@@ -9,15 +9,18 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, create_model, model_validator
 
-from services.core.contract.fields import in_zone
+from services.core.contract.fields import MOMENT_RULE, Moment, in_zone
 from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, UseCase
 from services.core.web.errors import MAX_ERRORS, error_detail, safe_field_name
-from services.prediction.api.request_body import MAX_INCIDENT_ID_LENGTH, is_incident_id
+from services.prediction.api.request_body import MAX_INCIDENT_ID_LENGTH, IncidentId, is_incident_id
 from services.prediction.api.schemas import schema_prefix
 
 REFERENCES = ("request_id", "prediction_id", "incident_id")
 MAX_CLOCK_SKEW = timedelta(hours=1)
 """How far a reporter's clock may be ahead of the service's."""
+
+MAX_ROW = 2**31 - 1
+"""The largest position that the database holds."""
 
 _REFERENCE_RULE = "exactly one of request_id, prediction_id and incident_id"
 _ALLOWED = {
@@ -26,7 +29,7 @@ _ALLOWED = {
     "prediction_id": "the id of a prediction, as the list of predictions gives it",
     "row": "the row's position in its batch, from 0; with request_id alone",
     "incident_id": f"the centre's own id, 1 to {MAX_INCIDENT_ID_LENGTH} printable characters",
-    "happened_at": "a date and time that is not in the future",
+    "happened_at": f"{MOMENT_RULE}, not in the future",
     "override": "3 to 500 characters",
     "simulated": "true or false",
 }
@@ -38,20 +41,24 @@ class OutcomeReport(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    request_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] | None = Field(
-        default=None, description="The prediction's request id."
+    request_id: Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9._:-]{1,64}$")] | None = (
+        Field(default=None, description="The prediction's request id.")
     )
-    row: int | None = Field(default=None, ge=0, description="Position in the batch, where the request was one.")
+    row: int | None = Field(
+        default=None, strict=True, ge=0, le=MAX_ROW, description="Position in the batch, where the request was one."
+    )
     prediction_id: UUID | None = Field(default=None, description="The prediction's id, from the list of predictions.")
-    incident_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)] | None = Field(
+    incident_id: IncidentId | None = Field(
         default=None, description="The centre's own id of the incident; its latest prediction is meant."
     )
-    happened_at: datetime | None = Field(default=None, description="When it was known; without a zone, local time.")
+    happened_at: Moment | None = Field(default=None, description="When it was known; without a zone, local time.")
     override: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)] | None = Field(
         default=None,
         description="Why the centre decided otherwise than the answer proposed. No names: it is kept with the call.",
     )
-    simulated: bool = Field(default=False, description="True for outcomes that were made up, such as an exercise's.")
+    simulated: bool = Field(
+        default=False, strict=True, description="True for outcomes that were made up, such as an exercise's."
+    )
 
     @model_validator(mode="after")
     def _one_reference(self) -> Self:
@@ -105,6 +112,7 @@ class OutcomeSchemas:
         self.many: type[BaseModel] = create_model(
             f"{name}Outcomes", outcomes=(list[item], Field(min_length=1, max_length=limit))
         )
+        self._follows = [target for target in use_case.modelling.targets if target.follows is not None]
         self._texts = {**_ALLOWED, **{f"labels.{label}": _describe_label(target) for label, target in targets.items()}}
         self._texts["labels"] = "at least one of " + ", ".join(fields) + ", or an override"
 
@@ -119,6 +127,9 @@ class OutcomeSchemas:
         override = found.override  # type: ignore[attr-defined]
         if not given and override is None:
             return {}, [error_detail("missing", "No label is given.", field="labels", allowed=self._texts["labels"])]
+        contradicted = [target for target in self._follows if target.contradicted_by(given)]
+        if contradicted:
+            return {}, [_contradiction(target) for target in contradicted]
         happened = found.happened_at  # type: ignore[attr-defined]
         if happened is not None:
             happened = in_zone(happened, self._zone) if happened.tzinfo is None else happened
@@ -149,6 +160,12 @@ def item_errors(index: int, faults: list[dict[str, str]]) -> list[dict[str, Any]
     return [{**each, "index": index} for each in faults[:MAX_ERRORS]]
 
 
+def _contradiction(target: Target) -> dict[str, str]:
+    assert target.follows is not None
+    reason = f"{target.label} contradicts {target.follows.label}."
+    return error_detail("contradiction", reason, field=f"labels.{target.label}", allowed=target.follows.says)
+
+
 def _label_names(use_case: UseCase) -> list[str]:
     return [target.label for target in use_case.modelling.targets]
 
@@ -157,14 +174,15 @@ def _label_field(target: Target) -> tuple[Any, Any]:
     output = target.output
     title = target.title.en
     if isinstance(output, Regression):
-        extra = {"x-unit": output.unit}
-        minimum = {} if output.minimum is None else {"ge": output.minimum}
-        return (float | None, Field(default=None, title=title, json_schema_extra=dict(extra), **minimum))  # type: ignore[call-overload]
+        low, high = output.bounds
+        extra: dict[str, Any] = {"x-unit": output.unit}
+        field = Field(default=None, title=title, strict=True, ge=low, le=high, json_schema_extra=extra)
+        return (float | None, field)
     if isinstance(output, BinaryClassification):
-        return (bool | None, Field(default=None, title=title))
+        return (bool | None, Field(default=None, title=title, strict=True))
     assert isinstance(output, MultiClass)
     # The learned classes may change with each model.
-    name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)]
+    name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)]
     words: Any = name if output.learned else Literal[output.labels]
     return (words | None, Field(default=None, title=title))
 
@@ -172,8 +190,8 @@ def _label_field(target: Target) -> tuple[Any, Any]:
 def _describe_label(target: Target) -> str:
     output = target.output
     if isinstance(output, Regression):
-        low = "" if output.minimum is None else f", at least {output.minimum:g}"
-        return f"a number in {output.unit}{low}; null takes it back"
+        low, high = output.bounds
+        return f"a number in {output.unit}, {low:g} to {high:g}; null takes it back"
     if isinstance(output, BinaryClassification):
         return "true or false; null takes it back"
     assert isinstance(output, MultiClass)

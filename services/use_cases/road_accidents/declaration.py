@@ -12,6 +12,7 @@ from services.core.contract.use_case import (
     Guardrail,
     InputScenario,
     Join,
+    LabelRule,
     MapSpec,
     ModellingSpec,
     MultiClass,
@@ -135,6 +136,11 @@ USE_CASE = UseCase(
                 metric="brier",
                 guardrails=(Guardrail("roc_auc", 0.01), Guardrail("ece", 0.02), Guardrail("f1", 0.02)),
                 reported_metrics=("roc_auc", "pr_auc", "f1", "f1_weighted", "brier", "ece", "recall", "precision"),
+                follows=LabelRule(
+                    "severity",
+                    lambda worst, grave: grave == (worst != SEVERITIES[0]),
+                    f"true unless severity is {SEVERITIES[0]}",
+                ),
             ),
             Target(
                 name="severity",

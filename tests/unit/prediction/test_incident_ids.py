@@ -43,7 +43,9 @@ def test_what_is_no_id_is_refused(wrong: Any) -> None:
         IncidentIdExtractor(Plain).split({"town": "east", "incident_id": wrong})
 
 
-@pytest.mark.parametrize(("given", "expected"), [("2024-118", "2024-118"), (7, None), (None, None)])
+@pytest.mark.parametrize(
+    ("given", "expected"), [("2024-118", "2024-118"), (" 2024-118", "2024-118"), (7, None), (None, None)]
+)
 def test_a_use_cases_own_field_of_that_name_stays_in_the_request(given: Any, expected: str | None) -> None:
     payload = {"town": "east", "incident_id": given}
     incident, request = IncidentIdExtractor(WithOwnField).split(payload)

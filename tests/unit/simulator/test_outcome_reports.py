@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from services.core import use_case_registry
+from services.prediction.outcomes.schemas import OutcomeSchemas
 from services.simulator.outcome_reports import OutcomeReport, ReportQueue, plan_reports
 from services.simulator.scenario import OutcomeReporting
 from tests.toy.declaration import USE_CASE
@@ -43,6 +46,16 @@ def test_a_slip_is_corrected_by_a_second_report() -> None:
         assert first[1].labels != LABELS
         assert set(first[1].labels) == set(LABELS)
         assert (second[1].labels, second[1].correction) == (LABELS, True)
+
+
+def test_a_slip_does_not_contradict_itself_and_stays_within_bounds() -> None:
+    use_case = use_case_registry.get("fire_response")
+    labels = {"attendance_seconds": 1_100.0, "over_360s": True, "pumps": "2"}
+    schemas, chance = OutcomeSchemas(use_case, 10), np.random.default_rng(3)
+    how = OutcomeReporting.model_validate({"never": 0, "corrected": 1.0})
+    for _ in range(200):
+        first, _ = plan_reports(chance, how, use_case, replace(report(labels), use_case=use_case.name), START)
+        assert schemas.checked({"incident_id": "x", "labels": dict(first[1].labels)})[1] == []
 
 
 def test_it_happened_when_it_was_known() -> None:

@@ -13,9 +13,10 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
+from services.core import use_case_registry
 from services.core.contract.use_case import UseCase
 from services.core.monitoring.drift_state import LabelQuarantineRow
-from services.core.prediction_log.label_export import ExportResult, export_labels
+from services.core.prediction_log.label_export import ExportResult, export_labels, to_label_columns
 from services.core.prediction_log.records import decode_record
 from services.core.prediction_log.store import store_records
 from services.core.settings import Settings
@@ -125,6 +126,24 @@ def test_a_request_that_the_model_of_today_refuses_is_counted_and_left_out(engin
     report = report_line({"late": True}, request_id="r1")
     done, _ = export(engine, tmp_path, call_line("r1", colour="red"), report)
     assert (done.rows, done.refused) == (0, 1)
+
+
+@pytest.mark.parametrize("seconds", [1e308, -1.0, 20_001.0, True, "512"])
+def test_a_value_that_cannot_be_is_put_aside_and_counted(engine: Engine, tmp_path: Path, seconds: Any) -> None:
+    lines = [call_line("r1"), report_line({"seconds": seconds, "late": True}, request_id="r1")]
+    lines += [call_line("r2"), report_line({"seconds": seconds}, request_id="r2")]
+    done, frame = export(engine, tmp_path, *lines)
+    assert (done.rows, done.refused, done.put_aside) == (1, 0, 2)
+    assert labels(frame) == [(None, 1.0, None)]
+    assert "2 values put aside" in str(done)
+
+
+def test_a_label_that_another_one_rules_out_is_no_label() -> None:
+    columns = to_label_columns(
+        use_case_registry.get("fire_response"), {"attendance_seconds": 900.0, "over_360s": False}
+    )
+    assert columns["attendance_seconds"] == 900.0
+    assert np.isnan(columns["over_360s"])
 
 
 def test_a_pseudonym_is_a_missing_value(engine: Engine, tmp_path: Path) -> None:

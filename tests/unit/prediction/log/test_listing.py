@@ -82,6 +82,7 @@ def test_an_entry_has_the_typed_predictions_and_one_of_release_0_1_0_has_none(se
         ({"risk": "true"}, ["r4", "r1"]),
         ({"risk": "false"}, ["r3", "r2"]),
         ({"incident_id": "I-7"}, ["r3", "r1"]),
+        ({"incident_id": " I-7 "}, ["r3", "r1"]),
         ({"request_id": "r4"}, ["r4"]),
         ({"model_version": "4"}, ["r2"]),
         ({"source": "cached"}, ["r2"]),
@@ -141,7 +142,19 @@ def test_calls_of_one_moment_are_paged_too(service: Service, engine: Engine) -> 
 
 
 @pytest.mark.parametrize(
-    "asked", [{"cursor": "nonsense"}, {"limit": "0"}, {"from": "yesterday"}, {"colour": "red"}, {"risk": "maybe"}]
+    "asked",
+    [
+        {"cursor": "nonsense"},
+        {"limit": "0"},
+        {"from": "yesterday"},
+        {"from": "1761355800"},
+        {"to": "45577.78"},
+        {"from": "0001-01-01T00:00:00+14:00"},
+        {"to": "9999-12-31T23:59:59-14:00"},
+        {"from": "0001-01-01T00:00:00"},
+        {"colour": "red"},
+        {"risk": "maybe"},
+    ],
 )
 def test_what_cannot_be_asked_is_refused_with_its_field(service: Service, asked: dict[str, str]) -> None:
     answer = service.get("/v1/toy/predictions", params=asked)

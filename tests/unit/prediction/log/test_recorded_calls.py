@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from services.core.auth.principal import Principal, Role
-from services.core.contract.use_case import UseCase
+from services.core.contract.use_case import LabelRule, UseCase
 from services.core.prediction_log.records import Record, decode_record
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
@@ -219,6 +219,20 @@ GOOD = {"request_id": "r1", "labels": {"late": True}}
     [
         ({"request_id": "r1", "labels": {"size": "enormous"}}, "labels.size"),
         ({"request_id": "r1", "labels": {"seconds": -1}}, "labels.seconds"),
+        ({"request_id": "r1", "labels": {"seconds": 300_000}}, "labels.seconds"),
+        ({"request_id": "r1", "labels": {"seconds": 1e308}}, "labels.seconds"),
+        ({"request_id": "r1", "labels": {"seconds": True}}, "labels.seconds"),
+        ({"request_id": "r1", "labels": {"seconds": "12"}}, "labels.seconds"),
+        ({"request_id": "r1", "labels": {"late": 1}}, "labels.late"),
+        ({"request_id": "r1", "labels": {"late": True}, "simulated": "yes"}, "simulated"),
+        ({"request_id": "r1", "row": 2**63, "labels": {"late": True}}, "row"),
+        ({"request_id": "r1", "row": True, "labels": {"late": True}}, "row"),
+        ({"request_id": "r1", "happened_at": "0001-01-01T00:00:00+14:00", "labels": {"late": True}}, "happened_at"),
+        ({"request_id": "r1", "happened_at": "0001-01-01T00:00:00", "labels": {"late": True}}, "happened_at"),
+        ({"request_id": "r1", "happened_at": "9999-12-31T23:59:59-14:00", "labels": {"late": True}}, "happened_at"),
+        ({"request_id": "r1", "happened_at": 1_704_448_800, "labels": {"late": True}}, "happened_at"),
+        ({"request_id": "r1", "happened_at": "45577.78", "labels": {"late": True}}, "happened_at"),
+        ({"request_id": "r1", "happened_at": "2024-01-05", "labels": {"late": True}}, "happened_at"),
         ({"request_id": "r1", "labels": {"late": "perhaps"}}, "labels.late"),
         ({"request_id": "r1", "labels": {"colour": 1}}, "labels.colour"),
         ({"request_id": "r1", "labels": {}}, "labels"),
@@ -240,6 +254,36 @@ def test_a_bad_outcome_is_named_with_its_index_and_nothing_is_kept(service: Serv
     assert found["reason"]
     assert found["allowed"]
     assert service.records() == []
+
+
+def test_a_value_beyond_the_bounds_is_refused_with_the_bound(service: Service) -> None:
+    [found] = service.post("outcomes", {"request_id": "r1", "labels": {"seconds": 1e9}}).json()["errors"]
+    assert "0 to 20000" in found["allowed"]
+
+
+def test_labels_of_one_report_may_not_contradict_each_other(make: Callable[..., Service]) -> None:
+    rule = LabelRule("seconds", lambda seconds, late: late == (seconds > 900), "true where seconds is above 900")
+    modelling = USE_CASE.modelling
+    targets = tuple(replace(each, follows=rule) if each.name == "late" else each for each in modelling.targets)
+    service = make(use_case=replace(USE_CASE, modelling=replace(modelling, targets=targets)))
+    for late, seconds in ((False, 901), (True, 300.0)):
+        answer = service.post("outcomes", {"request_id": "r1", "labels": {"seconds": seconds, "late": late}})
+        [found] = answer.json()["errors"]
+        assert (answer.status_code, found["field"], found["type"]) == (422, "labels.late", "contradiction")
+        assert "above 900" in found["allowed"]
+    for labels in ({"seconds": 901.0, "late": True}, {"seconds": 901.0}, {"late": False}, {"seconds": 1, "late": None}):
+        assert service.post("outcomes", {"request_id": "r1", "labels": labels}).status_code == 202
+
+
+def test_blanks_around_an_id_mean_nothing_on_either_side(service: Service) -> None:
+    assert service.post("predict", {**CALL, "incident_id": " I-7\u00a0"}, "r7").status_code == 200
+    service.post("predict/batch", {"rows": [{**CALL, "incident_id": "I-7 "}]}, "r8")
+    service.post("outcomes", {"incident_id": "\tI-7", "labels": {"late": True}})
+    service.post("outcomes", {"request_id": " r7 ", "labels": {"late": True}})
+    called, also, named, asked = [record.row for record in service.records()]
+    assert {row["incident_id"] for row in (called, also, named)} == {"I-7"}
+    assert asked["request_id"] == called["request_id"] == "r7"
+    assert service.post("outcomes", {"incident_id": "   ", "labels": {"late": True}}).status_code == 422
 
 
 @pytest.mark.parametrize("body", [[], {"outcomes": []}, {"outcomes": [GOOD], "x": 1}, {"outcomes": "r1"}, 7])
