@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from services.core.auth.principal import Principal, Role
 from services.core.web.authentication import requires
@@ -18,6 +19,29 @@ from services.gateway.settings import GatewaySettings
 class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2199, 12, 31, tzinfo=UTC)
+
+
+def _in_range(moment: datetime) -> datetime:
+    """Refuse moments that a database or a change of zone cannot hold."""
+    if not _EARLIEST <= moment <= _LATEST:
+        raise ValueError(f"the moment has to lie between {_EARLIEST:%Y-%m-%d} and {_LATEST:%Y-%m-%d}")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_range)]
+"""A moment with a zone between 1970 and 2199."""
+MAX_BIGINT = 2**63 - 1
+"""The largest number that the database's counters hold."""
+_PRINTABLE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+PrintableName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$"
+    ),
+]
+"""A name for people, without control characters: it is shown, logged and sent in headers."""
 
 Viewer = Annotated[Principal, Depends(requires(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(requires(Role.OPERATOR))]

@@ -28,12 +28,16 @@ def not_made_yet(url: str) -> bool:
 
 
 def make_engine(url: str, *, pool_size: int = 5) -> Engine:
-    """Create an engine for ``url`` (``postgresql+psycopg://…`` or ``sqlite:///…``). Connecting times out after
-    ``CONNECT_SECONDS``; stale pooled connections are replaced before use."""
+    """Create an engine for ``url`` (``postgresql+psycopg://…`` or ``sqlite:///…``).
+
+    Connecting times out after ``CONNECT_SECONDS``; stale pooled connections are replaced before use. Errors do not show
+    a statement's values, which would otherwise stand in logs.
+    """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         return create_engine(
             parsed,
+            hide_parameters=True,
             pool_size=pool_size,
             pool_pre_ping=True,
             pool_timeout=10,
@@ -41,7 +45,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed)
+    engine = create_engine(parsed, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     # BEGIN IMMEDIATE: concurrent writers wait for each other instead of failing on the lock upgrade.
     event.listen(engine, "begin", _begin_immediately)

@@ -78,16 +78,22 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 
 def document_roles(app: FastAPI) -> None:
-    """Add each route's required role to the OpenAPI document."""
+    """Add each route's required role to the OpenAPI document, and leave the routes between services out of it."""
     original = app.openapi
 
-    def with_roles() -> dict[str, Any]:
+    def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
             _document_security(original())
         assert app.openapi_schema is not None
         return app.openapi_schema
 
-    app.openapi = with_roles  # type: ignore[method-assign]
+    def public() -> dict[str, Any]:
+        document = whole()
+        paths = {path: entry for path, entry in document["paths"].items() if not path.startswith("/internal/")}
+        return {**document, "paths": paths}
+
+    app.state.whole_openapi = whole
+    app.openapi = public  # type: ignore[method-assign]
 
 
 def undeclared_routes(app: FastAPI) -> list[str]:
@@ -105,8 +111,8 @@ def undeclared_routes(app: FastAPI) -> list[str]:
 
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield method, path and OpenAPI entry of every documented operation."""
-    for path, entries in app.openapi()["paths"].items():
+    """Yield method, path and OpenAPI entry of every operation, those between services included."""
+    for path, entries in getattr(app.state, "whole_openapi", app.openapi)()["paths"].items():
         for method, operation in entries.items():
             yield method.upper(), path, operation
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import ApiKeyRow, SigningKeyRow
-from services.core.errors import NotFoundError, VigieError
+from services.core.errors import NotFoundError
 from services.gateway.api_keys import service as api_keys_service
 from services.gateway.api_keys.schemas import (
     ApiKey,
@@ -21,6 +21,7 @@ from services.gateway.api_keys.schemas import (
     SigningKeyRotationRequest,
 )
 from services.gateway.audit.service import request_origin_of
+from services.gateway.auth import session_store
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import Admin, require_all_centres, require_not_above_own, require_use_case, visible_centres
 
@@ -40,8 +41,6 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
         for use_case in given.use_cases or ():
             require_use_case(caller, use_case)
         now = datetime.now(UTC)
-        if given.expires_at is not None and given.expires_at.tzinfo is None:
-            raise VigieError("expires_at has no zone.", expected="a moment such as 2027-01-31T00:00:00Z")
         with gateway.transaction() as session:
             made = api_keys_service.insert_api_key(
                 session,
@@ -119,6 +118,8 @@ def api_keys_router(gateway: GatewayContainer) -> APIRouter:
         require_all_centres(caller)
         with gateway.transaction() as session:
             key = gateway.signing.rotate(session, compromised=given.compromised)
+            if given.compromised:
+                session_store.end_sessions_of_everybody(session, datetime.now(UTC))
             gateway.trail.add(
                 session,
                 request_origin_of(request),

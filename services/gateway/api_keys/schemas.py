@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from services.core.auth.principal import Role
 from services.core.auth.tables import ApiKeyRow
-from services.gateway.deps import StrictModel
+from services.gateway.deps import Moment, PrintableName, StrictModel
 from services.gateway.users.schemas import Slug
-
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=120)]
 
 
 class ApiKey(BaseModel):
@@ -35,11 +32,11 @@ class ApiKey(BaseModel):
 
 
 class ApiKeyCreate(StrictModel):
-    name: Label
+    name: PrintableName
     role: Role = Role.DISPATCHER
     centre: Slug
     use_cases: list[str] | None = Field(default=None, description="null for all")
-    expires_at: datetime | None = Field(default=None, description="With a zone; default: VIGIE_GATEWAY_KEY_DAYS.")
+    expires_at: Moment | None = Field(default=None, description="With a zone; default: VIGIE_GATEWAY_KEY_DAYS.")
 
 
 class ApiKeyRotationRequest(StrictModel):

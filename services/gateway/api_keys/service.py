@@ -18,6 +18,9 @@ from services.core.auth.tables import ApiKeyRow
 from services.core.errors import ConflictError, NotFoundError, VigieError
 from services.gateway.users.service import require_centre
 
+MAX_LIFETIME = timedelta(days=10 * 365)
+"""The longest time for which a key is in force."""
+
 
 @dataclass(frozen=True, slots=True)
 class CreatedApiKey:
@@ -46,8 +49,11 @@ def insert_api_key(
     require_centre(session, centre)
     for use_case in use_cases or ():
         declared.get(use_case)
-    if expires_at <= now:
-        raise VigieError("The key would have expired already.", expected="expires_at in the future")
+    if not now < expires_at <= now + MAX_LIFETIME:
+        raise VigieError(
+            "The key would have expired already." if expires_at <= now else "The key would be in force for too long.",
+            expected=f"expires_at in the future, at most {MAX_LIFETIME.days // 365} years from now",
+        )
     return _insert_row(
         session,
         name=name,
@@ -79,7 +85,7 @@ def rotate_api_key(session: Session, key_id: str, overlap: timedelta, created_by
         role=Role(old.role),
         centre=old.centre,
         use_cases=old.use_cases,
-        expires_at=now + lifetime,
+        expires_at=min(now + lifetime, now + MAX_LIFETIME),
         created_by=created_by,
         now=now,
         rotated_from=old.id,

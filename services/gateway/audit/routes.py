@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from services.core.audit.entries import AuditOutcome
 from services.core.audit.log import AuditFilter, query_entries, verify_chain
@@ -14,7 +14,16 @@ from services.core.errors import ConflictError
 from services.core.model_registry import promotion_freeze as freezing
 from services.gateway.audit.service import request_origin_of
 from services.gateway.container import GatewayContainer
-from services.gateway.deps import Admin, Operator, StrictModel, Viewer, require_all_centres, visible_centres
+from services.gateway.deps import (
+    MAX_BIGINT,
+    Admin,
+    Moment,
+    Operator,
+    StrictModel,
+    Viewer,
+    require_all_centres,
+    visible_centres,
+)
 
 
 class FreezeRequest(StrictModel):
@@ -33,9 +42,9 @@ class AuditQuery(BaseModel):
     action: str | None = Field(default=None, max_length=80, description="Such as `login.failed`, or `login.*`.")
     use_case: str | None = Field(default=None, max_length=120)
     outcome: AuditOutcome | None = None
-    since: AwareDatetime | None = Field(default=None, alias="from", description="With a zone; included.")
-    until: AwareDatetime | None = Field(default=None, alias="to", description="With a zone; not included.")
-    before: int | None = Field(default=None, ge=1, description="`next_before` of the page before.")
+    since: Moment | None = Field(default=None, alias="from", description="With a zone; included.")
+    until: Moment | None = Field(default=None, alias="to", description="With a zone; not included.")
+    before: int | None = Field(default=None, ge=1, le=MAX_BIGINT, description="`next_before` of the page before.")
     limit: int = Field(default=100, ge=1, le=500)
 
 
@@ -93,7 +102,9 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.post("/admin/freeze", summary="Freeze promotions during a major incident")
     def freeze(request: Request, given: FreezeRequest, caller: Operator) -> FreezeState:
-        """Blocks every promotion, manual or by a run, until the freeze is lifted. Rollbacks stay possible."""
+        """Blocks every promotion, manual or by a run, until the freeze is lifted. Rollbacks stay possible. Requires an
+        operator of all centres."""
+        require_all_centres(caller)
         with gateway.transaction() as session:
             made = freezing.freeze_promotions(session.connection(), reason=given.reason, by=caller.name)
             gateway.trail.add(session, request_origin_of(request), "promotions.frozen", by=caller, reason=given.reason)
@@ -102,6 +113,8 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
 
     @router.delete("/admin/freeze", summary="Let promotions go on")
     def thaw(request: Request, caller: Admin) -> FreezeState:
+        """Requires an administrator of all centres."""
+        require_all_centres(caller)
         with gateway.transaction() as session:
             if not freezing.unfreeze_promotions(session.connection()):
                 raise ConflictError("Promotions are not frozen.")

@@ -1,6 +1,6 @@
 """Login state in the database: failed attempts and refresh tokens.
 
-Lockouts grow with failures; a refresh token works once, and its reuse ends the session."""
+Lockouts grow with failures and hold for one address; a refresh token works once, and its reuse ends the session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from services.core.auth.api_keys import hash_api_key
@@ -23,6 +23,12 @@ FAILURE_RETENTION = timedelta(hours=24)
 """Failed logins of a user are forgotten this long after the last one."""
 ADDRESS_WINDOW = timedelta(minutes=5)
 """Window in which failures of an address are counted."""
+KNOWN_ADDRESS_RETENTION = timedelta(days=90)
+"""An address stays one of a user's this long after the last sign-in from it."""
+ADDRESSES_PER_USER = 4
+"""As many times the failures of one address may come from all addresses together before a user is locked out of new
+ones."""
+_PAIR, _KNOWN = "pair", "known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +58,31 @@ def address_subject(address: str) -> str:
 def begin_attempt(session: Session, name: str | None, address: str, limits: LoginLimits, now: datetime) -> float:
     """Count a login attempt of a user (None: of an API key, whose secret cannot be guessed) from an address.
 
+    A user's failures are counted by address. Those of all addresses together lock the user out only where they have not
+    signed in from before: nobody keeps somebody else out from afar. Keys and people have addresses counted apart.
+
     Returns 0 if it may proceed, else the seconds to wait. Attempts during a lockout are not counted, so that it ends.
     ``record_success`` undoes the count."""
-    where = _attempt_row(session, address_subject(address), now)
+    where = _attempt_row(session, _place(name, address), now)
     if now - where.since >= ADDRESS_WINDOW:
         where.failures, where.since, where.locked_until = 0, now, None
     if where.failures >= limits.per_address:
         return max(1.0, (where.since + ADDRESS_WINDOW - now).total_seconds())
     if name is not None:
-        who = _attempt_row(session, user_subject(name), now)
-        if who.locked_until is not None and who.locked_until > now:
-            return max(1.0, (who.locked_until - now).total_seconds())
-        if now - who.last >= FAILURE_RETENTION:
-            who.failures, who.since = 0, now
-        who.failures += 1
-        who.last = now
-        pause = _lockout_duration(who.failures, limits.per_user)
-        who.locked_until = now + pause if pause else None
+        counted = [(_pair_subject(name, address), limits.per_user)]
+        if session.get(LoginAttemptRow, _pair_subject(name, address, _KNOWN)) is None:
+            counted.append((user_subject(name), limits.per_user * ADDRESSES_PER_USER))
+        rows = [(_attempt_row(session, subject, now), allowed) for subject, allowed in counted]
+        for row, _ in rows:
+            if row.locked_until is not None and row.locked_until > now:
+                return max(1.0, (row.locked_until - now).total_seconds())
+        for row, allowed in rows:
+            if now - row.last >= FAILURE_RETENTION:
+                row.failures, row.since = 0, now
+            row.failures += 1
+            row.last = now
+            pause = _lockout_duration(row.failures, allowed)
+            row.locked_until = now + pause if pause else None
     where.failures += 1
     where.last = now
     if where.failures >= limits.per_address:
@@ -77,30 +91,55 @@ def begin_attempt(session: Session, name: str | None, address: str, limits: Logi
 
 
 def record_success(session: Session, name: str | None, address: str, now: datetime) -> None:
-    """Reset a user's failures; failures of other users from the address stay."""
-    where = _attempt_row(session, address_subject(address), now)
+    """Reset a user's failures from the address, and remember it as one of theirs; failures of others stay."""
+    where = _attempt_row(session, _place(name, address), now)
     where.failures, where.locked_until = max(0, where.failures - 1), None
     if name is not None:
-        clear_lockout(session, name)
+        known = _pair_subject(name, address, _KNOWN)
+        subjects = [_pair_subject(name, address)]
+        if session.get(LoginAttemptRow, known) is None:
+            subjects.append(user_subject(name))
+        session.execute(delete(LoginAttemptRow).where(LoginAttemptRow.subject.in_(subjects)))
+        _attempt_row(session, known, now).last = now
 
 
 def active_lockouts(session: Session, name: str, address: str, now: datetime) -> list[str]:
     """Return which of ``user`` and ``address`` are locked out now."""
-    found = []
-    for kind, subject in (("user", user_subject(name)), ("address", address_subject(address))):
-        row = session.get(LoginAttemptRow, subject)
-        if row is not None and row.locked_until is not None and row.locked_until > now:
-            found.append(kind)
-    return found
+    subjects = {
+        "user": (_pair_subject(name, address), user_subject(name)),
+        "address": (address_subject(address),),
+    }
+    rows = {kind: [session.get(LoginAttemptRow, subject) for subject in given] for kind, given in subjects.items()}
+    return [
+        kind
+        for kind, found in rows.items()
+        if any(row is not None and row.locked_until is not None and row.locked_until > now for row in found)
+    ]
 
 
 def clear_lockout(session: Session, name: str) -> None:
-    """End a user's lockout after an administrator set a new password."""
-    session.execute(delete(LoginAttemptRow).where(LoginAttemptRow.subject == user_subject(name)))
+    """End a user's lockouts after an administrator set a new password."""
+    pairs = LoginAttemptRow.subject.startswith(f"{_PAIR}:{_short_hash(name)}:")
+    session.execute(delete(LoginAttemptRow).where(or_(LoginAttemptRow.subject == user_subject(name), pairs)))
 
 
 def delete_expired_attempts(session: Session, now: datetime) -> None:
-    session.execute(delete(LoginAttemptRow).where(LoginAttemptRow.last < now - FAILURE_RETENTION))
+    known = LoginAttemptRow.subject.startswith(f"{_KNOWN}:")
+    session.execute(delete(LoginAttemptRow).where(~known, LoginAttemptRow.last < now - FAILURE_RETENTION))
+    session.execute(delete(LoginAttemptRow).where(known, LoginAttemptRow.last < now - KNOWN_ADDRESS_RETENTION))
+
+
+def _place(name: str | None, address: str) -> str:
+    """Key of the address for people, or for API keys: broken clients do not lock out the people beside them."""
+    return address_subject(address) if name is not None else f"keys-{address_subject(address)}"
+
+
+def _pair_subject(name: str, address: str, kind: str = _PAIR) -> str:
+    return f"{kind}:{_short_hash(name)}:{_short_hash(address_subject(address))}"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 def _lockout_duration(failures: int, allowed: int) -> timedelta:
@@ -229,9 +268,9 @@ def touch_session(session: Session, family: str, lives: TokenLifetimes, now: dat
 
 
 def end_session(session: Session, text: str, now: datetime) -> UserRow | None:
-    """End the session of this token; return its user."""
-    row = session.get(RefreshTokenRow, hash_api_key(text))
-    if row is None:
+    """End the session of this token; return its user, or None if there is no such session or it has ended already."""
+    row = session.get(RefreshTokenRow, hash_api_key(text), with_for_update=True)
+    if row is None or row.revoked_at is not None or row.expires_at <= now:
         return None
     end_token_family(session, row.family, now)
     return session.get_one(UserRow, row.user_id)
@@ -253,6 +292,11 @@ def end_all_sessions(session: Session, user: UserRow, now: datetime) -> None:
         .where(RefreshTokenRow.user_id == user.id, RefreshTokenRow.revoked_at.is_(None))
         .values(revoked_at=now)
     )
+
+
+def end_sessions_of_everybody(session: Session, now: datetime) -> None:
+    """End all sessions of all users."""
+    session.execute(update(RefreshTokenRow).where(RefreshTokenRow.revoked_at.is_(None)).values(revoked_at=now))
 
 
 def delete_expired_refresh_tokens(session: Session, now: datetime) -> None:

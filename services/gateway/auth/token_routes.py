@@ -16,7 +16,7 @@ from fastapi import APIRouter, Body, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from services.core.audit.entries import AuditEntry
-from services.core.auth.principal import AuthError, AuthErrorCode, Role
+from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
 from services.core.auth.snapshot import AuthSnapshotDocument
 from services.core.auth.snapshot_poller import ApiKeyUsage
 from services.core.auth.tokens import AccessClaims, PublicKeys
@@ -101,8 +101,8 @@ class TokenRevoker:
             return True
         keys = gateway.signing.current().jwks(time.time())["keys"]
         claims = PublicKeys(keys).verify(text, time.time())
-        if not isinstance(claims, AccessClaims):
-            return False
+        if not isinstance(claims, AccessClaims) or gateway.access.revoked(claims):
+            return False  # nothing ends, so there is nothing to log: possession of an old token fills no audit log
         with gateway.transaction() as session:
             db_authenticator.revoke_token(session, claims.jti, now)
             gateway.trail.add(session, origin, action, by=claims.caller(), kind="access_token")
@@ -113,7 +113,7 @@ class TokenRevoker:
         """End the session of an access token, which may have expired, and revoke the token."""
         gateway, now = self._gateway, datetime.now(UTC)
         claims = gateway.signing.session_claims(text)
-        if claims is None or claims.sid is None:
+        if claims is None or claims.sid is None or gateway.access.revoked(claims):
             return False
         with gateway.transaction() as session:
             session_store.end_token_family(session, claims.sid, now)
@@ -254,13 +254,19 @@ def forward_auth_router(gateway: GatewayContainer) -> APIRouter:
         return Response(
             status_code=204,
             headers={
-                USER_HEADER: found.name.encode("ascii", "replace").decode(),
+                USER_HEADER: _upstream_name(found),
                 ROLE_HEADER: str(found.role),
                 "Cache-Control": "no-store",
             },
         )
 
     return router
+
+
+def _upstream_name(caller: Principal) -> str:
+    """Return the name for upstreams that trust ``X-Vigie-User``: printable ASCII, and no key is taken for a user."""
+    name = caller.name if caller.kind == "user" else f"{caller.kind}:{caller.id}"
+    return "".join(char if " " <= char <= "~" else "?" for char in name)
 
 
 def internal_router(gateway: GatewayContainer) -> APIRouter:

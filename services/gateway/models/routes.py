@@ -21,7 +21,7 @@ from services.core.model_registry import promotion_freeze
 from services.core.model_registry.version import CHAMPION, RegisteredVersion
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.container import GatewayContainer
-from services.gateway.deps import Admin, Viewer, require_use_case
+from services.gateway.deps import Admin, Viewer, require_all_centres, require_use_case
 from services.gateway.models.schemas import (
     ModelActionResult,
     ModelVersionDetails,
@@ -144,7 +144,8 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
     async def promote(
         request: Request, use_case: str, given: PromotionRequest, caller: Admin, idempotency_key: IdempotencyKey = None
     ) -> ModelActionResult:
-        """Bypasses the gate and therefore requires an administrator. 409 while promotions are frozen."""
+        """Bypasses the gate and therefore requires an administrator of all centres. 409 while promotions are frozen."""
+        require_all_centres(caller)
         require_use_case(caller, declared.get(use_case).name)
         return await actions.promote(
             caller, request_origin_of(request), use_case, given.version, reason=given.reason, key=idempotency_key
@@ -155,7 +156,9 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
         request: Request, use_case: str, given: RollbackRequest, caller: Admin, idempotency_key: IdempotencyKey = None
     ) -> ModelActionResult:
         """Runs in the training service directly, without Airflow; allowed while promotions are frozen. Send an
-        `Idempotency-Key`, so that a repeated request does not roll back twice."""
+        `Idempotency-Key`, so that a repeated request does not roll back twice. Requires an administrator of all
+        centres."""
+        require_all_centres(caller)
         require_use_case(caller, declared.get(use_case).name)
         return await actions.roll_back(
             caller, request_origin_of(request), use_case, reason=given.reason, key=idempotency_key

@@ -65,7 +65,7 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         idempotency_key: IdempotencyKey = None,
     ) -> Run:
         """Runs all steps in order; the gate decides about promotion. With `require_approval` the run waits after the
-        gate."""
+        gate. Operators of one centre may start one, since the gate judges it on everybody's data."""
         options = given.model_dump(exclude={"use_case"}, exclude_none=True)
         run, new = await runs.start(
             caller, request_origin_of(request), "retrain", use_case=given.use_case, options=options, key=idempotency_key
@@ -74,36 +74,41 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         return run
 
     @router.get("/admin/ingestions", summary="Ingestions, newest first")
-    async def ingestions(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
-        return await runs.listed("ingest", use_case, limit)
+    async def ingestions(caller: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
+        return await runs.listed(caller, "ingest", use_case, limit)
 
     @router.get("/admin/retrainings", summary="Retrainings, newest first")
-    async def retrainings(_: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
-        """Runs started here and Airflow's own."""
-        return await runs.listed("retrain", use_case, limit)
+    async def retrainings(caller: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
+        """Runs started here and Airflow's own, of the use cases that the caller may use. `requested_by` is blank for
+        people of other centres."""
+        return await runs.listed(caller, "retrain", use_case, limit)
 
     @router.get("/admin/retrainings/{run_id}", summary="One retraining")
     @router.get("/admin/ingestions/{run_id}", summary="One ingestion")
-    async def one(run_id: str, _: Operator) -> Run:
-        return await runs.one(run_id)
+    async def one(run_id: str, caller: Operator) -> Run:
+        return await runs.one(caller, run_id)
 
     @router.post("/admin/retrainings/{run_id}/approve", summary="Let a waiting run promote its model")
     async def approve(request: Request, run_id: str, caller: Operator) -> Run:
+        """Requires an operator of all centres."""
+        require_all_centres(caller)
         return await runs.answer(caller, request_origin_of(request), run_id, approve=True)
 
     @router.post("/admin/retrainings/{run_id}/reject", summary="End a waiting run without a promotion")
     async def reject(request: Request, run_id: str, caller: Operator) -> Run:
+        """Requires an operator of all centres."""
+        require_all_centres(caller)
         return await runs.answer(caller, request_origin_of(request), run_id, approve=False)
 
     @router.get("/admin/jobs", summary="The newest jobs of the stage services")
     async def jobs(
-        _: Operator,
+        caller: Operator,
         use_case: UseCaseQuery = None,
         state: Annotated[str | None, Query(max_length=40)] = None,
         limit: LimitQuery = 50,
     ) -> JobList:
         found, silent = await runner.stages.newest(use_case, state, limit)
-        return JobList(jobs=found, silent=silent)
+        return JobList(jobs=[job for job in found if caller.can_call(str(job["use_case"]))], silent=silent)
 
     return router
 

@@ -66,6 +66,16 @@ def _idempotency_key(caller: Principal, kind: runs_store.RunKind, key: str) -> s
     return hashlib.sha256(f"{caller.id} {kind} {key}".encode()).hexdigest()
 
 
+def _visible_run(caller: Principal, row: RunRow) -> Run:
+    """Return the run as the caller may see it: without the requester's name where that person is of another centre."""
+    run = run_from_row(row)
+    return run if not row.centre or caller.can_see_centre(row.centre) else _without_requester(run)
+
+
+def _without_requester(run: Run) -> Run:
+    return run.model_copy(update={"requested_by": ""})
+
+
 class RunService:
     """Starts, lists and approves ingestion and retraining runs."""
 
@@ -111,22 +121,29 @@ class RunService:
         await run_in_threadpool(self._record, caller, origin, row, "started")
         return run_from_row(row), True
 
-    async def listed(self, kind: runs_store.RunKind, use_case: str | None, limit: int) -> RunList:
-        """List the gateway's runs and Airflow's other runs, newest first."""
+    async def listed(self, caller: Principal, kind: runs_store.RunKind, use_case: str | None, limit: int) -> RunList:
+        """List the gateway's runs and Airflow's other runs that the caller may see, newest first."""
         airflow = self._runner.airflow
         rows = await self._gateway.run_in_transaction(
             lambda session: runs_store.newest_runs(session, kind, use_case, limit)
         )
-        found = [run_from_row(row) for row in rows]
+        found = [_visible_run(caller, row) for row in rows]
         silent = {}
         if airflow is not None:
             known = {run.dag_run_id for run in found}
             try:
                 others = await airflow.runs(dag_id(kind, use_case or ""), limit)
-                found += [run_from_airflow(kind, run) for run in others if run["dag_run_id"] not in known]
+                found += [
+                    run_from_airflow(kind, run)
+                    if caller.centres is None
+                    else _without_requester(run_from_airflow(kind, run))
+                    for run in others
+                    if run["dag_run_id"] not in known
+                ]
             except UnavailableError as error:
                 silent["airflow"] = error.problem
-        return RunList(runs=sorted(found, key=lambda run: run.created, reverse=True)[:limit], silent=silent)
+        seen = [run for run in found if caller.can_call(run.use_case)]
+        return RunList(runs=sorted(seen, key=lambda run: run.created, reverse=True)[:limit], silent=silent)
 
     async def retraining_blocker(self, caller: Principal, use_case: str, key: str) -> Message | None:
         """Return why no retraining may start now, ignoring the run of ``key`` of ``caller``; None if one may.
@@ -144,15 +161,17 @@ class RunService:
         begun = [run.created for run in runs if run.use_case == use_case and run.state in OPEN_RUN_STATES]
         return unfinished_retraining(use_case, max(begun)) if begun else None
 
-    async def one(self, run_id: str) -> Run:
+    async def one(self, caller: Principal, run_id: str) -> Run:
         """Return one run.
 
         Raises:
             NotFoundError: no such run.
+            HttpError: 403, it is of another use case than the caller's.
         """
         airflow = self._runner.airflow
         row = await self._gateway.run_in_transaction(lambda session: runs_store.get_run(session, run_id))
-        run = run_from_row(row)
+        require_use_case(caller, row.use_case)
+        run = _visible_run(caller, row)
         open_in_airflow = row.backend == "airflow" and row.state == "running" and airflow is not None
         if open_in_airflow and airflow is not None:
             try:

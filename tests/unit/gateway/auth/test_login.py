@@ -144,6 +144,44 @@ def test_attempts_during_a_pause_do_not_lengthen_it(client: TestClient, gateway:
     assert _try(client, "admin").status_code == 200
 
 
+def _try_from(gateway: GatewayContainer, address: str, name: str = "admin", *, succeeds: bool = False) -> float:
+    """Seconds to wait of an attempt from ``address``; a success is recorded as one."""
+    limits, now = session_store.LoginLimits(5, 100), datetime.now(UTC)
+    with gateway.transaction() as session:
+        wait = session_store.begin_attempt(session, name, address, limits, now)
+        if succeeds and not wait:
+            session_store.record_success(session, name, address, now)
+    return wait
+
+
+def test_an_outsider_locks_nobody_out_where_they_sign_in_from(gateway: GatewayContainer) -> None:
+    assert _try_from(gateway, "192.0.2.1", succeeds=True) == 0
+    waits = [_try_from(gateway, f"198.51.100.{number % 50}") for number in range(60)]
+    assert waits[-1] > 0, "guesses from many addresses are slowed down together"
+    assert _try_from(gateway, "203.0.113.9") > 0, "also from an address that has not guessed yet"
+    assert _try_from(gateway, "192.0.2.1", succeeds=True) == 0
+
+
+def test_a_known_address_is_locked_out_by_its_own_failures(gateway: GatewayContainer) -> None:
+    _try_from(gateway, "192.0.2.1", succeeds=True)
+    assert [_try_from(gateway, "192.0.2.1") > 0 for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_a_new_password_by_an_administrator_ends_all_lockouts_of_a_user(gateway: GatewayContainer) -> None:
+    for number in range(60):
+        _try_from(gateway, f"198.51.100.{number % 50}")
+    with gateway.transaction() as session:
+        session_store.clear_lockout(session, "admin")
+    assert _try_from(gateway, "198.51.100.1") == 0
+
+
+def test_a_broken_client_with_a_key_locks_out_no_people(start: Start) -> None:
+    client = start(gateway_login_per_address=3)
+    form = {"grant_type": "client_credentials", "client_id": "none", "client_secret": "none"}
+    assert [client.post("/auth/token", data=form).status_code for _ in range(4)] == [401, 401, 401, 429]
+    assert _try(client, "admin").status_code == 200
+
+
 def test_one_address_may_fail_only_so_often_however_many_users_it_tries(start: Start) -> None:
     client = start(gateway_login_per_address=6)
     for number in range(6):
@@ -209,8 +247,11 @@ def test_rotation_is_automatic_and_happens_once(gateway: GatewayContainer) -> No
 
 
 def test_after_a_compromise_no_old_token_counts(client: TestClient, admin: dict[str, str]) -> None:
+    refresh = _try(client, "admin").json()["refresh_token"]
     assert client.post("/admin/signing-keys/rotate", json={"compromised": True}, headers=admin).status_code == 201
     assert client.get("/auth/me", headers=admin).status_code == 401
+    form = {"grant_type": "refresh_token", "refresh_token": refresh}
+    assert client.post("/auth/token", data=form).json()["error"] == "invalid_grant", "everybody signs in again"
     fresh = _try(client, "admin").json()["access_token"]
     assert client.get("/auth/me", headers={"Authorization": f"Bearer {fresh}"}).status_code == 200
 

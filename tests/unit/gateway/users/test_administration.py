@@ -269,8 +269,81 @@ def test_every_change_stands_in_the_log_with_who_where_from_and_which_request(
     assert entry["centre"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/admin/freeze", {"reason": "flood"}),
+        ("DELETE", "/admin/freeze", None),
+        ("POST", "/admin/models/wine_quality/promote", {"version": 1}),
+        ("POST", "/admin/models/wine_quality/rollback", {}),
+        ("POST", "/admin/retrainings/0123/approve", None),
+        ("POST", "/admin/retrainings/0123/reject", None),
+    ],
+)
+def test_what_changes_models_for_all_needs_rights_for_all_centres(
+    client: TestClient, north: Headers, method: str, path: str, body: Any
+) -> None:
+    answer = client.request(method, path, json=body, headers=north)
+    assert (answer.status_code, answer.json()["errors"][0]["allowed"]) == (403, "centres *")
+
+
+def test_an_ended_token_adds_nothing_to_the_log(client: TestClient, gateway: GatewayContainer) -> None:
+    form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
+    tokens = client.post("/auth/token", data=form).json()
+    for _ in range(3):
+        for kind in ("access_token", "refresh_token"):
+            assert client.post("/auth/revoke", data={"token": tokens[kind]}).status_code == 200
+        client.post("/auth/logout", headers={"Authorization": f"Bearer {tokens['access_token']}"})
+    with gateway.engine.connect() as connection:
+        ended = [e["action"] for e in query_entries(connection, AuditFilter(), 50) if e["action"] != "login.ok"]
+    assert [action for action in ended if action.startswith(("token.", "login."))] == ["token.revoked"] * 2
+
+
+@pytest.mark.parametrize("name", ["de\r\nsk", "a\x00b", "li\u2028ne", "\x7f"])
+def test_a_key_has_a_printable_name(client: TestClient, admin: Headers, name: str) -> None:
+    made = client.post("/admin/keys", json={"name": name, "centre": "default"}, headers=admin)
+    assert made.status_code == 422
+
+
+def test_a_key_is_not_taken_for_the_user_of_its_name_by_what_trusts_the_edge(
+    client: TestClient, admin: Headers
+) -> None:
+    made = _key(client, admin, name="admin")
+    answer = client.get("/auth/check", headers={"X-API-Key": made["text"]})
+    assert answer.headers["x-vigie-user"] == f"key:{made['key']['id']}"
+
+
+@pytest.mark.parametrize(
+    ("params", "status"),
+    [
+        ({"from": "0001-01-01T00:00:00+14:00"}, 422),
+        ({"to": "9999-12-31T23:59:59-14:00"}, 422),
+        ({"before": 10**23}, 422),
+        ({"before": 2**63}, 422),
+        ({"before": 2**63 - 1}, 200),
+        ({"from": "1970-01-01T00:00:00Z", "to": "2199-12-31T00:00:00Z"}, 200),
+    ],
+)
+def test_moments_and_numbers_of_the_log_are_bounded(
+    client: TestClient, admin: Headers, params: dict[str, Any], status: int
+) -> None:
+    assert client.get("/admin/audit", params=params, headers=admin).status_code == status
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "2199-01-01T00:00:00Z", "2020-01-01T00:00:00Z"])
+def test_a_key_expires_in_the_future_and_within_ten_years(client: TestClient, admin: Headers, moment: str) -> None:
+    body = {"name": "desk", "centre": "default", "expires_at": moment}
+    assert client.post("/admin/keys", json=body, headers=admin).status_code in {400, 422}
+
+
+def test_the_public_document_has_no_routes_between_services(client: TestClient) -> None:
+    paths = client.get("/auth/openapi.json").json()["paths"]
+    assert paths
+    assert not [path for path in paths if path.startswith("/internal/")]
+
+
 def test_a_freeze_is_lifted_by_an_administrator_alone(client: TestClient, admin: Headers) -> None:
-    operator = _user(client, admin, "otto", role="operator", centre="default")
+    operator = _user(client, admin, "otto", role="operator", centre="default", centres="*")
     assert client.post("/admin/freeze", json={"reason": "flood"}, headers=operator).status_code == 200
     assert client.delete("/admin/freeze", headers=operator).status_code == 403
     assert client.get("/admin/freeze", headers=operator).json()["by"] == "otto"
