@@ -11,7 +11,7 @@ from services.core import use_case_registry
 from services.core.contract.use_case import UseCase
 from services.core.steps import JOBS
 from vigie_orchestration.dag_factory import dag_arguments, daily_schedule, raw_data, schedule_window
-from vigie_orchestration.job_operator import SOURCE, job_task
+from vigie_orchestration.job_operator import CONFIRM, SOURCE, job_task
 
 DOC = f"""
 Fetches new raw files, validates them row by row and publishes the tables.
@@ -23,7 +23,8 @@ retraining. Otherwise that task is skipped, which is the normal end of a quiet d
 
 **When it fails:** the failed task's log says what was expected, what came and what to do, and ends with the job's
 own log. A bad row never fails a run: it goes to quarantine. What was published before stays as it was. Once the cause
-is mended, *Clear* the failed task: the same job is run again.
+is mended, *Clear* the failed task: the same job is run again. Where it names doubtful values that are right, *Trigger*
+it again with their codes in *Confirm*.
 """
 
 
@@ -36,12 +37,19 @@ def ingest(use_case: UseCase) -> DAG:
             title="Start afresh",
             description="Forget the files that landed before and start again with what the source has.",
         ),
+        "confirm": Param("", **CONFIRM),
     }
     with DAG(
         **dag_arguments("ingest", DOC, use_case), schedule=daily_schedule(use_case.name, hour=2), params=params
     ) as dag:
         fetched = job_task(
-            use_case.name, JOBS["ingest"], {"source": "{{ params.source }}", "fresh": "{{ params.fresh }}"}
+            use_case.name,
+            JOBS["ingest"],
+            {
+                "source": "{{ params.source }}",
+                "fresh": "{{ params.fresh }}",
+                "confirm": "{{ params.confirm or '' }}",
+            },
         )
         announce.override(outlets=[raw_data(use_case.name)], trigger_rule=TriggerRule.ALL_SUCCESS)(fetched.output)
     return dag

@@ -48,7 +48,7 @@ COMMANDS = {
     ),
     "restore": Entry("backup:restore", _PLATFORM, "Bring back what a backup holds, after checking every file of it."),
     "run": Entry("pipeline:run", _STEPS, "Run the whole chain: ingest, preprocess, train, evaluate, gate, promote."),
-    "ingest": Entry("pipeline:ingest", _STEPS, "Acquire raw files, validate them and merge them with what is there."),
+    "ingest": Entry("data:ingest", _STEPS, "Acquire raw files, validate them and merge them with what is there."),
     "preprocess": Entry("pipeline:preprocess", _STEPS, "Make examples of the ingested tables."),
     "train": Entry("pipeline:train", _STEPS, "Train the models on the examples and write the candidate bundle."),
     "evaluate": Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import SecretStr
@@ -67,14 +68,16 @@ class JobClient:
                 newest += answer
         return sorted(newest, key=lambda job: str(job["created_at"]), reverse=True)[:limit], silent
 
-    async def get(self, service: str, path: str) -> dict[str, Any]:
-        """Get the JSON at ``path`` of a stage service.
+    async def get(
+        self, service: str, path: str, *, params: Mapping[str, Any] | None = None, patience: float = 0.0
+    ) -> dict[str, Any]:
+        """Get the JSON at ``path`` of a stage service; ``patience``: seconds added to the timeout.
 
         Raises:
             NotFoundError: the service has no such resource.
             UnavailableError: it does not answer, or is not configured.
         """
-        return dict(await self._service(service).call(ServiceRequest("GET", path)))
+        return dict(await self._service(service).call(ServiceRequest("GET", path, params=params, patience=patience)))
 
     async def page(self, service: str, path: str) -> bytes:
         """Get an HTML page of a stage service; raises as ``get``."""

@@ -38,6 +38,7 @@ def published_data(home: VigiePaths, use_case: UseCase) -> dict[str, Any] | None
         "official": [{"title": file.title, "url": file.url} for file in use_case.data.official_files],
         "files": _files(root / "landing", manifest),
         "sheets": manifest["sheets"][:FILES_SHOWN],
+        "report": manifest.get("report", [])[:FILES_SHOWN],
         "tables": [
             {
                 "name": table.name,
@@ -63,6 +64,7 @@ def last_successes(jobs: Iterable[Job]) -> list[dict[str, Any]]:
                 "finished": None if job.finished_at is None else job.finished_at.isoformat(),
                 "changed": result.get("changed"),
                 "files": result.get("files", {}),
+                "left_aside": result.get("left_aside", {}),
                 "job_id": job.id,
             }
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from services.core import use_case_registry
 from services.core import use_case_registry as declared
-from services.core.errors import NotFoundError, VigieError
+from services.core.errors import NotFoundError, UnavailableError, VigieError
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.metrics import JobMetrics
 from services.core.jobs.options import HousekeepingOptions, IngestOptions
@@ -27,9 +28,11 @@ from services.core.paths import VigiePaths
 from services.core.pipeline.run import run_stages
 from services.core.prediction_log.retention import enforce_retention
 from services.core.prediction_log.settings import PredictionLogSettings, prediction_log_settings
+from services.core.raw_files.ingest_report import first_ignored
 from services.core.settings import CHECKOUT
 from services.core.web.authentication import SERVICE
 from services.core.web.service_auth import ServicePrincipal
+from services.ingestion.preview import preview_in_process
 from services.ingestion.published_data import last_successes, published_data
 from services.ingestion.retention import remove_expired
 from services.ingestion.sources.acquire import AcquireResult, acquire
@@ -95,6 +98,22 @@ def data_router(settings: IngestionSettings) -> APIRouter:
         jobs = queue.newest(use_case=use_case, state=JobState.SUCCEEDED, limit=_MAX_JOBS)
         return found | {"last_successes": last_successes(jobs)}
 
+    checking = threading.Lock()
+
+    @router.get("/preview/{use_case}", openapi_extra=own, summary="What would be understood of a folder's files")
+    def preview(use_case: str, _: ServicePrincipal, folder: str = "") -> Mapping[str, Any]:
+        """Stores nothing. Without a folder that of the dropped files. 503: another check is running."""
+        declared = use_case_registry.get(use_case)
+        chosen = validate_source(folder or str(settings.home.drop(declared.name)), settings.home, settings)
+        if chosen in SOURCE_NAMES:
+            raise VigieError("Only a folder can be checked before it is ingested.", expected="the path of a folder")
+        if not checking.acquire(blocking=False):
+            raise UnavailableError("Another folder is being checked.", action="Try again when that has ended.")
+        try:
+            return preview_in_process(settings.home, declared.name, Path(chosen))
+        finally:
+            checking.release()
+
     @router.get("/retention", openapi_extra=own, summary="How long calls and jobs are kept")
     def retention(_: ServicePrincipal) -> dict[str, Any]:
         """The limits by which housekeeping, a job of this service, deletes data."""
@@ -121,10 +140,18 @@ def ingest(task: JobContext) -> Mapping[str, Any]:
 
     def prepare(workspace: Path) -> None:
         landing = workspace / "data" / task.use_case / "landing"
-        found = acquire(task.use_case, source, landing, home=task.home, root=CHECKOUT, fresh=options.fresh)
+        found = acquire(
+            task.use_case,
+            source,
+            landing,
+            home=task.home,
+            root=CHECKOUT,
+            fresh=options.fresh,
+            confirm=options.confirm.replace(",", " ").split(),
+        )
         acquired.append(found)
-        kind = "simulated" if found.simulated else "real"
-        task.progress(f"files from {found.source} ({kind}): {len(found.added)} new, {len(found.known)} known")
+        for line in found.lines():
+            task.progress(line)
 
     before, old_state = _manifest(task.home, task.use_case), _state(task.home, task.use_case)
     state = run_stages(task.home, task.use_case, "ingest", prepare=prepare, progress=task.progress, output=task.log)
@@ -141,6 +168,8 @@ def ingest(task: JobContext) -> Mapping[str, Any]:
             "left_alone": len(acquired[0].ignored),
             "simulated_dropped": len(acquired[0].dropped),
         },
+        "left_aside": first_ignored({**acquired[0].ignored, **manifest.get("left_aside", {})}),
+        "report": manifest.get("report", []),
         "rows": {name: table["rows"] for name, table in manifest["tables"].items()},
         "rows_quarantined": manifest["quarantined"],
     }

@@ -16,6 +16,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from services.core.errors import VigieError
 from services.core.jobs.client import RETRYABLE_STATES, ServiceRequest, cancel_job, is_transient
+from services.core.jobs.options import CONFIRM_PATTERN
 from services.core.jobs.walk import Job, JobServiceExecutor, run_blocking, run_step
 from services.core.steps import Step
 from vigie_orchestration.links import LINKS, mlflow_links
@@ -214,6 +215,14 @@ SOURCE: Mapping[str, Any] = {
     "simulator, or the path of a folder that the ingestion service can read.",
 }
 """Schema of the param for the source of raw files."""
+CONFIRM: Mapping[str, Any] = {
+    "type": "string",
+    "maxLength": 500,
+    "pattern": CONFIRM_PATTERN,
+    "title": "Confirm",
+    "description": "Codes of doubtful values that are right, with commas: the ingestion that was refused names them.",
+}
+"""Schema of the param with which a person confirms values."""
 
 
 def job_task(use_case: str, step: Step, options: Mapping[str, Any] | None = None, **arguments: Any) -> JobOperator:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from services.cli.commands.access import command_line_principal
 from services.cli.console import (
@@ -157,13 +158,6 @@ def walk(home: VigiePaths, use_case: str, steps: Sequence[str], stages: Callable
     }
 
 
-def ingest(use_case: UseCaseName, source: Source = "auto", fresh: Fresh = False) -> None:
-    """Acquire raw files, validate them and merge them with what is there."""
-    run_stage(settings().home, use_case, "ingest", source=source, fresh=fresh)
-    manifest = json.loads((settings().home.data(use_case) / "raw" / "manifest.json").read_text())
-    out.print_json(data=manifest)
-
-
 def preprocess(use_case: UseCaseName) -> None:
     """Make examples of the ingested tables."""
     run_stage(settings().home, use_case, "preprocess")
@@ -238,12 +232,20 @@ def rollback(use_case: UseCaseName) -> None:
     out.print(f"Version {champion.number} of {use_case} is champion again.")
 
 
-def run_stage(home: VigiePaths, use_case: str, last: str, *, source: str | None = None, fresh: bool = False) -> Path:
+def run_stage(
+    home: VigiePaths,
+    use_case: str,
+    last: str,
+    *,
+    source: str | None = None,
+    fresh: bool = False,
+    confirm: Sequence[str] = (),
+) -> Path:
     """Run the DVC stages up to ``last`` in a workspace and publish their outputs. With a ``source`` new raw files are
-    acquired first."""
+    acquired first; ``confirm``: codes of doubtful values in them that are right."""
     titles = {item.name: item.title.en for item in STEPS}
     with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
-        return _run_stages(home, use_case, last, source=source, fresh=fresh, tell=_progress_printer())
+        return _run_stages(home, use_case, last, source=source, fresh=fresh, confirm=confirm, tell=_progress_printer())
 
 
 def _progress_printer(before: str = "") -> Callable[[str], None]:
@@ -258,6 +260,7 @@ def _run_stages(
     tell: Callable[[str], None],
     source: str | None = None,
     fresh: bool = False,
+    confirm: Sequence[str] = (),
     started: Callable[[int], None] | None = None,
 ) -> Path:
     from services.core.pipeline.run import run_stages  # noqa: PLC0415 - slow import, not needed by every command
@@ -267,27 +270,18 @@ def _run_stages(
 
     def prepare(workspace: Path) -> None:
         if source is not None:
-            _acquire(home, use_case, source, fresh, workspace, tell=tell)
+            from services.ingestion.sources.acquire import acquire  # noqa: PLC0415
+
+            landing = workspace / "data" / use_case / "landing"
+            acquired = acquire(use_case, source, landing, home=home, root=CHECKOUT, fresh=fresh, confirm=confirm)
+            for line in acquired.lines():
+                tell(escape(line))
         if outcomes:
             from services.core.prediction_log.label_export import export_labels  # noqa: PLC0415
 
             tell(str(export_labels(use_case, workspace)))
 
     return run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started)
-
-
-def _acquire(
-    home: VigiePaths, use_case: str, source: str, fresh: bool, workspace: Path, *, tell: Callable[[str], None]
-) -> None:
-    from services.ingestion.sources.acquire import acquire  # noqa: PLC0415
-
-    landing = workspace / "data" / use_case / "landing"
-    acquired = acquire(use_case, source, landing, home=home, root=CHECKOUT, fresh=fresh)
-    kind = "simulated" if acquired.simulated else "real"
-    counts = f"{len(acquired.added)} new, {len(acquired.known)} known, {len(acquired.ignored)} of no use here"
-    tell(f"files from {acquired.source} ({kind}): {counts}")
-    if acquired.dropped:
-        tell(f"[yellow]{len(acquired.dropped)} simulated files made way for real ones[/]")
 
 
 def open_registry(home: VigiePaths) -> Any:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
+CONFIRM_PATTERN = r"^\s*(v[0-9a-f]{7}(\s*,\s*v[0-9a-f]{7})*)?\s*$"
+"""Codes with which a person confirms doubtful values."""
+
 
 class NoOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -20,6 +23,12 @@ class IngestOptions(NoOptions):
         "folder and the simulator.",
     )
     fresh: bool = Field(default=False, description="Forget what landed before.")
+    confirm: str = Field(
+        default="",
+        pattern=CONFIRM_PATTERN,
+        max_length=500,
+        description="Codes of doubtful values that a person confirms, with commas: a refused ingestion names them.",
+    )
 
 
 class GateOptions(NoOptions):

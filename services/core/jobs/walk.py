@@ -36,7 +36,8 @@ def job_options(step: str, options: Mapping[str, Any], gate_result: Mapping[str,
     """Derive the options of the step's job from the run's ``options``."""
     match step:
         case "ingest":
-            return {"source": options.get("source", "auto"), "fresh": options.get("fresh") or False}
+            chosen = {"source": options.get("source", "auto"), "fresh": options.get("fresh") or False}
+            return chosen | ({"confirm": options["confirm"]} if options.get("confirm") else {})
         case "gate":
             return {"force": options.get("force") or False}
         case "promote":

@@ -60,6 +60,33 @@ DATA: dict[str, Text] = {
     "word_simulated": Text("simulator", "simulateur"),
     "word_folder": Text("a folder", "un dossier"),
     "word_none": Text("the data that is there", "les données qui sont là"),
+    "report": Text("What to know about these files", "À savoir sur ces fichiers"),
+    "report_text": Text(
+        "How their columns were understood, what was left aside or could not be read, and how much.",
+        "Comment leurs colonnes ont été comprises, ce qui a été écarté ou n'a pas pu être lu, et combien.",
+    ),
+    "left_aside": Text("{name}: left aside: {reason}", "{name} : écarté : {reason}"),
+    "check": Text("Check the files first", "Vérifier d'abord les fichiers"),
+    "check_help": Text(
+        "Reads the chosen folder, or that of dropped files, and shows what would be understood. Nothing is stored.",
+        "Lit le dossier choisi, ou celui de dépôt, et montre ce qui serait compris. Rien n'est conservé.",
+    ),
+    "checking": Text("Reading the files…", "Lecture des fichiers…"),
+    "would_take": Text("An ingestion would take these files", "Une ingestion accepterait ces fichiers"),
+    "would_refuse": Text("An ingestion would be refused", "Une ingestion serait refusée"),
+    "understood": Text(
+        "{rows} rows of {table}, {quarantined} to quarantine", "{rows} lignes de {table}, {quarantined} en quarantaine"
+    ),
+    "as_read": Text("The first rows as they were read", "Les premières lignes telles que lues"),
+    "column": Text("Column", "Colonne"),
+    "aside": Text("Left aside", "Écartés"),
+    "confirm": Text("Confirm doubtful values", "Confirmer des valeurs douteuses"),
+    "confirm_help": Text(
+        "An ingestion that finds values unlike the official layout, or unlike what came before, is refused and names a "
+        "code. Where the values are right, start it again with the code here.",
+        "Une ingestion dont les valeurs diffèrent du format officiel, ou de ce qui précède, est refusée et donne un "
+        "code. Si les valeurs sont justes, relancez-la avec ce code ici.",
+    ),
     "quarantine": Text("Quarantine", "Quarantaine"),
     "no_quarantine": Text("No row was refused.", "Aucune ligne n'a été refusée."),
     "quarantined": Text("{rows} rows were refused and kept aside", "{rows} lignes ont été refusées et mises de côté"),

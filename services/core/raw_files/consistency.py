@@ -217,4 +217,4 @@ def _bounds(count: int, total: int) -> tuple[float, float]:
 
 def _code(table: str, name: str, column: pd.Series) -> str:
     counts = sorted((str(value), int(count)) for value, count in column.value_counts(dropna=False).items())
-    return hashlib.sha256(json.dumps([table, name, counts]).encode()).hexdigest()[:8]
+    return "v" + hashlib.sha256(json.dumps([table, name, counts]).encode()).hexdigest()[:7]

@@ -44,6 +44,8 @@ class IngestResult:
     doubts: list[Doubt] = field(default_factory=list)
     files: dict[str, list[tuple[str, pd.DataFrame]]] = field(default_factory=dict)
     """Table -> (file, its rows), oldest first."""
+    recognised: bool = False
+    """Whether any file has the header of a table, or its name where it is an image."""
     refusals: list[VigieError] = field(default_factory=list)
     """Why the files would be refused, if all of it is to be known (``collect``)."""
 

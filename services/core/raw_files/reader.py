@@ -137,6 +137,7 @@ def read_folder(use_case: str, folder: Path) -> dict[str, pd.DataFrame]:
 
 def _parse(use_case: UseCase, table: Table, sheet: RawTable, label: str, result: IngestResult) -> None:
     """Parse one sheet into ``result``."""
+    result.recognised = True
     missing = missing_columns(set(map(str, sheet.rows.columns)), table.required)
     if missing:
         raise VigieError(

@@ -234,5 +234,5 @@ def dag_run_id_of(run: RunRow) -> str:
 
 def dag_conf_of(run: RunRow) -> dict[str, Any]:
     """Return the run's options as the DAG's params."""
-    names = ("source", "fresh") if run.kind == "ingest" else ("source", "force", "require_approval")
+    names = ("source", "fresh", "confirm") if run.kind == "ingest" else ("source", "force", "require_approval")
     return {name: run.options[name] for name in names if run.options.get(name) is not None}

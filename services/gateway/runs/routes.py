@@ -32,6 +32,9 @@ IdempotencyKey = Annotated[
     Header(min_length=8, max_length=200, description="The same key again answers with the same run."),
 ]
 UseCaseQuery = Annotated[str | None, Query(max_length=120)]
+FolderQuery = Annotated[str, Query(max_length=500)]
+PREVIEW_PATIENCE = 120.0
+"""Seconds for which the gateway waits for the check of a folder."""
 LimitQuery = Annotated[int, Query(ge=1, le=200)]
 
 
@@ -49,7 +52,8 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
     ) -> Run:
         """Runs in Airflow if configured, else as jobs of the stage services. 503: the backend does not answer, and
         nothing was started."""
-        options = {"source": given.source, "fresh": given.fresh}
+        options: dict[str, Any] = {"source": given.source, "fresh": given.fresh}
+        options |= {"confirm": given.confirm} if given.confirm else {}
         run, new = await runs.start(
             caller, request_origin_of(request), "ingest", use_case=given.use_case, options=options, key=idempotency_key
         )
@@ -185,6 +189,14 @@ def data_router(stages: JobClient) -> APIRouter:
         raw = await ask("ingestion", f"/sources/{use_case}")
         examples = await ask("preprocessing", f"/examples/{use_case}")
         return DataState(use_case=use_case, raw=raw, examples=examples, silent=silent)
+
+    @router.get("/admin/data/{use_case}/preview", summary="What would be understood of a folder's files")
+    async def preview(use_case: str, caller: Operator, folder: FolderQuery = "") -> dict[str, Any]:
+        """Reads the folder as an ingestion would, with five rows of each file, and stores nothing. Without a folder
+        the one of dropped files. 503: it takes too long, or another folder is being checked."""
+        require_use_case(caller, declared.get(use_case).name)
+        parameters = {"folder": folder} if folder else None
+        return await stages.get("ingestion", f"/preview/{use_case}", params=parameters, patience=PREVIEW_PATIENCE)
 
     @router.get("/admin/data/{use_case}/profile", summary="A picture of a use case's training data")
     async def profile(use_case: str, caller: Viewer) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from services.core.jobs.options import CONFIRM_PATTERN
 from services.core.steps import NO_SOURCE
 from services.gateway.deps import StrictModel
 
@@ -17,6 +18,9 @@ class StartIngestionRequest(StrictModel):
         default="auto", description="official, simulator, a folder, or auto: the first of them that is there."
     )
     fresh: bool = Field(default=False, description="Forget the files that landed before.")
+    confirm: Annotated[str, StringConstraints(max_length=500, pattern=CONFIRM_PATTERN)] = Field(
+        default="", description="Codes of doubtful values that are right: the ingestion that was refused names them."
+    )
 
 
 class StartRetrainingRequest(StrictModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,9 +33,25 @@ class AcquireResult:
     """Simulated files that real ones replaced."""
     ignored: dict[str, str] = field(default_factory=dict)
 
+    def lines(self) -> list[str]:
+        """What came, for people."""
+        kind = "simulated" if self.simulated else "real"
+        lines = [f"files from {self.source} ({kind}): {len(self.added)} new, {len(self.known)} known"]
+        lines += [f"left aside: {name}: {why}" for name, why in first_ignored(self.ignored).items()]
+        hidden = len(self.ignored) - len(lines) + 1
+        lines += [f"left aside: {hidden} more files"] if hidden > 0 else []
+        return lines + ([f"{len(self.dropped)} simulated files made way for real ones"] if self.dropped else [])
+
 
 def acquire(
-    use_case: str, source: str, folder: Path, *, home: VigiePaths, root: Path = CHECKOUT, fresh: bool = False
+    use_case: str,
+    source: str,
+    folder: Path,
+    *,
+    home: VigiePaths,
+    root: Path = CHECKOUT,
+    fresh: bool = False,
+    confirm: Sequence[str] = (),
 ) -> AcquireResult:
     """Add new files to the landing folder ``folder``.
 
@@ -44,7 +61,8 @@ def acquire(
 
     Real and simulated data are never mixed: simulated files are deleted when real ones land, and the simulator
     adds nothing to real ones (``auto`` then changes nothing). ``fresh`` deletes what landed before and
-    starts again with what the source has.
+    starts again with what the source has. ``confirm``: codes of doubtful values that a person confirms; they stay
+    confirmed.
 
     Raises:
         VigieError: the source exists but cannot be read, or simulated data was requested although real
@@ -56,6 +74,9 @@ def acquire(
     if fresh and folder.is_dir():
         for file in landing.list_files(folder):
             file.path.unlink()
+    if confirm:
+        landing.confirm(folder, confirm)
+        log.info("values confirmed", codes=list(confirm))
     has_real = folder.is_dir() and any(file.origin != "simulated" for file in landing.list_files(folder))
     if chosen.name == SimulatorSource.name and has_real:
         if source == "auto":
@@ -119,6 +140,6 @@ def _report(log: structlog.stdlib.BoundLogger, acquired: AcquireResult, fetched:
         known=len(fetched.known),
     )
     if acquired.ignored:
-        log.info("files left alone", number=len(acquired.ignored), first=first_ignored(acquired.ignored))
+        log.info("files left aside", number=len(acquired.ignored), first=first_ignored(acquired.ignored))
     if acquired.dropped:
         log.warning("simulated files were dropped, because real ones came", files=list(acquired.dropped))

@@ -11,12 +11,13 @@ from typing import Protocol
 import structlog
 
 from services.core.contract.use_case import Table
+from services.core.errors import VigieError
 from services.core.io import replacing_folder
 from services.core.raw_files import landing
 from services.core.raw_files.documents import Document
 from services.core.raw_files.images import ImageFile, is_image_of, land_image_archive, list_image_files
 from services.core.raw_files.landing import LandedFile, Origin
-from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, workbook_texts
+from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, match_text, workbook_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,14 @@ class LandingWriter:
         """Whether the document may contain a table; records the reason if not.
 
         Raises:
-            VigieError: it should contain one and is damaged.
+            VigieError: a .csv file that is no text.
         """
         why = match_header(document, self.tables).reason
-        if not why and document.kind == "workbook" and not self._texts(document):
-            why = NO_KNOWN_SHEET
+        if not why and document.kind == "workbook":
+            try:
+                why = "" if self._texts(document) else NO_KNOWN_SHEET
+            except VigieError as error:
+                why = error.problem
         if why:
             self.ignored[document.name] = why
         return not why
@@ -112,6 +116,10 @@ class LandingWriter:
             structlog.get_logger().info("reading a workbook", file=document.name)
             with replacing_folder(folder) as part:
                 for number, (title, content) in enumerate(workbook_texts(document, self.tables, self.scratch), start=1):
+                    why = match_text(content, self.tables).reason
+                    if why:
+                        self.ignored[f"{document.name}/{title}"] = why
+                        continue
                     file = part / f"{number:02d}-{landing.safe_file_name(title)}.csv"
                     file.write_text(content, encoding="utf-8", newline="")
         return sorted(folder.iterdir())

@@ -23,12 +23,12 @@ from services.dashboard.components.feedback import (
     notice,
 )
 from services.dashboard.components.use_cases import choose_use_case
+from services.dashboard.pages.data.preview import FOLDER, check_button
 from services.dashboard.pages.data.runs import ACTIVE_KEY, show_runs
 from services.dashboard.session import Session
 
 KINDS = ("retrain", "ingest")
 PATHS = {"retrain": "/admin/retrainings", "ingest": "/admin/ingestions"}
-FOLDER = "folder"
 SOURCES = ("auto", "official", "simulator", FOLDER)
 APPROVALS: dict[str, bool | None] = {"default": None, "yes": True, "no": False}
 
@@ -69,7 +69,12 @@ def _source(session: Session, kind: str) -> str:
 def _ingestion(session: Session, use_case: UseCase, source: str) -> None:
     words = session.words
     fresh = st.checkbox(words("data.fresh"), key="data-fresh")
+    confirm = st.text_input(
+        words("data.confirm"), key="data-confirm", help=words("data.confirm_help"), max_chars=500
+    ).strip()
     body = {"use_case": use_case.name, "source": source, "fresh": fresh}
+    body |= {"confirm": confirm} if confirm else {}
+    check_button(session, use_case, source)
     text = words("data.start_ingest_text", source=words.known(f"data.word_{source}", source))
     _start_button(session, use_case, "ingest", body, text=text, points=[words("data.start_fresh")] if fresh else [])
 
@@ -161,6 +166,7 @@ def _data(session: Session, use_case: UseCase) -> None:
     if examples is not None:
         _examples(session, examples)
     _tables(session, raw)
+    _report(session, raw)
     _quarantine(session, raw["quarantine"])
     _sources(session, raw)
 
@@ -186,6 +192,16 @@ def _tables(session: Session, raw: Mapping[str, Any]) -> None:
         rows.append([line["name"], absent if line["rows"] is None else formats.number(line["rows"])])
     table(words("data.tables"), [words("data.table"), words("data.rows")], rows, numbers=(1,))
     st.caption(words("data.made", at=formats.moment(raw["made"]), files=formats.number(len(raw["files"]))))
+
+
+def _report(session: Session, raw: Mapping[str, Any]) -> None:
+    """What people should know of the files: left aside, decided, lost, without counterpart, confirmed."""
+    words, lines = session.words, [*raw.get("report", [])]
+    for run in raw["last_successes"][:1]:
+        aside = (words("data.left_aside", name=name, reason=why) for name, why in run.get("left_aside", {}).items())
+        lines += [line for line in aside if line not in lines]
+    if lines:
+        notice("warn", words("data.report"), words("data.report_text"), lines)
 
 
 def _quarantine(session: Session, found: Mapping[str, Any]) -> None:
