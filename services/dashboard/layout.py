@@ -79,36 +79,49 @@ def redirect_after_sign_out() -> None:
 
 
 def password_dialog(session: Session) -> None:
-    words = session.words
-
-    @st.dialog(words("shell.change_password"))
+    @st.dialog(session.words("shell.change_password"))
     def dialog() -> None:
-        if session.user.must_change_password:
-            st.markdown(words("shell.must_change"))
-        with st.form("password", border=False):
-            given = st.text_input(words("shell.current_password"), type="password", autocomplete="current-password")
-            new = st.text_input(words("shell.new_password"), type="password", autocomplete="new-password")
-            again = st.text_input(words("shell.repeat_password"), type="password", autocomplete="new-password")
-            sent = st.form_submit_button(words("shell.change_password"), type="primary")
-        if not sent:
-            return
-        if new != again:
-            notice("warn", words("shell.not_the_same"))
-            return
-        try:
-            session.client.post(Service.GATEWAY, "/auth/password", {"current": given, "new": new})
-        except PermissionDeniedError:
-            notice("bad", words("shell.wrong_password"))
-        except RequestRejectedError as error:
-            notice("bad", words("shell.refused"), str(error))
-        except ApiError as error:
-            show_error(words, error, key="password")
-        else:
-            # A password change ends all sessions of the user, including this one.
-            forget_sign_in()
-            submit_sign_in(words, session.user.name, new, "/")
+        _password_form(session)
 
     dialog()
+
+
+def _password_form(session: Session) -> None:
+    words = session.words
+    if session.user.must_change_password:
+        st.markdown(words("shell.must_change"))
+    with st.form("password", border=False):
+        given = st.text_input(words("shell.current_password"), type="password", autocomplete="current-password")
+        new = st.text_input(words("shell.new_password"), type="password", autocomplete="new-password")
+        again = st.text_input(words("shell.repeat_password"), type="password", autocomplete="new-password")
+        sent = st.form_submit_button(words("shell.change_password"), type="primary")
+    if not sent:
+        return
+    if new != again:
+        notice("warn", words("shell.not_the_same"))
+        return
+    try:
+        session.client.post(Service.GATEWAY, "/auth/password", {"current": given, "new": new})
+    except PermissionDeniedError:
+        notice("bad", words("shell.wrong_password"))
+    except RequestRejectedError as error:
+        notice("bad", words("shell.refused"), str(error))
+    except ApiError as error:
+        show_error(words, error, key="password")
+    else:
+        # A password change ends all sessions of the user, including this one.
+        forget_sign_in()
+        submit_sign_in(words, session.user.name, new, "/")
+
+
+def _first_password_page(session: Session) -> None:
+    """The only page for users with a first password: every service refuses them until it is changed."""
+    _hidden_navigation(session.words)
+    with st.sidebar:
+        _language(session.words)
+        _sign_out_button(session.words)
+    st.title(session.words("shell.change_password"))
+    _password_form(session)
 
 
 log = structlog.get_logger(__name__)
@@ -135,6 +148,8 @@ def run_app() -> None:
     else:
         if session is None:
             _sign_in_page(words, ended=False)
+        elif session.user.must_change_password:
+            _first_password_page(session)
         else:
             _signed_in(session)
     frontend.store_preferences(words.language, sessions.exercise())
@@ -198,18 +213,20 @@ def _sidebar(session: Session) -> None:
                 "_", "\\_"
             )
         )
-        if user.must_change_password:
-            st.caption(words("shell.must_change"))
         if st.button(words("shell.change_password"), width="stretch", icon=":material/key:"):
             password_dialog(session)
-        if st.button(words("shell.sign_out"), width="stretch", icon=":material/logout:"):
-            try:
-                sessions.sign_out()
-            except ApiError as error:
-                show_error(words, error, key="sign-out")
-            else:
-                redirect_after_sign_out()
-                st.stop()
+        _sign_out_button(words)
+
+
+def _sign_out_button(words: Translator) -> None:
+    if st.button(words("shell.sign_out"), width="stretch", icon=":material/logout:"):
+        try:
+            sessions.sign_out()
+        except ApiError as error:
+            show_error(words, error, key="sign-out")
+        else:
+            redirect_after_sign_out()
+            st.stop()
 
 
 def _language(words: Translator) -> None:

@@ -81,6 +81,10 @@ class Session:
     def has_role(self, role: Role) -> bool:
         return self.user.role.covers(role)
 
+    def has_platform_role(self, role: Role) -> bool:
+        """Whether the user has the role for all centres, as what changes models for everybody needs."""
+        return self.has_role(role) and self.user.centres is None
+
     def remembered(self, name: str, seconds: float, make: Callable[[], T]) -> T:
         """Cached result of ``make``, at most ``seconds`` old; cached per browser session, so that it is not shared."""
         memory = st.session_state.setdefault(_CACHE, {})

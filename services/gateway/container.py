@@ -113,7 +113,9 @@ def build_container(
 
 def prepare_database(gateway: GatewayContainer) -> None:
     """Create what login requires: a signing key, the first centre and, if there are no users and a password is set, the
-    first administrator. Idempotent, also in concurrent replicas."""
+    first administrator. Idempotent, also in concurrent replicas.
+
+    The first administrator need not change the password: it is a secret of this installation like the others."""
     settings = gateway.settings
     gateway.signing.rotate_if_due(settings.gateway_signing_days * 86_400)
     password = settings.gateway_admin_password
@@ -135,7 +137,6 @@ def prepare_database(gateway: GatewayContainer) -> None:
             role=Role.ADMIN,
             centre=settings.gateway_first_centre,
             all_centres=True,
-            must_change_password=True,
         )
         gateway.trail.add(
             session, RequestOrigin(), "user.created", by=None, target=f"user {users_service.FIRST_ADMIN}", first=True

@@ -30,7 +30,8 @@ class Principal:
     """An authenticated user, API key or service.
 
     ``id`` identifies it, ``name`` is for display. ``centre``: the dispatch centre it belongs to, stored with its calls.
-    ``centres``: further centres whose calls it can see; None: all. ``use_cases``: those it can call; None: all."""
+    ``centres``: further centres whose calls it can see; None: all. ``use_cases``: those it can call; None: all.
+    ``must_change_password``: it has a first password, which somebody else knows, and may do nothing but change it."""
 
     kind: Literal["user", "key", "service"]
     id: str
@@ -39,6 +40,7 @@ class Principal:
     centre: str
     centres: frozenset[str] | None = frozenset()
     use_cases: frozenset[str] | None = None
+    must_change_password: bool = False
 
     def can_see_centre(self, centre: str) -> bool:
         return self.centres is None or centre == self.centre or centre in self.centres

@@ -40,6 +40,7 @@ class AccessClaims(BaseModel):
     kind: Literal["user", "key"] = "user"
     sid: str | None = Field(default=None, max_length=64)
     """Session that the token belongs to."""
+    must_change_password: bool | None = None
 
     def caller(self) -> Principal:
         return Principal(
@@ -50,6 +51,7 @@ class AccessClaims(BaseModel):
             centre=self.centre,
             centres=None if isinstance(self.centres, str) else self.centres,
             use_cases=self.use_cases,
+            must_change_password=bool(self.must_change_password),
         )
 
 
@@ -82,6 +84,7 @@ def issue_token(
         use_cases=caller.use_cases,
         kind=caller.kind,
         sid=sid,
+        must_change_password=caller.must_change_password or None,
     )
     payload: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, **claims.model_dump(mode="json", exclude_none=True)}
     for name in ("centres", "use_cases"):

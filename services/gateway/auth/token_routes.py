@@ -30,6 +30,7 @@ from services.core.web.authentication import (
     extract_credential,
     extract_session,
     is_same_origin,
+    password_change_required,
 )
 from services.core.web.errors import HttpError, error_detail, http_error
 from services.core.web.server import PRINCIPAL_KEY
@@ -248,6 +249,8 @@ def forward_auth_router(gateway: GatewayContainer) -> APIRouter:
             raise auth_http_error(found)
         if credential.text is not None and method not in SAFE_METHODS and not is_same_origin(headers.raw):
             raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
+        if found.must_change_password:
+            raise password_change_required()
         if not found.role.covers(role):
             raise http_error(403, "role", f"This page needs the role {role}; yours is {found.role}.")
         request.scope[PRINCIPAL_KEY] = found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from anyio import to_thread
@@ -14,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import CentreRow, UserRow
-from services.core.errors import ConflictError, NotFoundError
+from services.core.errors import ConflictError, NotFoundError, VigieError
 from services.core.web.authentication import PUBLIC, extract_credential
 from services.core.web.errors import http_error
 from services.gateway.audit.service import RequestOrigin, request_origin_of
@@ -24,7 +25,7 @@ from services.gateway.auth.schemas import Credentials, CurrentUser, TokenRespons
 from services.gateway.auth.session_routes import set_cookies
 from services.gateway.auth.token_routes import NO_STORE, throttled
 from services.gateway.container import GatewayContainer
-from services.gateway.deps import Admin, Operator, Viewer, require_all_centres, require_not_above_own, visible_centres
+from services.gateway.deps import Admin, Anybody, Operator, require_all_centres, require_not_above_own, visible_centres
 from services.gateway.users import service as users_service
 from services.gateway.users.schemas import (
     Centre,
@@ -188,7 +189,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
     settings = gateway.settings
 
     @router.get("/auth/me", summary="Who am I")
-    def me(caller: Viewer) -> CurrentUser:
+    def me(caller: Anybody) -> CurrentUser:
         must_change = False
         if caller.kind == "user":
             with gateway.transaction() as session:
@@ -197,12 +198,14 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
         return CurrentUser.of(caller, must_change_password=must_change)
 
     @router.post("/auth/password", summary="Change one's own password", response_model=TokenResponse)
-    async def change_password(request: Request, given: PasswordChangeRequest, caller: Viewer) -> Response:
+    async def change_password(request: Request, given: PasswordChangeRequest, caller: Anybody) -> Response:
         """Ends all other sessions of the user. The response is a new session, as tokens, or as cookies if the request
         used them."""
         if caller.kind != "user":
             raise http_error(403, "kind", "Keys and services have no password.", allowed="a user")
         check_password_policy(given.new, caller.name)
+        if given.new == given.current:
+            raise VigieError("The new password is the current one.", expected="another password")
         origin = request_origin_of(request)
         checked = await gateway.sign_in.with_password(caller.name, given.current, origin)
         if isinstance(checked, LoginFailed):
@@ -212,9 +215,8 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
         password_hash = await gateway.passwords.hash_async(given.new)
         now, started = await to_thread.run_sync(_store_new_password, gateway, caller, password_hash, origin)
         await run_in_threadpool(gateway.access.renew)
-        signed_in = await run_in_threadpool(
-            gateway.sign_in.issue, checked.caller, started.token, sid=started.family, after=now
-        )
+        user = replace(checked.caller, must_change_password=False)
+        signed_in = await run_in_threadpool(gateway.sign_in.issue, user, started.token, sid=started.family, after=now)
         if extract_credential(request.headers.raw).by_cookie:
             response = Response(status_code=204)
             set_cookies(request, response, signed_in, gateway.sign_in.lifetimes)

@@ -47,7 +47,15 @@ def user_centres(session: Session, user: UserRow) -> frozenset[str] | None:
 
 def user_principal(session: Session, user: UserRow) -> Principal:
     """Build the principal of a user."""
-    return Principal("user", user.id, user.name, Role(user.role), user.centre, user_centres(session, user))
+    return Principal(
+        "user",
+        user.id,
+        user.name,
+        Role(user.role),
+        user.centre,
+        user_centres(session, user),
+        must_change_password=user.must_change_password,
+    )
 
 
 def insert_user(

@@ -188,7 +188,7 @@ def dashboard_process(environment: dict[str, str], log: Path) -> Iterator[subpro
 
 
 def make_users(app: FastAPI) -> None:
-    """One of each role, all of the first centre; the administrator is of all centres."""
+    """One of each role, all of the first centre; operator and administrator see all centres."""
     gateway: GatewayContainer = app.state.gateway
     with gateway.transaction() as session:
         for role, name in NAMES.items():
@@ -198,7 +198,7 @@ def make_users(app: FastAPI) -> None:
                 password_hash=CHEAP.hash(PASSWORD),
                 role=role,
                 centre=CENTRE,
-                all_centres=role is Role.ADMIN,
+                all_centres=role in {Role.OPERATOR, Role.ADMIN},
             )
 
 

@@ -56,6 +56,27 @@ def test_a_person_signs_in_and_comes_to_the_page_that_was_asked_for(
     assert cookie["sameSite"] == "Strict"
 
 
+def test_a_first_password_is_changed_before_anything_else(open_page: Callable[..., Any], platform: Platform) -> None:
+    body = {"name": "first.day", "role": "dispatcher", "centre": "default", "password": PASSWORD}
+    made = httpx.post(
+        f"{platform.gateway}/admin/users",
+        json=body,
+        headers={"Authorization": f"Bearer {platform.token()}"},
+        timeout=60,
+    )
+    assert made.status_code == 201, made.text
+    page = open_page()
+    visit(page, f"{platform.dashboard}/board")
+    sign_in(page, "first.day")
+    page.get_by_role("heading", name="Change the password").wait_for()
+    assert page.get_by_test_id("stSidebarNavLink").count() == 0
+    page.get_by_label("Current password").fill(PASSWORD)
+    for label in ("New password, at least 12 characters", "New password again"):
+        page.get_by_label(label, exact=True).fill(PASSWORD[::-1])
+    page.get_by_role("button", name="Change the password").click()
+    assert "Board" in listed(page)
+
+
 def test_a_wrong_password_is_said_in_plain_words(open_page: Callable[..., Any], platform: Platform) -> None:
     page = open_page()
     visit(page, platform.dashboard)

@@ -36,7 +36,7 @@ def render(session: Session) -> None:
         empty_state(words("asking.no_use_case"), words("asking.no_use_case_text"))
         return
     last_result()
-    if session.has_role(Role.OPERATOR):
+    if session.has_platform_role(Role.OPERATOR):
         with error_boundary(words, key="approvals"):
             approvals(session, use_case)
     with loading_spinner(words, words("models.loading")):
@@ -109,7 +109,7 @@ def _one(session: Session, use_case: UseCase, found: Mapping[str, Any], versions
         key=f"models-version-{use_case.name}",
     )
     chosen = versions[numbers.index(number)]
-    if session.has_role(Role.ADMIN):
+    if session.has_platform_role(Role.ADMIN):
         champion, previous = with_alias(versions, CHAMPION), with_alias(versions, PREVIOUS)
         row = st.container()
         with row:

@@ -120,9 +120,9 @@ def freeze_panel(session: Session) -> None:
             words("models.frozen"),
             words("models.frozen_text", by=state["by"], since=f"{since} UTC", reason=state["reason"]),
         )
-        if session.has_role(Role.ADMIN):
+        if session.has_platform_role(Role.ADMIN):
             confirm_button(session, _unfreeze(session))
-    elif session.has_role(Role.OPERATOR):
+    elif session.has_platform_role(Role.OPERATOR):
         confirm_button(session, _freeze(session))
 
 

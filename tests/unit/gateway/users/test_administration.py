@@ -30,7 +30,13 @@ def _user(client: TestClient, by: Headers, name: str, **given: Any) -> Headers:
     """Headers of a new user."""
     made = client.post("/admin/users", json={"name": name, "password": PASSWORD} | given, headers=by)
     assert made.status_code == 201, made.text
-    form = {"grant_type": "password", "username": name, "password": PASSWORD}
+    first = _sign_in(client, name, PASSWORD)
+    changed = client.post("/auth/password", json={"current": PASSWORD, "new": PASSWORD[::-1]}, headers=first)
+    return {"Authorization": f"Bearer {changed.json()['access_token']}"}
+
+
+def _sign_in(client: TestClient, name: str, password: str) -> Headers:
+    form = {"grant_type": "password", "username": name, "password": password}
     return {"Authorization": f"Bearer {client.post('/auth/token', data=form).json()['access_token']}"}
 
 
@@ -46,6 +52,27 @@ def test_a_password_that_was_made_is_shown_once(client: TestClient, admin: Heade
     assert len(made.json()["password"]) >= 20
     assert made.json()["user"]["must_change_password"] is True
     assert made.json()["password"] not in client.get("/admin/users", headers=admin).text
+
+
+def test_with_a_first_password_one_changes_it_and_does_nothing_else(client: TestClient, admin: Headers) -> None:
+    body = {"name": "eve", "role": "admin", "centre": "default", "centres": "*", "password": PASSWORD}
+    assert client.post("/admin/users", json=body, headers=admin).status_code == 201
+    first = _sign_in(client, "eve", PASSWORD)
+    for method, path in (
+        ("GET", "/admin/users"),
+        ("GET", "/auth/check"),
+        ("POST", "/admin/freeze"),
+        ("GET", "/admin/alerts"),
+    ):
+        answer = client.request(method, path, json={"reason": "flood"} if method == "POST" else None, headers=first)
+        assert (answer.status_code, answer.json()["errors"][0]["type"]) == (403, "password_change_required"), path
+    assert client.get("/auth/me", headers=first).json()["must_change_password"] is True
+    same = client.post("/auth/password", json={"current": PASSWORD, "new": PASSWORD}, headers=first)
+    assert same.status_code == 400
+    changed = client.post("/auth/password", json={"current": PASSWORD, "new": PASSWORD[::-1]}, headers=first)
+    later = {"Authorization": f"Bearer {changed.json()['access_token']}"}
+    assert client.get("/admin/users", headers=later).status_code == 200
+    assert client.get("/auth/check", headers=_sign_in(client, "eve", PASSWORD[::-1])).status_code == 204
 
 
 @pytest.mark.parametrize(
