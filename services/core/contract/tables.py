@@ -58,6 +58,67 @@ class Plausible:
     meaning: Mapping[float | str, str] = field(default_factory=dict)
 
 
+class Box(NamedTuple):
+    """Where the places of an area are: degrees, south and west negative."""
+
+    south: float
+    north: float
+    west: float
+    east: float
+
+
+Kind = Literal["text", "identifier", "number", "code", "truth", "date", "clock", "moment"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of official files and how its values are read, see ``services.core.raw_files.columns``.
+
+    A value that cannot be read, or is not what the column may hold, becomes missing and is counted in the report;
+    with ``strict`` its row is refused, and with ``needed`` a row without a value too.
+
+    Attributes:
+        name: Canonical column.
+        source: Column of the file; ``"a|b"`` where it has several names, most common first. "" is ``name``.
+        kind: ``text`` and ``identifier`` are str; ``number`` and ``truth`` float64; ``code`` what ``meaning`` gives;
+            ``date`` and ``moment`` naive timestamps; ``clock`` seconds since midnight, float64.
+        needed: Whether a row without a readable value is refused.
+        strict: Whether a row whose value is not readable is refused.
+        low: Lowest possible number.
+        high: Highest possible number.
+        whole: Whether numbers have no fraction.
+        missing: What stands for a missing value besides the usual words, such as ``-1``.
+        meaning: Code (small letters) -> canonical value; a code that is not among them is not readable.
+        replaced: Word (small letters) -> what is read in its place.
+        pattern: What a text or an identifier has to match.
+        expected: What a value has to be, for people: ``a number of 12 digits``.
+        said_by: Other column -> regular expression with groups ``year``, ``month``, ``day`` or ``hour``: it tells how
+            dates and times are written, and a row whose hour it contradicts is not readable.
+        digits: What one or two digits of a ``clock`` are where no row of the file has more.
+    """
+
+    name: str
+    source: str = ""
+    kind: Kind = "text"
+    needed: bool = False
+    strict: bool = False
+    low: float = float("-inf")
+    high: float = float("inf")
+    whole: bool = False
+    missing: tuple[str, ...] = ()
+    meaning: Mapping[str, float | str] = field(default_factory=dict)
+    replaced: Mapping[str, str] = field(default_factory=dict)
+    pattern: str = ""
+    expected: str = ""
+    said_by: Mapping[str, str] = field(default_factory=dict)
+    digits: Literal["hours", "minutes", ""] = ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the column in files, most common first."""
+        return tuple((self.source or self.name).split("|"))
+
+
 @accepts_old_fields(
     marks="header_signature",
     several_rows="allow_duplicate_keys",
@@ -87,6 +148,7 @@ class Table:
         image_name_pattern: Makes a table of image files, in folders and archives: a regular expression that their whole
             names match, whose named groups are the columns, beside ``image``, the file's bytes. Such a table has no
             header.
+        columns: What is read of its files; other columns are left alone.
         includes: Other tables whose header signature its files may have as well. A file with the signatures of any
             other tables is a join of several, and left aside.
         joins: How its rows belong to rows of other tables.
@@ -103,6 +165,7 @@ class Table:
     max_preamble_lines: int = 0
     with_file_name: bool = False
     image_name_pattern: str = ""
+    columns: tuple[Column, ...] = ()
     includes: tuple[str, ...] = ()
     joins: tuple[Join, ...] = ()
     plausible: tuple[Plausible, ...] = ()

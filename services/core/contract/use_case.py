@@ -53,6 +53,7 @@ from services.core.contract.outputs import (
 )
 from services.core.contract.specs import DataSpec, MapSpec, ModellingSpec, PresentationSpec, ServingSpec
 from services.core.contract.tables import (
+    Column,
     Finding,
     ForeignFileError,
     Join,
@@ -77,6 +78,7 @@ __all__ = [
     "BinaryPrediction",
     "BoostedTrees",
     "Booster",
+    "Column",
     "Columns",
     "ContextSource",
     "DataSpec",

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -74,17 +75,19 @@ def decode_text(data: bytes, name: str) -> str:
 
 
 def read_header(text: str) -> tuple[list[str], str]:
-    """Fields of the first non-blank line, unchanged, and the delimiter: the one that splits that line into most
-    fields."""
+    """Fields of the first non-blank line, and the delimiter: the one that splits that line into most fields. A line
+    may stand in quotes as a whole."""
     best: tuple[list[str], str] = ([], DELIMITERS[0])
     for delimiter in DELIMITERS:
         try:
-            fields = next((row for row in csv.reader(_lines(text), delimiter=delimiter) if row), [])
+            rows = csv.reader(_lines(text), delimiter=delimiter, skipinitialspace=True)
+            fields = next((row for row in rows if row), [])
         except csv.Error:
             continue
         if len(fields) > len(best[0]):
             best = (fields, delimiter)
-    return best
+    inside = best[0][0] if len(best[0]) == 1 else ""
+    return read_header(inside) if "\n" not in inside and any(mark in inside for mark in DELIMITERS) else best
 
 
 def parse_csv_bytes(data: bytes, name: str) -> RawTable:
@@ -103,8 +106,45 @@ def parse_csv_text(text: str, name: str) -> RawTable:
         VigieError: a field is so long that a closing quote must be missing.
     """
     fields, delimiter = read_header(text)
+    if len(fields) > 1 and len(_first_row(text, delimiter)) == 1:
+        text = _without_outer_quotes(text)
+    text = _without_empty_end(text, delimiter)
     frame = _parse_fast(text, fields, delimiter)
     return make_raw_table(name, frame) if frame is not None else _parse_line_by_line(text, name, fields, delimiter)
+
+
+def _blanks_after(delimiter: str, text: str) -> bool:
+    """Whether a blank follows the delimiters of the header, before quotes too (``"a", "b"``)."""
+    return any(field.startswith(" ") for field in _first_row(text, delimiter)[1:])
+
+
+def _first_row(text: str, delimiter: str) -> list[str]:
+    try:
+        return next((row for row in csv.reader(_lines(text), delimiter=delimiter) if row), [])
+    except csv.Error:
+        return []
+
+
+def _without_outer_quotes(text: str) -> str:
+    """Remove the quotes around each line that is quoted as a whole, as spreadsheets write a line that is one cell."""
+
+    def inner(line: str) -> str:
+        body = line.rstrip("\r\n")
+        whole = body.startswith('"') and body.endswith('"') and '"' not in body[1:-1].replace('""', "")
+        return body[1:-1].replace('""', '"') + line[len(body) :] if whole else line
+
+    return "".join(map(inner, _lines(text)))
+
+
+def _without_empty_end(text: str, delimiter: str) -> str:
+    """Remove the last lines that hold nothing but delimiters and blanks."""
+    end = len(text)
+    while end:
+        start = text.rfind("\n", 0, end) + 1
+        if not start or text[start:end].strip(f'{delimiter}" \t\r\n'):
+            break
+        end = start - 1
+    return text[:end]
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -124,6 +164,7 @@ def _parse_fast(text: str, fields: list[str], delimiter: str) -> pd.DataFrame | 
         or body.count("\r") != body.count("\r\n")
         or "\n\n" in body
         or "\n\r\n" in body
+        or _blanks_after(delimiter, text)
         or _ends_inside_quotes(body[body.rfind("\n") + 1 :], delimiter)
     ):
         return None
@@ -145,7 +186,9 @@ def _parse_fast(text: str, fields: list[str], delimiter: str) -> pd.DataFrame | 
         return None
     frame: pd.DataFrame = table.to_pandas()
     frame["line"] = _integers(range(2, breaks + 2))
-    return frame
+    empty = np.array([not value.strip() for value in frame[names[0]]])
+    empty[empty] = [not any(map(str.strip, row)) for row in frame.loc[empty, names].itertuples(index=False)]
+    return frame[~empty].reset_index(drop=True) if empty.any() else frame
 
 
 def _parse_line_by_line(text: str, name: str, fields: list[str], delimiter: str) -> RawTable:
@@ -158,7 +201,7 @@ def _parse_line_by_line(text: str, name: str, fields: list[str], delimiter: str)
             yield line
 
     names = unique_column_names(fields)
-    reader = csv.reader(remember(), delimiter=delimiter)
+    reader = csv.reader(remember(), delimiter=delimiter, skipinitialspace=_blanks_after(delimiter, text))
     frames: list[pd.DataFrame] = []
     rows: list[list[str]] = []
     lines: list[int] = []
@@ -169,7 +212,7 @@ def _parse_line_by_line(text: str, name: str, fields: list[str], delimiter: str)
         for row in reader:
             first, source = reader.line_num - len(seen) + 1, "".join(seen)
             seen.clear()
-            if not row:
+            if not any(field.strip() for field in row):
                 continue
             if before_header:
                 before_header = False

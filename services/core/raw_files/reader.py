@@ -19,9 +19,10 @@ from services.core.errors import VigieError
 from services.core.raw_files.consistency import check_joins, check_meaning, refuse_doubts, refuse_lost
 from services.core.raw_files.delimited_text import RawTable, make_raw_table
 from services.core.raw_files.documents import Document, list_documents
+from services.core.raw_files.headers import missing_columns
 from services.core.raw_files.images import is_image_of, list_image_files, read_image_tables
 from services.core.raw_files.ingest_report import MAX_BAD_SHARE, FileReport, IngestResult, ignored_text
-from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, missing_columns, read_raw_tables
+from services.core.raw_files.table_detection import NO_KNOWN_SHEET, match_header, read_raw_tables
 
 _REASONS_SHOWN = 3
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
+
 from services.core.contract.use_case import Table
+from services.core.errors import VigieError
 from services.core.raw_files import delimited_text, workbooks
 from services.core.raw_files.delimited_text import RawTable, unique_column_names
 from services.core.raw_files.documents import Document
+from services.core.raw_files.headers import MAX_TITLE_LINES, declared_names, missing_columns, name_keys, renamed
 
 
 def detect_table(header: Collection[str], tables: Sequence[Table]) -> Table | None:
@@ -30,11 +35,6 @@ def joined_tables(header: Collection[str], tables: Sequence[Table]) -> list[str]
     part = {other for table in fitting for other in table.includes}
     whole = [table for table in fitting if table.name not in part]
     return [table.name for table in whole] if len(whole) > 1 else []
-
-
-def missing_columns(header: Collection[str], names: Sequence[str]) -> list[str]:
-    """Those of ``names`` that the header lacks; ``"a|b"`` is present if either is."""
-    return [name for name in names if not any(option in header for option in name.split("|"))]
 
 
 def closest_table(header: Collection[str], tables: Sequence[Table]) -> tuple[Table, list[str]] | None:
@@ -119,10 +119,10 @@ def read_raw_tables(
             of_sheet = match_text(content, tables)
             if of_sheet.table is not None:
                 name = f"{document.name}/{title}"
-                yield of_sheet.table, _parse_raw_table(content, name, of_sheet.preamble_lines)
+                yield of_sheet.table, _parse_raw_table(content, name, of_sheet.table, of_sheet.preamble_lines)
     elif match.table is not None:
         content = delimited_text.decode_text(document.read(), document.name)
-        yield match.table, _parse_raw_table(content, document.name, match.preamble_lines)
+        yield match.table, _parse_raw_table(content, document.name, match.table, match.preamble_lines)
 
 
 def match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:
@@ -159,19 +159,41 @@ def workbook_texts(
 
 
 def _preamble_length(content: str, tables: Sequence[Table]) -> int:
-    """Number of text lines above the header, for tables that may have some; 0 if no header is found."""
+    """Number of text lines above the header; 0 if no header is found."""
     for table in tables:
-        for number, line in enumerate(content.splitlines()[: table.max_preamble_lines]):
+        limit = max(table.max_preamble_lines, MAX_TITLE_LINES)
+        for number, line in enumerate(itertools.islice(content.splitlines(), limit)):
             if detect_table(unique_column_names(delimited_text.read_header(line)[0]), [table]) is not None:
                 return number
     return 0
 
 
-def _parse_raw_table(content: str, name: str, above: int) -> RawTable:
-    """Parse CSV text. Text above the header becomes the column ``above``; line numbers stay those of the file."""
-    if not above:
-        return delimited_text.parse_csv_text(content, name)
-    lines = content.splitlines(keepends=True)
-    sheet = delimited_text.parse_csv_text("".join(lines[above:]), name)
-    rows = sheet.rows.assign(line=sheet.rows["line"] + above, above="".join(lines[:above]).strip())
+def _parse_raw_table(content: str, name: str, table: Table, above: int) -> RawTable:
+    """Parse CSV text; columns get the names by which the table declares them. Text above the header becomes the column
+    ``above`` where the table wants it; line numbers stay those of the file.
+
+    Raises:
+        VigieError: two different columns have the name of one.
+    """
+    lines = content.splitlines(keepends=True) if above else []
+    sheet = delimited_text.parse_csv_text("".join(lines[above:]) if above else content, name)
+    rows = sheet.rows.rename(columns=renamed(list(map(str, sheet.rows.columns)), declared_names(table)))
+    _check_unique(rows, name, table)
+    if above:
+        rows = rows.assign(line=rows["line"] + above)
+        if table.max_preamble_lines:
+            rows = rows.assign(above="".join(lines[:above]).strip())
     return RawTable(name, rows, sheet.faults.assign(line=sheet.faults["line"] + above))
+
+
+def _check_unique(rows: pd.DataFrame, name: str, table: Table) -> None:
+    wanted = {key: column for column in declared_names(table) if column in rows for key in name_keys(column)}
+    for column in map(str, rows.columns):
+        same = next((wanted[key] for key in name_keys(column.removesuffix(".1")) if key in wanted), column)
+        if same != column and not rows[same].equals(rows[column]):
+            line = int(rows["line"][(rows[same] != rows[column]).to_numpy(dtype=bool)].iloc[0])
+            raise VigieError(
+                f"{name} has two columns {same!r} that differ, first on line {line}. Nothing was changed.",
+                expected=f"one column {same}",
+                action="Remove or rename the column that is not meant.",
+            )

@@ -24,9 +24,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from services.core.errors import VigieError
+from services.core.raw_files.headers import MAX_TITLE_LINES, missing_columns
 
-_TITLE_ROWS = 10
-"""Maximum number of title rows above a header."""
 _REFUSED = 3
 """Exit code of the subprocess if the reason is in the file ``error``."""
 _DAMAGED = "damaged"
@@ -173,7 +172,7 @@ def _write_csv(out: Any, rows: Iterator[list[Any]], signatures: list[list[str]])
             if values and _is_header(values, signatures):
                 width = len(values)
                 writer.writerow(values)
-            elif number >= _TITLE_ROWS:
+            elif number >= MAX_TITLE_LINES:
                 return False
             else:
                 out.write("\n")
@@ -185,8 +184,7 @@ def _write_csv(out: Any, rows: Iterator[list[Any]], signatures: list[list[str]])
 
 
 def _is_header(values: list[str], signatures: list[list[str]]) -> bool:
-    names = {value.strip().strip("\ufeff").strip() for value in values}
-    return any(all(names.intersection(mark.split("|")) for mark in marks) for marks in signatures if marks)
+    return any(not missing_columns(values, marks) for marks in signatures if marks)
 
 
 def _text(cell: Any) -> str:
