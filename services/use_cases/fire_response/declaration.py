@@ -26,6 +26,7 @@ from services.core.contract.use_case import (
     Text,
     UseCase,
 )
+from services.use_cases.fire_response import layouts
 from services.use_cases.fire_response.answer import PUMPS, FireAnswer, build_response, fallback_prediction
 from services.use_cases.fire_response.brigade import LONDON, MAP_OUTLINE
 from services.use_cases.fire_response.request import FireCall
@@ -122,6 +123,7 @@ INCIDENTS = Table(
         "NumPumpsAttending",
     ),
     key=("incident_id",),
+    columns=layouts.INCIDENTS,
     plausible=(
         Plausible(
             "incident_group",
@@ -137,6 +139,7 @@ MOBILISATIONS = Table(
     header_signature=("ResourceMobilisationId", "PumpOrder"),
     required=("IncidentNumber", "DateAndTimeMobilised", "AttendanceTimeSeconds", "DeployedFromStation_Name"),
     key=("mobilisation_id",),
+    columns=layouts.MOBILISATIONS,
     optional=True,
     joins=(Join("incidents", "incident_id", within=("mobilised", "call_time")),),
     plausible=(Plausible("attendance_seconds", median=(120.0, 1_200.0)),),
@@ -147,6 +150,7 @@ STATIONS = Table(
     header_signature=("code", "name", "latitude", "longitude"),
     required=(),
     key=("code",),
+    columns=layouts.STATIONS,
     optional=True,
 )
 

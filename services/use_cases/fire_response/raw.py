@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
 
 import pandas as pd
 
 from services.core.contract.use_case import Arrays, ParsedTable
 from services.core.errors import VigieError
+from services.core.raw_files.columns import read_columns
 from services.core.weather.meteostat import parse_weather, weather_arrays
+from services.use_cases.fire_response import layouts
 from services.use_cases.fire_response.brigade import LONDON, Brigade
 from services.use_cases.fire_response.examples import calendar_arrays, incident_examples, label_examples, station_arrays
-from services.use_cases.fire_response.request import IncidentGroup, PropertyCategory
 
-MAX_ATTENDANCE_SECONDS = 7_200.0
-_DATES = ("%Y-%m-%d", "%d-%b-%y", "%d/%m/%Y", "%d %b %Y", "%Y-%m-%d %H:%M:%S", "%d-%b-%Y")
-_MOMENTS = ("%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%d/%m/%Y %H:%M")
+_NOT_INSIDE = "no easting and northing inside the brigade's bounds"
 
 
 def parse_incidents(frame: pd.DataFrame, brigade: Brigade = LONDON) -> ParsedTable:
@@ -24,56 +22,20 @@ def parse_incidents(frame: pd.DataFrame, brigade: Brigade = LONDON) -> ParsedTab
 
     Also attendance and station of the first and the second pump, pumps and minutes_out.
     """
-    day = _parse_times(frame["DateOfCall"], _DATES)
-    clock = pd.to_timedelta(_padded(frame["TimeOfCall"]), errors="coerce")
-    local = (day.dt.normalize() + clock).dt.tz_localize(
+    typed = read_columns(layouts.INCIDENTS, frame)
+    rows = typed.rows
+    local = (rows.pop("day") + pd.to_timedelta(rows.pop("clock"), unit="s")).dt.tz_localize(
         brigade.zone, ambiguous=_ambiguous_as_first(len(frame)), nonexistent="shift_forward"
     )
-    rows = pd.DataFrame(
-        {
-            "line": frame["line"].astype("int64"),
-            "incident_id": _text_column(frame, "IncidentNumber"),
-            "call_time": local.dt.tz_convert("UTC"),
-            "easting": _place(frame, "Easting_rounded", "Easting_m"),
-            "northing": _place(frame, "Northing_rounded", "Northing_m"),
-            "incident_group": _text_column(frame, "IncidentGroup"),
-            "property_category": _text_column(frame, "PropertyCategory"),
-            "property_type": _text_column(frame, "PropertyType"),
-            "station_ground": _text_column(frame, "IncidentStationGround"),
-            "borough": _text_column(frame, "IncGeo_BoroughName").str.upper(),
-            "service": _text_column(frame, "FRS").replace("", brigade.own_service),
-            "seconds_1": _number_column(frame, "FirstPumpArriving_AttendanceTime"),
-            "station_1": _text_column(frame, "FirstPumpArriving_DeployedFromStation"),
-            "seconds_2": _number_column(frame, "SecondPumpArriving_AttendanceTime"),
-            "station_2": _text_column(frame, "SecondPumpArriving_DeployedFromStation"),
-            "pumps": _number_column(frame, "NumPumpsAttending"),
-            "minutes_out": _number_column(frame, "PumpMinutesRounded"),
-        }
-    )
-    bad_seconds = [
-        _not_a_number(frame, source, rows[name]) | (rows[name] < 0) | (rows[name] > MAX_ATTENDANCE_SECONDS)
-        for name, source in (
-            ("seconds_1", "FirstPumpArriving_AttendanceTime"),
-            ("seconds_2", "SecondPumpArriving_AttendanceTime"),
-        )
-    ]
-    return _split_rejected(
-        rows,
-        {
-            "IncidentNumber is empty": rows["incident_id"] == "",
-            "DateOfCall or TimeOfCall is not a date and a time": rows["call_time"].isna(),
-            "no easting and northing inside the brigade's bounds": ~(
-                rows["easting"].between(*brigade.easting) & rows["northing"].between(*brigade.northing)
-            ),
-            "IncidentGroup is none of the known words": ~rows["incident_group"].isin(get_args(IncidentGroup)),
-            "PropertyCategory is none of the known words": ~rows["property_category"].isin(get_args(PropertyCategory)),
-            "FirstPumpArriving_AttendanceTime is not a number of seconds": bad_seconds[0],
-            "SecondPumpArriving_AttendanceTime is not a number of seconds": bad_seconds[1],
-            "NumPumpsAttending is not a whole number of pumps": _not_a_number(frame, "NumPumpsAttending", rows["pumps"])
-            | (rows["pumps"] < 0)
-            | (rows["pumps"] % 1 > 0),
-        },
-    )
+    rows.insert(2, "call_time", local.astype("datetime64[us, " + brigade.zone + "]").dt.tz_convert("UTC"))
+    for name in ("easting", "northing"):  # the rounded place is there for dwellings too
+        rows[name] = rows[name].where(rows[name] > 0, rows.pop(f"exact_{name}"))
+    rows["borough"] = rows["borough"].str.upper()
+    rows["service"] = rows["service"].replace("", brigade.own_service)
+    inside = rows["easting"].between(*brigade.easting) & rows["northing"].between(*brigade.northing)
+    place = rows["easting"].astype("str") + ", " + rows["northing"].astype("str")
+    typed.refuse(~inside, _NOT_INSIDE, "Easting_rounded", place)
+    return typed.parsed(rows)
 
 
 def parse_mobilisations(frame: pd.DataFrame) -> ParsedTable:
@@ -81,101 +43,20 @@ def parse_mobilisations(frame: pd.DataFrame) -> ParsedTable:
 
     Also turnout_seconds, travel_seconds and attendance_seconds, their sum where it is missing.
     """
-    rows = pd.DataFrame(
-        {
-            "line": frame["line"].astype("int64"),
-            "mobilisation_id": _text_column(frame, "ResourceMobilisationId"),
-            "incident_id": _text_column(frame, "IncidentNumber"),
-            "mobilised": _parse_times(frame["DateAndTimeMobilised"], _MOMENTS).dt.tz_localize("UTC"),
-            "pump_order": _number_column(frame, "PumpOrder"),
-            "station": _text_column(frame, "DeployedFromStation_Name"),
-            "turnout_seconds": _number_column(frame, "TurnoutTimeSeconds"),
-            "travel_seconds": _number_column(frame, "TravelTimeSeconds"),
-            "attendance_seconds": _number_column(frame, "AttendanceTimeSeconds"),
-        }
-    )
-    missing = rows["attendance_seconds"].isna()
-    rows.loc[missing, "attendance_seconds"] = rows["turnout_seconds"] + rows["travel_seconds"]
-    return _split_rejected(
-        rows,
-        {
-            "ResourceMobilisationId is empty": rows["mobilisation_id"] == "",
-            "IncidentNumber is empty": rows["incident_id"] == "",
-            "DateAndTimeMobilised is not a date and a time": rows["mobilised"].isna(),
-            "PumpOrder is not a whole number from 1 on": ~(rows["pump_order"] >= 1) | (rows["pump_order"] % 1 > 0),
-            "AttendanceTimeSeconds is not a number of seconds": (rows["attendance_seconds"] < 0)
-            | (rows["attendance_seconds"] > MAX_ATTENDANCE_SECONDS),
-        },
-    )
+    typed = read_columns(layouts.MOBILISATIONS, frame)
+    rows = typed.rows
+    rows["mobilised"] = rows["mobilised"].dt.tz_localize("UTC")
+    total = rows["turnout_seconds"] + rows["travel_seconds"]
+    rows["attendance_seconds"] = rows["attendance_seconds"].fillna(total)
+    too_long = (rows["attendance_seconds"] < 0) | (rows["attendance_seconds"] > layouts.MAX_ATTENDANCE_SECONDS)
+    typed.refuse(too_long, "turnout and travel time are not a number of seconds", "TravelTimeSeconds", total)
+    return typed.parsed(rows)
 
 
 def parse_stations(frame: pd.DataFrame) -> ParsedTable:
     """Rows: code, name, latitude and longitude in degrees."""
-    rows = pd.DataFrame(
-        {
-            "line": frame["line"].astype("int64"),
-            "code": _text_column(frame, "code"),
-            "name": _text_column(frame, "name"),
-            "latitude": _number_column(frame, "latitude"),
-            "longitude": _number_column(frame, "longitude"),
-        }
-    )
-    return _split_rejected(
-        rows,
-        {
-            "code or name is empty": (rows["code"] == "") | (rows["name"] == ""),
-            "latitude or longitude is not a place in Great Britain": ~(
-                rows["latitude"].between(49.0, 61.0) & rows["longitude"].between(-9.0, 3.0)
-            ),
-        },
-    )
-
-
-def _split_rejected(rows: pd.DataFrame, refusals: dict[str, pd.Series]) -> ParsedTable:
-    """Split into good and refused rows; the first reason that holds is given."""
-    reason = pd.Series("", index=rows.index, dtype=object)
-    for text, refused in refusals.items():
-        reason[refused & (reason == "")] = text
-    return ParsedTable.split(rows, reason)
-
-
-def _text_column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A column of text without blanks around it; an absent column is empty."""
-    if name not in frame:
-        return pd.Series("", index=frame.index, dtype=str)
-    return frame[name].astype(str).str.strip()
-
-
-def _number_column(frame: pd.DataFrame, name: str) -> pd.Series:
-    return pd.to_numeric(_text_column(frame, name), errors="coerce").astype("float64")
-
-
-def _not_a_number(frame: pd.DataFrame, name: str, numbers: pd.Series) -> pd.Series:
-    return (_text_column(frame, name) != "") & numbers.isna()
-
-
-def _place(frame: pd.DataFrame, rounded: str, exact: str) -> pd.Series:
-    """The rounded coordinate, which is there for dwellings too, or else the exact one."""
-    near = _number_column(frame, rounded)
-    return near.where(near > 0, _number_column(frame, exact))
-
-
-def _padded(clock: pd.Series) -> pd.Series:
-    """``7:05`` and ``07:05:12`` alike as ``hh:mm:ss``."""
-    text = clock.astype(str).str.strip()
-    return text.where(text.str.count(":") != 1, text + ":00")
-
-
-def _parse_times(text: pd.Series, formats: tuple[str, ...]) -> pd.Series:
-    """Naive timestamps, each by the first of the formats that fits."""
-    text = text.astype(str).str.strip()
-    found = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
-    for form in formats:
-        open_rows = found.isna() & (text != "")
-        if not open_rows.any():
-            break
-        found[open_rows] = pd.to_datetime(text[open_rows], format=form, errors="coerce").astype("datetime64[us]")
-    return found
+    typed = read_columns(layouts.STATIONS, frame)
+    return typed.parsed(typed.rows)
 
 
 def _ambiguous_as_first(n: int) -> list[bool]:

@@ -27,6 +27,7 @@ from services.core.contract.use_case import (
     Text,
     UseCase,
 )
+from services.use_cases.road_accidents import layouts
 from services.use_cases.road_accidents.answer import (
     COST_OF_FALSE_ALARM,
     COST_OF_MISS,
@@ -92,6 +93,7 @@ USE_CASE = UseCase(
                 header_signature=("lum", "atm", "col"),
                 required=("Num_Acc|Accident_Id", "an", "mois", "jour", "hrmn", "lum", "agg", "col"),
                 key=("accident",),
+                columns=layouts.caracteristiques(old=False),
                 plausible=(Plausible("collision"), Plausible("light"), Plausible("urban", shares={1.0: (0.1, 0.98)})),
             ),
             Table(
@@ -99,6 +101,7 @@ USE_CASE = UseCase(
                 header_signature=("catr", "surf"),
                 required=("Num_Acc|Accident_Id", "catr"),
                 key=("accident",),
+                columns=layouts.LIEUX,
                 allow_duplicate_keys=True,
                 joins=_SAME_ACCIDENTS,
             ),
@@ -107,6 +110,7 @@ USE_CASE = UseCase(
                 header_signature=("catv", "obsm"),
                 required=("Num_Acc|Accident_Id", "catv"),
                 key=("accident",),
+                columns=layouts.VEHICULES,
                 allow_duplicate_keys=True,
                 joins=_SAME_ACCIDENTS,
             ),
@@ -115,6 +119,7 @@ USE_CASE = UseCase(
                 header_signature=("catu", "grav"),
                 required=("Num_Acc|Accident_Id", "catu", "grav"),
                 key=("accident",),
+                columns=layouts.USAGERS,
                 allow_duplicate_keys=True,
                 joins=_SAME_ACCIDENTS,
                 plausible=(_OUTCOMES,),

@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from services.core.contract.tables import Box
+
 _REGIONS = {
     "Île-de-France": "75 77 78 91 92 93 94 95",
     "Centre-Val de Loire": "18 28 36 37 41 45",
@@ -42,6 +44,35 @@ _OVERSEAS_ZONES = {
 }
 
 
+_BOXES = {
+    "Île-de-France": (48.0, 49.3, 1.4, 3.6),
+    "Centre-Val de Loire": (46.3, 49.0, 0.0, 3.2),
+    "Bourgogne-Franche-Comté": (46.1, 48.5, 2.8, 7.2),
+    "Normandie": (48.1, 50.2, -2.0, 1.9),
+    "Hauts-de-France": (48.8, 51.1, 1.3, 4.4),
+    "Grand Est": (47.4, 50.2, 3.3, 8.3),
+    "Pays de la Loire": (46.2, 48.7, -2.7, 1.0),
+    "Bretagne": (47.2, 49.0, -5.2, -0.9),
+    "Nouvelle-Aquitaine": (42.7, 47.3, -1.9, 2.7),
+    "Occitanie": (42.3, 45.1, -0.4, 4.9),
+    "Auvergne-Rhône-Alpes": (44.0, 46.9, 2.0, 7.3),
+    "Provence-Alpes-Côte d'Azur": (42.9, 45.2, 4.2, 7.8),
+    "Corse": (41.3, 43.1, 8.5, 9.6),
+    "971": (15.8, 16.6, -61.9, -60.9),
+    "972": (14.3, 15.0, -61.3, -60.7),
+    "973": (2.1, 5.9, -54.7, -51.5),
+    "974": (-21.5, -20.8, 55.1, 55.9),
+    "975": (46.7, 47.2, -56.5, -56.0),
+    "976": (-13.1, -12.6, 44.9, 45.4),
+    "977": (17.8, 18.0, -63.0, -62.7),
+    "978": (18.0, 18.2, -63.2, -62.9),
+    "986": (-14.4, -13.1, -178.3, -176.0),
+    "987": (-28.0, -7.8, -155.0, -134.0),
+    "988": (-23.0, -19.5, 163.0, 168.3),
+}
+"""Region, or department overseas -> south, north, west, east in degrees."""
+
+
 @dataclass(frozen=True, slots=True)
 class Country:
     """Time zones, areas and limits of the country whose accidents are described."""
@@ -52,11 +83,17 @@ class Country:
     """Departments with a zone of their own. Official files give local times everywhere."""
     areas: Mapping[str, str]
     """Department -> area, the subgroup that metrics are reported for."""
+    boxes: Mapping[str, Box]
+    """Region, or department overseas -> where its places are."""
     speed_limits: tuple[int, int] = (5, 130)
     """Lowest and highest speed limit that is believed, km/h; others in a file are missing values."""
     departments: frozenset[str] = field(init=False)
+    box_names: Mapping[str, str] = field(init=False)
+    """Department -> name of its box."""
 
     def __post_init__(self) -> None:
+        names = {code: code if code in self.boxes else area for code, area in self.areas.items()}
+        object.__setattr__(self, "box_names", names)
         object.__setattr__(self, "departments", frozenset(self.areas))
 
 
@@ -64,6 +101,7 @@ FRANCE = Country(
     zone="Europe/Paris",
     zones=_OVERSEAS_ZONES,
     areas={code: region for region, codes in _REGIONS.items() for code in codes.split()},
+    boxes={name: Box(*sides) for name, sides in _BOXES.items()},
 )
 
 

@@ -2,115 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from services.core.contract.use_case import ParsedTable
+from services.core.contract.use_case import Finding, ParsedTable
+from services.core.raw_files.columns import read_columns
+from services.core.raw_files.places import place_rows
 from services.use_cases.road_accidents import layouts
 from services.use_cases.road_accidents.code_labels import (
     CODE_LABELS,
-    KIND_OF_CODE,
     OBSTACLES_BY_HARDNESS,
     OTHER_VEHICLES,
     VEHICLE_KINDS,
     VEHICLE_PRIORITY,
 )
-from services.use_cases.road_accidents.geography import FRANCE
+from services.use_cases.road_accidents.geography import FRANCE, commune_code, road_name
+from services.use_cases.road_accidents.request import COMMUNE
 
-_ID_FAULT = "Num_Acc is not a number of 12 digits"
+_MARGIN = 0.3
+"""Degrees around the box of a region in which a place is believed."""
+_ROAD_LENGTH = 120
+"""What is read of a road's name; whole sentences stand in some rows."""
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
     """Canonical rows of one of the tables ``caracteristiques``, ``lieux``, ``vehicules``, ``usagers``."""
-    rows, reason = _READERS[table](frame)
-    reason = reason.mask(rows["accident"] == "", _ID_FAULT)
-    rows.insert(0, "line", frame["line"].to_numpy())
-    return ParsedTable.split(rows, reason)
+    return _READERS[table](frame)
 
 
-def _caracteristiques(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    year = layouts.years(frame)
-    old = (year < layouts.FIRST_YEAR_OF_NEW_LAYOUT).to_numpy(dtype=bool)
-    date = pd.to_datetime(
-        pd.DataFrame({"year": year, "month": layouts.number(frame["mois"]), "day": layouts.number(frame["jour"])}),
-        errors="coerce",
-    )
-    minutes = layouts.minutes_of_day(frame, old)
-    department = layouts.departments(frame, old, FRANCE)
-    latitude, longitude = layouts.coordinates(frame, old)
-    rows = pd.DataFrame(
-        {
-            "accident": layouts.accident_id(frame),
-            "local_time": (date + pd.to_timedelta(minutes, unit="min")).astype("datetime64[us]"),
-            "department": department,
-            "commune": layouts.communes(frame, old, department),
-            "road": layouts.roads(frame, "adr"),
-            "latitude": latitude,
-            "longitude": longitude,
-            "urban": layouts.code(frame, "agg").map({1.0: 0.0, 2.0: 1.0}),
-            "light": layouts.words(frame, "lum", CODE_LABELS["lum"]),
-            "weather": layouts.words(frame, "atm", CODE_LABELS["atm"]),
-            "intersection": layouts.words(frame, "int", CODE_LABELS["int"]),
-            "collision": layouts.words(frame, "col", CODE_LABELS["col"]),
-        }
-    )
-    reason = pd.Series("", index=frame.index, dtype=object)
-    reason = reason.mask(minutes.isna(), "hrmn is not a time of day")
-    reason = reason.mask(date.isna(), "jour, mois and an are not a date")
-    return rows, reason
+def _caracteristiques(frame: pd.DataFrame) -> ParsedTable:
+    """Each of the two layouts by itself: conventions hold for the rows of a file that have the same."""
+    year = _four_digits(read_columns((layouts.YEAR,), frame).rows["year"])
+    old = year < layouts.FIRST_YEAR_OF_NEW_LAYOUT
+    parts = [_of_layout(frame[rows], old=before) for before, rows in ((True, old), (False, ~old)) if rows.any()]
+    return _joined(parts) if parts else _of_layout(frame, old=False)
 
 
-def _lieux(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    limit = layouts.code(frame, "vma").round()
-    rows = pd.DataFrame(
-        {
-            "accident": layouts.accident_id(frame),
-            "road_category": layouts.words(frame, "catr", CODE_LABELS["catr"]),
-            "numbered_road": layouts.numbered_roads(frame),
-            "speed_limit": limit.where(limit.between(*FRANCE.speed_limits)),
-            "surface": layouts.words(frame, "surf", CODE_LABELS["surf"]),
-            "slope": layouts.words(frame, "prof", CODE_LABELS["prof"]),
-            "bend": layouts.words(frame, "plan", CODE_LABELS["plan"]),
-            "traffic": layouts.words(frame, "circ", CODE_LABELS["circ"]),
-            "spot": layouts.words(frame, "situ", CODE_LABELS["situ"]),
-            "structure": layouts.words(frame, "infra", CODE_LABELS["infra"]),
-        }
-    )
-    return rows, pd.Series("", index=frame.index, dtype=object)
+def _of_layout(frame: pd.DataFrame, *, old: bool) -> ParsedTable:
+    typed = read_columns(layouts.caracteristiques(old=old), frame)
+    rows = typed.rows
+    parts = {"year": _four_digits(rows.pop("year")), "month": rows.pop("month"), "day": rows.pop("day")}
+    date = pd.to_datetime(pd.DataFrame(parts), errors="coerce")
+    typed.refuse(date.isna(), "jour, mois and an are not a date", "jour", _together(frame, "jour", "mois", "an"))
+    rows.insert(2, "local_time", (date + pd.to_timedelta(rows.pop("clock"), unit="s")).astype("datetime64[us]"))
+    written = rows["department"]
+    codes, convention = layouts.departments(written.unique().tolist(), FRANCE, old=old)
+    rows["department"] = written.map(codes).fillna("").astype("str")
+    known = rows["department"] != ""
+    if known.any():
+        typed.findings.append(Finding("convention", "dep", convention, int(known.sum())))
+    typed.lose((written != "") & ~known, "no department of France", "dep", written)
+    place_rows(typed, rows["department"].map(FRANCE.box_names), FRANCE.boxes, scales=(1.0, 1e-5), margin=_MARGIN)
+    written = rows["commune"]
+    rows["commune"] = _communes(written, rows["department"])
+    typed.lose((written != "") & (rows["commune"] == ""), "no code of a commune", "com", written)
+    rows["road"] = _roads(rows["road"])
+    return typed.parsed(rows)
 
 
-def _vehicules(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    kinds = {float(code): kind for code, kind in KIND_OF_CODE.items()}
-    rows = pd.DataFrame(
-        {
-            "accident": layouts.accident_id(frame),
-            "vehicle": layouts.without_blanks(layouts.text(frame, "id_vehicule")),
-            "kind": layouts.code(frame, "catv").map(kinds).fillna(OTHER_VEHICLES).astype("str"),
-            "obstacle": layouts.words(frame, "obs", CODE_LABELS["obs"]),
-        }
-    )
-    return rows, pd.Series("", index=frame.index, dtype=object)
+def _four_digits(year: pd.Series) -> pd.Series:
+    return year.where(year > 99, year + 2000)
 
 
-def _usagers(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
-    written = layouts.text(frame, "grav")
-    severity = layouts.number(written)
-    missing = (written == "") | (severity == -1)
-    rows = pd.DataFrame(
-        {
-            "accident": layouts.accident_id(frame),
-            "user": layouts.without_blanks(layouts.text(frame, "id_usager")),
-            "severity": severity.where(~missing),
-            "pedestrian": layouts.code(frame, "catu").isin([3.0, 4.0]).astype("float64"),
-        }
-    )
-    reason = pd.Series("", index=frame.index, dtype=object)
-    return rows, reason.mask(~missing & ~severity.isin([1.0, 2.0, 3.0, 4.0]), "grav is not 1, 2, 3 or 4")
+def _together(frame: pd.DataFrame, *names: str) -> pd.Series:
+    return frame[list(names)].agg("/".join, axis="columns") if len(frame) else pd.Series("", index=frame.index)
 
 
-_READERS: Mapping[str, Callable[[pd.DataFrame], tuple[pd.DataFrame, pd.Series]]] = {
+def _joined(parts: Sequence[ParsedTable]) -> ParsedTable:
+    rows = pd.concat([part.rows for part in parts], ignore_index=True).sort_values("line", ignore_index=True)
+    rejected = pd.concat([part.rejected for part in parts], ignore_index=True).sort_values("line", ignore_index=True)
+    return ParsedTable(rows, rejected, tuple(finding for part in parts for finding in part.findings))
+
+
+def _communes(written: pd.Series, department: pd.Series) -> pd.Series:
+    """INSEE codes; a number of up to three digits is the part after the department, as before 2019."""
+    prefix = department.where(~department.str.startswith(("97", "98")), department.str[:2])
+    part = written.str.fullmatch("[0-9]{1,3}").astype(bool)
+    joined = (prefix + written.str.zfill(3)).where(department != "", "")
+    codes = written.map({value: commune_code(value) for value in written.unique()}).astype("str")
+    codes = joined.where(part, codes)
+    return codes.where(codes.str.fullmatch(COMMUNE.strip("^$")).astype(bool), "")
+
+
+def _roads(written: pd.Series) -> pd.Series:
+    """Road names in one spelling."""
+    return written.map({value: road_name(value[:_ROAD_LENGTH]) for value in written.unique()}).astype("str")
+
+
+def _numbered_roads(written: pd.Series, category: pd.Series) -> pd.Series:
+    """Read ``voie`` of the lieux. Before 2019 it is a bare number whose letter follows from the category."""
+    names = {CODE_LABELS["catr"][code]: letter for code, letter in ((1, "A"), (2, "N"), (3, "D"))}
+    letter = category.map(names).fillna("").astype("str")
+    number = written.str.replace(r"[.,]0+$", "", regex=True)
+    bare = number.str.fullmatch(r"[1-9][0-9]{0,3}").astype(bool) & (letter != "")
+    return _roads(number.where(~bare, letter + number))
+
+
+def _lieux(frame: pd.DataFrame) -> ParsedTable:
+    typed = read_columns(layouts.LIEUX, frame)
+    rows = typed.rows
+    rows["numbered_road"] = _numbered_roads(rows["numbered_road"], rows["road_category"])
+    rows["speed_limit"] = rows["speed_limit"].round()
+    return typed.parsed(rows)
+
+
+def _vehicules(frame: pd.DataFrame) -> ParsedTable:
+    typed = read_columns(layouts.VEHICULES, frame)
+    typed.rows["kind"] = typed.rows["kind"].replace("", OTHER_VEHICLES)
+    return typed.parsed(typed.rows)
+
+
+def _usagers(frame: pd.DataFrame) -> ParsedTable:
+    typed = read_columns(layouts.USAGERS, frame)
+    typed.rows["pedestrian"] = typed.rows["pedestrian"].fillna(0.0)
+    return typed.parsed(typed.rows)
+
+
+_READERS: Mapping[str, Callable[[pd.DataFrame], ParsedTable]] = {
     "caracteristiques": _caracteristiques,
     "lieux": _lieux,
     "vehicules": _vehicules,

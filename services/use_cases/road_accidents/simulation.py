@@ -8,6 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from services.use_cases.road_accidents.geography import FRANCE
+
 _CENTRES = {
     "13": (43.5, 5.2),
     "29": (48.3, -4.1),
@@ -64,14 +66,15 @@ def road_network() -> RoadNetwork:
     )
     centre = np.repeat(np.array(list(_CENTRES.values())), _COMMUNES_EACH, axis=0)
     spread = np.where(department == "75", 0.03, 0.3)
+    boxes = np.array([FRANCE.boxes[FRANCE.box_names[code]] for code in department.tolist()])
     size = draw.pareto(1.5, count) + 0.2
     roads = len(_STREETS)
     highways = draw.integers(2, 999, (count, roads))
     return RoadNetwork(
         department=department,
         commune=commune,
-        latitude=centre[:, 0] + spread * draw.normal(0, 1, count),
-        longitude=centre[:, 1] + spread * draw.normal(0, 1, count),
+        latitude=np.clip(centre[:, 0] + spread * draw.normal(0, 1, count), boxes[:, 0], boxes[:, 1]),
+        longitude=np.clip(centre[:, 1] + spread * draw.normal(0, 1, count), boxes[:, 2], boxes[:, 3]),
         weight=size / size.sum(),
         town=np.where(department == "75", 0.97, np.clip(0.35 + 0.25 * np.log1p(size), 0.1, 0.9)),
         danger=draw.normal(0, 0.35, count),

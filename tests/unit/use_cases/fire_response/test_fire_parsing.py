@@ -31,6 +31,8 @@ ROW = {
     "SecondPumpArriving_DeployedFromStation": "",
     "NumPumpsAttending": "1.0",
 }
+OLD = {"IncidentNumber": "235138081"}
+"""A number that does not say the date."""
 MOBILISATION = {
     "IncidentNumber": "235138081",
     "ResourceMobilisationId": "38427",
@@ -62,7 +64,7 @@ def test_a_row_becomes_a_call_with_types() -> None:
     "date", ["2023-03-28", "28-Mar-23", "28/03/2023", "28 Mar 2023", "2023-03-28 00:00:00", "28-Mar-2023"]
 )
 def test_every_style_of_date_is_read(date: str) -> None:
-    row = raw.parse_table("incidents", incidents({"DateOfCall": date, "TimeOfCall": "7:05"})).rows.iloc[0]
+    row = raw.parse_table("incidents", incidents(OLD | {"DateOfCall": date, "TimeOfCall": "7:05"})).rows.iloc[0]
     assert row["call_time"] == pd.Timestamp("2023-03-28T06:05:00Z")
 
 
@@ -82,12 +84,16 @@ def test_the_exact_place_is_taken_where_the_rounded_one_is_missing() -> None:
 
 
 def test_of_the_hour_that_happens_twice_the_first_is_meant() -> None:
-    row = raw.parse_table("incidents", incidents({"DateOfCall": "2017-10-29", "TimeOfCall": "01:30:00"})).rows.iloc[0]
+    row = raw.parse_table(
+        "incidents", incidents(OLD | {"DateOfCall": "2017-10-29", "TimeOfCall": "01:30:00"})
+    ).rows.iloc[0]
     assert row["call_time"] == pd.Timestamp("2017-10-29T00:30:00Z")
 
 
 def test_the_hour_that_never_happens_is_moved_on_and_not_lost() -> None:
-    row = raw.parse_table("incidents", incidents({"DateOfCall": "2017-03-26", "TimeOfCall": "01:30:00"})).rows.iloc[0]
+    row = raw.parse_table(
+        "incidents", incidents(OLD | {"DateOfCall": "2017-03-26", "TimeOfCall": "01:30:00"})
+    ).rows.iloc[0]
     assert row["call_time"] == pd.Timestamp("2017-03-26T01:00:00Z")
 
 
@@ -95,8 +101,8 @@ def test_the_hour_that_never_happens_is_moved_on_and_not_lost() -> None:
     ("change", "reason"),
     [
         ({"IncidentNumber": " "}, "IncidentNumber is empty"),
-        ({"DateOfCall": "soon"}, "DateOfCall or TimeOfCall"),
-        ({"TimeOfCall": "noon"}, "DateOfCall or TimeOfCall"),
+        ({"DateOfCall": "soon"}, "DateOfCall is not a date"),
+        ({"TimeOfCall": "noon"}, "TimeOfCall is not a time of day"),
         ({"Easting_rounded": "", "Easting_m": ""}, "no easting and northing"),
         ({"Northing_rounded": "999999"}, "no easting and northing"),
         ({"IncidentGroup": "Volcano"}, "IncidentGroup"),
