@@ -6,6 +6,7 @@ import os
 import sys
 
 from services.core.errors import VigieError
+from services.core.model_registry.sqlite_backend import follow_home
 from services.core.settings import settings
 from services.registry.server import (
     command,
@@ -53,6 +54,8 @@ def serve(chosen: ServerSettings) -> None:
 
         # creates the tables under the lock that clients use too; the server would create them without it
         ModelRegistry(settings().model_copy(update={"registry_url": None})).prepare()
+    elif chosen.backend is None:
+        follow_home(home)
     if chosen.authenticated:
         os.environ.update(write_auth_config(home, chosen))
         sync_users(home, chosen)

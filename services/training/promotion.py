@@ -20,7 +20,7 @@ from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError, VigieError
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.client import ModelRegistry
-from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag
+from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag, last_promoted
 from services.core.params import Gate
 from services.core.paths import VigiePaths
 from services.training import fallback_pages
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-SERVICE = "training"
-"""Writes the audit entries: its outbox delivers them."""
+SERVICE = "training"  # its outbox delivers the audit entries
 PromotionMode = Literal["gate", "by hand", "rollback"]
 
 
@@ -201,8 +200,10 @@ def _decide(
 ) -> Decision:
     import pandas as pd  # noqa: PLC0415
 
-    if version.tags.get(Tag.ROLLED_BACK):
-        reason = f"Version {version.number} was rolled back on {version.tags[Tag.ROLLED_BACK]}; promote it by hand."
+    if when := version.tags.get(Tag.ROLLED_BACK):
+        return Decision("refused", (f"Version {version.number} was rolled back on {when}; promote it by hand.",))
+    if champion is None and (lost := last_promoted(registry.versions(version.use_case))):
+        reason = f"Version {lost.number} served, but the champion was removed in MLflow; promote one by hand."
         return Decision("refused", (reason,))
     if champion is not None and version.simulated and not champion.simulated:
         reason = f"Version {champion.number}, the champion, was made from real data; this one from simulated data."
@@ -223,8 +224,8 @@ def _decide(
             reason = f"The champion, {name}, cannot be run by this code, so nothing can be compared with it ({said})."
             by_hand = f"Look at the metrics and promote by hand: ./vigie promote {use_case.name} {version.number}"
             return Decision("refused", (reason, by_hand), name, champion.number)
-        decision = compare_models(challenger, holder, frame, context, gate, champion_name=name)
-        return replace(decision, champion=champion.number)
+        made = compare_models(challenger, holder, frame, context, gate, champion_name=name)
+        return replace(made, champion=champion.number)
 
 
 _VERSION_NAME = re.compile(r"version (\d+)")

@@ -17,6 +17,8 @@ from rich.table import Table
 
 from services.cli.console import out
 from services.core import use_case_registry
+from services.core.errors import VigieError
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, Settings, settings
 
 _GIB = 1024**3
@@ -59,6 +61,7 @@ def run_checks(chosen: Settings) -> list[CheckResult]:
         *(check_port(part, number, home) for part, number in Ports().wanted().items()),
         check_docker(),
         *check_use_cases(),
+        *check_registry(chosen.home),
     ]
 
 
@@ -168,6 +171,19 @@ def _skipped_use_case(skipped: use_case_registry.SkippedUseCase) -> CheckResult:
     reason = skipped.reason
     found = f"left out: {reason.problem} ({skipped.package}, from {skipped.origin})"
     return CheckResult(f"use case {skipped.name}", False, found, reason.action or f"expected: {reason.expected}")
+
+
+def check_registry(home: VigiePaths) -> list[CheckResult]:
+    """Check the embedded registry: bundles that were lost, and what was changed by hand in MLflow."""
+    from services.core.model_registry.sqlite_backend import find_faults  # noqa: PLC0415 - not needed by every command
+
+    try:
+        faults = find_faults(home)
+    except VigieError as error:
+        return [CheckResult("registry", False, error.problem, error.action)]
+    if not faults:
+        return [CheckResult("registry", True, "every version has its bundle")]
+    return [CheckResult(f"registry {fault.use_case}", False, fault.found, fault.action) for fault in faults]
 
 
 def check_port(service: str, number: int, home: Path) -> CheckResult:

@@ -12,6 +12,7 @@ from services.core.backup import archive as sqlite
 from services.core.backup import archive as trees
 from services.core.backup import manifest
 from services.core.errors import VigieError
+from services.core.model_registry import sqlite_backend
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
 
@@ -35,6 +36,7 @@ def backup_home(chosen: Settings, folder: Path) -> manifest.BackupManifest:
         VigieError: there is nothing to back up, or a version's bundle is missing.
     """
     home = chosen.home
+    sqlite_backend.follow_home(home)
     if chosen.database_url is not None and not chosen.database_url.startswith("sqlite"):
         raise VigieError(
             "The platform's database is no SQLite file.",
@@ -54,15 +56,20 @@ def backup_home(chosen: Settings, folder: Path) -> manifest.BackupManifest:
     with step("files"), (folder / FILES_ARCHIVE).open("wb") as stream:
         trees.archive_files(home.root, stream)
     if "mlflow" in present:
-        _every_version_has_its_bundle(folder, str(home.root))
+        _every_version_has_its_bundle(folder, home.root)
     revisions = sqlite.schema_revisions(folder / "databases" / "vigie.db") if "vigie" in present else []
     return manifest.write_backup_manifest(folder, kind="local", revisions=revisions, home=str(home.root))
 
 
-def _every_version_has_its_bundle(folder: Path, home: str) -> None:
+def _every_version_has_its_bundle(folder: Path, home: Path) -> None:
     with tarfile.open(folder / FILES_ARCHIVE) as archive:
         names = set(archive.getnames())
-    for version, bundle in sqlite.registered_bundles(folder / "databases" / "mlflow.db", home):
+    for version, bundle in sqlite_backend.registered_bundles(folder / "databases" / "mlflow.db", home):
+        if Path(bundle).is_absolute():
+            raise VigieError(
+                f"The backup would not be whole: {version} lies outside the home, at {bundle}.",
+                action="Put its files below the home, or delete the version in MLflow; then make the backup again.",
+            )
         if f"{bundle}/bundle.json" not in names:
             raise VigieError(
                 f"{version} has no bundle any more: {bundle} is not there.",
@@ -96,7 +103,7 @@ def restore_home(chosen: Settings, folder: Path, *, force: bool) -> manifest.Bac
     with step("databases"):
         _restore_databases(folder, VigiePaths(beside))
         if found.home != str(home.root) and VigiePaths(beside).registry_database.is_file():
-            sqlite.rewrite_artifact_uris(VigiePaths(beside).registry_database, found.home, str(home.root))
+            sqlite_backend.rewrite_artifact_uris(VigiePaths(beside).registry_database, found.home, str(home.root))
     for path in home.root.iterdir():
         if path != beside:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -16,20 +16,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote
 
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 
 _BUSY_SECONDS = 30.0
-# Columns of MLflow's database with artifact URIs.
-_ARTIFACT_URI_COLUMNS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("model_versions", "source"),
-    ("model_versions", "storage_location"),
-    ("logged_models", "artifact_location"),
-)
 
 
 def snapshot_database(source: Path, target: Path) -> None:
@@ -47,31 +39,6 @@ def schema_revisions(database: Path) -> list[str]:
     """Return the current migration revisions of the platform's database."""
     with closing(sqlite3.connect(database)) as connection:
         return [row[0] for row in connection.execute("SELECT version_num FROM alembic_version")]
-
-
-def registered_bundles(registry: Path, home: str) -> Iterator[tuple[str, str]]:
-    """Yield each registered version with its bundle's folder below the home; versions stored elsewhere are skipped."""
-    artifacts = f"{home}/registry/artifacts/"
-    with closing(sqlite3.connect(registry)) as connection:
-        rows = connection.execute("SELECT name, version, source FROM model_versions ORDER BY name, version").fetchall()
-    for name, version, source in rows:
-        parts = urlsplit(source or "")
-        path = unquote(parts.path)
-        if parts.scheme == "mlflow-artifacts":
-            yield f"{name} version {version}", f"registry/artifacts/{path.lstrip('/')}"
-        elif path.startswith(artifacts):
-            yield f"{name} version {version}", path.removeprefix(f"{home}/")
-
-
-def rewrite_artifact_uris(registry: Path, old: str, new: str) -> None:
-    """Rewrite the artifact URIs in MLflow's database from one home to another."""
-    before, after = (f"{Path(home).as_uri()}/" for home in (old, new))
-    with closing(sqlite3.connect(registry)) as connection, connection:
-        for table, column in _ARTIFACT_URI_COLUMNS:
-            connection.execute(
-                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608
-                (after, len(before) + 1, len(before), before),
-            )
 
 
 WAL_FOLDERS = ("audit", "serving/journal")

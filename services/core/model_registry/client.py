@@ -22,15 +22,14 @@ from services.core.model_registry.mlflow_backend import (
     BUNDLE,
     EVALUATION,
     connect,
-    copy_artifact,
     embedded_uri,
     from_mlflow,
     is_not_found,
-    read_versions,
     redact,
     register_run,
     translate_errors,
 )
+from services.core.model_registry.sqlite_backend import copy_artifact, follow_home, read_versions
 from services.core.model_registry.version import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Tag
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
@@ -171,12 +170,11 @@ class ModelRegistry:
     def promote(
         self, use_case: str, number: int, *, compared_with: int | Literal["any"] | None = "any"
     ) -> RegisteredVersion:
-        """Make a version the champion and the old champion ``previous``. ``compared_with``: the champion that the gate
-        saw (None: there was none); a different current one is an error.
+        """Make a version with a sound bundle the champion and the old champion ``previous``. ``compared_with``: the
+        champion that the gate saw (None: there was none); a different current one is an error.
 
-        Order of writes: tag ``follows`` of the version, alias ``previous``, alias ``champion``, removal of
-        ``challenger``. There is a champion at every moment; if interrupted before the third write the old one still
-        serves, and promoting again completes it."""
+        Order of writes: tag ``follows``, alias ``previous``, alias ``champion``, removal of ``challenger``. If
+        interrupted before the third the old champion serves, and promoting again completes it."""
         with self._lock(use_case):
             chosen, champion = self.version(use_case, number), self.by_alias(use_case, CHAMPION)
             holder = None if champion is None else champion.number
@@ -185,6 +183,7 @@ class ModelRegistry:
                     f"The champion of {use_case} is version {holder} now; the gate compared with {compared_with}.",
                     action=f"Let the gate decide again: ./vigie promote {use_case}",
                 )
+            self._ensure_whole(chosen)
             with translate_errors(self.uri):
                 if champion is not None and champion.number != number:
                     self.set_tags(chosen, {Tag.FOLLOWS: str(champion.number)})
@@ -199,34 +198,38 @@ class ModelRegistry:
         """Make ``previous`` the champion again, and ``previous`` its own predecessor, unless that one was rolled back.
 
         ``champion`` moves first: after an interruption at any point the old model serves again. An alias ``previous``
-        left pointing at the champion is ignored.
+        left on the champion is ignored, as are versions that were deleted in MLflow.
 
         Raises:
-            VigieError: there is no previous version.
+            VigieError: there is no previous version with a sound bundle.
         """
         with self._lock(use_case):
-            champion = self.by_alias(use_case, CHAMPION)
-            previous = self.by_alias(use_case, PREVIOUS)
+            champion, previous = self.by_alias(use_case, CHAMPION), self.by_alias(use_case, PREVIOUS)
             if champion is not None and previous is not None and previous.number == champion.number:
                 previous = self._predecessor(champion)
-            if champion is None or previous is None:
+            if previous is None:
+                self._drop_alias(use_case, PREVIOUS)  # which was left on the champion
                 raise VigieError(
                     f"{use_case} has no previous version to go back to.",
                     action=f"Choose one from ./vigie models {use_case} and take it: ./vigie promote {use_case} NUMBER",
                 )
+            self._ensure_whole(previous)
             with translate_errors(self.uri):
                 self._client.set_registered_model_alias(use_case, CHAMPION, str(previous.number))
-                self.set_tags(champion, {Tag.ROLLED_BACK: _now()})
+                if champion is not None:
+                    self.set_tags(champion, {Tag.ROLLED_BACK: _now()})
                 before = self._predecessor(previous)
                 if before is not None and not before.tags.get(Tag.ROLLED_BACK):
                     self._client.set_registered_model_alias(use_case, PREVIOUS, str(before.number))
                 else:
-                    self._client.delete_registered_model_alias(use_case, PREVIOUS)
+                    self._drop_alias(use_case, PREVIOUS)
             return self.version(use_case, previous.number)
 
     @property
     def _client(self) -> Any:
         if self._connected is None:
+            if self.embedded:
+                follow_home(self.home)
             self._connected = connect(self.uri, self.home, self._patience)
         return self._connected
 
@@ -239,8 +242,7 @@ class ModelRegistry:
                 return question()
             except MlflowException as error:
                 # MLflow denies access to a model that does not exist, too, against name guessing.
-                name = f"name = '{use_case}'"
-                denied = "error code 403" in str(error)
+                name, denied = f"name = '{use_case}'", "error code 403" in str(error)
                 if is_not_found(error) or (denied and not self._client.search_registered_models(filter_string=name)):
                     return None
                 raise
@@ -250,9 +252,18 @@ class ModelRegistry:
         return {alias: int(number) for alias, number in model.aliases.items()} if model else {}
 
     def _predecessor(self, version: RegisteredVersion) -> RegisteredVersion | None:
-        """Return the version that was champion before this one was promoted."""
+        """Return the version that was champion before this one was promoted, if it was not deleted since."""
         number = version.tags.get(Tag.FOLLOWS, "")
-        return self.version(version.use_case, int(number)) if number else None
+        return next((other for other in self.versions(version.use_case) if str(other.number) == number), None)
+
+    def _drop_alias(self, use_case: str, alias: str) -> None:
+        if alias in self._aliases(use_case):
+            self._ask(use_case, lambda: self._client.delete_registered_model_alias(use_case, alias))
+
+    def _ensure_whole(self, version: RegisteredVersion) -> None:
+        """Require that a version which is to serve has its bundle, before any alias moves."""
+        with tempfile.TemporaryDirectory(prefix="vigie-") as folder:
+            self.download(version, Path(folder) / "bundle")
 
     @contextmanager
     def _fetched(self, version: RegisteredVersion, name: str) -> Iterator[Path]:

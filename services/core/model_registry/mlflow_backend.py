@@ -1,4 +1,4 @@
-"""MLflow as the registry's backend: connection, errors, runs to register, and reads straight from its SQLite tables.
+"""MLflow as the registry's backend: connection, errors, and runs to register.
 
 MLflow is imported when a client is created: it takes seconds, and most processes and commands only read."""
 
@@ -8,16 +8,14 @@ import json
 import logging
 import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
 
+import structlog
 import yaml
 from filelock import FileLock
 
@@ -196,6 +194,9 @@ def register_run(client: Any, use_case: str, models: Path, lock: Path, *, locati
     tags = version_tags(manifest, evaluation)
     experiment = client.get_experiment_by_name(use_case)
     number = experiment.experiment_id if experiment else client.create_experiment(use_case, artifact_location=location)
+    if experiment is not None and experiment.lifecycle_stage == "deleted":
+        structlog.get_logger().warning("an experiment that was deleted in MLflow is brought back", use_case=use_case)
+        client.restore_experiment(number)
     run = client.create_run(number, run_name=f"{use_case} {tags[Tag.BUNDLE_HASH][:8]}")
     run_id = run.info.run_id
     try:
@@ -243,58 +244,3 @@ def from_mlflow(found: Any) -> RegisteredVersion:
         tags=tags,
         aliases=tuple(found.aliases or ()),
     )
-
-
-_BUSY_SECONDS = 30.0
-
-
-def read_versions(database: Path, use_case: str) -> list[RegisteredVersion]:
-    """List all versions, newest first, with their aliases; empty if there is no database, which is never created here.
-
-    Raises:
-        VigieError: the database cannot be read.
-    """
-    query = "SELECT version, run_id, source FROM model_versions WHERE name = ? AND current_stage IS NOT ? "
-    # MLflow's stage of deleted versions
-    found = _rows(database, query + "ORDER BY version DESC", (use_case, "Deleted_Internal"))
-    tags: dict[int, dict[str, str]] = {number: {} for number, _, _ in found}
-    query = "SELECT version, key, value FROM model_version_tags WHERE name = ?"
-    for number, key, value in _rows(database, query, (use_case,)):
-        tags.setdefault(number, {})[key] = value
-    aliases: dict[int, list[str]] = {}
-    query = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
-    for number, alias in _rows(database, query, (use_case,)):
-        aliases.setdefault(number, []).append(alias)
-    fields = ("name", "version", "run_id", "source", "tags", "aliases")
-    rows = [(use_case, number, run, source, tags[number], aliases.get(number)) for number, run, source in found]
-    return [from_mlflow(SimpleNamespace(**dict(zip(fields, row, strict=True)))) for row in rows]
-
-
-def copy_artifact(database: Path, run_id: str, name: str, folder: Path) -> Path | None:
-    """Copy an artifact (file or folder) of a run to ``folder``; None if the run's artifacts are not on this machine.
-
-    Raises:
-        OSError: the artifact does not exist.
-        VigieError: the database cannot be read.
-    """
-    for (uri,) in _rows(database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)):
-        parts = urlsplit(uri)
-        if parts.scheme in {"", "file"}:
-            source = Path(unquote(parts.path)) / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            return Path(copy(source, folder / name))
-    return None
-
-
-def _rows(database: Path, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    if not database.is_file():
-        return []
-    try:
-        address = f"file:{quote(str(database))}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
-            return connection.execute(query, values).fetchall()
-    except sqlite3.Error as error:
-        raise VigieError(
-            f"The model registry {database} cannot be read: {error}.",
-            action="See that the disk has room and the file is whole; ./vigie restore brings back a backup's.",
-        ) from None

@@ -31,6 +31,7 @@ from services.core.bundle.manifest import BundleManifest, bundle_hash, read_mani
 from services.core.database.connection import make_engine
 from services.core.database.migrate import upgrade
 from services.core.errors import VigieError
+from services.core.model_registry import sqlite_backend
 from services.core.model_registry.client import ModelRegistry
 from services.core.paths import VigiePaths
 from services.core.pipeline.workspace import publish_state
@@ -132,7 +133,7 @@ def platform(tmp_path: Path, grown: Platform) -> Platform:
         shutil.copytree(grown.states, tmp_path / "states"),
         registered=2,
     )
-    sqlite.rewrite_artifact_uris(made.home.registry_database, str(grown.home.root), str(made.home.root))
+    sqlite_backend.rewrite_artifact_uris(made.home.registry_database, str(grown.home.root), str(made.home.root))
     return made
 
 
@@ -233,7 +234,7 @@ def test_a_version_of_the_backup_has_its_bundle_whenever_it_was_registered(
     monkeypatch.setattr(trees, "archive_files", lambda root, stream: (platform.register(), pack(root, stream)))
     backup.backup_home(platform.settings, folder)
     versions = [
-        version for version, _ in sqlite.registered_bundles(folder / "databases/mlflow.db", str(platform.home.root))
+        version for version, _ in sqlite_backend.registered_bundles(folder / "databases/mlflow.db", platform.home.root)
     ]
     assert len(versions) > 2
 

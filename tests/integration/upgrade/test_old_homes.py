@@ -1,4 +1,4 @@
-"""What release 0.1.0 left behind is read by today's code: models, calls, users, runs (tests/old_homes/README.md)."""
+"""What old releases left behind is read by today's code: models, calls, users, runs (tests/old_homes/README.md)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ import pytest
 from services.core.settings import CHECKOUT
 from tests.prometheus_tools import free_port
 
-ARCHIVE = CHECKOUT / "tests" / "old_homes" / "0.1.0.tar.xz"
+ARCHIVES = CHECKOUT / "tests" / "old_homes"
+RELEASES = ("0.1.0", "ff71a6a")
 USE_CASE = "wine_quality"
 SINGLE = [f"old-call-{number}" for number in range(6)]
 IN_THE_JOURNAL = ["old-call-6", "old-call-7"]
@@ -74,10 +75,10 @@ class Upgraded:
         return {item["request_id"]: item for item in listed if item["request_id"].startswith("old-call-")}
 
 
-@pytest.fixture(scope="module")
-def upgraded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
+@pytest.fixture(scope="module", params=RELEASES)
+def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upgraded]:
     folder = tmp_path_factory.mktemp("old")
-    with tarfile.open(ARCHIVE) as archive:
+    with tarfile.open(ARCHIVES / f"{request.param}.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     home, ports = folder / "home", {"GATEWAY": free_port(), "PREDICTION": free_port()}
     gateway, prediction = (f"http://127.0.0.1:{port}" for port in ports.values())
