@@ -95,7 +95,7 @@ def _row(
     mine: Sequence[Mapping[str, Any]],
     held: list[dict[str, Any]],
 ) -> dict[str, Any] | None:
-    request = to_request_columns(use_case, row["request"])
+    request = to_request_columns(use_case, row["request"], row["received_at"])
     if request is None:
         return None
     good = [report for report in mine if not is_quarantined(held, report["centre"], report["received_at"])]

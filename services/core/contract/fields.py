@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -37,6 +38,7 @@ def request_field(
     examples: list[Any],
     unit: str | None = None,
     free_text: bool = False,
+    years: tuple[int, int] | None = None,
     **bounds: Any,
 ) -> Any:
     """Make a pydantic field with its title and help in both languages, its unit, bounds and examples.
@@ -50,6 +52,7 @@ def request_field(
         examples: Valid values, the one for documentation first.
         unit: Unit of a number, for example ``km``.
         free_text: Whether it holds sentences, in which a value that was never seen before is no news.
+        years: Of a time: the first and last year that are accepted, where they are not those of all use cases.
         **bounds: Pydantic's own, for example ``ge``, ``le`` and ``max_length``.
     """
     extra: dict[str, Any] = {"x-title-fr": title.fr, "x-help-fr": help.fr}
@@ -57,6 +60,8 @@ def request_field(
         extra["x-unit"] = unit
     if free_text:
         extra["x-free-text"] = True
+    if years is not None:
+        extra["x-years"] = list(years)
     return Field(
         default,
         title=title.en,
@@ -88,22 +93,46 @@ _ISO_TIME = re.compile(r"(\d{4})-\d{2}-\d{2}[T ]\d{2}:\d{2}.*")
 _ISO_DATE = re.compile(r"(\d{4})-\d{2}-\d{2}")
 
 
-def check_time(value: object, *, date: bool = False, years: tuple[int, int] = (FIRST_YEAR, LAST_YEAR)) -> None:
+def check_time(value: object, *, day: bool = False, years: tuple[int, int] = (FIRST_YEAR, LAST_YEAR)) -> None:
     """Check a time before it is parsed: pydantic takes numbers, in text too, as seconds since 1970.
 
     Args:
         value: As it was sent.
-        date: Whether a day is expected in place of a moment.
+        day: Whether a day is expected in place of a moment.
         years: The first and last year that are accepted.
 
     Raises:
         ValueError: it is no text in ISO 8601, or lies in another year.
     """
-    found = (_ISO_DATE if date else _ISO_TIME).fullmatch(value.strip()) if isinstance(value, str) else None
+    found = (_ISO_DATE if day else _ISO_TIME).fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        raise ValueError("a day in ISO 8601, such as 2024-10-12" if date else MOMENT_RULE)
+        raise ValueError("a day in ISO 8601, such as 2024-10-12" if day else MOMENT_RULE)
     if not years[0] <= int(found[1]) <= years[1]:
         raise ValueError(f"a time in the years {years[0]} to {years[1]}")
+
+
+def declared_years(info: FieldInfo) -> tuple[int, int]:
+    """The years of a request's time, those that its field declares or those of all use cases."""
+    extra = info.json_schema_extra
+    first, last = extra.get("x-years", (FIRST_YEAR, LAST_YEAR)) if isinstance(extra, dict) else (FIRST_YEAR, LAST_YEAR)
+    return int(first), int(last)
+
+
+CLOCK_SKEW = timedelta(hours=1)
+"""How far a clock elsewhere may be ahead of the service's."""
+_EARLIEST_ZONE = timedelta(hours=14)
+
+
+def is_ahead(own: date | None, arrival: datetime) -> bool:
+    """Whether a call's own time, a moment with a zone or a day, is too far after its arrival to be true.
+
+    Its arrival is then what counts in windows, monitoring and training sets.
+    """
+    if own is None:
+        return False
+    if isinstance(own, datetime):
+        return own > arrival + CLOCK_SKEW
+    return own > (arrival + CLOCK_SKEW + _EARLIEST_ZONE).date()
 
 
 def _checked(value: object) -> object:

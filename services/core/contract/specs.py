@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +98,8 @@ class ServingSpec:
             follows.
         time_field: The request's field that says when it happened: a moment, or a day. Without one it is when the call
             came.
+        contradictions: A valid request's fields -> what in them contradicts itself, such as a place that is given twice
+            and differently: (field, sentence in English). Answers warn of it. Runs on the request path.
         pii_fields: Fields that say where or whom, stored as pseudonyms on request: text -> None, a number -> its
             rounding step.
         drift_features: Columns for drift that ``FeatureSet.drift_features`` derives from requests, where the fields
@@ -110,6 +112,7 @@ class ServingSpec:
     fallback_prediction: Callable[[Mapping[str, Any]], tuple[dict[str, TargetPrediction], dict[str, Any]]]
     adjust: Callable[[Mapping[str, TargetPrediction], Mapping[str, Any]], Mapping[str, TargetPrediction]] | None = None
     time_field: str | None = None
+    contradictions: Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]] | None = None
     pii_fields: Mapping[str, float | None] = field(default_factory=dict)
     drift_features: Mapping[str, Text] = field(default_factory=dict)
 

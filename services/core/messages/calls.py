@@ -64,6 +64,14 @@ CALL: dict[str, Text] = {
         "“{field}” lies outside of what the model has learned from.",
         "« {field} » sort de ce que le modèle a appris.",
     ),
+    "why_clock": Text(
+        "{field} lies in the future: the time at which the call arrived counts in its place.",
+        "{field} est dans le futur : l'heure d'arrivée de l'appel compte à la place.",
+    ),
+    "why_contradiction": Text(
+        "{field} contradicts what else is said about the place.",
+        "{field} contredit les autres indications de lieu.",
+    ),
     "why_unseen": Text(
         "“{field}” has a value that the model has never met.",
         "« {field} » a une valeur que le modèle n'a jamais rencontrée.",

@@ -10,19 +10,19 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import structlog
-from pydantic import ValidationError
 from sqlalchemy import Connection, and_, select
 
 from services.core import use_case_registry
 from services.core.contract.class_labels import learned_class_targets
 from services.core.contract.columns import column_types
-from services.core.contract.fields import in_zone
+from services.core.contract.fields import check_time, declared_years, in_zone, is_ahead
 from services.core.contract.use_case import MultiClass, Regression, Target, UseCase
 from services.core.monitoring.drift_state import concept_drift_events, usable_label_filter
 from services.core.prediction_log.queries import latest_labels, reports_for
@@ -115,7 +115,7 @@ def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[
             put_aside += sum(name not in labels or labels[name] != labels[name] for name in reported)  # NaN
             if not labels:
                 continue
-            request = to_request_columns(use_case, prediction["request"])
+            request = to_request_columns(use_case, prediction["request"], prediction["received_at"])
             if request is None:
                 refused += 1
                 continue
@@ -154,19 +154,27 @@ def _labelled_predictions(connection: Connection, use_case: str) -> Iterator[lis
         yield [dict(row) for row in connection.execute(query_rows).mappings()]
 
 
-def to_request_columns(use_case: UseCase, sent: Mapping[str, Any]) -> dict[str, Any] | None:
+def to_request_columns(use_case: UseCase, sent: Mapping[str, Any], received_at: datetime) -> dict[str, Any] | None:
     """The request's fields as model inputs, or None if the current request model refuses it. Pseudonymised fields and
-    images are missing: neither a pseudonym nor a digest is a model input."""
+    images are missing: neither a pseudonym nor a digest is a model input. A call whose own time is not plausible has
+    the time of its arrival (``received_at``)."""
     plain = {
         k: v for k, v in sent.items() if not (isinstance(v, str) and v.startswith((PSEUDONYM_PREFIX, DIGEST_PREFIX)))
     }
+    kinds = column_types(use_case.serving.request)
     try:
+        for name, info in use_case.serving.request.model_fields.items():
+            if kinds[name] in {"time", "date"} and plain.get(name) is not None:
+                check_time(plain[name], day=kinds[name] == "date", years=declared_years(info))
         fields: dict[str, Any] = use_case.serving.request.model_validate(plain).__dict__
-    except (ValidationError, OverflowError):  # a time of the year 1 with a zone
+    except (ValueError, OverflowError):
         return None
-    for name, kind in column_types(use_case.serving.request).items():
+    for name, kind in kinds.items():
         if kind == "time" and fields[name] is not None:
             fields[name] = in_zone(fields[name], use_case.data.timezone or "UTC")
+    time = use_case.serving.time_field
+    if time is not None and is_ahead(fields[time], received_at):
+        fields[time] = received_at if kinds[time] == "time" else received_at.date()
     return {name: fields[name] for name in use_case.serving.request.model_fields}
 
 

@@ -35,6 +35,9 @@ def reasons_against(
         if warning["code"] in {"outside_training_range", "unseen_value"}:
             key = "call.why_outside" if warning["code"] == "outside_training_range" else "call.why_unseen"
             found.append(words(key, field=title_of(use_case, warning["field"], words)))
+        elif warning["code"] in {"implausible_time", "contradiction"}:
+            key = "call.why_clock" if warning["code"] == "implausible_time" else "call.why_contradiction"
+            found.append(words(key, field=title_of(use_case, warning["field"], words)))
     if "context_missing" in codes:
         found.append(words("call.why_context"))
     if values is not None and answer["source"] != "baseline" and "model_failed" not in codes:

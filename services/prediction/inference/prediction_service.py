@@ -15,10 +15,17 @@ from services.core.contract.modules import compute_drift_features, drift_feature
 from services.core.contract.use_case import Columns, ContextSource, UseCase
 from services.core.prediction_log.records import AnsweredRow
 from services.core.prediction_log.traffic_type import LIVE, TrafficType
-from services.prediction.api.schemas import PredictionSource, RequestFields, RequestValidator, ValidatedRow
+from services.prediction.api.request_validation import RequestFields, RequestValidator, ValidatedRow
+from services.prediction.api.schemas import PredictionSource
 from services.prediction.inference.explainer import explain_baseline
 from services.prediction.inference.response_builder import Decision, DecisionEncoder, ResponseBuilder
-from services.prediction.inference.served_model import LoadedModel, ModelSlot, RowPrediction, ServedModel
+from services.prediction.inference.served_model import (
+    LoadedModel,
+    ModelSlot,
+    RequestWarnings,
+    RowPrediction,
+    ServedModel,
+)
 from services.prediction.metrics import PredictionMetrics, RowCounts
 
 log = structlog.get_logger(__name__)
@@ -71,6 +78,7 @@ class PredictionService:
         self._decisions = DecisionEncoder(use_case)
         self._envelope = ResponseBuilder(use_case)
         self._count = RowCounts(use_case.name, counters).add
+        self._own_warnings = RequestWarnings(use_case)
         self._context = context
         self._counters = counters
         self._observe_together = counters.together.labels(use_case.name).observe
@@ -96,7 +104,7 @@ class PredictionService:
         model = serving.model
         self._observe_together(len(calls))
         if model is None:
-            return [self._predict_baseline(source, call, []) for call in calls]
+            return [self._predict_baseline(source, call, self._own_warnings(call.fields)) for call in calls]
         try:
             columns = from_rows(self.validation.request, [call.fields for call in calls])
             rows = model.predict_each(columns, self._context.snapshot())
@@ -147,7 +155,7 @@ class PredictionService:
         serving = self.slot.serving
         model = serving.model
         source = self.slot.source(serving)
-        warnings: list[dict[str, Any]] = []
+        warnings = self._own_warnings(fields)
         explained = explain_baseline(self.use_case, fields)
         values, facts = self.use_case.serving.fallback_prediction(fields)
         if model is not None:
@@ -159,7 +167,7 @@ class PredictionService:
                 warnings = self._warnings(model, fields)
             except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
                 self._failed(model, request_id, kind, 1)
-                serving, source, warnings = ServedModel(), "baseline", [_MODEL_FAILED_WARNING]
+                serving, source, warnings = ServedModel(), "baseline", [_MODEL_FAILED_WARNING, *warnings]
         targets = {
             name: {"unit": unit, "outputs": [output._asdict() for output in outputs]}
             for name, (unit, outputs) in explained.items()
@@ -205,7 +213,7 @@ class PredictionService:
         else:
             found = []
         for row, (values, facts) in zip(rows, found, strict=True):
-            warnings = [] if model is None else self._warnings(model, row.fields)
+            warnings = self._own_warnings(row.fields) if model is None else self._warnings(model, row.fields)
             body = self._envelope.body(values, facts, row.fields)
             answers.append(to_json({"index": row.position, **body, "warnings": warnings}))
             decisions.append(self._decisions.of(values))
@@ -239,7 +247,7 @@ class PredictionService:
         return PredictionResult(told, decided.by_target, watched)
 
     def _warnings(self, model: LoadedModel, fields: RequestFields) -> list[dict[str, Any]]:
-        found = model.checks(fields)
+        found = self._own_warnings(fields) + model.checks(fields)
         outside = self._context.warning()
         if outside is not None:
             found.append({"code": "context_missing", "field": None, "message": outside})
@@ -248,7 +256,7 @@ class PredictionService:
     def _fallback(self, model: LoadedModel, call: ValidatedRequest) -> PredictionResult:
         """Baseline response to a call that the model fails on."""
         self._failed(model, call.request_id, call.kind, 1)
-        return self._predict_baseline("baseline", call, [_MODEL_FAILED_WARNING])
+        return self._predict_baseline("baseline", call, [_MODEL_FAILED_WARNING, *self._own_warnings(call.fields)])
 
     def _predict_baseline(
         self, source: PredictionSource, call: ValidatedRequest, warnings: list[dict[str, Any]]

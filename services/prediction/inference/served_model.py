@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from services.core.bundle.manifest import VerifiedBundle
 from services.core.bundle.predictor import Predictor, to_scalars
 from services.core.contract.columns import column_types, from_rows, image_fields
+from services.core.contract.fields import is_ahead
 from services.core.contract.image_decoding import decode_fields
 from services.core.contract.use_case import Columns, ContextSource, TargetPrediction, UseCase, example_request
 from services.core.errors import VigieError
@@ -99,6 +101,26 @@ class InputChecks:
 def _seen_in_training(known: Mapping[str, Any] | None) -> bool:
     """Whether any training row had a value in the field; if none had, a value cannot make the answer more certain."""
     return known is None or known.get("missing", 0.0) < 1.0
+
+
+class RequestWarnings:
+    """Warns about what a request says of itself, whatever model answers: a time after its arrival, and what the use
+    case finds contradictory."""
+
+    def __init__(self, use_case: UseCase) -> None:
+        self._time = use_case.serving.time_field
+        self._contradictions = use_case.serving.contradictions
+        text = f"{self._time} lies after the arrival of the call, whose time counts in its place."
+        self._ahead = _warning("implausible_time", self._time or "", text)
+
+    def __call__(self, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Warnings for one validated request."""
+        found = []
+        if self._time is not None and is_ahead(fields[self._time], datetime.now(UTC)):
+            found.append(self._ahead)
+        if self._contradictions is not None:
+            found += [_warning("contradiction", field, text) for field, text in self._contradictions(fields)]
+        return found
 
 
 def _warning(code: str, field: str, message: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from services.core.contract.use_case import (
 from services.use_cases.fire_response import layouts
 from services.use_cases.fire_response.answer import PUMPS, FireAnswer, build_response, fallback_prediction
 from services.use_cases.fire_response.brigade import LONDON, MAP_OUTLINE
-from services.use_cases.fire_response.request import FireCall
+from services.use_cases.fire_response.request import FireCall, contradictions
 
 _TREES = {"max_depth": 6, "eta": 0.06, "subsample": 0.8, "colsample_bytree": 0.6, "min_child_weight": 20}
 # The curvature of the Huber loss fades for rows far from the prediction, so it starts near the middle
@@ -228,5 +228,6 @@ USE_CASE = UseCase(
             "property_type": None,
         },
         time_field="call_time",
+        contradictions=contradictions,
     ),
 )

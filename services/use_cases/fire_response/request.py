@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, Self
+from math import hypot
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
-from services.core.contract.fields import in_zone, request_field
+from services.core.contract.fields import FIRST_YEAR, LAST_YEAR, in_zone, request_field
 from services.core.contract.use_case import Text
 from services.use_cases.fire_response.brigade import LONDON, to_grid
 
@@ -151,8 +153,8 @@ class FireCall(BaseModel):
     @field_validator("call_time", mode="after")
     @classmethod
     def _with_zone(cls, moment: datetime) -> datetime:
-        if not 1990 <= moment.year <= 2099:
-            raise ValueError("call_time lies in the years 1990 to 2099")
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise ValueError(f"call_time lies in the years {FIRST_YEAR} to {LAST_YEAR}")
         return in_zone(moment, LONDON.zone)
 
     @model_validator(mode="after")
@@ -177,3 +179,18 @@ class FireCall(BaseModel):
             raise ValueError(f"the place lies at northing {northing:.0f} m, outside {low:.0f} to {high:.0f}")
         self.easting, self.northing = easting, northing
         return self
+
+
+_SAME_PLACE_METRES = 2_000.0
+
+
+def contradictions(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a call says twice and differently about the place: the grid counts, and the degrees lie elsewhere."""
+    latitude, longitude = fields["latitude"], fields["longitude"]
+    if latitude is None or longitude is None:
+        return []
+    easting, northing = to_grid(latitude, longitude)
+    far = hypot(easting - fields["easting"], northing - fields["northing"])
+    if far <= _SAME_PLACE_METRES:
+        return []
+    return [("latitude", f"Latitude and longitude lie {far / 1_000:.0f} km from easting and northing, which count.")]

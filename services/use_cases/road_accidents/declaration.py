@@ -43,6 +43,7 @@ from services.use_cases.road_accidents.request import (
     OPTIONAL_TEXTS,
     OPTIONAL_WORDS,
     RoadAccidentRequest,
+    contradictions,
 )
 
 _TREES: Mapping[str, float | int | str] = {
@@ -178,5 +179,6 @@ USE_CASE = UseCase(
         adjust=adjust,
         pii_fields={"latitude": 0.05, "longitude": 0.05, "commune": None, "road": None},
         time_field="occurred_at",
+        contradictions=contradictions,
     ),
 )

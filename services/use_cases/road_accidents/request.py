@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints, model_validator
 
@@ -239,6 +240,14 @@ class RoadAccidentRequest(BaseModel):
             department = self.department or department_of(self.commune or "")
             self.occurred_at = in_zone(self.occurred_at, FRANCE.zones.get(department, FRANCE.zone))
         return self
+
+
+def contradictions(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a request says twice and differently about the place."""
+    department, commune = fields["department"], fields["commune"]
+    if department and commune and department_of(commune) != department:
+        return [("commune", f"The commune lies in department {department_of(commune)}, not in {department}.")]
+    return []
 
 
 OPTIONAL_WORDS = (

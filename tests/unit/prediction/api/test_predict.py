@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -89,6 +89,54 @@ def test_what_the_model_has_not_learned_from_is_warned_about(
 def test_a_time_without_a_zone_is_the_use_cases_own(service: Any) -> None:
     fields = service.desk.answering.validation.fields({**service.call, "called_at": "2024-07-05T10:00:00"})
     assert fields["called_at"] == datetime(2024, 7, 5, 9, tzinfo=UTC)
+
+
+def test_a_call_from_the_future_is_warned_of_whoever_answers(service: Any, make_service: Any) -> None:
+    for answering in (service, make_service()):
+        for later, codes in ((timedelta(minutes=50), []), (timedelta(minutes=70), ["implausible_time"])):
+            call = {**service.call, "called_at": (datetime.now(UTC) + later).isoformat()}
+            single = answering.predict(**call)
+            batch = answering.client.post("/v1/toy/predict/batch", json={"rows": [call]}).json()["answers"][0]
+            explained = answering.client.post("/v1/toy/explain", json=call).json()
+            for body in (single, batch, explained):
+                found = [item["code"] for item in body["warnings"] if item["field"] == "called_at"]
+                assert [code for code in found if code != "outside_training_range"] == codes
+
+
+NO_TIMES = [
+    45_577.7778,
+    20_241_012,
+    1_704_448_800,
+    "45577.7778",
+    "20241012",
+    "1704448800",
+    "2024-01-05",
+    "2024-01-05T",
+    True,
+    "0001-01-01T00:00:00+14:00",
+    "1989-12-31T23:59:59",
+    "2100-01-01T00:00:00Z",
+    "9999-12-31T23:59:59-14:00",
+]
+
+
+@pytest.mark.parametrize("said", NO_TIMES)
+def test_a_number_is_no_time_and_a_year_has_bounds(service: Any, said: Any) -> None:
+    for path, body in (("predict", None), ("explain", None), ("predict/batch", "rows")):
+        call = {**service.call, "called_at": said}
+        answer = service.client.post(f"/v1/toy/{path}", json={"rows": [call]} if body else call)
+        errors = answer.json()["errors"]
+        assert answer.status_code == (200 if body else 422)
+        [fault] = errors[0]["errors"] if body else errors
+        assert fault["field"] == "called_at"
+        assert "2024-01-05T10:00:00+00:00" in fault["allowed"]
+        assert "1990 to 2099" in fault["allowed"]
+
+
+def test_a_time_that_is_none_hides_no_other_error(service: Any) -> None:
+    call = {**service.call, "called_at": 45_577, "distance": -1}
+    errors = service.client.post("/v1/toy/predict", json=call).json()["errors"]
+    assert {fault["field"] for fault in errors} == {"called_at", "distance"}
 
 
 def test_a_model_that_fails_is_answered_for_by_the_baseline(service: Any, monkeypatch: pytest.MonkeyPatch) -> None:

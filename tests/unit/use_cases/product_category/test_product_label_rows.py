@@ -15,6 +15,7 @@ from services.preprocessing.stage.label_rows import append_labels
 from services.preprocessing.stage.preprocess import check_schema
 from services.use_cases.product_category.declaration import USE_CASE
 
+ARRIVED = datetime(2026, 1, 1, tzinfo=UTC)
 OWN = {
     "call_id": "1",
     "call_group": "call-1",
@@ -25,7 +26,7 @@ OWN = {
 
 
 def reported(**sent: Any) -> dict[str, Any]:
-    request = to_request_columns(USE_CASE, sent)
+    request = to_request_columns(USE_CASE, sent, ARRIVED)
     assert request is not None
     return {**request, **to_label_columns(USE_CASE, {"category": "1140"}), **OWN}
 
@@ -42,12 +43,12 @@ def test_a_reported_class_is_kept_by_its_name_even_if_no_model_knows_it() -> Non
 
 def test_a_call_whose_picture_was_not_kept_is_known_by_its_text() -> None:
     digest = "sha256:" + "0" * 64
-    assert to_request_columns(USE_CASE, {"title": "Sac", "image": digest}) == {
+    assert to_request_columns(USE_CASE, {"title": "Sac", "image": digest}, ARRIVED) == {
         "title": "Sac",
         "description": None,
         "image": None,
     }
-    assert to_request_columns(USE_CASE, {"image": digest}) is None
+    assert to_request_columns(USE_CASE, {"image": digest}, ARRIVED) is None
 
 
 def test_outcomes_join_the_examples(products: pd.DataFrame, tmp_path: Path) -> None:
