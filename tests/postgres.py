@@ -41,7 +41,7 @@ def server() -> Iterator[str]:
     try:
         start = [str(bin_folder / "initdb"), "-D", str(data), "-U", "vigie", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(start, check=True, capture_output=True, **as_user)
-        port = _free_port()
+        port = free_port()
         options = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=60")
         settings = [part for option in options for part in ("-c", option)]
         command = [str(bin_folder / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", str(folder)]
@@ -85,7 +85,7 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
     raise AssertionError("PostgreSQL does not run as root, and there is no other user")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         return int(listening.getsockname()[1])

@@ -1,4 +1,6 @@
-"""Atomic writes: a reader sees the old or the new content, never a part of it.
+"""Files that others read: atomic writes, and cells that no spreadsheet runs.
+
+A reader of an atomic write sees the old or the new content, never a part of it.
 
 New content is written beside its final path and renamed. A process killed before the rename leaves the old content, and
 beside it a hidden ``.<name>.<random>.part`` (a folder: ``.<name>.part``) that nothing reads."""
@@ -8,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 import sqlite3
@@ -134,3 +137,15 @@ def _system_error(error: BaseException) -> tuple[int | None, str | None]:
     if isinstance(error, OSError) and error.errno in {*_FULL, *_NOT_WRITABLE, errno.EIO}:
         return error.errno, error.filename2 or error.filename
     return None, None
+
+
+_FORMULA = re.compile('(^|[;,|\\t\\r\\n])(["\\s]*)(?=[=+\\-@＝＋－＠])')
+_STARTS = ("\t", "\r", "\n")
+
+
+def without_formulas(text: str) -> str:
+    """Text that no spreadsheet takes for a formula, whichever separator splits it: an apostrophe before each sign that
+    would begin one, at the start and behind separators and line breaks. Quoting does not help: a spreadsheet that
+    splits at another separator does not see the quotes."""
+    safe = _FORMULA.sub(r"\1\2'", text)
+    return "'" + safe if safe.startswith(_STARTS) else safe

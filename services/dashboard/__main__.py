@@ -27,6 +27,8 @@ def options(chosen: DashboardSettings) -> dict[str, Any]:
     behind the edge, which forwards the browser's Host header."""
     return {
         "global_developmentMode": False,
+        # Values that a sign-in keeps are given to widgets that have a default as well.
+        "global_disableWidgetStateDuplicationWarning": True,
         "server_address": chosen.dashboard_host,
         "server_port": chosen.dashboard_port,
         "server_headless": True,

@@ -18,6 +18,7 @@ from services.core import use_case_registry
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
 from services.core.messages import Formats, Language, Translator
+from services.dashboard import drafts
 from services.dashboard.api.client import (
     Client,
     Service,
@@ -165,6 +166,7 @@ def sign_out() -> None:
     for token in {st.session_state.get(_TOKEN), st.context.cookies.get(SESSION_COOKIE)}:
         if token:
             end_session(token)
+    drafts.forget_sign_in()
     forget_sign_in()
 
 
@@ -179,6 +181,7 @@ def _start_from_cookie(token: str) -> None:
             raise
         st.session_state[_TOKEN], st.session_state[_ENDS] = token, said["exp"]
         st.session_state[_USER] = User.of(said)
+        drafts.use_sign_in(said.get("sid") or "")
 
 
 def _valid_token() -> str:
@@ -206,6 +209,7 @@ def _store_token(answer: dict[str, Any]) -> None:
     st.session_state[_TOKEN] = answer["access_token"]
     st.session_state[_ENDS] = time.time() + answer["expires_in"]
     st.session_state[_USER] = User.of(answer["user"])
+    drafts.use_sign_in((_unverified_claims(answer["access_token"]) or {}).get("sid") or "")
 
 
 def _unverified_claims(token: str) -> dict[str, Any] | None:

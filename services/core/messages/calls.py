@@ -136,6 +136,60 @@ CALL: dict[str, Text] = {
     "file_bad": Text("This file cannot be read", "Ce fichier est illisible"),
     "file_empty": Text("The file has no calls", "Le fichier ne contient aucun appel"),
     "file_long": Text("The file has more than {rows} calls", "Le fichier contient plus de {rows} appels"),
+    "file_no_text": Text(
+        "This is no text. Expected: a CSV file in UTF-8, UTF-16 or Windows-1252, or an Excel file (.xlsx).",
+        "Ce n'est pas du texte. Attendu : un fichier CSV (UTF-8, UTF-16 ou Windows-1252) ou Excel (.xlsx).",
+    ),
+    "file_sheets": Text(
+        "More than one sheet has columns of this use case: {sheets}. Keep one of them.",
+        "Plusieurs feuilles ont des colonnes de ce cas d'usage : {sheets}. N'en gardez qu'une.",
+    ),
+    "file_wide": Text("The file has more than {count} columns.", "Le fichier a plus de {count} colonnes."),
+    "file_kept": Text("{name} is still here, with its answers.", "{name} est toujours là, avec ses réponses."),
+    "file_remove": Text("Remove", "Retirer"),
+    "file_running": Text(
+        "This file is being answered in another window.",
+        "Ce fichier est en cours de traitement dans une autre fenêtre.",
+    ),
+    "column_twice": Text(
+        "The field “{name}” is there more than once: columns {columns}. Keep one of them.",
+        "Le champ « {name} » figure plusieurs fois : colonnes {columns}. N'en gardez qu'une.",
+    ),
+    "cell_beyond": Text(
+        "A cell beyond the {count} columns of the header. Text with a separator in it needs quotes.",
+        "Une cellule au-delà des {count} colonnes de l'en-tête. Mettez entre guillemets un texte avec séparateur.",
+    ),
+    "cell_quote": Text(
+        "A quote that is not closed in its line, or stands in the wrong place.",
+        "Un guillemet qui n'est pas fermé sur sa ligne, ou mal placé.",
+    ),
+    "cell_long": Text("A cell that is too long.", "Une cellule trop longue."),
+    "line_cut": Text(
+        "The file ends within this line: {count} of {of} cells.",
+        "Le fichier s'arrête au milieu de cette ligne : {count} cellules sur {of}.",
+    ),
+    "cell_thousands": Text(
+        "“{value}” has, or may have, a thousands separator. Write the number without one.",
+        "« {value} » contient, ou pourrait contenir, un séparateur de milliers. Écrivez le nombre sans séparateur.",
+    ),
+    "cell_exponent": Text(
+        "“{value}” is a number with an exponent. Write all its digits; a spreadsheet may have rounded it.",
+        "« {value} » est un nombre avec exposant. Écrivez tous ses chiffres ; un tableur a pu l'arrondir.",
+    ),
+    "cell_rounded": Text(
+        "A spreadsheet has rounded “{value}”. Store the column as text and fill it in again.",
+        "Un tableur a arrondi « {value} ». Mettez la colonne au format texte et saisissez-la de nouveau.",
+    ),
+    "cell_error": Text("The spreadsheet's error {value}.", "L'erreur {value} du tableur."),
+    "cell_no_number": Text("“{value}” is no number.", "« {value} » n'est pas un nombre."),
+    "cell_no_time": Text(
+        "“{value}” is a number, not a date. Format the column as a date, or write 2026-11-27T08:00.",
+        "« {value} » est un nombre, pas une date. Mettez la colonne au format date, ou écrivez 2026-11-27T08:00.",
+    ),
+    "cell_incident": Text(
+        "An incident number has at most {longest} printable characters.",
+        "Un numéro d'intervention a au plus {longest} caractères imprimables.",
+    ),
     "columns_left": Text("Columns that are not used: {columns}", "Colonnes non utilisées : {columns}"),
     "columns_none": Text(
         "No column of the file is a field of this use case",
@@ -145,8 +199,14 @@ CALL: dict[str, Text] = {
     "rows_bad": Text("Lines with faults, left out: {count}", "Lignes avec des fautes, écartées : {count}"),
     "line": Text("Line", "Ligne"),
     "fault": Text("What is wrong", "Ce qui ne va pas"),
-    "field": Text("Field", "Champ"),
+    "column": Text("Column", "Colonne"),
     "run": Text("Answer {count} calls", "Répondre à {count} appels"),
+    "run_on": Text("Go on: answer {count} more calls", "Continuer : répondre à {count} autres appels"),
+    "broken_off": Text("{done} of {count} calls were answered", "{done} appels sur {count} ont reçu une réponse"),
+    "broken_off_text": Text(
+        "The answers so far are below. Go on when you like: no call is counted twice.",
+        "Les réponses obtenues sont ci-dessous. Continuez quand vous voulez : aucun appel n'est compté deux fois.",
+    ),
     "progress": Text("{done} of {count} answered", "{done} sur {count} traités"),
     "done": Text("{count} calls were answered", "{count} appels ont reçu une réponse"),
     "refused_rows": Text("{count} were refused by the service", "{count} ont été refusés par le service"),
@@ -221,12 +281,14 @@ BOARD: dict[str, Text] = {
     # --- handover
     "from": Text("From", "Du"),
     "to": Text("To", "Au"),
+    "to_help": Text("Now, until you choose another time.", "Maintenant, tant que vous ne changez pas l'heure."),
     "sheet_title": Text("Handover, {title}", "Relève, {title}"),
     "sheet_span": Text("{since} to {until} · {centre}", "{since} – {until} · {centre}"),
     "sheet_made": Text("Made {at} by {name}", "Établie le {at} par {name}"),
     "sheet_notes": Text("Notes for the next shift", "Notes pour l'équipe suivante"),
     "sheet_notes_help": Text(
-        "Printed on the sheet, stored nowhere.", "Imprimées sur la feuille, conservées nulle part."
+        "Printed on the sheet. They stay here until you sign out, and are stored nowhere.",
+        "Imprimées sur la feuille. Elles restent ici jusqu'à votre déconnexion et ne sont enregistrées nulle part.",
     ),
     "sheet_alerts": Text("Open alerts", "Alertes ouvertes"),
     "sheet_no_alerts": Text("None", "Aucune"),

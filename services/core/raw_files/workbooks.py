@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +40,8 @@ class WorkbookBudget:
     cells: int = 60_000_000
     memory_mb: int = 4_096
     seconds: int = 900
+    rows: int | None = None
+    """Rows of a sheet after which ``read_sheets`` stops; None reads all."""
 
 
 def workbook_to_csv(
@@ -68,16 +71,19 @@ def workbook_to_csv(
             yield title, (folder / str(number)).read_text(encoding="utf-8")
 
 
-def read_first_sheet(content: bytes, name: str, budget: WorkbookBudget) -> list[list[Any]]:
-    """Rows of the first sheet; cells are text, numbers, booleans, times or None.
+def read_sheets(content: bytes, name: str, budget: WorkbookBudget) -> dict[str, list[list[Any]]]:
+    """Rows of each sheet by its title, row 1 first; cells are text, numbers, booleans, times or None.
 
     Raises:
         VigieError: as ``workbook_to_csv``.
     """
-    with (
-        _converted(io.BytesIO(content), name, None, budget) as folder,
-        (folder / "0").open(encoding="utf-8") as lines,
-    ):
+    with _converted(io.BytesIO(content), name, None, budget) as folder:
+        titles = json.loads((folder / "titles").read_text(encoding="utf-8"))
+        return {title: _read_rows(folder / str(number)) for number, title in enumerate(titles)}
+
+
+def _read_rows(path: Path) -> list[list[Any]]:
+    with path.open(encoding="utf-8") as lines:
         return [[_from_json(cell) for cell in json.loads(line)] for line in lines]
 
 
@@ -135,11 +141,12 @@ class _SheetTooLargeError(Exception):
     """A sheet spans more cells than the budget allows."""
 
 
-def _convert(folder: Path, signatures: list[list[str]] | None, cells: int) -> None:
+def _convert(folder: Path, signatures: list[list[str]] | None, budget: WorkbookBudget) -> None:
     from python_calamine import CalamineWorkbook, SheetTypeEnum  # noqa: PLC0415 - not needed in the parent process
 
     path = folder / "workbook"
     titles: list[str] = []
+    cells = budget.cells
     with CalamineWorkbook.from_path(path) as book:
         for index, about in enumerate(book.sheets_metadata):
             if about.typ is not SheetTypeEnum.WorkSheet:
@@ -154,9 +161,10 @@ def _convert(folder: Path, signatures: list[list[str]] | None, cells: int) -> No
             rows = _with_errors(sheet.iter_rows(), _error_cells(path, index))
             with (folder / str(len(titles))).open("w", encoding="utf-8", newline="") as out:
                 if signatures is None:
-                    out.writelines(json.dumps([_to_json(cell) for cell in row]) + "\n" for row in rows)
-                    return
-                if _write_csv(out, rows, signatures):
+                    read = islice(rows, budget.rows)
+                    out.writelines(json.dumps([_to_json(cell) for cell in row]) + "\n" for row in read)
+                    titles.append(about.name)
+                elif _write_csv(out, rows, signatures):
                     titles.append(about.name)
     (folder / "titles").write_text(json.dumps(titles), encoding="utf-8")
 
@@ -278,7 +286,7 @@ def main(folder: Path, signatures: list[list[str]] | None, budget: WorkbookBudge
     resource.setrlimit(resource.RLIMIT_CPU, (budget.seconds,) * 2)  # limits the process even after its parent has died
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        _convert(folder, signatures, budget.cells)
+        _convert(folder, signatures, budget)
     except _SheetTooLargeError as error:
         problem = (_TOO_LARGE, str(error))
     except MemoryError:

@@ -4,10 +4,12 @@ marked as exercises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
-from services.core.headers import CALL_KIND_HEADER
+from services.core.headers import CALL_KIND_HEADER, REQUEST_ID_HEADER
 from services.dashboard.api.client import LONG_TIMEOUT, ApiError, Service
 from services.dashboard.session import Session
 
@@ -33,20 +35,19 @@ def explain(session: Session, use_case: str, payload: Mapping[str, Any]) -> dict
     return found
 
 
-def predict_batches(
-    session: Session, use_case: str, rows: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (index of the first row, response) for consecutive batches of ``rows``."""
-    for start in range(0, len(rows), BATCH_SIZE):
-        answer = session.client.ask(
-            "POST",
-            Service.PREDICTION,
-            f"/v1/{use_case}/predict/batch",
-            body={"rows": [dict(row) for row in rows[start : start + BATCH_SIZE]]},
-            headers=traffic_type_header(session),
-            timeout=LONG_TIMEOUT,
-        )
-        yield start, answer.json()
+def predict_batch(session: Session, use_case: str, rows: Sequence[Mapping[str, Any]], repeated: Any) -> dict[str, Any]:
+    """Predict up to ``BATCH_SIZE`` rows. The request id follows from ``repeated`` (JSON): the same again is the same
+    calls, which the prediction log stores once."""
+    digest = sha256(json.dumps(repeated, sort_keys=True, default=str).encode()).hexdigest()
+    found: dict[str, Any] = session.client.ask(
+        "POST",
+        Service.PREDICTION,
+        f"/v1/{use_case}/predict/batch",
+        body={"rows": [dict(row) for row in rows]},
+        headers={**traffic_type_header(session), REQUEST_ID_HEADER: f"file-{digest[:40]}"},
+        timeout=LONG_TIMEOUT,
+    ).json()
+    return found
 
 
 def traffic_type_header(session: Session) -> dict[str, str]:

@@ -15,6 +15,7 @@ import streamlit as st
 import structlog
 
 from services.core.messages import Translator
+from services.dashboard import drafts
 from services.dashboard.api.client import (
     ApiError,
     PermissionDeniedError,
@@ -185,7 +186,7 @@ def confirm_button(session: Session, action: ConfirmedAction) -> None:
         notice(action.tone, action.title, action.consequence, list(action.points))
         given = ""
         if action.reason:
-            given = st.text_input(action.reason, key=f"reason-{action.key}", max_chars=500).strip()
+            given = st.text_input(action.reason, key=drafts.kept(f"reason-{action.key}"), max_chars=500).strip()
         row = st.container(horizontal=True)
         if row.button(words("asking.yes", action=action.button), key=f"yes-{action.key}", type="primary"):
             if len(given) < action.least:
@@ -194,6 +195,7 @@ def confirm_button(session: Session, action: ConfirmedAction) -> None:
                 _execute(session, action, given)
         if row.button(words("asking.cancel"), key=f"no-{action.key}"):
             del st.session_state[asked]
+            drafts.drop(f"reason-{action.key}")
             st.rerun()
 
 
@@ -211,6 +213,7 @@ def _execute(session: Session, action: ConfirmedAction, reason: str) -> None:
         show_error(session.words, error, key=f"act-{action.key}")
         return
     del st.session_state[f"asked-{action.key}"]
+    drafts.drop(f"reason-{action.key}")
     set_last_result(said)
     st.rerun()
 

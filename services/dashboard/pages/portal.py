@@ -11,6 +11,7 @@ import streamlit as st
 
 from services.core import use_case_registry
 from services.core.auth.principal import Role
+from services.dashboard import drafts
 from services.dashboard.api.client import ResourceNotFoundError, Service, ServiceUnavailableError
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import (
@@ -56,14 +57,15 @@ def _start(session: Session, scenarios: Mapping[str, str]) -> None:
             words("portal.scenario"),
             list(scenarios),
             format_func=lambda name: words.known(f"portal.scenario_{name}", scenarios[name]),
-            key="simulator-scenario",
+            key=drafts.kept("simulator-scenario", scenarios),
         )
-        rate = middle.number_input(words("portal.rate"), 0.0, 10_000.0, 0.0, key="simulator-rate")
-        seconds = right.number_input(words("portal.seconds"), 0, 86_400, 0, key="simulator-seconds")
+        rate = middle.number_input(words("portal.rate"), 0.0, 10_000.0, 0.0, key=drafts.kept("simulator-rate"))
+        seconds = right.number_input(words("portal.seconds"), 0, 86_400, 0, key=drafts.kept("simulator-seconds"))
         titles = {item.name: words.of(item.presentation.title) for item in use_case_registry.list_use_cases()}
         only = st.multiselect(
-            words("portal.only"), list(titles), format_func=titles.__getitem__, key="simulator-use-cases"
-        )
+            words("portal.only"), list(titles), format_func=titles.__getitem__,
+            key=drafts.kept("simulator-use-cases", titles),
+        )  # fmt: skip
         body: dict[str, Any] = {"scenario": scenario, "use_cases": only}
         body |= {"rate": rate} if rate else {}
         body |= {"seconds": seconds} if seconds else {}

@@ -22,6 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from services.core.auth.principal import Principal, Role
 from services.core.contract.fields import Moment, in_zone
 from services.core.contract.use_case import UseCase
+from services.core.io import without_formulas
 from services.core.prediction_log.queries import Cursor, PredictionFilters, cursor_after, list_predictions
 from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
 from services.core.prediction_log.traffic_type import TrafficType
@@ -48,8 +49,6 @@ _CALL_COLUMNS = (
     "latency_us",
     "risk",
 )
-_FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""First characters that make a spreadsheet interpret a text as a formula."""
 
 
 class CsvExport:
@@ -92,14 +91,14 @@ def _format_cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA_PREFIXES) else value
+        return without_formulas(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, int | float):
         return repr(value)
-    return to_json(value).decode()
+    return without_formulas(to_json(value).decode())
 
 
 def _value_at(value: Any, path: Sequence[str]) -> Any:

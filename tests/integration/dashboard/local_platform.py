@@ -121,7 +121,7 @@ def local_platform(
     database = f"sqlite:///{home / 'vigie.db'}"
     engine = make_engine(database)
     upgrade(engine)
-    ports = {part: _free_port() for part in ("gateway", "prediction", "dashboard")}
+    ports = {part: free_port() for part in ("gateway", "prediction", "dashboard")}
     urls = {part: f"http://127.0.0.1:{port}" for part, port in ports.items()}
     gateway_app = make_gateway(
         home, engine, dashboard_url=None if behind_edge else urls["dashboard"], **gateway_settings
@@ -247,7 +247,7 @@ def _quicker(use_case: UseCase) -> UseCase:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found: int = probe.getsockname()[1]

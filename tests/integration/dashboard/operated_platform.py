@@ -41,9 +41,9 @@ from tests.integration.dashboard.local_platform import (
     CHECKOUT,
     NAMES,
     Platform,
-    _free_port,
     _quicker,
     _wait,
+    free_port,
     local_platform,
 )
 
@@ -140,7 +140,7 @@ def _spoil(path: Path) -> None:
 
 @contextmanager
 def _stage(part: str, home: Path, database: str) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     environment = {
         **os.environ,

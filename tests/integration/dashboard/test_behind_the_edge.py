@@ -19,7 +19,7 @@ import pytest
 from services.core.auth.principal import Role
 from tests.gateways import PASSWORD
 from tests.integration.dashboard.conftest import settled, visit
-from tests.integration.dashboard.local_platform import CHECKOUT, NAMES, Platform, _free_port, local_platform
+from tests.integration.dashboard.local_platform import CHECKOUT, NAMES, Platform, free_port, local_platform
 
 pytestmark = pytest.mark.browser
 CADDY = os.environ.get("VIGIE_CADDY") or shutil.which("caddy") or ""
@@ -33,7 +33,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Plat
         pytest.skip("there is no Caddy here (2.8 or newer, or VIGIE_CADDY); Compose tests the same edge")
     home = tmp_path_factory.mktemp("edge")
     with local_platform(home / "home", [], bundles=home / "bundles", behind_edge=True) as platform:
-        address = f"http://127.0.0.1:{_free_port()}"
+        address = f"http://127.0.0.1:{free_port()}"
         config = home / "Caddyfile"
         config.write_text(_configuration(platform, home))
         environment = {
@@ -74,7 +74,7 @@ def _configuration(platform: Platform, home: Path) -> str:
         "gateway:8600", f"127.0.0.1:{port['gateway']}"
     )
     text = text.replace("/srv/site", str(EDGE / "site")).replace("/srv/baseline", str(home / "baseline"))
-    return re.sub(r"http://:2020 \{", f"http://127.0.0.1:{_free_port()} {{", text)
+    return re.sub(r"http://:2020 \{", f"http://127.0.0.1:{free_port()} {{", text)
 
 
 def test_signing_in_and_a_reload_work_at_one_address(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.core.auth.principal import Role
-from tests.integration.dashboard.conftest import SignedIn, choose, settled
+from tests.integration.dashboard.conftest import SignedIn, choose, settled, typed, visit
 from tests.integration.dashboard.local_platform import Platform
 
 pytestmark = pytest.mark.browser
@@ -55,13 +55,12 @@ def test_an_outcome_and_an_override_are_recorded_in_the_row(
     incident = call(platform)
     page = signed_in(Role.DISPATCHER, language, "/board")
     row(page, incident).get_by_role("button", name={"en": "Outcome", "fr": "Résultat"}[language]).click()
-    form = row(page, incident).get_by_test_id("stForm")
+    form = row(page, incident).locator("[class*=st-key-outcome-]").first
     form.wait_for()
     title = {"en": "Seconds to arrival (s)", "fr": "Secondes jusqu'à l'arrivée (s)"}[language]
-    form.get_by_label(title, exact=True).fill("287")
+    typed(page, form.get_by_label(title, exact=True), "287")
     reason = {"en": "We decided otherwise, because …", "fr": "Nous avons décidé autrement, parce que …"}[language]
-    form.get_by_label(reason, exact=True).fill("Gas bottles: a second pump.")
-    settled(page)
+    typed(page, form.get_by_label(reason, exact=True), "Gas bottles: a second pump.")
     shot(page, f"board-outcome-{language}", whole=False)
     accessible(page)
     form.get_by_role("button", name={"en": "Save", "fr": "Enregistrer"}[language]).click()
@@ -119,18 +118,58 @@ def test_the_handover_sheet_has_the_shift_and_can_be_taken_away(
     assert "<script" not in text
 
 
+def look_at(page: Any, title: str) -> None:
+    """Another page, by the side bar."""
+    page.get_by_test_id("stSidebarNav").get_by_text(title, exact=True).click()
+    page.locator("h1").filter(has_text=title).wait_for()
+    settled(page)
+
+
+def test_what_somebody_typed_stays_while_they_look_elsewhere(signed_in: SignedIn, platform: Platform) -> None:
+    incident = call(platform)
+    page = signed_in(Role.DISPATCHER, "en", "/board")
+    choose(page, page.get_by_label("Risk", exact=True), "All calls")
+    choose(page, page.get_by_label("Time", exact=True), "Last 7 days")
+    row(page, incident).get_by_role("button", name="Outcome").click()
+    form = row(page, incident).locator("[class*=st-key-outcome-]").first
+    typed(page, form.get_by_label("Seconds to arrival (s)", exact=True), "287")
+    page.get_by_text("Handover sheet").click()
+    notes = page.get_by_label("Notes for the next shift", exact=True)
+    typed(page, notes, "Pump 3 off the run")
+    page.get_by_text("Latest calls").click()
+    settled(page)
+    page.get_by_text("Handover sheet").click()
+    settled(page)
+    assert notes.input_value() == "Pump 3 off the run"
+    for away in ("look", "reload"):
+        if away == "look":
+            look_at(page, "Call")
+            look_at(page, "Board")
+        else:
+            visit(page, page.url)
+        notes.wait_for()  # the view stays too
+        assert notes.input_value() == "Pump 3 off the run"
+    page.get_by_text("Latest calls").click()
+    settled(page)
+    assert page.get_by_label("Time", exact=True).input_value() == "Last 7 days"
+    if form.count() == 0:  # which row was open is the page's own matter; what was typed in it is not
+        row(page, incident).get_by_role("button", name="Outcome").click()
+        form.wait_for()
+    assert form.get_by_label("Seconds to arrival (s)", exact=True).input_value().startswith("287")
+
+
 def test_a_service_that_is_away_is_said_and_tried_again(
     signed_in: SignedIn, platform: Platform, shot: Callable[..., None], tmp_path: Path
 ) -> None:
     """A dashboard that looks for prediction where nobody is."""
     from tests.integration.dashboard.conftest import visit
-    from tests.integration.dashboard.local_platform import _free_port, dashboard_process
+    from tests.integration.dashboard.local_platform import dashboard_process, free_port
 
-    port = _free_port()
+    port = free_port()
     environment = {
         **platform.environment,
         "VIGIE_DASHBOARD_PORT": str(port),
-        "VIGIE_PREDICTION_URL": f"http://127.0.0.1:{_free_port()}",
+        "VIGIE_PREDICTION_URL": f"http://127.0.0.1:{free_port()}",
     }
     with dashboard_process(environment, tmp_path / "dashboard.log"):
         page = signed_in(Role.DISPATCHER, "fr")

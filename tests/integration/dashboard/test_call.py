@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openpyxl
 import pytest
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
 
 from services.core import use_case_registry
 from services.core.auth.principal import Role
 from services.dashboard.components.use_cases import fields_of
-from tests.integration.dashboard.conftest import PHONE, SignedIn, choose, settled, typed
-from tests.integration.dashboard.local_platform import Platform
+from tests.integration.dashboard.conftest import PHONE, SignedIn, choose, settled, typed, visit
+from tests.integration.dashboard.local_platform import Platform, dashboard_process, free_port
+from tests.servers import running
 
 pytestmark = pytest.mark.browser
 SAID = {
@@ -147,6 +156,83 @@ def test_many_calls_from_a_file_with_its_faults_and_the_answers_to_take_away(
     lines = Path(caught.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert len(lines) == 13
     assert "attendance_seconds.median" in lines[0]
+
+
+def breaking(platform: Platform, part: int) -> FastAPI:
+    """Prediction behind a line that loses the answer to one part of a batch, after prediction has had it."""
+    seen = itertools.count(1)
+
+    async def passed_on(request: Request) -> Response:
+        headers = {name: value for name, value in request.headers.items() if name != "host"}
+        async with httpx.AsyncClient(timeout=60) as client:
+            answer = await client.request(
+                request.method, f"{platform.prediction}{request.url.path}", params=request.query_params,
+                content=await request.body(), headers=headers,
+            )  # fmt: skip
+        lost = request.url.path.endswith("/batch") and next(seen) == part
+        kind = answer.headers.get("content-type")
+        return Response(status_code=503) if lost else Response(answer.content, answer.status_code, media_type=kind)
+
+    app = FastAPI(openapi_url=None)
+    app.add_route("/{path:path}", passed_on, methods=["GET", "POST"])
+    return app
+
+
+def test_a_batch_that_breaks_off_keeps_its_answers_goes_on_and_counts_once(
+    signed_in: SignedIn, platform: Platform, tmp_path: Path, shot: Callable[..., None]
+) -> None:
+    rows = [
+        f"B-{number},2026-11-27T08:{number // 60:02d}:{number % 60:02d},{525_000 + number},180950"
+        for number in range(600)
+    ]
+    file = tmp_path / "calls.csv"
+    file.write_text("Incident id,call_time,easting,northing\n\n" + "\n".join(rows) + "\n")
+    line, port = free_port(), free_port()
+    environment = {
+        **platform.environment,
+        "VIGIE_DASHBOARD_PORT": str(port),
+        "VIGIE_PREDICTION_URL": f"http://127.0.0.1:{line}",
+    }
+    with running(breaking(platform, 2), line), dashboard_process(environment, tmp_path / "dashboard.log"):
+        page = signed_in(Role.DISPATCHER, "en", "/call")
+        visit(page, f"http://127.0.0.1:{port}/call")
+        page.get_by_text("Many calls from a file").click()
+        settled(page)
+        page.locator("input[type=file]").set_input_files(file)
+        page.get_by_role("button", name="Answer 600 calls").click()
+        page.get_by_text("250 of 600 calls were answered").wait_for()
+        shot(page, "call-batch-broken-off")
+        assert len(downloaded(page)) == 251
+        page.get_by_test_id("stSidebarNav").get_by_text("Board", exact=True).click()
+        page.get_by_text("Handover sheet").wait_for()
+        page.get_by_test_id("stSidebarNav").get_by_text("Call", exact=True).click()
+        page.get_by_text("calls.csv is still here").wait_for()
+        page.get_by_role("button", name="Go on: answer 350 more calls").click()
+        page.get_by_text("600 calls were answered").wait_for()
+        settled(page)
+        shot(page, "call-batch-gone-on")
+        lines = downloaded(page)
+    assert [line.split(",")[:2] for line in (lines[1], lines[-1])] == [["3", "B-0"], ["602", "B-599"]]
+    assert lines[0].startswith("line,incident_id,")
+    assert recorded(platform, "B-") == 600, "the part whose answer was lost counts once"
+
+
+def downloaded(page: Any) -> list[str]:
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Download the answers (CSV)").click()
+    return Path(caught.value.path()).read_text(encoding="utf-8-sig").splitlines()
+
+
+def recorded(platform: Platform, incidents: str) -> int:
+    """Recorded calls whose incident number begins so, once the log has been delivered."""
+    headers = {"Authorization": f"Bearer {platform.token(Role.DISPATCHER)}", "Accept": "text/csv"}
+    counts: list[int] = []
+    while len(counts) < 3 or len(set(counts[-3:])) > 1:
+        answer = httpx.get(f"{platform.prediction}/v1/fire_response/predictions", headers=headers, timeout=60)
+        found = list(csv.DictReader(io.StringIO(answer.text)))
+        counts.append(sum(row["incident_id"].startswith(incidents) for row in found))
+        time.sleep(0.3)
+    return counts[-1]
 
 
 def test_a_viewer_has_no_page_call(signed_in: SignedIn, platform: Platform) -> None:

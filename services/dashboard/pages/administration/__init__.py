@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from services.core import use_case_registry
+from services.dashboard import drafts
 from services.dashboard.api.client import LONG_TIMEOUT, Service
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import (
@@ -51,8 +52,8 @@ def show_audit(session: Session) -> None:
 def _filters(session: Session) -> dict[str, Any]:
     words = session.words
     first, second, third, fourth = st.columns(4)
-    actor = first.text_input(words("administration.actor"), key="audit-actor", max_chars=120).strip()
-    action = second.text_input(words("administration.action"), key="audit-action", max_chars=80).strip()
+    actor = first.text_input(words("administration.actor"), key=drafts.kept("audit-actor"), max_chars=120).strip()
+    action = second.text_input(words("administration.action"), key=drafts.kept("audit-action"), max_chars=80).strip()
     names = ["", *use_case_registry.names()]
     use_case = third.selectbox(
         words("administration.use_case"),
@@ -60,17 +61,19 @@ def _filters(session: Session) -> dict[str, Any]:
         format_func=lambda name: (
             words.of(use_case_registry.get(name).presentation.title) if name else words("administration.outcome_any")
         ),
-        key="audit-use-case",
+        key=drafts.kept("audit-use-case", names),
     )
     outcome = fourth.selectbox(
         words("administration.outcome"),
         OUTCOMES,
         format_func=lambda name: words(f"administration.outcome_{name}"),
-        key="audit-outcome",
+        key=drafts.kept("audit-outcome"),
     )
     fifth, sixth, _, _ = st.columns(4)
-    since = fifth.date_input(words("administration.from"), value=None, key="audit-from", format="YYYY-MM-DD")
-    until = sixth.date_input(words("administration.to"), value=None, key="audit-to", format="YYYY-MM-DD")
+    since = fifth.date_input(
+        words("administration.from"), value=None, key=drafts.kept("audit-from"), format="YYYY-MM-DD"
+    )
+    until = sixth.date_input(words("administration.to"), value=None, key=drafts.kept("audit-to"), format="YYYY-MM-DD")
     return {
         "actor": actor or None,
         "action": action or None,
@@ -159,7 +162,7 @@ def render(session: Session) -> None:
         list(SECTIONS),
         default="users",
         format_func=lambda name: words(f"administration.{name}"),
-        key="administration-section",
+        key=drafts.kept("administration-section"),
         required=True,
     )
     with error_boundary(words, key="administration"):

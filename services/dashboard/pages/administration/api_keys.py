@@ -10,6 +10,7 @@ import streamlit as st
 
 from services.core import use_case_registry
 from services.core.auth.principal import Role
+from services.dashboard import drafts
 from services.dashboard.api.client import RequestRejectedError, Service
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import (
@@ -73,22 +74,23 @@ def _add(session: Session) -> None:
     words = session.words
     with st.container(border=True):
         st.markdown(f"**{words('administration.add_key')}**")
-        name = st.text_input(words("administration.key_name"), max_chars=120, key="new-key-name").strip()
+        name = st.text_input(words("administration.key_name"), max_chars=120, key=drafts.kept("new-key-name")).strip()
         roles = [role.value for role in Role if session.has_role(role)]
         role = st.selectbox(
             words("administration.role"),
             roles,
             index=roles.index(Role.DISPATCHER.value),
             format_func=lambda name: words(f"terms.{name}"),
-            key="new-key-role",
+            key=drafts.kept("new-key-role", roles),
         )
         centres = [line["name"] for line in centres_of(session)]
-        centre = st.selectbox(words("administration.centre"), centres, key="new-key-centre")
+        centre = st.selectbox(words("administration.centre"), centres, key=drafts.kept("new-key-centre", centres))
         titles = {item.name: words.of(item.presentation.title) for item in use_case_registry.list_use_cases()}
         only = st.multiselect(
-            words("administration.key_use_cases"), list(titles), format_func=titles.__getitem__, key="new-key-use-cases"
-        )
-        days = st.number_input(words("administration.key_days"), 1, 3_650, 365, key="new-key-days")
+            words("administration.key_use_cases"), list(titles), format_func=titles.__getitem__,
+            key=drafts.kept("new-key-use-cases", titles),
+        )  # fmt: skip
+        days = st.number_input(words("administration.key_days"), 1, 3_650, 365, key=drafts.kept("new-key-days"))
         if not st.button(words("administration.add_key"), key="new-key-add", type="primary", disabled=not name):
             return
         ends = datetime.now(UTC) + timedelta(days=int(days))
@@ -98,6 +100,7 @@ def _add(session: Session) -> None:
         except RequestRejectedError as error:
             show_error(words, error, key="add-key")
             return
+        drafts.drop("new-key-name")
         set_one_time_secret(words("administration.key_made", id=made["key"]["id"]), made["text"])
         st.rerun()
 
@@ -114,9 +117,9 @@ def _change(session: Session, keys: Sequence[Mapping[str, Any]]) -> None:
             words("administration.id"),
             list(by_id),
             format_func=lambda key_id: f"{by_id[key_id]['name']} ({key_id})",
-            key="change-key",
+            key=drafts.kept("change-key", by_id),
         )
-        hours = st.number_input(words("administration.overlap"), 0, 24 * 90, 24, key="key-overlap")
+        hours = st.number_input(words("administration.overlap"), 0, 24 * 90, 24, key=drafts.kept("key-overlap"))
         confirm_button(session, _rotate(session, by_id[chosen], int(hours)))
         confirm_button(session, _revoke(session, by_id[chosen]))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
 from services.core import use_case_registry
 from services.core.auth.principal import Role
+from services.dashboard import drafts
 from services.dashboard.api.client import RequestRejectedError, Service
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import (
@@ -37,19 +38,22 @@ def show_centres(session: Session) -> None:
     if session.user.centres is not None:
         st.caption(words("administration.for_all_centres"))
         return
-    with st.form("add-centre", clear_on_submit=False):
+    with st.container(border=True):  # no form: the server knows a form's fields only once it is sent
         st.markdown(f"**{words('administration.add_centre')}**")
         name = st.text_input(
-            words("administration.centre_name"), help=words("administration.centre_name_help"), max_chars=63
-        )
-        title = st.text_input(words("administration.title"), max_chars=200)
-        if not st.form_submit_button(words("administration.add"), type="primary"):
+            words("administration.centre_name"), help=words("administration.centre_name_help"), max_chars=63,
+            key=drafts.kept("new-centre-name"),
+        )  # fmt: skip
+        title = st.text_input(words("administration.title"), max_chars=200, key=drafts.kept("new-centre-title"))
+        if not st.button(words("administration.add"), type="primary", key="new-centre-add"):
             return
     try:
         session.client.post(Service.GATEWAY, "/admin/centres", {"name": name.strip(), "title": title.strip()})
     except RequestRejectedError as error:
         show_error(words, error, key="add-centre")
         return
+    drafts.drop("new-centre-name")
+    drafts.drop("new-centre-title")
     session.forget("/admin/centres")
     set_last_result(words("administration.centre_added", name=name.strip()))
     st.rerun()
@@ -106,16 +110,17 @@ def _rights(session: Session, key: str, user: Mapping[str, Any] | None = None) -
     words = session.words
     centres = [line["name"] for line in centres_of(session)]
     roles = [role.value for role in Role if session.has_role(role)]
+    kept = drafts.kept if user is None else _not_kept
     now = user or {"role": Role.DISPATCHER.value, "centre": session.user.centre, "centres": []}
     role = st.selectbox(
         words("administration.role"),
         roles,
         index=roles.index(now["role"]) if now["role"] in roles else 0,
         format_func=lambda name: words(f"terms.{name}"),
-        key=f"role-{key}",
+        key=kept(f"role-{key}", roles),
     )
     at = centres.index(now["centre"]) if now["centre"] in centres else 0
-    centre = st.selectbox(words("administration.centre"), centres, index=at, key=f"centre-{key}")
+    centre = st.selectbox(words("administration.centre"), centres, index=at, key=kept(f"centre-{key}", centres))
     everywhere = "*"
     choices = ([everywhere] if session.user.centres is None else []) + centres
     default = [everywhere] if now["centres"] == everywhere else [name for name in now["centres"] if name in centres]
@@ -124,10 +129,15 @@ def _rights(session: Session, key: str, user: Mapping[str, Any] | None = None) -
         choices,
         default=default,
         format_func=lambda name: words("administration.all") if name == everywhere else name,
-        key=f"sees-{key}",
+        key=kept(f"sees-{key}", choices),
     )
     further: str | Sequence[str] = everywhere if everywhere in sees else [name for name in sees if name != centre]
     return {"role": role, "centre": centre, "centres": further}
+
+
+def _not_kept(key: str, _: Collection[str]) -> str:
+    """Key of a field that begins with a user's present rights, whoever changed them meanwhile."""
+    return key
 
 
 def _add(session: Session) -> None:
@@ -138,7 +148,7 @@ def _add(session: Session) -> None:
             words("administration.user_name"),
             help=words("administration.user_name_help"),
             max_chars=64,
-            key="new-user-name",
+            key=drafts.kept("new-user-name"),
         ).strip()
         rights = _rights(session, "new-user")
         if not st.button(words("administration.add"), key="new-user-add", type="primary", disabled=not name):
@@ -148,6 +158,7 @@ def _add(session: Session) -> None:
         except RequestRejectedError as error:
             show_error(words, error, key="add-user")
             return
+        drafts.drop("new-user-name")
         set_one_time_secret(words("administration.user_added", name=made["user"]["name"]), made["password"])
         st.rerun()
 
@@ -159,7 +170,7 @@ def _change(session: Session, users: Sequence[Mapping[str, Any]]) -> None:
         by_name = {user["name"]: user for user in users}
         if not by_name:
             return
-        name = st.selectbox(words("administration.user"), list(by_name), key="change-user")
+        name = st.selectbox(words("administration.user"), list(by_name), key=drafts.kept("change-user", by_name))
         user = by_name[name]
         if name == session.user.name:
             st.caption(words("administration.yourself"))

@@ -12,6 +12,7 @@ import streamlit as st
 
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
+from services.dashboard import drafts
 from services.dashboard.api.client import ApiError
 from services.dashboard.components import frontend, maps
 from services.dashboard.components.confidence import SOURCE_TONES
@@ -27,6 +28,7 @@ _FETCH_LIMIT = 200
 _FIRST_ROWS = 15
 _REFRESH_SECONDS = 8
 _SHEET_LIMIT = 500
+_SHEET_SECONDS = 20
 _KINDS = ("live", "exercise", "simulated")
 
 
@@ -42,15 +44,15 @@ def render(session: Session) -> None:
         use_case = use_cases[choose_served_use_case(session, use_cases, key="board-use-case")]
     with right:
         view = st.segmented_control(
-            words("board.view"), ["live", "handover"], default="live", key="board-view", required=True, wrap=True,
-            format_func=lambda name: words(f"board.{name}"), label_visibility="hidden",
+            words("board.view"), ["live", "handover"], default="live", key=drafts.kept("board-view"), required=True,
+            wrap=True, format_func=lambda name: words(f"board.{name}"), label_visibility="hidden",
         )  # fmt: skip
     places = _places(session, use_case)
     if view == "handover":
         _handover(session, use_case)
         return
     filters = _filters(session, use_case)
-    refresh = st.toggle(words("board.refresh"), value=True, key="board-refresh")
+    refresh = st.toggle(words("board.refresh"), value=True, key=drafts.kept("board-refresh"))
     # Do not refresh while a form is open: it would discard what is being typed.
     waiting = st.session_state.get(_OPEN_CALL) is not None
     part = st.fragment(_live, run_every=_REFRESH_SECONDS if refresh and not waiting else None)
@@ -73,27 +75,31 @@ def _filters(session: Session, use_case: UseCase) -> dict[str, Any]:
     with columns[0]:
         period = st.selectbox(
             words("board.period"), list(shown.PERIODS), index=1, format_func=lambda name: words(f"board.{name}"),
-            key="board-period",
+            key=drafts.kept("board-period"),
         )  # fmt: skip
     with columns[1]:
         area = st.selectbox(
             words("board.area"), ["area_all", *shown.AREAS], format_func=lambda name: words(f"board.{name}"),
-            key="board-area", disabled=use_case.presentation.map is None,
+            key=drafts.kept("board-area"), disabled=use_case.presentation.map is None,
         )  # fmt: skip
     with columns[2]:
         risks = {"risk_all": None, "risk_yes": True, "risk_no": False}
         risk = st.selectbox(
-            words("board.risk"), list(risks), format_func=lambda name: words(f"board.{name}"), key="board-risk"
-        )
+            words("board.risk"), list(risks), format_func=lambda name: words(f"board.{name}"),
+            key=drafts.kept("board-risk"),
+        )  # fmt: skip
     with columns[3]:
         seen = st.session_state.setdefault("board-callers", {})
         callers = {"": words("board.caller_all"), session.user.id: words("board.caller_me"), **seen}
-        caller = st.selectbox(words("board.caller"), list(callers), format_func=callers.__getitem__, key="board-caller")
+        caller = st.selectbox(
+            words("board.caller"), list(callers), format_func=callers.__getitem__,
+            key=drafts.kept("board-caller", callers),
+        )  # fmt: skip
     with columns[4]:
         start = _KINDS.index("exercise" if session.exercise else "live")
         kind = st.selectbox(
             words("board.kind"), [*_KINDS, "all"], index=start, format_func=lambda name: words(f"board.kind_{name}"),
-            key=f"board-kind-{session.exercise}",
+            key=drafts.kept(f"board-kind-{session.exercise}"),
         )  # fmt: skip
     return {
         "period": period,
@@ -238,23 +244,29 @@ def _remember_callers(session: Session, calls: list[dict[str, Any]]) -> None:
 
 def _handover(session: Session, use_case: UseCase) -> None:
     words, zone = session.words, ZoneInfo(shown.timezone_of(use_case))
-    now = datetime.now(zone).replace(second=0, microsecond=0)
+    now = datetime.now(zone).replace(second=0, microsecond=0, tzinfo=None)
+    begin = st.session_state.setdefault("sheet-opened", now - timedelta(hours=12))
+    open_end = drafts.follow_clock({"sheet-to": now + timedelta(minutes=1)})
     left, right = st.columns(2)
     with left:
-        since = st.datetime_input(
-            words("board.from"), value=(now - timedelta(hours=12)).replace(tzinfo=None), key="sheet-from"
-        )
+        since = st.datetime_input(words("board.from"), value=begin, key=drafts.kept("sheet-from"))
     with right:
-        until = st.datetime_input(
-            words("board.to"), value=(now + timedelta(minutes=1)).replace(tzinfo=None), key="sheet-to"
-        )
+        until = st.datetime_input(words("board.to"), value=None, key="sheet-to", help=words("board.to_help"))
     notes = st.text_area(
-        words("board.sheet_notes"), key="sheet-notes", help=words("board.sheet_notes_help"), height=100
+        words("board.sheet_notes"), key=drafts.kept("sheet-notes"), help=words("board.sheet_notes_help"), height=100
     )
     if since is None or until is None:
         return
+    begins, ends = since.replace(tzinfo=zone), None if open_end else until.replace(tzinfo=zone)
+    sheet = st.fragment(_sheet, run_every=_SHEET_SECONDS if open_end else None)
+    sheet(session, use_case, begins, ends, notes)
+
+
+def _sheet(session: Session, use_case: UseCase, begin: datetime, until: datetime | None, notes: str) -> None:
+    """The sheet; ``until`` None: up to now, whenever that is."""
+    words = session.words
     with error_boundary(words, key="sheet"):
-        begin, end = since.replace(tzinfo=zone), until.replace(tzinfo=zone)
+        end = until or datetime.now(begin.tzinfo).replace(second=0, microsecond=0) + timedelta(minutes=1)
         kind = "exercise" if session.exercise else "live"
         calls = shown.recent_calls(session, use_case, _SHEET_LIMIT, since=begin, until=end, kind=kind)
         alerts = open_alerts(session)
@@ -264,7 +276,7 @@ def _handover(session: Session, use_case: UseCase) -> None:
         with first:
             st.download_button(
                 words("board.download_sheet"), handover.handover_page(session, use_case, shift), file_name=name,
-                mime="text/html", key="sheet-download", width="stretch", type="primary",
+                mime="text/html", key="sheet-download", width="stretch", type="primary", on_click="ignore",
             )  # fmt: skip
         with second:
             printing = st.button(words("board.print"), key="sheet-print", width="stretch", icon=":material/print:")

@@ -13,6 +13,7 @@ import streamlit as st
 from services.core.contract.use_case import BinaryClassification, MapSpec, MultiClass, Regression, Target, UseCase
 from services.core.headers import CALL_KIND_HEADER
 from services.core.prediction_log.traffic_type import EXERCISE
+from services.dashboard import drafts
 from services.dashboard.api.client import ApiError, Service
 from services.dashboard.api.predictions import class_name, flatten
 from services.dashboard.components.feedback import notice, show_error
@@ -137,10 +138,11 @@ def area_of(place: MapSpec, at: tuple[float, float]) -> str:
 
 
 def outcome_form(session: Session, use_case: UseCase, call: Call) -> bool:
-    """Show the outcome form; True once an outcome was recorded."""
+    """Show the outcome form; True once an outcome was recorded. No Streamlit form, whose fields the server knows only
+    once it is sent: what was typed stays when somebody looks at another page, and Enter sends nothing."""
     words, key = session.words, f"outcome-{call['id']}"
     reported = call["outcome"] or {}
-    with st.form(key, border=True):
+    with st.container(border=True, key=key):
         st.markdown(f"**{words('board.what_happened')}** · {words('board.what_happened_text')}")
         columns = st.columns(max(2, len(reportable_targets(use_case))))
         given = {}
@@ -148,10 +150,10 @@ def outcome_form(session: Session, use_case: UseCase, call: Call) -> bool:
             with column:
                 given[label] = _label_widget(session, target, reported.get(label), f"{key}-{label}")
         reason = st.text_input(
-            words("board.override"), value=call["override"] or "", key=f"{key}-override", max_chars=500,
-            help=words("board.override_help"),
+            words("board.override"), value=call["override"] or "", max_chars=500, help=words("board.override_help"),
+            key=drafts.kept(f"{key}-override", default=call["override"] or ""),
         )  # fmt: skip
-        saved = st.form_submit_button(words("board.save"), type="primary")
+        saved = st.button(words("board.save"), type="primary", key=f"{key}-save")
     if not saved:
         return False
     # A reported label that is now empty is retracted; one that was never reported is omitted.
@@ -172,6 +174,8 @@ def outcome_form(session: Session, use_case: UseCase, call: Call) -> bool:
     except ApiError as error:
         show_error(words, error, key=key)
         return False
+    for name in (*given, "override"):
+        drafts.drop(f"{key}-{name}")
     return True
 
 
@@ -179,14 +183,18 @@ def _label_widget(session: Session, target: Target, value: Any, key: str) -> Any
     words, output = session.words, target.output
     title = words.of(target.title)
     if isinstance(output, Regression):
-        number = st.number_input(f"{title} ({output.unit})", value=value, min_value=output.minimum, key=key)
+        drafts.kept(key, default=value)
+        number = st.number_input(
+            f"{title} ({output.unit})", value=value, min_value=output.minimum, format="%.6g", key=key
+        )
         return None if number is None else float(number)
     if isinstance(output, BinaryClassification):
         answers = {"yes": True, "no": False}
         start = None if value is None else "yes" if value else "no"
         chosen = st.segmented_control(
-            title, list(answers), default=start, format_func=lambda a: words(f"terms.{a}"), key=key
-        )
+            title, list(answers), default=start, format_func=lambda a: words(f"terms.{a}"),
+            key=drafts.kept(key, default=start),
+        )  # fmt: skip
         return answers.get(chosen) if chosen else None
     assert isinstance(output, MultiClass)
     options = list(output.labels)
@@ -194,7 +202,7 @@ def _label_widget(session: Session, target: Target, value: Any, key: str) -> Any
         title,
         options,
         index=options.index(value) if value in options else None,
-        key=key,
+        key=drafts.kept(key, default=value),
         placeholder=words("call.choose"),
         accept_new_options=output.learned,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from services.core.contract.use_case import UseCase
+from services.dashboard import drafts
 from services.dashboard.api import predictions
 from services.dashboard.api.client import ApiError
 from services.dashboard.components import maps
@@ -36,7 +37,7 @@ def render(session: Session) -> None:
         use_case = use_cases[choose_served_use_case(session, use_cases)]
     with right:
         mode = st.segmented_control(
-            words("call.what"), ["one", "many"], default="one", key=_MODE, label_visibility="hidden",
+            words("call.what"), ["one", "many"], default="one", key=drafts.kept(_MODE), label_visibility="hidden",
             format_func=lambda name: words(f"call.{name}"), required=True, wrap=True,
         )  # fmt: skip
     if mode == "many":
@@ -50,6 +51,8 @@ def choose_served_use_case(session: Session, use_cases: Mapping[str, UseCase], k
     """Select a use case; the choice is stored in the address, so that it survives a reload."""
     names = list(use_cases)
     wanted = st.query_params.get("use_case", "")
+    if wanted not in names or key in st.session_state:  # an address that names one comes first
+        drafts.kept(key, names)
     chosen = st.selectbox(
         session.words("terms.use_case"),
         names,
@@ -77,8 +80,9 @@ def _one(session: Session, use_case: UseCase) -> None:
     with form:
         payload = _form(session, use_case, known, places, st.session_state.get(memory, {}))
         incident = st.text_input(
-            words("call.incident"), key=f"call-{use_case.name}-incident", max_chars=64, help=words("call.incident_help")
-        )
+            words("call.incident"), key=drafts.kept(f"call-{use_case.name}-incident"), max_chars=64,
+            help=words("call.incident_help"),
+        )  # fmt: skip
         result = validate_request(use_case.serving.request, payload, words, session.formats)
         # A field with a value shows its error; missing fields are reported at the button.
         shown = {name: fault for name, fault in result.faults.items() if payload.get(name) is not None}
@@ -122,8 +126,8 @@ def _form(
     if beside and places:
         pick = f"call-{use_case.name}-known-place"
         st.selectbox(
-            words("call.no_place"), sorted(places), index=None, key=pick, placeholder=words("call.choose"),
-            on_change=_apply_known_place, args=(use_case, pick, dict(places)),
+            words("call.no_place"), sorted(places), index=None, key=drafts.kept(pick, places),
+            placeholder=words("call.choose"), on_change=_apply_known_place, args=(use_case, pick, dict(places)),
         )  # fmt: skip
     coordinates = [fields[name] for name in beside]
     payload |= forms.field_grid(session, use_case, coordinates, known, faults)
@@ -176,7 +180,7 @@ def _variant(session: Session, use_case: UseCase, known: Mapping[str, Any]) -> t
     """Selector of the one field, and its value, in which the second variant differs."""
     words, fields = session.words, fields_of(use_case.serving.request)
     key = f"call-{use_case.name}-compare"
-    if not st.toggle(words("call.compare"), key=key):
+    if not st.toggle(words("call.compare"), key=drafts.kept(key)):
         return None
     names = [field.name for field in fields.values() if field.kind in {"text", "category", "number", "flag"}]
     named = use_case.presentation.map.name_field if use_case.presentation.map is not None else None
@@ -184,7 +188,7 @@ def _variant(session: Session, use_case: UseCase, known: Mapping[str, Any]) -> t
     with left:
         name = st.selectbox(
             words("call.compare_field"), names, index=names.index(named) if named in names else 0,
-            format_func=lambda field: title_of(use_case, field, words), key=f"{key}-field",
+            format_func=lambda field: title_of(use_case, field, words), key=drafts.kept(f"{key}-field", names),
         )  # fmt: skip
     with right:
         st.caption(words("call.compare_other", field=title_of(use_case, name, words)))
@@ -229,7 +233,8 @@ def _answers(session: Session, use_case: UseCase, kept: str, payload: Mapping[st
         empty_state(words("call.nothing_yet"), words("call.nothing_yet_text"))
         return
     answers = state["answers"]
-    if answers[0]["payload"] != payload:
+    asked = answers[0]["payload"]
+    if {**payload, **{name: asked.get(name) for name in forms.times_of_now(use_case)}} != asked:
         notice("info", words("call.changed"))
     if len(answers) == 1:
         answer_view.show_answer(session, use_case, answers[0]["answer"], answers[0]["values"])

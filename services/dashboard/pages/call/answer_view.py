@@ -13,6 +13,7 @@ import streamlit as st
 from pydantic import BaseModel
 
 from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, Text, UseCase
+from services.dashboard import drafts
 from services.dashboard.api.predictions import class_name
 from services.dashboard.components import data_display
 from services.dashboard.components.confidence import missing_fields, reasons_against, source_badges
@@ -238,7 +239,7 @@ def show_explanation(
             list(targets),
             default=name,
             format_func=lambda key: words.of(targets[key].title),
-            key=f"drivers-{use_case.name}",
+            key=drafts.kept(f"drivers-{use_case.name}", targets),
             wrap=True,
         )
         name = chosen or name

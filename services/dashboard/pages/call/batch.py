@@ -1,13 +1,16 @@
-"""Batches: reads calls from CSV and Excel files, validates each row, predicts with a progress bar, and writes the
-answers as CSV and Excel without formulas.
+"""Batches: validates the calls of a file, predicts with a progress bar, and writes the answers as CSV and Excel without
+formulas. Answers stay when a part fails; the next press goes on behind them, and a part that is sent twice counts once.
 """
 
 from __future__ import annotations
 
 import csv
-import datetime as dt
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import chain
 from typing import Any
 
 import openpyxl
@@ -16,59 +19,49 @@ from pydantic import BaseModel
 
 from services.core.contract.use_case import UseCase
 from services.core.errors import VigieError
-from services.core.raw_files.workbooks import WorkbookBudget, read_first_sheet
+from services.core.io import without_formulas
+from services.core.messages import render
+from services.dashboard import drafts
 from services.dashboard.api import predictions
 from services.dashboard.api.client import ApiError
 from services.dashboard.components.data_display import table
 from services.dashboard.components.feedback import notice, show_error
-from services.dashboard.components.use_cases import fields_of, title_of, validate_request
+from services.dashboard.components.use_cases import title_of, validate_request
+from services.dashboard.pages.call.batch_file import CallFileError
+from services.dashboard.pages.call.batch_values import INCIDENT, ParsedCalls, read_calls
 from services.dashboard.session import Session
 from services.dashboard.settings import settings
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-_ENCODINGS = ("utf-8-sig", "cp1252")
-_TRUE, _FALSE = {"true", "yes", "oui", "vrai", "1"}, {"false", "no", "non", "faux", "0"}
-INCIDENT = "incident_id"
-_BUDGET = WorkbookBudget(cells=4_000_000, memory_mb=1_536, seconds=60)
+_PREVIEW_ROWS = 8
+_FAULTS_SHOWN = 50
+_LINE = "line"
+
+Fault = tuple[int, str, str]
+"""Line, column and what is wrong."""
 
 
-def read_rows(name: str, content: bytes) -> list[dict[str, Any]]:
-    """Rows of a file by the column names in its first line. Empty lines are skipped.
+@dataclass(slots=True)
+class Batch:
+    """An uploaded file with its answers so far."""
 
-    Raises:
-        VigieError: not a CSV or Excel file.
-    """
-    table = (
-        read_first_sheet(content, name, _BUDGET) if name.lower().endswith((".xlsx", ".xlsm")) else _read_csv(content)
-    )
-    lines = iter(table)
-    head = [str(cell or "").strip() for cell in next(lines, [])]
-    found = []
-    for line in lines:
-        row = {title: cell for title, cell in zip(head, line, strict=False) if title and cell not in (None, "")}
-        if row:
-            found.append(row)
-    return found
-
-
-def to_requests(
-    model: type[BaseModel], rows: Sequence[Mapping[str, Any]]
-) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """The rows as requests, the recognised columns, and the unknown ones. A column has the name of the field or its
-    title in either language."""
-    known = fields_of(model)
-    names = {INCIDENT: INCIDENT}
-    for field in known.values():
-        for title in (field.name, field.title.en, field.title.fr):
-            names.setdefault(_normalise_title(title), field.name)
-    columns = list(dict.fromkeys(title for row in rows for title in row))
-    of = {column: names.get(_normalise_title(column)) for column in columns}
-    found = [
-        {name: _parse_cell(known[name].kind if name in known else "text", value) for column, value in row.items()
-         if (name := of[column]) is not None}
-        for row in rows
-    ]  # fmt: skip
-    return found, [name for name in of.values() if name], [column for column, name in of.items() if name is None]
+    name: str
+    digest: str
+    parsed: ParsedCalls
+    good: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    """Calls that can be sent, with their line."""
+    faults: list[Fault] = field(default_factory=list)
+    language: str = ""
+    """Of the texts in ``faults``."""
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    refused: list[Fault] = field(default_factory=list)
+    """Lines that the service rejected."""
+    done: int = 0
+    """How many of the calls were sent."""
+    exercise: bool = False
+    """Whether the answers are those of an exercise."""
+    error: ApiError | None = None
+    """Why the last part was not answered."""
+    running: threading.Lock = field(default_factory=threading.Lock)
 
 
 def csv_template(model: type[BaseModel]) -> bytes:
@@ -80,7 +73,7 @@ def csv_template(model: type[BaseModel]) -> bytes:
 def write_csv(table: Iterable[Sequence[Any]]) -> bytes:
     """UTF-8 CSV with byte order mark, by which spreadsheets detect the encoding."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerows([escape_formula(cell) for cell in line] for line in table)
+    csv.writer(text, lineterminator="\r\n").writerows([_safe_cell(cell) for cell in line] for line in table)
     return b"\xef\xbb\xbf" + text.getvalue().encode()
 
 
@@ -88,66 +81,25 @@ def write_workbook(table: Iterable[Sequence[Any]]) -> bytes:
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("answers")
     for line in table:
-        sheet.append([escape_formula(cell) for cell in line])
+        sheet.append([_safe_cell(cell) for cell in line])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
 
 
-def escape_formula(cell: Any) -> Any:
-    """Escape a text that a spreadsheet would interpret as a formula."""
+def _safe_cell(cell: Any) -> Any:
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
-
-
-def _read_csv(content: bytes) -> Iterable[list[Any]]:
-    for encoding in _ENCODINGS:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" in text:
-            break
-        head = text[:4_096].partition("\n")[0]
-        separator = max(";,\t", key=head.count)
-        return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    raise VigieError("This is no text.", expected="a CSV file in UTF-8, or an Excel file (.xlsx)")
-
-
-def _parse_cell(kind: str, value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of cell
-    if isinstance(value, dt.datetime):
-        return value.date().isoformat() if kind == "date" else value.isoformat()
-    if isinstance(value, dt.date | dt.time):
-        return value.isoformat()
-    if kind in {"text", "category"}:
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    if kind == "flag" and isinstance(value, str):
-        word = value.strip().lower()
-        return True if word in _TRUE else False if word in _FALSE else value
-    if kind == "number" and isinstance(value, str):
-        text = value.strip().replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
-        if text.count(",") == 1 and "." not in text:
-            text = text.replace(",", ".")
-        try:
-            number = float(text)
-        except ValueError:
-            return value
-        return int(number) if number.is_integer() else number
-    return value
-
-
-def _normalise_title(title: str) -> str:
-    return " ".join(title.lower().replace("_", " ").split())
-
-
-_PREVIEW_ROWS = 8
+    return without_formulas(cell) if isinstance(cell, str) else cell
 
 
 def batch_form(session: Session, use_case: UseCase) -> None:
     words, most = session.words, settings().dashboard_batch_rows
-    key = f"batch-{use_case.name}"
-    file = st.file_uploader(words("call.file"), type=["csv", "txt", "xlsx"], key=key)
+    key, changed = f"batch-{use_case.name}", f"batch-{use_case.name}-changed"
+    file = st.file_uploader(
+        words("call.file"), type=["csv", "txt", "xlsx"], key=key,
+        on_change=lambda: st.session_state.__setitem__(changed, True),
+    )  # fmt: skip
     st.caption(words("call.file_help", rows=session.formats.number(most)))
     st.download_button(
         words("call.template"),
@@ -156,119 +108,160 @@ def batch_form(session: Session, use_case: UseCase) -> None:
         mime="text/csv",
         key=f"{key}-template",
     )
+    if st.session_state.pop(changed, False):
+        drafts.keep_batch(key, None)
+        st.session_state.pop(f"{key}-error", None)
+        if file is not None:
+            try:
+                drafts.keep_batch(key, _read(use_case, file.name, file.getvalue()))
+            except (CallFileError, VigieError) as error:
+                st.session_state[f"{key}-error"] = error
+    if (wrong := st.session_state.get(f"{key}-error")) is not None:
+        said = render(wrong.message, session.language) if isinstance(wrong, CallFileError) else str(wrong)
+        notice("bad", words("call.file_bad"), said)
+    batch: Batch | None = drafts.batch(key)
+    if batch is None:
+        return
     if file is None:
-        st.session_state.pop(f"{key}-result", None)
-        return
-    try:
-        rows = read_rows(file.name, file.getvalue())
-    except VigieError as error:
-        notice("bad", words("call.file_bad"), str(error))
-        return
-    if not rows:
-        notice("warn", words("call.file_empty"))
-        return
-    if len(rows) > most:
-        notice("bad", words("call.file_long", rows=session.formats.number(most)))
-        return
-    good, bad = _validate_rows(session, use_case, rows)
-    if good and st.button(words("call.run", count=session.formats.number(len(good))), type="primary", key=f"{key}-run"):
-        result = _predict_rows(session, use_case, good)
-        if result is not None:
-            st.session_state[f"{key}-result"] = (file.file_id, result)
-    kept = st.session_state.get(f"{key}-result")
-    if kept is not None and kept[0] == file.file_id:
-        _show_result(session, use_case, kept[1], key)
-    if bad:
-        _rejected_rows(session, use_case, bad)
+        left, right = st.columns([4, 1.4], vertical_alignment="center")
+        left.caption(words("call.file_kept", name=batch.name))
+        if right.button(words("call.file_remove"), key=f"{key}-remove", width="stretch"):
+            drafts.keep_batch(key, None)
+            st.rerun()
+    _validate(session, use_case, batch)
+    _answer(session, use_case, batch, key)
+    _show_faults(session, use_case, batch)
 
 
-def _validate_rows(
-    session: Session, use_case: UseCase, rows: list[dict[str, Any]]
-) -> tuple[list[tuple[int, dict[str, Any]]], list[tuple[int, str, str]]]:
-    """Valid rows with line numbers, and (line, field, error) of the others; line 1 has the column names."""
-    words = session.words
-    requests, found, left = to_requests(use_case.serving.request, rows)
-    if not found:
+def _read(use_case: UseCase, name: str, content: bytes) -> Batch:
+    parsed = read_calls(use_case.serving.request, name, content, settings().dashboard_batch_rows)
+    if not (parsed.requests or parsed.faults):
+        raise CallFileError("file_empty")
+    return Batch(name, sha256(content).hexdigest(), parsed)
+
+
+def _validate(session: Session, use_case: UseCase, batch: Batch) -> None:
+    """Sort the calls into those that can be sent and those with faults; once for each language."""
+    words, parsed = session.words, batch.parsed
+    if batch.language != session.language:
+        batch.language, batch.good = session.language, []
+        batch.faults = [(f.line, f.column, render(f.message, session.language)) for f in parsed.faults]
+        for line, request in parsed.requests:
+            fields = {name: value for name, value in request.items() if name in use_case.serving.request.model_fields}
+            result = validate_request(use_case.serving.request, fields, words, session.formats)
+            if result.faults:
+                batch.faults += [
+                    (line, title_of(use_case, name, words) if name else "", fault)
+                    for name, fault in result.faults.items()
+                ]
+            else:
+                batch.good.append((line, request))
+        batch.faults.sort(key=lambda fault: fault[0])
+    if not parsed.known:
         notice("bad", words("call.columns_none"))
-        return [], []
-    if left:
-        st.caption(words("call.columns_left", columns=", ".join(left[:12])))
-    good, bad = [], []
-    for number, request in enumerate(requests, start=2):
-        fields = {name: value for name, value in request.items() if name != INCIDENT}
-        result = validate_request(use_case.serving.request, fields, words, session.formats)
-        if result.faults:
-            bad += [(number, name, fault) for name, fault in result.faults.items()]
-        else:
-            good.append((number, request))
-    lines = len({number for number, _, _ in bad})
+        return
+    if parsed.unused:
+        st.caption(words("call.columns_left", columns=", ".join(parsed.unused[:12])))
+    lines = len({line for line, _, _ in batch.faults})
     notice(
-        "good" if not bad else "warn",
-        words("call.rows_good", count=session.formats.number(len(good))),
-        words("call.rows_bad", count=session.formats.number(lines)) if bad else "",
-    )
-    return good, bad
-
-
-def _rejected_rows(session: Session, use_case: UseCase, bad: list[tuple[int, str, str]]) -> None:
-    words = session.words
-    lines = [
-        [session.formats.number(number), title_of(use_case, name, words) if name else "–", fault]
-        for number, name, fault in bad[:50]
-    ]
-    table(
-        words("call.rows_bad", count=len({number for number, _, _ in bad})),
-        [words("call.line"), words("call.field"), words("call.fault")],
-        lines,
+        "warn" if lines else "good",
+        words("call.rows_good", count=session.formats.number(len(batch.good))),
+        words("call.rows_bad", count=session.formats.number(lines)) if lines else "",
     )
 
 
-def _predict_rows(session: Session, use_case: UseCase, good: list[tuple[int, dict[str, Any]]]) -> dict[str, Any] | None:
-    """Predict; returns answers with line numbers, and the lines that the service rejected."""
-    words = session.words
-    requests = [request for _, request in good]
-    answers: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
-    bar = st.progress(0.0, text=words("call.progress", done=0, count=len(good)))
+def _answer(session: Session, use_case: UseCase, batch: Batch, key: str) -> None:
+    """The button that answers, or goes on, and the answers so far."""
+    words, formats = session.words, session.formats
+    if batch.done and batch.exercise != session.exercise:  # answers of an exercise and of live calls are not mixed
+        batch.answers, batch.refused, batch.done, batch.error = [], [], 0, None
+    left = len(batch.good) - batch.done
+    if left:
+        code = "call.run_on" if batch.done else "call.run"
+        pressed = st.button(words(code, count=formats.number(left)), type="primary", key=f"{key}-run")
+        if pressed and batch.running.acquire(blocking=False):
+            try:
+                _send(session, use_case, batch)
+            finally:
+                batch.running.release()
+            st.rerun()  # the button says what is left
+        elif batch.running.locked():
+            notice("info", words("call.file_running"))
+        if batch.error is not None:
+            show_error(words, batch.error, key="batch")
+        if batch.done:
+            done, count = formats.number(batch.done), formats.number(len(batch.good))
+            notice("warn", words("call.broken_off", done=done, count=count), words("call.broken_off_text"))
+    if batch.done:
+        _show_result(session, use_case, batch, key)
+
+
+def _send(session: Session, use_case: UseCase, batch: Batch) -> None:
+    """Send what has no answer yet, part by part; what came before a failure stays."""
+    words, count = session.words, len(batch.good)
+    batch.exercise, batch.error = session.exercise, None
+    bar = st.progress(batch.done / count, text=words("call.progress", done=batch.done, count=count))
     try:
-        for start, part in predictions.predict_batches(session, use_case.name, requests):
-            beside = {name: part[name] for name in ("source", "model_version", "simulated")}
-            for item in part["answers"]:
-                line, request = good[start + item["index"]]
-                codes = "; ".join(dict.fromkeys(warning["code"] for warning in item["warnings"]))
-                answers.append(
-                    {"line": line, **request, **predictions.flatten(item["answer"]), **beside, "warnings": codes}
-                )
-            errors += [{**error, "line": good[start + error["index"]][0]} for error in part["errors"]]
-            done = min(start + predictions.BATCH_SIZE, len(good))
-            bar.progress(done / len(good), text=words("call.progress", done=done, count=len(good)))
+        while batch.done < count:
+            part = batch.good[batch.done : batch.done + predictions.BATCH_SIZE]
+            # The same lines of the same file are the same request, whoever presses again and in which window.
+            repeated = [batch.digest, use_case.name, part[0][0], [request for _, request in part]]
+            response = predictions.predict_batch(session, use_case.name, [request for _, request in part], repeated)
+            _add_answers(batch, part, response)
+            bar.progress(batch.done / count, text=words("call.progress", done=batch.done, count=count))
     except ApiError as error:
-        show_error(words, error, key="batch")
-        return None
-    return {"answers": answers, "errors": errors}
+        batch.error = error
 
 
-def _show_result(session: Session, use_case: UseCase, result: dict[str, Any], key: str) -> None:
-    words, answers, errors = session.words, result["answers"], result["errors"]
-    refused = words("call.refused_rows", count=len(errors)) if errors else ""
-    notice("good" if not errors else "warn", words("call.done", count=session.formats.number(len(answers))), refused)
+def _add_answers(batch: Batch, part: list[tuple[int, dict[str, Any]]], response: dict[str, Any]) -> None:
+    beside = {name: response[name] for name in ("source", "model_version", "simulated")}
+    answers, refused = [], []
+    for item in response["answers"]:
+        line, request = part[item["index"]]
+        codes = "; ".join(dict.fromkeys(warning["code"] for warning in item["warnings"]))
+        shown = {**request, **predictions.flatten(item["answer"]), **beside, "warnings": codes}
+        answers.append({**shown, _LINE: line, INCIDENT: request.get(INCIDENT, "")})
+    for error in response["errors"]:
+        line = part[error["index"]][0]
+        refused += [(line, fault["field"], fault["reason"]) for fault in error["errors"]]
+    batch.answers += answers
+    batch.refused += refused
+    batch.done += len(part)
+
+
+def _show_result(session: Session, use_case: UseCase, batch: Batch, key: str) -> None:
+    words, answers = session.words, batch.answers
+    lines = len({line for line, _, _ in batch.refused})
+    refused = words("call.refused_rows", count=lines) if lines else ""
+    if batch.done == len(batch.good):
+        notice("warn" if lines else "good", words("call.done", count=session.formats.number(len(answers))), refused)
     if not answers:
         return
-    names = list(dict.fromkeys(name for answer in answers for name in answer))
-    lines = [names, *([answer.get(name, "") for name in names] for answer in answers)]
+    names = list(dict.fromkeys([_LINE, INCIDENT, *chain.from_iterable(answers)]))
+    rows = [names, *([answer.get(name, "") for name in names] for answer in answers)]
     left, right = st.columns(2)
     with left:
         st.download_button(
-            words("call.download"), write_csv(lines), file_name=f"{use_case.name}-answers.csv", mime="text/csv",
-            key=f"{key}-csv", type="primary", width="stretch",
+            words("call.download"), lambda: write_csv(rows), file_name=f"{use_case.name}-answers.csv", mime="text/csv",
+            key=f"{key}-csv", type="primary", width="stretch", on_click="ignore",
         )  # fmt: skip
     with right:
         st.download_button(
-            words("call.download_excel"), write_workbook(lines), file_name=f"{use_case.name}-answers.xlsx",
-            key=f"{key}-xlsx", width="stretch",
+            words("call.download_excel"), lambda: write_workbook(rows), file_name=f"{use_case.name}-answers.xlsx",
+            key=f"{key}-xlsx", width="stretch", on_click="ignore",
         )  # fmt: skip
     st.markdown(f"#### {words('call.preview')}")
-    st.dataframe(
-        [{name: escape_formula(answer.get(name)) for name in names} for answer in answers[:_PREVIEW_ROWS]],
-        hide_index=True,
-    )
+    shown = [dict(zip(rows[0], map(_safe_cell, row), strict=True)) for row in rows[1 : 1 + _PREVIEW_ROWS]]
+    st.dataframe(shown, hide_index=True)
+
+
+def _show_faults(session: Session, use_case: UseCase, batch: Batch) -> None:
+    words, formats = session.words, session.formats
+    refused = [(line, title_of(use_case, name, words) if name else "", why) for line, name, why in batch.refused]
+    for title, faults in (("call.rows_bad", batch.faults), ("call.refused_rows", refused)):
+        if faults:
+            table(
+                words(title, count=len({line for line, _, _ in faults})),
+                [words("call.line"), words("call.column"), words("call.fault")],
+                [[formats.number(line), column or "–", fault] for line, column, fault in faults[:_FAULTS_SHOWN]],
+            )

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from services.core.contract.use_case import UseCase
+from services.dashboard import drafts
 from services.dashboard.components.use_cases import Field, fields_of
 from services.dashboard.session import Session
 
@@ -102,21 +103,23 @@ def field_widget(  # noqa: PLR0911 - one branch for each kind of field
             return _moment(session, field, key, label, help=help, zone=zone)
         case "date":
             day = st.date_input(
-                label, value="today" if field.required else None, key=key, help=help, format=_day_format(session)
-            )
+                label, value="today" if field.required else None, key=drafts.kept(key), help=help,
+                format=_day_format(session),
+            )  # fmt: skip
             return day.isoformat() if isinstance(day, dt.date) else None
         case "flag":
             answers = {"yes": True, "no": False}
             start = None if empty or field.default is None else "yes" if field.default else "no"
             chosen = st.segmented_control(
-                label, list(answers), default=start, format_func=lambda a: words(f"terms.{a}"), key=key, help=help
-            )
+                label, list(answers), default=start, format_func=lambda a: words(f"terms.{a}"),
+                key=drafts.kept(key, answers), help=help,
+            )  # fmt: skip
             return answers.get(chosen) if chosen else None
         case "category":
             options = list(field.words)
             at = options.index(field.default) if field.default in options and not empty else None
             return st.selectbox(
-                label, options, index=at, key=key, help=help, placeholder=words("call.choose"),
+                label, options, index=at, key=drafts.kept(key, options), help=help, placeholder=words("call.choose"),
                 format_func=_option_text,
             )  # fmt: skip
         case "number":
@@ -126,7 +129,7 @@ def field_widget(  # noqa: PLR0911 - one branch for each kind of field
                 value=int(value) if value is not None and field.whole else value,
                 step=1 if field.whole else None,
                 format=None if field.whole else "%.6g",
-                key=key,
+                key=drafts.kept(key),
                 help=help,
                 placeholder=field.bounds(session.formats),
             )
@@ -137,31 +140,45 @@ def field_widget(  # noqa: PLR0911 - one branch for each kind of field
             suggestions = known.get("words") or []
             if suggestions and not field.free_text:
                 return st.selectbox(
-                    label, suggestions, index=None, key=key, help=help, accept_new_options=True,
+                    label, suggestions, index=None, key=drafts.kept(key), help=help, accept_new_options=True,
                     placeholder=words("call.choose_or_type"),
                 )  # fmt: skip
             if (field.longest or 0) > 500 or field.free_text:
-                return st.text_area(label, key=key, help=help, height=100, max_chars=field.longest) or None
-            return st.text_input(label, key=key, help=help, max_chars=field.longest) or None
+                return st.text_area(label, key=drafts.kept(key), help=help, height=100, max_chars=field.longest) or None
+            return st.text_input(label, key=drafts.kept(key), help=help, max_chars=field.longest) or None
 
 
 def _moment(session: Session, field: Field, key: str, label: str, *, help: str, zone: str | None) -> str | None:
-    """Date and time inputs side by side; default is now."""
-    now = dt.datetime.now(ZoneInfo(zone or "UTC")).replace(second=0, microsecond=0)
-    memory = f"{key}-now"
-    start = st.session_state.setdefault(memory, now) if field.required else None
+    """Date and time inputs side by side; a required time that nobody chose is now."""
+    day_key, clock_key = _moment_keys(key)
+    if field.required:
+        now = dt.datetime.now(ZoneInfo(zone or "UTC")).replace(second=0, microsecond=0)
+        drafts.follow_clock({day_key: now.date(), clock_key: now.time()})
+    else:
+        drafts.kept(day_key)
+        drafts.kept(clock_key)
     left, right = st.columns([3, 2])
     with left:
-        day = st.date_input(
-            label, value=start.date() if start else None, key=f"{key}-day", help=help, format=_day_format(session)
-        )
+        day = st.date_input(label, value=None, key=day_key, help=help, format=_day_format(session))
     with right:
-        clock = st.time_input(
-            session.words("call.clock"), value=start.time() if start else None, key=f"{key}-clock", step=60
-        )
+        clock = st.time_input(session.words("call.clock"), value=None, key=clock_key, step=60)
     if not isinstance(day, dt.date) or clock is None:
         return None
     return dt.datetime.combine(day, clock).isoformat()
+
+
+def times_of_now(use_case: UseCase) -> list[str]:
+    """Required times that nobody chose: they follow the clock."""
+    return [
+        field.name
+        for field in fields_of(use_case.serving.request).values()
+        if field.kind == "time" and field.required
+        if drafts.follows_clock(_moment_keys(widget_key(use_case, field.name)))
+    ]
+
+
+def _moment_keys(key: str) -> tuple[str, str]:
+    return f"{key}-day", f"{key}-clock"
 
 
 def _image(session: Session, field: Field, key: str, label: str, help: str) -> str | None:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from services.core.contract.use_case import UseCase
 from services.core.steps import NO_SOURCE
+from services.dashboard import drafts
 from services.dashboard.api.client import Service
 from services.dashboard.components.data_display import table
 from services.dashboard.components.feedback import (
@@ -42,7 +43,7 @@ def start_form(session: Session, use_case: UseCase) -> None:
             KINDS,
             default=KINDS[0],
             format_func=lambda name: words(f"data.{name}"),
-            key="data-kind",
+            key=drafts.kept("data-kind"),
             required=True,
         )
         source = _source(session, kind or KINDS[0])
@@ -56,21 +57,22 @@ def _source(session: Session, kind: str) -> str:
     words = session.words
     choices = SOURCES if kind == "ingest" else (NO_SOURCE, *SOURCES)
     chosen = st.selectbox(
-        words("data.from"), choices, format_func=lambda name: words(f"data.word_{name}"), key=f"data-source-{kind}"
-    )
+        words("data.from"), choices, format_func=lambda name: words(f"data.word_{name}"),
+        key=drafts.kept(f"data-source-{kind}", choices),
+    )  # fmt: skip
     if chosen != FOLDER:
         return chosen
     given = st.text_input(
-        words("data.folder"), key=f"data-folder-{kind}", help=words("data.folder_help"), max_chars=500
+        words("data.folder"), key=drafts.kept(f"data-folder-{kind}"), help=words("data.folder_help"), max_chars=500
     )
     return given.strip()
 
 
 def _ingestion(session: Session, use_case: UseCase, source: str) -> None:
     words = session.words
-    fresh = st.checkbox(words("data.fresh"), key="data-fresh")
+    fresh = st.checkbox(words("data.fresh"), key=drafts.kept("data-fresh"))
     confirm = st.text_input(
-        words("data.confirm"), key="data-confirm", help=words("data.confirm_help"), max_chars=500
+        words("data.confirm"), key=drafts.kept("data-confirm"), help=words("data.confirm_help"), max_chars=500
     ).strip()
     body = {"use_case": use_case.name, "source": source, "fresh": fresh}
     body |= {"confirm": confirm} if confirm else {}
@@ -81,12 +83,12 @@ def _ingestion(session: Session, use_case: UseCase, source: str) -> None:
 
 def _retraining(session: Session, use_case: UseCase, source: str) -> None:
     words = session.words
-    force = st.checkbox(words("data.force"), key="data-force")
+    force = st.checkbox(words("data.force"), key=drafts.kept("data-force"))
     approval = st.selectbox(
         words("data.approval"),
         list(APPROVALS),
         format_func=lambda name: words(f"data.approval_{name}"),
-        key="data-approval",
+        key=drafts.kept("data-approval"),
     )
     body: dict[str, Any] = {"use_case": use_case.name, "source": source, "force": force}
     if APPROVALS[approval] is not None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from services.core.contract.use_case import UseCase
 from services.core.steps import STEPS
+from services.dashboard import drafts
 from services.dashboard.api.client import ResourceNotFoundError, Service
 from services.dashboard.components.data_display import Bar, bars_html
 from services.dashboard.components.feedback import empty_state, error_boundary, loading_spinner, notice
@@ -26,7 +27,7 @@ def show_field(session: Session, use_case: UseCase, fields: Mapping[str, Any]) -
         words("explore.field"),
         names,
         format_func=lambda name: title_of(use_case, name, session.words),
-        key=f"explore-field-{use_case.name}",
+        key=drafts.kept(f"explore-field-{use_case.name}", names),
     )
     field = fields[name]
     if field["missing"] >= 1:
@@ -120,7 +121,7 @@ def render(session: Session) -> None:
         SECTIONS,
         default=SECTIONS[0],
         format_func=lambda name: words(f"explore.{name}"),
-        key="explore-section",
+        key=drafts.kept("explore-section"),
         required=True,
     )
     if section == "pipeline":
@@ -157,8 +158,9 @@ def _target(session: Session, use_case: UseCase, targets: Mapping[str, Any]) -> 
     titles = {target.name: words.of(target.title) for target in use_case.modelling.targets if target.name in targets}
     left, right = st.columns(2)
     name = left.selectbox(
-        words("explore.target"), list(titles), format_func=titles.__getitem__, key=f"explore-target-{use_case.name}"
-    )
+        words("explore.target"), list(titles), format_func=titles.__getitem__,
+        key=drafts.kept(f"explore-target-{use_case.name}", titles),
+    )  # fmt: skip
     target = targets[name]
     dimensions = [column for column, entries in target["by"].items() if entries]
     if not target["rows"]:
@@ -176,7 +178,7 @@ def _target(session: Session, use_case: UseCase, targets: Mapping[str, Any]) -> 
         words("explore.by"),
         dimensions,
         format_func=lambda column: group_title(session, use_case, column),
-        key=f"explore-by-{use_case.name}",
+        key=drafts.kept(f"explore-by-{use_case.name}", dimensions),
     )
     labels = target.get("labels", [])
     by_group(session, column, target["by"][column], title=titles[name], labels=labels)

@@ -10,6 +10,7 @@ import streamlit as st
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
 from services.core.model_registry.version import ALIASES, CHALLENGER, CHAMPION, PREVIOUS, Tag
+from services.dashboard import drafts
 from services.dashboard.api.client import Service
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import (
@@ -106,7 +107,7 @@ def _one(session: Session, use_case: UseCase, found: Mapping[str, Any], versions
         numbers,
         index=first,
         format_func=lambda number: words("models.version_n", number=number),
-        key=f"models-version-{use_case.name}",
+        key=drafts.kept(f"models-version-{use_case.name}", numbers, default=numbers[first]),
     )
     chosen = versions[numbers.index(number)]
     if session.has_platform_role(Role.ADMIN):

@@ -13,6 +13,7 @@ import streamlit as st
 
 from services.core.contract.use_case import UseCase
 from services.core.model_registry.version import Tag
+from services.dashboard import drafts
 from services.dashboard.api.client import ResourceNotFoundError, Service
 from services.dashboard.components.data_display import table
 from services.dashboard.components.feedback import Tone, empty_state, error_boundary, loading_spinner, notice
@@ -34,7 +35,7 @@ def show_version(session: Session, use_case: UseCase, number: int, others: Seque
         SECTIONS,
         default=SECTIONS[0],
         format_func=lambda name: words(f"models.{name}"),
-        key="models-section",
+        key=drafts.kept("models-section"),
         required=True,
     )
     with error_boundary(words, key="version"):
@@ -184,7 +185,10 @@ def _groups(session: Session, use_case: UseCase, subgroups: Mapping[str, Any]) -
     if not titles:
         return
     st.subheader(words("models.groups"))
-    column = st.selectbox(words("models.groups_by"), list(titles), format_func=titles.__getitem__, key="models-groups")
+    column = st.selectbox(
+        words("models.groups_by"), list(titles), format_func=titles.__getitem__,
+        key=drafts.kept("models-groups", titles),
+    )  # fmt: skip
     heads = [words("models.group"), words("models.rows")]
     heads += [f"{words.of(t.title)}, {metric_title(session, t.metric)}" for t in use_case.modelling.targets]
     rows = []
@@ -257,7 +261,7 @@ def _changes(
         others,
         index=others.index(against) if against in others else 0,
         format_func=lambda number: words("models.version_n", number=number),
-        key=f"models-against-{found['version']['number']}",
+        key=drafts.kept(f"models-against-{found['version']['number']}", others),
     )
     with loading_spinner(words):
         old = version_details(session, use_case, other)

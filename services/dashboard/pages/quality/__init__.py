@@ -12,6 +12,7 @@ import streamlit.components.v1 as components
 
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
+from services.dashboard import drafts
 from services.dashboard.api.client import LONG_TIMEOUT, ResourceNotFoundError, Service, ServiceUnavailableError
 from services.dashboard.components.data_display import Html, colour_scale, draw_chart, table
 from services.dashboard.components.feedback import (
@@ -190,7 +191,7 @@ def render(session: Session) -> None:
         SECTIONS,
         default=SECTIONS[0],
         format_func=lambda name: words(f"drift.{name}"),
-        key="quality-section",
+        key=drafts.kept("quality-section"),
         required=True,
     )
     with error_boundary(words, key="quality"):

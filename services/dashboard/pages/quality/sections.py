@@ -9,6 +9,7 @@ import streamlit as st
 
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
+from services.dashboard import drafts
 from services.dashboard.api.client import Service
 from services.dashboard.components.data_display import Html, table
 from services.dashboard.components.feedback import ConfirmedAction, badge, confirm_button, empty_state, notice
@@ -30,7 +31,7 @@ def show_quality(session: Session, use_case: UseCase, found: Mapping[str, Any]) 
             cuts,
             default="all",
             format_func=lambda name: words(f"drift.slice_{name}"),
-            key="quality-cut",
+            key=drafts.kept("quality-cut", cuts),
             required=True,
         )
         _quality_table(session, use_case, _grouped_by(entries, cut or "all"), cut or "all")

@@ -190,11 +190,23 @@ def test_an_export_has_every_page(service: Service, monkeypatch: pytest.MonkeyPa
     assert [row["request_id"] for row in rows] == ["r4", "r3", "r2", "r1"]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)"])
 def test_no_cell_is_a_formula(service: Service, engine: Engine, text: str) -> None:
     store_records(engine, [decode_record(call_line("bad", at=MADE_AT + 90, town=text))])
     [row] = rows_of(service.get("/v1/toy/predictions", params={"format": "csv", "request_id": "bad"}))
     assert row["request.town"] == "'" + text
+
+
+@pytest.mark.parametrize("separator", [";", ",", "\t", "|", "\n", "\r\n"])
+@pytest.mark.parametrize("text", ["x;=1+1;", "x\n=1+1", 'x;"=1+1"', "x; @SUM(A1)", "x\t-1", "\t=1", "\r=1", "x,+1"])
+def test_no_cell_is_a_formula_whichever_separator_splits_it(
+    service: Service, engine: Engine, text: str, separator: str
+) -> None:
+    store_records(engine, [decode_record(call_line("bad", at=MADE_AT + 90, town=text))])
+    answer = service.get("/v1/toy/predictions", params={"format": "csv", "request_id": "bad"})
+    cells = [cell.strip(' "\r\n\t') for line in answer.text.splitlines() for cell in line.split(separator)]
+    assert [cell for cell in cells if cell.startswith(("=", "+", "@"))] == []
+    assert "'" in rows_of(answer)[0]["request.town"]
 
 
 def test_reading_needs_the_viewers_role_and_the_use_case(service: Service) -> None:
