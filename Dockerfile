@@ -24,6 +24,7 @@ RUN cd "$VIRTUAL_ENV/lib/python3.11/site-packages" \
     && find . -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.h' -o -name '*.c' -o -name '*.cc' -o -name '*.a' \) -delete \
     && rm -rf PIL/_avif.* pillow.libs/libavif-* \
     && rm -rf onnxruntime/transformers onnxruntime/tools onnxruntime/quantization onnxruntime/capi/libonnxruntime.so.* sqlalchemy/testing \
+    && if [ "$SET" = serving ]; then rm -rf sqlalchemy/dialects/mssql sqlalchemy/dialects/mysql sqlalchemy/dialects/oracle watchfiles; fi \
     && "$VIRTUAL_ENV/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash -x 'databricks/sdk/service|/templates/' .
 
 FROM caddy:2 AS edge

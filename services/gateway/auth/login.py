@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
+from zxcvbn import zxcvbn
 
 from services.core.auth import tokens
 from services.core.auth.api_keys import hash_api_key
@@ -35,6 +36,8 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.users import service as users_service
 
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 128
+MIN_PASSWORD_SCORE = 3
+"""zxcvbn's score of a password that stands at least 10^8 guesses: common passwords, words and keyboard rows do not."""
 _MAX_WAITING_PER_THREAD = 20
 
 
@@ -100,10 +103,12 @@ def check_password_policy(password: str, name: str) -> None:
             expected=f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters",
             action="A few unrelated words are easy to remember and hard to guess.",
         )
-    if name.lower() in password.lower() or len(set(password)) < 5:
+    # zxcvbn takes up to 72 characters; what is longer is not made easier by its end.
+    guessable = zxcvbn(password[:72], user_inputs=[name, "vigie"])["score"] < MIN_PASSWORD_SCORE
+    if name.lower() in password.lower() or guessable:
         raise VigieError(
             "The password is too easy to guess.",
-            expected="not the user's name, and at least five different characters",
+            expected="no common password, no keyboard row, no repetition and not the user's name",
             action="A few unrelated words are easy to remember and hard to guess.",
         )
 

@@ -54,6 +54,16 @@ def test_a_password_that_was_made_is_shown_once(client: TestClient, admin: Heade
     assert made.json()["password"] not in client.get("/admin/users", headers=admin).text
 
 
+@pytest.mark.parametrize(
+    "password", ["123456789012", "passwordpassword", "azertyuiop12", "evelyn-evelyn-evelyn", "aaaaaaaaaaaaaaaa"]
+)
+def test_a_password_that_is_easy_to_guess_is_refused(client: TestClient, admin: Headers, password: str) -> None:
+    body = {"name": "evelyn", "role": "viewer", "centre": "default", "password": password}
+    answer = client.post("/admin/users", json=body, headers=admin)
+    assert answer.status_code == 400
+    assert "easy to guess" in answer.text
+
+
 def test_with_a_first_password_one_changes_it_and_does_nothing_else(client: TestClient, admin: Headers) -> None:
     body = {"name": "eve", "role": "admin", "centre": "default", "centres": "*", "password": PASSWORD}
     assert client.post("/admin/users", json=body, headers=admin).status_code == 201
