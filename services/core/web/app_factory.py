@@ -20,13 +20,13 @@ from services.core.monitoring.process_metrics import register_process_metrics, r
 from services.core.settings import settings
 from services.core.web.api_docs import document_roles, mount_docs
 from services.core.web.authentication import PUBLIC
-from services.core.web.errors import ErrorBody, error_detail, error_response
+from services.core.web.errors import ErrorBody, content_encoding_error, error_detail, error_response
 from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import LogContextMiddleware, RequestIdMiddleware, log_access, run_server, server_config
 
 
 class BodyLimitMiddleware:
-    """Refuses requests whose body is longer than ``limit`` bytes with 413."""
+    """Refuses requests whose body is longer than ``limit`` bytes with 413, and compressed bodies with 415."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
@@ -36,7 +36,13 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        stated = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        headers = dict(scope["headers"])
+        compressed = content_encoding_error(headers.get(b"content-encoding", b""))
+        if compressed is not None:
+            refusal = error_response(compressed.status, compressed.faults, scope["request_id"], compressed.headers)
+            await refusal(scope, receive, send)
+            return
+        stated = headers.get(b"content-length")
         if stated is not None:
             # The server itself enforces the stated content length.
             fits = stated.isdigit() and len(stated) <= 18 and int(stated) <= self._limit
@@ -142,10 +148,15 @@ def _add_health(app: FastAPI, ready: ReadinessCheck | None, skipped: Sequence[st
     async def live() -> Liveness:
         return Liveness()
 
+    # Monitors ask with HEAD.
+    app.add_api_route("/health/live", live, methods=["HEAD"], include_in_schema=False)
+
     @app.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether it can do its work")
     def readiness() -> Readiness:
         body = ready() or {} if ready is not None else {}
         return Readiness(**{**body, "skipped_use_cases": skipped} if skipped else body)
+
+    app.add_api_route("/health/ready", readiness, methods=["HEAD"], include_in_schema=False)
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:

@@ -121,7 +121,8 @@ class ServiceProtocol(HttpToolsProtocol):
         self._fields += 1
         self._count_head(len(name) + len(value))
         if self._in_head:  # what comes after the body is no header
-            super().on_header(name, value)
+            # Blanks around a value are no part of it (RFC 9110, 5.5); the parser leaves those behind it.
+            super().on_header(name, value.strip(b" \t"))
 
     def _count_head(self, size: int) -> None:
         self._field_bytes += size

@@ -62,6 +62,20 @@ def http_error(
     return HttpError(status, [error_detail(type, reason, field=field, allowed=allowed, action=action)], headers)
 
 
+def content_encoding_error(value: bytes) -> HttpError | None:
+    """The error for a body that is compressed, by its ``Content-Encoding``: it is not unpacked here."""
+    if value.strip().lower() in (b"", b"identity"):
+        return None
+    return http_error(
+        415,
+        "content_encoding",
+        "The body is compressed.",
+        field="Content-Encoding",
+        allowed="no Content-Encoding, or identity",
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
 def error_response(status: int, faults: list[dict[str, str]], request_id: str, headers: Any = None) -> Response:
     body = pydantic_core.to_json({"errors": faults, "request_id": request_id})
     return Response(body, status, headers=headers, media_type="application/json")

@@ -132,6 +132,8 @@ def metadata_router(
             status="ready", degraded=degraded, use_cases=states, skipped_use_cases=list(skipped), access=callers
         )
 
+    for path, state in (("/health/live", live), ("/health/ready", ready)):  # monitors ask with HEAD
+        router.add_api_route(path, state, methods=["HEAD"], include_in_schema=False)
     return router
 
 

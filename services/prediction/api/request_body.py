@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from codecs import BOM_UTF8
 from collections.abc import Collection
 from json import JSONDecodeError, JSONDecoder
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
-from services.core.web.errors import http_error, safe_field_name
+from services.core.web.errors import content_encoding_error, http_error, safe_field_name
 
 MULTIPART_MEDIA_TYPE = b"multipart/form-data"
 MAX_PARTS = 32
@@ -181,10 +182,10 @@ _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b'"{}[]')))
 
 async def read_request_body(scope: Scope, receive: Receive, limit: int, *, uploads: bool = False) -> bytes:
     """Read the body, if its content type is JSON (or, with ``uploads``, multipart) and it is no longer than
-    ``limit`` bytes.
+    ``limit`` bytes. A byte order mark before it is left out.
 
     Raises:
-        HttpError: 415 for another content type, 413 for a longer body.
+        HttpError: 415 for another content type and for a compressed body, 413 for a longer one.
         ClientDisconnect: the client disconnected.
     """
     kind = b""
@@ -193,6 +194,8 @@ async def read_request_body(scope: Scope, receive: Receive, limit: int, *, uploa
             kind = value
         elif name == b"content-length" and (not value.isdigit() or len(value) > 18 or int(value) > limit):
             raise http_error(413, "body_too_large", "The body is too large.", allowed=f"at most {limit} bytes")
+        elif name == b"content-encoding" and (refused := content_encoding_error(value)) is not None:
+            raise refused
     if not (uploads and is_multipart(kind)):
         _require_json(kind, uploads=uploads)
     message = await receive()
@@ -216,7 +219,7 @@ async def read_request_body(scope: Scope, receive: Receive, limit: int, *, uploa
 def _check_size(body: bytes, limit: int) -> bytes:
     if len(body) > limit:
         raise http_error(413, "body_too_large", "The body is too large.", allowed=f"at most {limit} bytes")
-    return body
+    return body.removeprefix(BOM_UTF8)
 
 
 def _require_json(kind: bytes, *, uploads: bool) -> None:

@@ -114,6 +114,7 @@ class RequestValidator:
         if self.pictures:
             self._batch_rows = min(batch_rows, MAX_IMAGE_ROWS)
         kinds = {name: kind for name, kind in column_types(self.request).items() if kind in {"time", "date"}}
+        self._numbers = frozenset(name for name, kind in column_types(self.request).items() if kind == "number")
         self._times = [name for name, kind in kinds.items() if kind == "time"]
         self._clocks = [
             (name, kind == "date", declared_years(self.request.model_fields[name])) for name, kind in kinds.items()
@@ -136,7 +137,7 @@ class RequestValidator:
         Raises:
             HttpError: 422 with field, reason and what is allowed.
         """
-        wrong = self._time_errors(payload)
+        wrong = self._conversion_errors(payload)
         try:
             fields: dict[str, Any] = self._validate(payload).__dict__
             for name in self._times:
@@ -159,8 +160,9 @@ class RequestValidator:
         named = {fault["field"] for fault in wrong}
         raise HttpError(422, [*wrong, *(fault for fault in faults if fault["field"] not in named)])
 
-    def _time_errors(self, payload: Any) -> list[dict[str, str]]:
-        """Errors of times that are no ISO 8601 or of other years, which pydantic would read as something else."""
+    def _conversion_errors(self, payload: Any) -> list[dict[str, str]]:
+        """Errors of values that pydantic would read as something else: ``true`` and ``1_000`` as numbers, and times
+        that are no ISO 8601 or of other years."""
         wrong: list[dict[str, str]] = []
         if type(payload) is not dict:
             return wrong
@@ -174,6 +176,10 @@ class RequestValidator:
                 wrong.append(
                     error_detail("time", f"This is not {error}.", field=name, allowed=self._allowed.text(name))
                 )
+        for name in self._numbers & payload.keys():
+            value = payload[name]
+            if type(value) is bool or (type(value) is str and "_" in value):
+                wrong.append(error_detail("number", "This is no number.", field=name, allowed=self._allowed.text(name)))
         return wrong
 
     def kept(self, payload: Any, fields: RequestFields) -> Any:

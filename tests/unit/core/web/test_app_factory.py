@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +112,19 @@ def test_failures_have_one_shape_and_show_no_internals(client: TestClient, name:
     assert body["request_id"] == answer.headers["x-request-id"]
     assert body["errors"][0]["type"] == kind
     assert SECRET not in answer.text
+
+
+def test_a_compressed_body_is_refused_by_its_encoding(client: TestClient) -> None:
+    answer = client.post(
+        "/things/x/forms", content=gzip.compress(b'{"amount": 1}'), headers={"Content-Encoding": "gzip"}
+    )
+    [told] = answer.json()["errors"]
+    assert (answer.status_code, told["field"], told["type"]) == (415, "Content-Encoding", "content_encoding")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_monitors_may_ask_with_head(client: TestClient, path: str) -> None:
+    assert client.head(path).status_code == 200
 
 
 def test_an_error_for_people_keeps_its_three_sentences(client: TestClient) -> None:

@@ -67,8 +67,8 @@ class Service:
 
     def _add_routes(self, app: FastAPI) -> None:
         @app.get("/hello")
-        async def hello(request: Request) -> dict[str, int]:
-            return {"headers": len(request.headers)}
+        async def hello(request: Request) -> dict[str, int | str]:
+            return {"headers": len(request.headers), "key": request.headers.get("x-api-key", "")}
 
         @app.post("/body")
         async def body(request: Request) -> dict[str, int]:
@@ -197,6 +197,12 @@ def test_what_comes_after_the_body_is_no_header(address: tuple[str, int]) -> Non
     body = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\nab\r\n0\r\nX-Role: admin\r\n\r\n"
     told = answer(address, HEAD + body)
     assert json.loads(told.partition(b"\r\n\r\n")[2]) == {"bytes": 2, "headers": 4}
+
+
+@pytest.mark.parametrize("written", [b"vig_key", b"   vig_key", b"vig_key ", b"vig_key\t", b" \tvig_key \t "])
+def test_blanks_around_a_headers_value_are_no_part_of_it(address: tuple[str, int], written: bytes) -> None:
+    told = answer(address, GOOD[:-2] + b"X-API-Key:" + written + b"\r\n\r\n")
+    assert json.loads(told.partition(b"\r\n\r\n")[2])["key"] == "vig_key"
 
 
 def test_half_sent_requests_beyond_the_limit_give_way_to_calls(service: Service) -> None:

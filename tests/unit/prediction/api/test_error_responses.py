@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -86,7 +87,6 @@ def test_a_field_without_bounds_takes_no_number_that_is_not_finite_either(number
         (b"distance=3", "json_invalid"),
         (b"\xff\xfe{\x00}\x00", "not_utf8"),
         (b'{"town": "\xc3\x28"}', "not_utf8"),
-        (b"\xef\xbb\xbf{}", "json_invalid"),
         (b'{"distance": ' + b"1" * 5_000 + b"}", "json_invalid"),
         (b'{"distance": 1, "kind": "parcel", "distance": 2}', "duplicate_key"),
         (b'{"town": {"a": 1, "a": 2}}', "duplicate_key"),
@@ -187,3 +187,59 @@ def test_an_unforeseen_failure_shows_the_request_id_and_no_internals(
     assert _only_fault(answer, 500)["type"] == "internal"
     assert "division" not in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_compressed_body_is_refused_by_its_encoding(service: Any, path: str) -> None:
+    body = gzip.compress(json.dumps(service.call).encode())
+    answer = _send(service, body, path, **{"Content-Encoding": "gzip"})
+    fault = _only_fault(answer, 415)
+    assert (fault["field"], fault["type"]) == ("Content-Encoding", "content_encoding")
+    assert answer.headers["accept-encoding"] == "identity"
+    assert _send(service, json.dumps(service.call), **{"Content-Encoding": "Identity"}).status_code == 200
+
+
+def test_a_byte_order_mark_is_no_part_of_the_body(service: Any) -> None:
+    assert service.app.state.calls.journal.open()
+    marked = b"\xef\xbb\xbf" + json.dumps(service.call).encode()
+    assert _send(service, marked).status_code == _send(service, marked, PATHS[1]).status_code == 200
+    [segment] = service.app.state.calls.journal.root.glob("**/*.jsonl")
+    [line] = segment.read_text().splitlines()
+    assert json.loads(line)["request"] == service.call, "the log takes the body over as it came"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "kind"),
+    [
+        ({"distance": True}, "distance", "number"),
+        ({"distance": False}, "distance", "number"),
+        ({"distance": "1_0"}, "distance", "number"),
+        ({"called_at": "2024-01-05"}, "called_at", "time"),
+        ({"called_at": " 2024-01-05 "}, "called_at", "time"),
+        ({"called_at": 45577.78}, "called_at", "time"),
+        ({"called_at": "1704448800"}, "called_at", "time"),
+        ({"called_at": 1704448800}, "called_at", "time"),
+        ({"called_at": True}, "called_at", "time"),
+    ],
+)
+@pytest.mark.parametrize("path", PATHS)
+def test_nothing_is_converted_into_what_nobody_sent(
+    service: Any, path: str, changes: dict[str, Any], field: str, kind: str
+) -> None:
+    call = {**service.call, **changes}
+    answer = _send(service, json.dumps({"rows": [call]} if path.endswith("batch") else call), path)
+    errors = answer.json()["errors"]
+    [fault] = errors[0]["errors"] if path.endswith("batch") else errors
+    assert (fault["field"], fault["type"]) == (field, kind)
+    assert fault["allowed"]
+
+
+def test_each_field_has_one_fault(service: Any) -> None:
+    errors = _send(service, json.dumps({"called_at": 7, "distance": True, "kind": 3})).json()["errors"]
+    assert sorted(error["field"] for error in errors) == ["called_at", "distance", "kind"]
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_monitors_may_ask_with_head(service: Any, path: str) -> None:
+    answer = service.client.request("HEAD", path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
