@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from services.core.contract.fields import Image
+from services.core.contract.fields import Image, image_fields
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,16 +47,6 @@ def allowed_values(model: type[BaseModel], field: str) -> tuple[str, ...]:
     if isinstance(inner, type) and issubclass(inner, Enum):
         return tuple(member.value for member in inner)
     return ()
-
-
-@cache
-def image_fields(model: type[BaseModel]) -> dict[str, Image]:
-    """Return the fields that hold a picture, with what may be sent there."""
-    found = {
-        name: _image_in_annotation(info.annotation) or _image_in_metadata(info.metadata)
-        for name, info in model.model_fields.items()
-    }
-    return {name: image for name, image in found.items() if image is not None}
 
 
 @cache
@@ -211,19 +201,6 @@ def _unwrap_annotation(annotation: Any) -> Any:
             annotation = inner[0]
         else:
             return annotation
-
-
-def _image_in_annotation(annotation: Any) -> Image | None:
-    """The mark of a picture's field, wherever in its annotation it stands."""
-    if get_origin(annotation) is Annotated:
-        return _image_in_metadata(get_args(annotation)[1:]) or _image_in_annotation(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return next((found for part in get_args(annotation) if (found := _image_in_annotation(part)) is not None), None)
-    return None
-
-
-def _image_in_metadata(metadata: Sequence[Any]) -> Image | None:
-    return next((mark for mark in metadata if isinstance(mark, Image)), None)
 
 
 def _column_type(annotation: Any, where: str) -> ColumnType:

@@ -6,13 +6,15 @@ Pydantic and the standard library alone.
 from __future__ import annotations
 
 import re
+import types
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -207,3 +209,26 @@ def in_zone(moment: datetime, zone: str) -> datetime:
     if moment.tzinfo is not None:
         return moment
     return moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
+
+
+@cache
+def image_fields(model: type[BaseModel]) -> dict[str, Image]:
+    """Return the fields that hold a picture, with what may be sent there."""
+    found = {
+        name: _image_in_annotation(info.annotation) or _image_in_metadata(info.metadata)
+        for name, info in model.model_fields.items()
+    }
+    return {name: image for name, image in found.items() if image is not None}
+
+
+def _image_in_annotation(annotation: Any) -> Image | None:
+    """The mark of a picture's field, wherever in its annotation it stands."""
+    if get_origin(annotation) is Annotated:
+        return _image_in_metadata(get_args(annotation)[1:]) or _image_in_annotation(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((found for part in get_args(annotation) if (found := _image_in_annotation(part)) is not None), None)
+    return None
+
+
+def _image_in_metadata(metadata: Sequence[Any]) -> Image | None:
+    return next((mark for mark in metadata if isinstance(mark, Image)), None)

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from services.core import use_case_registry
 from services.core.contract.columns import allowed_values, column_types
-from services.core.contract.fields import Image
+from services.core.contract.fields import Image, image_fields
 from services.core.contract.use_case import Regression, Text, UseCase
 from services.core.messages import Formats, Translator
 from services.dashboard.session import Session
@@ -146,9 +146,8 @@ def _field(model: type[BaseModel], name: str, info: FieldInfo, kind: str) -> Fie
 
 @cache
 def images_of(model: type[BaseModel]) -> dict[str, Image]:
-    from services.core.contract import columns  # noqa: PLC0415
 
-    found: dict[str, Image] = columns.image_fields(model)
+    found: dict[str, Image] = image_fields(model)
     return found
 
 

@@ -14,8 +14,8 @@ import structlog
 
 from services.core.bundle.manifest import VerifiedBundle
 from services.core.bundle.predictor import Predictor, to_scalars
-from services.core.contract.columns import column_types, from_rows, image_fields
-from services.core.contract.fields import is_ahead
+from services.core.contract.columns import column_types, from_rows
+from services.core.contract.fields import image_fields, is_ahead
 from services.core.contract.image_decoding import decode_fields
 from services.core.contract.use_case import Columns, ContextSource, TargetPrediction, UseCase, example_request
 from services.core.errors import VigieError

@@ -18,6 +18,7 @@ from services.core.bundle.calibration import FusionCalibration
 from services.core.bundle.modality_models import LateFusionModel
 from services.core.bundle.predictor import OnnxBooster, Predictor, average_outputs, save_arrays
 from services.core.contract import columns as column_tools
+from services.core.contract.fields import image_fields
 from services.core.contract.modules import compute_drift_features
 from services.core.contract.use_case import (
     BUILT_IN,
@@ -224,7 +225,7 @@ def add_reference_sample(run: TrainingContext, predictor: Predictor) -> None:
     generator = np.random.default_rng(run.params.seed)
     sample = np.sort(generator.choice(known, min(len(known), run.params.reference_rows), replace=False))
     request = run.use_case.serving.request
-    fields = [name for name in request.model_fields if name not in column_tools.image_fields(request)]
+    fields = [name for name in request.model_fields if name not in image_fields(request)]
     frame = run.data.examples.iloc[sample][fields].reset_index(drop=True)
     columns = column_tools.select_rows(run.data.columns, sample)
     for name, values in compute_drift_features(run.use_case, columns, predictor.fitted).items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.contract.columns import image_fields
+from services.core.contract.fields import image_fields
 from services.core.contract.use_case import Booster, OnnxEstimator, Split, Target, UseCase
 from services.core.errors import VigieError
 from services.training.stage import boosting

@@ -16,7 +16,8 @@ import pytest
 
 from services.core import use_case_registry
 from services.core.bundle.predictor import to_scalars
-from services.core.contract.columns import column_types, from_frame, image_fields
+from services.core.contract.columns import column_types, from_frame
+from services.core.contract.fields import image_fields
 from services.core.contract.use_case import BoostedTrees, Booster, Learner, UseCase
 from services.core.params import Train
 from services.core.raw_files.reader import read_folder

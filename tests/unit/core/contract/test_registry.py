@@ -9,6 +9,7 @@ import pytest
 
 from services.core import use_case_registry
 from services.core.contract import columns, image_decoding
+from services.core.contract.fields import image_fields
 from services.core.contract.use_case import example_request
 from services.core.errors import VigieError
 from services.core.settings import CHECKOUT
@@ -35,7 +36,7 @@ def test_every_request_can_become_columns_and_its_examples_are_a_valid_request(n
     model = use_case_registry.get(name).serving.request
     request = model.model_validate(example_request(model))
     fields = request.model_dump()
-    image_decoding.decode_fields(columns.image_fields(model), fields)
+    image_decoding.decode_fields(image_fields(model), fields)
     made = columns.from_rows(model, [fields])
     assert set(made) == set(model.model_fields)
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.core.contract.columns import column_types, free_text_fields, image_fields
+from services.core.contract.columns import column_types, free_text_fields
+from services.core.contract.fields import image_fields
 from services.use_cases.product_category.request import ProductRequest
 
 
