@@ -38,8 +38,7 @@ from services.core import (  # noqa: E402
     use_case_registry,
 )
 from services.core.bundle.predictor import Predictor  # noqa: E402
-from services.core.contract.class_labels import learned_class_targets  # noqa: E402
-from services.core.contract.use_case import UseCase  # noqa: E402
+from services.core.contract.use_case import UseCase, learned_class_targets  # noqa: E402
 from services.core.raw_files.reader import read_folder  # noqa: E402
 from services.core.scoring.report import build_report  # noqa: E402
 from services.core.scoring.scored_predictions import (  # noqa: E402

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from services.core.contract import columns as column_tools
-from services.core.contract.local_time import local_time
+from services.core.contract.columns import local_time
 from services.core.contract.use_case import (
     BinaryClassification,
     BinaryPrediction,

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.core.auth.api_keys import hash_api_key
+from services.core.auth.credentials import hash_api_key
 from services.core.auth.principal import Role
 from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, JsonWebKeySet, SnapshotFile
 from services.core.bundle.manifest import bundle_hash, read_manifest

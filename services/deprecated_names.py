@@ -56,7 +56,7 @@ _REGISTRY = {"every": "list_use_cases", "GROUP": "ENTRY_POINT_GROUP", "VARIABLE"
 MODULES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "services.core.usecases": ("", {}),
     "services.core.usecases.classes": (
-        "services.core.contract.class_labels",
+        "services.core.contract.use_case",
         {"with_labels": "with_class_labels", "learns_classes": "learned_class_targets"},
     ),
     "services.core.usecases.columns": ("services.core.contract.columns", _COLUMNS),
@@ -66,7 +66,7 @@ MODULES: Mapping[str, tuple[str, Mapping[str, str]]] = {
         {"described": "request_field", "answered": "response_field"},
     ),
     "services.core.usecases.learners": ("services.core.contract.learners", {"Expert": "ModalityModel"}),
-    "services.core.usecases.local_time": ("services.core.contract.local_time", {}),
+    "services.core.usecases.local_time": ("services.core.contract.columns", {}),
     "services.core.usecases.modules": (
         "services.core.contract.modules",
         {

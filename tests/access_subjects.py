@@ -15,13 +15,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from services.core.auth.api_keys import generate_api_key
+from services.core.auth.credentials import SigningKey, SigningKeyRing, generate_api_key, issue_token
 from services.core.auth.principal import Principal, Role
-from services.core.auth.signing_keys import SigningKey, SigningKeyRing
 from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, JsonWebKeySet, Revocation, SnapshotFile
 from services.core.auth.tables import ApiKeyRow
-from services.core.auth.tokens import issue_token
-from services.core.jobs.settings import JobSettings
+from services.core.jobs.options import JobSettings
 from services.core.web.stage_service import create_stage_app
 from services.gateway.auth import db_authenticator
 from services.gateway.container import GatewayContainer

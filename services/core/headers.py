@@ -1,12 +1,16 @@
-"""Names of the HTTP headers shared by the platform's services."""
+"""HTTP headers shared by the platform's services, and the traffic types that callers state in one of them.
+
+``live``       a real call: the only type used for live quality, drift, alerts and real training rows
+``exercise``   made in training of staff: answered and listed like any other, and counted nowhere
+``simulated``  made by a program: may join simulated data, never real data"""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 API_KEY_HEADER: Final = "X-API-Key"
 CALL_KIND_HEADER: Final = "X-Vigie-Call-Kind"
-"""Marks a call that is not live; see ``services.core.prediction_log.traffic_type``."""
+"""Marks a call that is not live; see ``services.core.headers``."""
 CSRF_HEADER: Final = "X-Vigie-CSRF"
 """Repeats the CSRF cookie, which another site cannot read."""
 NEW_JOB_HEADER: Final = "X-Vigie-New"
@@ -31,3 +35,16 @@ def service_headers(token: str, service: str, on_behalf_of: str = "") -> dict[st
     """Return the headers of a call between services: credential, own name and the user it acts for."""
     headers = {"Authorization": f"Bearer {token}", SERVICE_HEADER: service}
     return headers | ({ON_BEHALF_OF_HEADER: on_behalf_of} if on_behalf_of else {})
+
+
+TrafficType = Literal["live", "exercise", "simulated"]
+
+LIVE: Final = "live"
+EXERCISE: Final = "exercise"
+SIMULATED: Final = "simulated"
+TRAFFIC_TYPES: Final[tuple[TrafficType, ...]] = get_args(TrafficType)
+
+
+def label_traffic_type(said: TrafficType, simulated: bool) -> TrafficType:
+    """Traffic type of a report: a simulated outcome is never live, whatever its header says."""
+    return SIMULATED if simulated and said == LIVE else said

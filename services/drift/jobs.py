@@ -21,6 +21,7 @@ from services.core import use_case_registry as declared
 from services.core.contract.use_case import UseCase
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import VigieError
+from services.core.headers import LIVE, SIMULATED
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.options import MonitorOptions
 from services.core.jobs.retraining import RetrainingLimits
@@ -30,7 +31,6 @@ from services.core.model_registry.version import RegisteredVersion, Tag
 from services.core.monitoring.drift_state import LabelQuarantineRow, MonitoringRunRow, quarantined_labels
 from services.core.params import Monitoring
 from services.core.paths import VigiePaths
-from services.core.prediction_log.traffic_type import LIVE, SIMULATED
 from services.core.settings import CHECKOUT
 from services.drift import actions, run_store
 from services.drift.actions import NO_ACTION, ActionClient, GatewayClient, MonitoringAction

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from services.core.jobs.settings import JobSettings
+from services.core.jobs.options import JobSettings
 
 
 class DriftSettings(JobSettings):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from services.core.contract.use_case import UseCase
-from services.core.jobs.job import Job
+from services.core.jobs.tables import Job
 from services.core.paths import VigiePaths
 from services.core.raw_files import landing
 from services.ingestion.stage.ingest import MANIFEST, QUARANTINE

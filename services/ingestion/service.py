@@ -20,9 +20,8 @@ from services.core import use_case_registry as declared
 from services.core.errors import NotFoundError, UnavailableError, VigieError
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.metrics import JobMetrics
-from services.core.jobs.options import HousekeepingOptions, IngestOptions
+from services.core.jobs.options import HousekeepingOptions, IngestOptions, JobSettings
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.settings import JobSettings
 from services.core.jobs.tables import JobState
 from services.core.paths import VigiePaths
 from services.core.pipeline.run import run_stages

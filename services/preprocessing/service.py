@@ -13,7 +13,7 @@ from pydantic import Field
 from services.core import use_case_registry
 from services.core.errors import NotFoundError
 from services.core.jobs.job_process import JobContext, JobHandler
-from services.core.jobs.settings import JobSettings
+from services.core.jobs.options import JobSettings
 from services.core.pipeline.run import run_stages
 from services.core.prediction_log.label_export import export_labels
 from services.core.web.authentication import SERVICE

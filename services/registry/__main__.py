@@ -9,6 +9,7 @@ from services.core.errors import VigieError
 from services.core.model_registry.sqlite_backend import follow_home
 from services.core.settings import settings
 from services.registry.server import (
+    ServerSettings,
     command,
     environment,
     health_problem,
@@ -17,7 +18,6 @@ from services.registry.server import (
     sync_users,
     write_auth_config,
 )
-from services.registry.settings import ServerSettings
 
 
 def main(arguments: list[str]) -> int:

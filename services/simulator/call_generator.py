@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from services.core import use_case_registry
-from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, REQUEST_ID_HEADER
-from services.core.prediction_log.traffic_type import SIMULATED
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, REQUEST_ID_HEADER, SIMULATED
 from services.simulator.datasets import Example, ExamplePool
 from services.simulator.outcome_reports import OutcomeReport
 from services.simulator.outcome_reports import plan_reports as reports_of

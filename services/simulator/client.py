@@ -11,8 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from services.core.errors import UnavailableError
-from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, ON_BEHALF_OF_HEADER, service_headers
-from services.core.prediction_log.traffic_type import SIMULATED
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, ON_BEHALF_OF_HEADER, SIMULATED, service_headers
 from services.simulator.call_generator import SimulatedCall
 from services.simulator.outcome_reports import OutcomeReport
 

@@ -16,8 +16,7 @@ from services.core.bundle.manifest import bundle_hash, read_manifest
 from services.core.errors import ConflictError
 from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.metrics import JobMetrics
-from services.core.jobs.options import GateOptions, PromoteOptions
-from services.core.jobs.settings import JobSettings
+from services.core.jobs.options import GateOptions, JobSettings, PromoteOptions
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import CHAMPION, RegisteredVersion
 from services.core.pipeline.run import run_stages

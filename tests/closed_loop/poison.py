@@ -11,8 +11,7 @@ import httpx
 import numpy as np
 
 from services.core import use_case_registry
-from services.core.headers import CALL_KIND_HEADER
-from services.core.prediction_log.traffic_type import SIMULATED
+from services.core.headers import CALL_KIND_HEADER, SIMULATED
 from services.simulator import scenario
 from services.simulator.call_generator import SimulatedCall, generate_calls
 from services.simulator.datasets import build_pools

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from services.core.database.base import Base
-from services.core.database.connection import make_engine
+from services.core.database.connection import Base, make_engine
 from services.core.database.migrate import upgrade
 from tests import postgres
 from tests.gateways import sqlite_copy, sqlite_template

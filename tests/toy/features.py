@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.contract.local_time import local_time
+from services.core.contract.columns import local_time
 from services.core.contract.use_case import Arrays, Columns, Features, RegressionPrediction, TargetPrediction
 
 FEATURE_NAMES = {"all": ("distance", "letter", "hour", "town_delay"), "kind": ("letter", "distance")}

@@ -24,9 +24,8 @@ from services.cli.local_platform.startup import start_services
 from services.cli.local_platform.supervisor import ServiceSpec, ServiceState, Supervisor, wait_until
 from services.core import use_case_registry as use_cases
 from services.core.errors import VigieError
-from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, service_headers
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, SIMULATED, service_headers
 from services.core.paths import VigiePaths
-from services.core.prediction_log.traffic_type import SIMULATED
 from services.core.settings import settings
 
 CENTRE = "simulated-demo"

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Connection, Index, Integer, String, Text, ins
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.core.audit.entries import AuditEntry, canonical_json
-from services.core.database.base import DIGEST, NAME, WORD, Base
+from services.core.database.connection import DIGEST, NAME, WORD, Base
 
 GENESIS_HASH = "0" * 64
 """``previous_hash`` of the first entry."""

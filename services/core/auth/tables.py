@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.core.auth.principal import Role
-from services.core.database.base import DIGEST, ID, NAME, WORD, Base
+from services.core.database.connection import DIGEST, ID, NAME, WORD, Base
 
 _ROLES = ", ".join(f"'{role}'" for role in Role)
 

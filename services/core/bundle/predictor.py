@@ -32,7 +32,6 @@ from services.core.bundle.manifest import (
 )
 from services.core.bundle.modality_models import LateFusionModel
 from services.core.bundle.onnx_ensemble import OnnxEnsemble, create_session
-from services.core.contract.class_labels import with_class_labels
 from services.core.contract.use_case import (
     BinaryPrediction,
     LateFusion,
@@ -41,6 +40,7 @@ from services.core.contract.use_case import (
     RegressionPrediction,
     TargetPrediction,
     UseCase,
+    with_class_labels,
 )
 from services.core.errors import VigieError
 

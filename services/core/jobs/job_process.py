@@ -25,7 +25,6 @@ from pydantic import BaseModel
 
 from services.core.errors import VigieError
 from services.core.io import disk_error
-from services.core.jobs.job import Job, JobResult, error_payload, failed_result
 from services.core.jobs.options import OPTIONS
 from services.core.jobs.queue import INTERRUPTED_ERROR, cancelled_error
 from services.core.jobs.supervisor import (
@@ -40,7 +39,7 @@ from services.core.jobs.supervisor import (
     lower_priority,
     set_parent_death_signal,
 )
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import Job, JobResult, JobState, error_payload, failed_result
 from services.core.logs import configure_logging
 from services.core.paths import VigiePaths
 from services.core.settings import settings

@@ -7,8 +7,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.core.jobs.job import Job, JobResult
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import Job, JobResult, JobState
 from services.core.steps import ALL_USE_CASES, GLOBAL_STEPS
 
 FINAL_STATES = tuple(state for state in JobState if state.final)

@@ -15,8 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from services.core.errors import ConflictError, NotFoundError
-from services.core.jobs.job import Job, JobResult, from_row
-from services.core.jobs.tables import JobRow, JobState
+from services.core.jobs.tables import Job, JobResult, JobRow, JobState, from_row
 from services.core.steps import JOBS
 
 MAX_LISTED = 500

@@ -11,8 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.core.background import PeriodicThread
 from services.core.jobs.job_process import JobLimits, JobProcess
 from services.core.jobs.metrics import JobMetrics
+from services.core.jobs.options import JobSettings
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.settings import JobSettings
 from services.core.jobs.tables import JobState
 
 log = structlog.get_logger(__name__)

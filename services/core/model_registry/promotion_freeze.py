@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, String, delete, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.core.database.base import NAME, Base
+from services.core.database.connection import NAME, Base
 from services.core.errors import ConflictError
 
 

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 from sqlalchemy import Index, String, Text, case, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from services.core.database.base import Base, insert_if_new
+from services.core.database.connection import Base, insert_if_new
 
 ID, WORD, NAME = 64, 40, 120
 """Maximum lengths of columns, in characters."""

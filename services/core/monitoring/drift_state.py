@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, Index, Integer, String, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.core.database.base import Base, Json
+from services.core.database.connection import Base, Json
 
 ID, WORD, NAME = 32, 16, 64
 

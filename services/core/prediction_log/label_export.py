@@ -20,10 +20,10 @@ import structlog
 from sqlalchemy import Connection, and_, select
 
 from services.core import use_case_registry
-from services.core.contract.class_labels import learned_class_targets
 from services.core.contract.columns import column_types
 from services.core.contract.fields import check_time, declared_years, in_zone, is_ahead
-from services.core.contract.use_case import MultiClass, Regression, Target, UseCase
+from services.core.contract.use_case import MultiClass, Regression, Target, UseCase, learned_class_targets
+from services.core.headers import EXERCISE, LIVE
 from services.core.monitoring.drift_state import concept_drift_events, usable_label_filter
 from services.core.prediction_log.queries import latest_labels, reports_for
 from services.core.prediction_log.records import DIGEST_PREFIX, PSEUDONYM_PREFIX
@@ -33,7 +33,6 @@ from services.core.prediction_log.store import (
     PredictionLogDatabase,
 )
 from services.core.prediction_log.tables import OutcomeRow, PredictionRow
-from services.core.prediction_log.traffic_type import EXERCISE, LIVE
 from services.core.settings import Settings, settings
 
 LABELS_FILE = "outcomes.parquet"

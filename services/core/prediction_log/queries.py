@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select
 from sqlalchemy.orm import aliased
 
+from services.core.headers import EXERCISE, LIVE, SIMULATED
 from services.core.prediction_log.tables import OutcomeRow, PredictionRow
-from services.core.prediction_log.traffic_type import EXERCISE, LIVE, SIMULATED
 
 LabelReport = Mapping[str, Any]
 _P, _O = PredictionRow, OutcomeRow

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json, to_json
 
-from services.core.prediction_log.traffic_type import LIVE, TRAFFIC_TYPES, TrafficType, label_traffic_type
+from services.core.headers import LIVE, TRAFFIC_TYPES, TrafficType, label_traffic_type
 
 RECORD_VERSION = 1
 PSEUDONYM_PREFIX = "pseudonym:"

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, Boolean, Index, Integer, String, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.core.database.base import Base, Json
+from services.core.database.connection import Base, Json
 
 ID = Uuid(as_uuid=False)
 NAME = String(64)
@@ -47,7 +47,7 @@ class PredictionRow(Base):
     model_version: Mapped[str] = mapped_column(NAME)
     source: Mapped[str] = mapped_column(String(16))
     kind: Mapped[str] = mapped_column(String(16), server_default="live")
-    """Traffic type (``services.core.prediction_log.traffic_type``): live, exercise or simulated."""
+    """Traffic type (``services.core.headers``): live, exercise or simulated."""
     simulated: Mapped[bool] = mapped_column(Boolean)
     """Whether the model was trained on simulated data."""
     risk: Mapped[bool | None] = mapped_column(Boolean)

@@ -18,8 +18,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from services.core.auth.principal import Role
-from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, CSRF_HEADER
-from services.core.prediction_log.traffic_type import EXERCISE
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, CSRF_HEADER, EXERCISE
 from services.core.web.authentication import CSRF_COOKIE, REQUIRED_ROLE, ROLE_SCHEME, SESSION_COOKIE, USE_CASE_EXTENSION
 
 _PACKAGE = Path(str(files(fastapi_swagger.resources)))

@@ -19,7 +19,7 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.types import Scope
 
-from services.core.auth.api_keys import API_KEY_PREFIX
+from services.core.auth.credentials import API_KEY_PREFIX
 from services.core.auth.principal import Authenticator, AuthError, AuthErrorCode, Principal, Role
 from services.core.headers import API_KEY_HEADER, CSRF_HEADER, raw
 from services.core.web.errors import HttpError, http_error

@@ -13,10 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from services.core import use_case_registry
 from services.core.headers import NEW_JOB_HEADER
-from services.core.jobs.job import Job
 from services.core.jobs.options import OPTIONS
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import Job, JobState
 from services.core.jobs.worker import JobWorker
 from services.core.steps import ALL_USE_CASES, GLOBAL_STEPS, jobs_of_service
 from services.core.web.authentication import SERVICE

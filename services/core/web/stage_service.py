@@ -17,8 +17,8 @@ from services.core.audit.entries import AuditOutbox
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError, VigieError
 from services.core.jobs.metrics import JobMetrics
+from services.core.jobs.options import JobSettings
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.settings import JobSettings
 from services.core.jobs.worker import JobWorker
 from services.core.logs import configure_logging
 from services.core.steps import jobs_of_service

@@ -13,8 +13,7 @@ import streamlit as st
 from babel import Locale
 from jinja2 import Environment, FileSystemLoader
 
-from services.core.messages import Language
-from services.core.messages.formats import NARROW_SPACE
+from services.core.messages import NARROW_SPACE, Language
 from services.dashboard.components.frontend import BLUE, GREEN, INK, LINE, ORANGE, PURPLE, QUIET, SKY, VERMILION
 
 SERIES = [BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY]

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from services.core import use_case_registry as declared
-from services.core.auth.api_keys import generate_api_key
+from services.core.auth.credentials import generate_api_key
 from services.core.auth.principal import Role
 from services.core.auth.snapshot import ApiKeyEntry
 from services.core.auth.snapshot_poller import ApiKeyUsage

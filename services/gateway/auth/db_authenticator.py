@@ -14,12 +14,18 @@ from sqlalchemy import Engine, delete, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from services.core.auth.credentials import (
+    LEEWAY_SECONDS,
+    LIFETIME_SECONDS,
+    AccessClaims,
+    PublicKeys,
+    SigningKey,
+    SigningKeyRing,
+)
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal
-from services.core.auth.signing_keys import SigningKey, SigningKeyRing
 from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, JsonWebKeySet, Revocation
 from services.core.auth.snapshot_poller import ApiKeyUsageCounter
 from services.core.auth.tables import RevocationRow, SigningKeyRow
-from services.core.auth.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS, AccessClaims, PublicKeys
 from services.core.background import PeriodicThread
 from services.core.errors import VigieError
 from services.gateway.api_keys import service as api_keys_service

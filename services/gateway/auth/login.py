@@ -20,8 +20,8 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from zxcvbn import zxcvbn
 
-from services.core.auth import tokens
-from services.core.auth.api_keys import hash_api_key
+from services.core.auth import credentials
+from services.core.auth.credentials import hash_api_key
 from services.core.auth.principal import Principal, Role
 from services.core.auth.snapshot_poller import ApiKeyUsage
 from services.core.auth.tables import ApiKeyRow, UserRow
@@ -262,7 +262,7 @@ class LoginService:
         """Issue an access token. ``after``: the caller's tokens up to then were revoked, so this one is dated later."""
         now = time.time() if after is None else max(time.time(), after.timestamp() + 0.002)
         key = self._signing.current().signer(now)
-        token, claims = tokens.issue_token(caller, key, jti=uuid.uuid4().hex, now=now, sid=sid)
+        token, claims = credentials.issue_token(caller, key, jti=uuid.uuid4().hex, now=now, sid=sid)
         return LoginSucceeded(caller, token, math.floor(claims.exp - now), refresh_token, must_change_password)
 
     def _begin(self, name: str, origin: RequestOrigin) -> tuple[int, str | None]:

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from services.core.auth.api_keys import hash_api_key
+from services.core.auth.credentials import hash_api_key
 from services.core.auth.tables import LoginAttemptRow, RefreshTokenRow, UserRow
-from services.core.database.base import insert_if_new
+from services.core.database.connection import insert_if_new
 
 FIRST_LOCKOUT, MAX_LOCKOUT = timedelta(seconds=30), timedelta(minutes=15)
 FAILURE_RETENTION = timedelta(hours=24)

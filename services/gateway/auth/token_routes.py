@@ -16,10 +16,10 @@ from fastapi import APIRouter, Body, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from services.core.audit.entries import AuditEntry
+from services.core.auth.credentials import AccessClaims, PublicKeys
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
 from services.core.auth.snapshot import AuthSnapshotDocument
 from services.core.auth.snapshot_poller import ApiKeyUsage
-from services.core.auth.tokens import AccessClaims, PublicKeys
 from services.core.headers import API_KEY_HEADER, ROLE_HEADER, USER_HEADER
 from services.core.web.authentication import (
     PUBLIC,

@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session
 
 from services.core.auth.principal import Principal, Role
 from services.core.errors import UnavailableError, VigieError
-from services.core.jobs.job import error_payload
-from services.core.jobs.tables import RunRow
+from services.core.jobs.tables import RunRow, error_payload
 from services.core.jobs.walk import JobServiceExecutor, advance, step_error
 from services.core.steps import dag_id
 from services.gateway.audit.service import RequestOrigin

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from services.core.database.base import insert_if_new
+from services.core.database.connection import insert_if_new
 from services.core.errors import ConflictError, NotFoundError
 from services.core.jobs.tables import RunRow
 from services.core.jobs.walk import RETRAINING_STEPS, StepProgress, new_steps

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import CentreRow, UserCentreRow, UserRow
-from services.core.database.base import insert_if_new
+from services.core.database.connection import insert_if_new
 from services.core.errors import ConflictError, NotFoundError, VigieError
 
 FIRST_ADMIN = "admin"

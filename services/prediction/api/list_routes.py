@@ -22,10 +22,10 @@ from starlette.responses import Response, StreamingResponse
 from services.core.auth.principal import Principal, Role
 from services.core.contract.fields import Moment, in_zone
 from services.core.contract.use_case import UseCase
+from services.core.headers import TrafficType
 from services.core.io import without_formulas
 from services.core.prediction_log.queries import Cursor, PredictionFilters, cursor_after, list_predictions
 from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
-from services.core.prediction_log.traffic_type import TrafficType
 from services.core.web.authentication import requires
 from services.core.web.errors import ErrorBody, http_error
 from services.prediction.api.predict_routes import JsonBytesResponse

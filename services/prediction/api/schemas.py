@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.core.contract.use_case import BinaryClassification, MultiClass, Output, Regression, UseCase
-from services.core.prediction_log.traffic_type import TrafficType
+from services.core.headers import TrafficType
 from services.prediction.api.request_body import with_incident_field
 
 PredictionSource = Literal["champion", "cached", "baseline"]

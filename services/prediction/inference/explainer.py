@@ -17,12 +17,7 @@ from numpy.typing import NDArray
 from services.core.bundle.calibration import BinaryCalibration, MultiClassCalibration, RegressionCalibration
 from services.core.bundle.predictor import Predictor
 from services.core.contract.outputs import unit_of
-from services.core.contract.use_case import (
-    BinaryPrediction,
-    MultiClassPrediction,
-    RegressionPrediction,
-    UseCase,
-)
+from services.core.contract.use_case import BinaryPrediction, MultiClassPrediction, RegressionPrediction, UseCase
 from services.prediction.inference.shapley import exact_shapley
 
 Floats = NDArray[np.float64]

@@ -13,8 +13,8 @@ from pydantic_core import to_json
 from services.core.contract.columns import from_rows, select_rows
 from services.core.contract.modules import compute_drift_features, drift_features_as_json
 from services.core.contract.use_case import Columns, ContextSource, UseCase
+from services.core.headers import LIVE, TrafficType
 from services.core.prediction_log.records import AnsweredRow
-from services.core.prediction_log.traffic_type import LIVE, TrafficType
 from services.prediction.api.request_validation import RequestFields, RequestValidator, ValidatedRow
 from services.prediction.api.schemas import PredictionSource
 from services.prediction.inference.explainer import explain_baseline

@@ -15,7 +15,7 @@ from services.core.contract.use_case import (
     TargetPrediction,
     UseCase,
 )
-from services.core.prediction_log.traffic_type import TrafficType
+from services.core.headers import TrafficType
 from services.prediction.api.schemas import PredictionSource
 
 if TYPE_CHECKING:

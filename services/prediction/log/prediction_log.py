@@ -18,10 +18,9 @@ from starlette.types import Scope
 
 from services.core.auth.principal import Principal
 from services.core.contract.use_case import UseCase
-from services.core.headers import CALL_KIND_HEADER, raw
+from services.core.headers import CALL_KIND_HEADER, EXERCISE, LIVE, TRAFFIC_TYPES, TrafficType, raw
 from services.core.prediction_log.records import PSEUDONYM_PREFIX, AnsweredRow, CallOrigin, Record, encode_prediction
 from services.core.prediction_log.store import PredictionLogDatabase, RejectedRecord, store_records
-from services.core.prediction_log.traffic_type import EXERCISE, LIVE, TRAFFIC_TYPES, TrafficType
 from services.core.web.errors import http_error
 from services.prediction.api.request_body import IncidentIdExtractor
 from services.prediction.log.wal import WriteAheadLog

@@ -15,8 +15,8 @@ import structlog
 from services.core.background import PeriodicThread
 from services.core.bundle.manifest import VerifiedBundle
 from services.core.contract.use_case import UseCase
+from services.core.headers import TRAFFIC_TYPES
 from services.core.model_registry.version import CHAMPION
-from services.core.prediction_log.traffic_type import TRAFFIC_TYPES
 from services.prediction.inference.served_model import LoadedModel, ModelSlot
 from services.prediction.metrics import PredictionMetrics
 from services.prediction.model_sync.bundle_cache import (

@@ -15,8 +15,8 @@ from starlette.responses import Response
 
 from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
+from services.core.headers import SIMULATED, label_traffic_type
 from services.core.prediction_log.records import encode_outcome, outcome_id
-from services.core.prediction_log.traffic_type import SIMULATED, label_traffic_type
 from services.core.web.authentication import requires
 from services.core.web.errors import MAX_ERRORS, ErrorDetail, error_response, http_error
 from services.prediction.api.predict_routes import JsonBytesResponse, RawEndpoint, RawRoute

@@ -16,9 +16,8 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from services.core import use_case_registry
-from services.core.contract.class_labels import learned_class_targets
 from services.core.contract.columns import ColumnType, allowed_values, column_types
-from services.core.contract.use_case import Arrays, BinaryClassification, MultiClass, UseCase
+from services.core.contract.use_case import Arrays, BinaryClassification, MultiClass, UseCase, learned_class_targets
 from services.core.errors import VigieError
 from services.core.io import atomic_write, file_sha256, replacing_folder
 from services.core.params import Preprocess

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from statsmodels.stats.proportion import proportion_confint
 
-from services.core.contract.columns import column_types
-from services.core.contract.local_time import local_time
+from services.core.contract.columns import column_types, local_time
 from services.core.contract.use_case import BinaryClassification, MultiClass, Regression, Target, UseCase
 
 if TYPE_CHECKING:

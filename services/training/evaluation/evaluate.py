@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 from services.core.bundle.calibration import BinaryCalibration
 from services.core.bundle.manifest import BundleManifest
 from services.core.bundle.predictor import Predictor
-from services.core.contract.use_case import (
-    BinaryClassification,
-    LateFusion,
-    OnnxEstimator,
-    Regression,
-    Target,
-    UseCase,
-)
+from services.core.contract.use_case import BinaryClassification, LateFusion, OnnxEstimator, Regression, Target, UseCase
 from services.core.params import Evaluate
 from services.core.scoring.metrics import metric_of
 from services.core.scoring.report import build_report, compute_metrics

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.bundle.predictor import Predictor
-from services.core.contract.class_labels import learned_class_targets
-from services.core.contract.use_case import UseCase
+from services.core.contract.use_case import UseCase, learned_class_targets
 from services.core.scoring.metrics import metrics_of
 from services.core.scoring.report import metric_by_group
 from services.core.scoring.scored_predictions import PredictFunction, ScoredPredictions, predict_with_model

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.contract.local_time import local_time
+from services.core.contract.columns import local_time
 from services.core.contract.use_case import UseCase
 from services.core.model_registry.version import Tag
 from services.core.scoring.metrics import Metric

@@ -19,7 +19,6 @@ from services.core.bundle.calibration import Calibration
 from services.core.bundle.manifest import BundleManifest, TargetManifest, write_manifest
 from services.core.bundle.predictor import OnnxBooster, average_outputs, mean_out_of_fold, save_arrays
 from services.core.contract import columns as column_tools
-from services.core.contract.class_labels import with_class_labels
 from services.core.contract.use_case import (
     BinaryClassification,
     Booster,
@@ -30,6 +29,7 @@ from services.core.contract.use_case import (
     Regression,
     Target,
     UseCase,
+    with_class_labels,
 )
 from services.core.params import Train
 from services.training.stage import boosting, estimators

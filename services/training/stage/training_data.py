@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.contract import columns as column_tools
-from services.core.contract.class_labels import learned_class_targets
-from services.core.contract.use_case import InputScenario, Target, UseCase
+from services.core.contract.use_case import InputScenario, Target, UseCase, learned_class_targets
 from services.core.errors import VigieError
 from services.core.params import Train
 from services.training.stage.boosting import TrainingRows

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from services.core.contract.use_case import ContextSource
 from services.core.settings import Settings
-from services.core.weather.feed import WeatherFeed
-from services.core.weather.providers import create_provider
+from services.core.weather.providers import WeatherFeed, create_provider
 from services.use_cases.fire_response.brigade import LONDON
 
 _LATITUDE, _LONGITUDE = 51.51, -0.12

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.contract.local_time import local_day
+from services.core.contract.columns import local_day
 from services.core.contract.use_case import Columns
 from services.use_cases.fire_response.brigade import LONDON
 

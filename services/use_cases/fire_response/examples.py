@@ -8,7 +8,7 @@ import holidays
 import numpy as np
 import pandas as pd
 
-from services.core.contract.local_time import day_number
+from services.core.contract.columns import day_number
 from services.core.contract.use_case import Arrays
 from services.use_cases.fire_response.answer import PUMPS
 from services.use_cases.fire_response.brigade import Brigade, to_grid

@@ -23,11 +23,11 @@ from services.core import params
 from services.core import use_case_registry as declared
 from services.core.database.connection import database_address, make_engine
 from services.core.database.migrate import upgrade
+from services.core.headers import SIMULATED
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import RegisteredVersion
 from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.paths import VigiePaths
-from services.core.prediction_log.traffic_type import SIMULATED
 from services.core.settings import CHECKOUT, settings
 from services.drift.jobs import Monitor, retraining_limits
 from services.drift.statistics import row_losses

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine
 
-from services.core.prediction_log.traffic_type import SIMULATED
+from services.core.headers import SIMULATED
 from services.drift.window import read_window
 from tests.integration.drift.toy_world import deliveries, store
 from tests.toy.declaration import USE_CASE

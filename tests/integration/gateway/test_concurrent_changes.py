@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from services.core.audit.log import AuditEntryRow, verify_chain
 from services.core.auth import tables
 from services.core.auth.tables import CentreRow, RefreshTokenRow, SigningKeyRow, UserRow
-from services.core.database.base import Base
+from services.core.database.connection import Base
 from services.core.errors import ConflictError
 from services.gateway.audit.service import RequestOrigin
 from services.gateway.auth import session_store

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.core.auth.principal import Role
 from services.core.database.connection import make_engine
 from services.core.jobs.metrics import JobMetrics
-from services.core.jobs.settings import JobSettings
+from services.core.jobs.options import JobSettings
 from services.core.paths import VigiePaths
 from services.core.web.stage_service import create_stage_app
 from services.drift.api import register_metrics

@@ -14,7 +14,7 @@ from services.gateway.settings import GatewaySettings
 from services.ingestion.service import IngestionSettings
 from services.prediction.settings import PredictionSettings
 from services.preprocessing.service import PreprocessingSettings
-from services.registry.settings import ServerSettings
+from services.registry.server import ServerSettings
 from services.simulator.settings import SimulatorSettings
 from services.training.service import TrainingSettings
 from tests.unit.compose.platform import Platform

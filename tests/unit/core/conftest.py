@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from services.core.auth.credentials import SigningKey
 from services.core.auth.principal import Principal, Role
-from services.core.auth.signing_keys import SigningKey
 
 NOW = 1_800_000_000.0
 

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.core.auth.principal import Role
-from services.core.messages import CATALOGUE, Formats
-from services.core.messages.formats import NARROW_SPACE
+from services.core.messages import CATALOGUE, NARROW_SPACE, Formats
 from services.dashboard.components import data_display
 from services.dashboard.pages import PAGES, RESERVED, for_role
 from services.dashboard.session import User

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from services.core.jobs.job import Job
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import Job, JobState
 from services.ingestion.published_data import last_successes
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.core.jobs.job import Job, JobResult
 from services.core.jobs.metrics import JobMetrics
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import Job, JobResult, JobState
 from services.core.monitoring.process_metrics import ContainerCollector, DiskCollector
 from services.core.paths import VigiePaths
 from services.core.steps import ALL_USE_CASES, jobs_of_service

@@ -18,7 +18,7 @@ for name in HEAVY:
 
 from datetime import UTC, datetime
 from services.core.auth.snapshot import AuthSnapshotDocument, ApiKeyEntry
-from services.core.auth.api_keys import generate_api_key
+from services.core.auth.credentials import generate_api_key
 from services.core.auth.snapshot import SnapshotFile
 from services.core.auth.principal import Role
 from services.prediction.app import create_app

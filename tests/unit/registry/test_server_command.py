@@ -13,6 +13,7 @@ from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 from services.registry.server import (
     ENVIRONMENT,
+    ServerSettings,
     command,
     environment,
     host_header,
@@ -20,7 +21,6 @@ from services.registry.server import (
     users_database_url,
     write_auth_config,
 )
-from services.registry.settings import ServerSettings
 
 HOME = VigiePaths(Path("/srv/vigie"))
 SECRETS: dict[str, Any] = {"admin_password": "a" * 12, "reader_password": "r" * 12, "secret_key": "k" * 32}

@@ -14,9 +14,9 @@ import pytest
 from services.core.errors import ConflictError, NotFoundError
 from services.core.headers import CALL_KIND_HEADER
 from services.simulator import simulation as module
+from services.simulator.app import MAX_FINISHED, SimulationRunner
 from services.simulator.client import PlatformClient
 from services.simulator.plan import SimulationPlan
-from services.simulator.runner import MAX_FINISHED, SimulationRunner
 from services.simulator.settings import SimulatorSettings
 from services.simulator.simulation import Simulation
 from tests.unit.simulator.conftest import plan, pools

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Engine, text
 
-from services.core.database.base import Base
+from services.core.database.connection import Base
 from services.core.database.migrate import import_table_modules
 
 LOCK = 7_206_511

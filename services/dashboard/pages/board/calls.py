@@ -11,8 +11,7 @@ from typing import Any
 import streamlit as st
 
 from services.core.contract.use_case import BinaryClassification, MapSpec, MultiClass, Regression, Target, UseCase
-from services.core.headers import CALL_KIND_HEADER
-from services.core.prediction_log.traffic_type import EXERCISE
+from services.core.headers import CALL_KIND_HEADER, EXERCISE
 from services.dashboard import drafts
 from services.dashboard.api.client import ApiError, Service
 from services.dashboard.api.predictions import class_name, flatten

@@ -17,8 +17,8 @@ import httpx
 import jwt
 import pytest
 
+from services.core.auth.credentials import SigningKey
 from services.core.auth.principal import AuthErrorCode, Role
-from services.core.auth.signing_keys import SigningKey
 from services.core.web.api_docs import operations, undeclared_routes
 from services.core.web.authentication import REQUIRED_ROLE, USE_CASE_EXTENSION
 from tests.access_subjects import SUBJECTS, Subject

@@ -16,12 +16,10 @@ from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.core.auth.api_keys import ApiKey, generate_api_key
+from services.core.auth.credentials import ApiKey, SigningKeyRing, generate_api_key, issue_token
 from services.core.auth.principal import Principal, Role
-from services.core.auth.signing_keys import SigningKeyRing
 from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, SnapshotFile
 from services.core.auth.snapshot_poller import ApiKeyUsage
-from services.core.auth.tokens import issue_token
 from services.core.paths import VigiePaths
 from services.core.web.app_factory import create_service_app
 from services.core.web.authentication import SERVICE

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import IntegrityError
 
-from services.core.database.base import Base
+from services.core.database.connection import Base
 from services.core.database.migrate import import_table_modules
 from services.core.jobs.queue import JobQueue
 from services.core.jobs.tables import JobRow, JobState

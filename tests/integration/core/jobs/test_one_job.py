@@ -10,9 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.core.jobs.job import Job, JobResult
 from services.core.jobs.job_process import JobLimits, JobProcess
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import Job, JobResult, JobState
 from tests.integration.core.jobs.conftest import PATIENCE, until
 from tests.processes import at_work
 

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from services.core.jobs.metrics import JobMetrics
+from services.core.jobs.options import JobSettings
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.settings import JobSettings
 from services.core.jobs.tables import JobState
 from services.core.jobs.worker import JobWorker
 from services.drift.settings import DriftSettings

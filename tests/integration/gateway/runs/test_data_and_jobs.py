@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from services.core import use_case_registry as declared
-from services.core.jobs.settings import JobSettings
+from services.core.jobs.options import JobSettings
 from services.core.params import Ingest, Preprocess, Simulate
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.core.auth.api_keys import generate_api_key, hash_api_key, parse_key_id
+from services.core.auth.credentials import generate_api_key, hash_api_key, parse_key_id
 
 
 def test_a_new_key_has_its_id_and_256_random_bits() -> None:

@@ -6,9 +6,18 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from services.core.auth.credentials import (
+    LEAD_SECONDS,
+    LEEWAY_SECONDS,
+    LIFETIME_SECONDS,
+    OVERLAP_SECONDS,
+    AccessClaims,
+    PublicKeys,
+    SigningKey,
+    SigningKeyRing,
+    issue_token,
+)
 from services.core.auth.principal import Principal
-from services.core.auth.signing_keys import LEAD_SECONDS, OVERLAP_SECONDS, SigningKey, SigningKeyRing
-from services.core.auth.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS, AccessClaims, PublicKeys, issue_token
 from services.core.errors import VigieError
 
 

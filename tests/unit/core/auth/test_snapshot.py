@@ -9,11 +9,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.core.auth.api_keys import ApiKey, generate_api_key
+from services.core.auth.credentials import (
+    LEEWAY_SECONDS,
+    LIFETIME_SECONDS,
+    ApiKey,
+    SigningKey,
+    SigningKeyRing,
+    generate_api_key,
+    issue_token,
+)
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
-from services.core.auth.signing_keys import SigningKey, SigningKeyRing
 from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshot, AuthSnapshotDocument, Revocation
-from services.core.auth.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS, issue_token
 
 
 def _at(seconds: float) -> datetime:
@@ -152,5 +158,5 @@ def test_a_remembered_token_is_not_verified_again(
     listed = AuthSnapshot(_document(signing_key, now))
     token, _ = issue_token(dispatcher, signing_key, jti="t-1", now=now)
     assert listed.verify(token, now) == dispatcher
-    monkeypatch.setattr("services.core.auth.tokens.jwt.decode", lambda *_, **__: pytest.fail("verified again"))
+    monkeypatch.setattr("services.core.auth.credentials.jwt.decode", lambda *_, **__: pytest.fail("verified again"))
     assert listed.verify(token, now + 1) == dispatcher

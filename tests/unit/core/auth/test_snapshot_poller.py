@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from services.core.auth.api_keys import ApiKey, generate_api_key
+from services.core.auth.credentials import ApiKey, SigningKey, generate_api_key
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
-from services.core.auth.signing_keys import SigningKey
 from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, SnapshotFile
 from services.core.auth.snapshot_poller import REWRITE_SECONDS, STALE_SECONDS, ApiKeyUsage, AuthSnapshotPoller
 from services.core.errors import VigieError

@@ -12,9 +12,15 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from services.core.auth.credentials import (
+    LEEWAY_SECONDS,
+    LIFETIME_SECONDS,
+    AccessClaims,
+    PublicKeys,
+    SigningKey,
+    issue_token,
+)
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal
-from services.core.auth.signing_keys import SigningKey
-from services.core.auth.tokens import LEEWAY_SECONDS, LIFETIME_SECONDS, AccessClaims, PublicKeys, issue_token
 
 
 @pytest.fixture

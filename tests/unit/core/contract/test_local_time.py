@@ -9,8 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.core.contract.columns import day_number, local_time
 from services.core.contract.fields import in_zone
-from services.core.contract.local_time import day_number, local_time
 
 LONDON = "Europe/London"
 moments = st.datetimes(datetime(1995, 1, 1), datetime(2045, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))

@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.pool import StaticPool
 
-from services.core.database.base import Base
+from services.core.database.connection import Base
 from services.core.errors import ConflictError, NotFoundError
-from services.core.jobs.job import JobResult, failed_result
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.tables import JobRow, JobState
+from services.core.jobs.tables import JobResult, JobRow, JobState, failed_result
 
 LEASE = 15.0
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
-from services.core.database.base import Base
+from services.core.database.connection import Base
 from services.core.jobs.retraining import retraining_blocker
 from services.core.jobs.tables import RunRow
 from services.core.messages import render

@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 
 from services.core.database.connection import make_engine
 from services.core.database.migrate import alembic_config
+from services.core.headers import TrafficType
 from services.core.prediction_log.records import CallOrigin, Record, encode_outcome, encode_prediction, outcome_id
 from services.core.prediction_log.store import DatabaseUnavailableError, RejectedRecord
-from services.core.prediction_log.traffic_type import TrafficType
 from services.prediction.log.wal import WriteAheadLog
 
 MADE_AT = 1_767_225_600.0

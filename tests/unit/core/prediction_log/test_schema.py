@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect
 
-from services.core.database.base import Base
+from services.core.database.connection import Base
 from services.core.prediction_log.tables import OutcomeRow, PredictionRow
 
 NAMES = {PredictionRow.__tablename__, OutcomeRow.__tablename__}

@@ -13,9 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 
-from services.core.weather.feed import WeatherFeed
 from services.core.weather.hourly import WeatherError, sort_hours
-from services.core.weather.providers import OpenMeteoProvider, VisualCrossingProvider
+from services.core.weather.providers import OpenMeteoProvider, VisualCrossingProvider, WeatherFeed
 
 OPEN_METEO = {
     "latitude": 51.5,

@@ -14,10 +14,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 from services.core import use_case_registry
-from services.core.database.base import Base
-from services.core.jobs.job import JobResult
+from services.core.database.connection import Base
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.tables import JobRow, JobState
+from services.core.jobs.tables import JobResult, JobRow, JobState
 from services.core.web.app_factory import create_service_app
 from services.core.web.job_routes import create_job_router
 

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from services.core.auth import tokens
+from services.core.auth import credentials
 from services.core.auth.tables import RefreshTokenRow, UserRow
 from services.gateway.container import GatewayContainer
 from services.gateway.users import service as users_service
@@ -50,7 +50,9 @@ def _expired(gateway: GatewayContainer, session: str, *, seconds: float) -> str:
     with Session(gateway.engine) as database:
         caller = users_service.user_principal(database, database.get_one(UserRow, claims["sub"]))
     key = gateway.signing.current().signer(time.time())
-    token, _ = tokens.issue_token(caller, key, jti=claims["jti"], now=time.time() - 600 - seconds, sid=claims["sid"])
+    token, _ = credentials.issue_token(
+        caller, key, jti=claims["jti"], now=time.time() - 600 - seconds, sid=claims["sid"]
+    )
     return token
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.core import use_case_registry
 from services.core.settings import Settings
-from services.core.weather.feed import WeatherFeed
+from services.core.weather.providers import WeatherFeed
 from services.use_cases.fire_response import context
 
 

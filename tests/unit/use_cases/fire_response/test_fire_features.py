@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from services.core.contract import columns as column_tools
-from services.core.contract.local_time import local_time
+from services.core.contract.columns import local_time
 from services.use_cases.fire_response import features as module
 from services.use_cases.fire_response.brigade import LONDON
 from services.use_cases.fire_response.declaration import USE_CASE

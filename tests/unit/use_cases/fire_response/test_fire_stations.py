@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from services.core.contract.local_time import day_number
+from services.core.contract.columns import day_number
 from services.use_cases.fire_response.brigade import LONDON
 from services.use_cases.fire_response.encoding import (
     SpatialIndex,

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-from services.core.database.base import UtcDateTime
+from services.core.database.connection import UtcDateTime
 
 revision = "alerts_0001"
 down_revision = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.core.database.base import Json, UtcDateTime
+from services.core.database.connection import Json, UtcDateTime
 
 revision = "jobs_0001"
 down_revision = None
