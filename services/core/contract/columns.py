@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 ColumnType = Literal["number", "flag", "category", "text", "time", "date", "image"]
 
 _STRING_TYPES = frozenset({"category", "text"})
-_TYPES: dict[Any, ColumnType] = {bool: "flag", int: "number", float: "number", str: "text"} | {
-    datetime: "time",
-    date: "date",
-}
+_TYPES: dict[Any, ColumnType] = {bool: "flag", int: "number", float: "number", str: "text"}
+_TYPES |= {datetime: "time", date: "date"}
 
 
 @cache

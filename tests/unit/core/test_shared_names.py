@@ -13,7 +13,7 @@ from services.core.model_registry.version import ALIASES, Tag
 from services.core.settings import CHECKOUT
 from services.core.steps import drift_signal_asset, raw_data_asset
 
-HEADERS = {str(value).lower() for name, value in vars(headers).items() if name.isupper()}
+HEADERS = {str(value).lower() for name, value in vars(headers).items() if name.endswith("_HEADER")}
 TAGS = {value for name, value in vars(Tag).items() if name.isupper()}
 ASSETS = (raw_data_asset(""), drift_signal_asset(""))
 ALIAS_CALLS = {
