@@ -74,11 +74,8 @@ class SigningKey:
     def public_jwk(self) -> dict[str, Any]:
         """Return the public half as a JSON Web Key (RFC 7517)."""
         made: dict[str, Any] = json.loads(ECAlgorithm.to_jwk(self.private_key.public_key()))
-        return {"kty": made["kty"], "crv": made["crv"], "x": made["x"], "y": made["y"]} | {
-            "kid": self.kid,
-            "alg": ALGORITHM,
-            "use": "sig",
-        }
+        named = {name: made[name] for name in ("kty", "crv", "x", "y")}
+        return named | {"kid": self.kid, "alg": ALGORITHM, "use": "sig"}
 
 
 @dataclass(frozen=True, slots=True)
