@@ -13,8 +13,8 @@ from services.core.contract.columns import column_types, image_fields
 from services.core.contract.fields import check_time, declared_years, in_zone
 from services.core.contract.image_decoding import ImageError, decode_fields
 from services.core.contract.use_case import UseCase
+from services.core.headers import LIVE, TRAFFIC_TYPES, TrafficType
 from services.core.prediction_log.records import DIGEST_PREFIX
-from services.core.prediction_log.traffic_type import LIVE, TRAFFIC_TYPES, TrafficType
 from services.core.web.errors import MAX_ERRORS, HttpError, error_detail, http_error, safe_field_name
 from services.prediction.api.request_body import IncidentIdExtractor
 from services.prediction.api.schemas import finite_model
