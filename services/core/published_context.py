@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from services.core.io import atomic_write
 from services.core.paths import VigiePaths
 
 SelectArrays = Callable[[Mapping[str, NDArray[Any]]], Arrays]
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 class PublishedContextSource:
@@ -70,21 +68,21 @@ class PublishedContextSource:
         stamp = (str(path), status.st_mtime_ns, status.st_size)
         if stamp == self._seen:
             return False
-        whole = self._read(path)
-        if whole is None:
+        arrays = self._read(path, self._keep)
+        if arrays is None:
             return False
-        self._arrays = self._keep(whole)
+        self._arrays = arrays
         self._seen = stamp
         self._write_copy()
         return True
 
-    def _read(self, path: Path) -> dict[str, NDArray[Any]] | None:
+    def _read(self, path: Path, keep: SelectArrays = dict) -> Mapping[str, Any] | None:
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored.files}
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
+                return keep({name: stored[name] for name in stored.files})
         except FileNotFoundError:
             return None
-        except _UNREADABLE as error:
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, what is known stays
             self._log.warning("context not read", file=path.name, reason=type(error).__name__)
             return None
 

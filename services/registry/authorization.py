@@ -1,7 +1,7 @@
 """Authorizes requests to the registry; called by MLflow for each of them (``authorization_function``).
 
 MLflow lets every user create experiments and models, whatever the default permission is. The reader
-may not: only read requests are allowed.
+may not: only read requests are allowed. Nobody chooses where an experiment's files lie on this machine.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from flask import make_response, request
 from mlflow.server.auth import authenticate_request_basic_auth
 from werkzeug.datastructures import Authorization
 
-from services.registry.server import READER
+from services.core.settings import settings
+from services.registry.server import READER, places_well
 
 _SEARCH = re.compile(r".*/(ajax-)?api/\d\.\d/mlflow/[a-z/-]+/search|.*/graphql")
 """Paths that read by POST. MLflow's GraphQL has no mutations that write."""
+_CREATE_EXPERIMENT = re.compile(r".*/(ajax-)?api/\d\.\d/mlflow/experiments/create")
 
 
 def authenticate() -> Any:
@@ -24,7 +26,18 @@ def authenticate() -> Any:
     caller = authenticate_request_basic_auth()
     if isinstance(caller, Authorization) and caller.username == READER and not reads(request.method, request.path):
         return make_response("This user may only read.", 403)
+    if (
+        request.method == "POST"
+        and _CREATE_EXPERIMENT.fullmatch(request.path)
+        and not places_well(settings().home, _location())
+    ):
+        return make_response("The registry itself chooses where an experiment's files lie.", 403)
     return caller
+
+
+def _location() -> str:
+    found = request.get_json(force=True, silent=True)
+    return str(found.get("artifact_location") or "") if isinstance(found, dict) else ""
 
 
 def reads(method: str, path: str) -> bool:

@@ -11,7 +11,7 @@ from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 from pydantic import Field, SecretStr
@@ -196,6 +196,16 @@ def probe_credentials(chosen: ServerSettings) -> tuple[str, str] | None:
         if chosen.authenticated and password is not None:
             return name, password.get_secret_value()
     return None
+
+
+def places_well(home: VigiePaths, location: str) -> bool:
+    """Whether an experiment's files may lie at ``location``: where the server puts them, or below the home's folder of
+    artifacts, which commands name that run beside the server."""
+    parts = urlsplit(location)
+    if parts.scheme not in {"", "file"}:
+        return parts.scheme == "mlflow-artifacts"
+    place = Path(unquote(parts.path)).resolve()
+    return not location or (parts.netloc == "" and place.is_relative_to(home.registry_artifacts.resolve()))
 
 
 def host_header(url: str | None) -> str | None:

@@ -181,7 +181,7 @@ class AuditOutbox:
             return AuditEntry.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             return None
-        except ValidationError:
+        except (ValidationError, IsADirectoryError):
             self._quarantine(path)
             return None
 

@@ -19,7 +19,6 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr, TypeAdapter
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal
 from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, SnapshotFile
 from services.core.background import PeriodicThread
-from services.core.errors import VigieError
 from services.core.headers import service_headers
 
 
@@ -195,14 +194,15 @@ class AuthSnapshotPoller:
         self._thread.join(seconds)
 
     def load_from_disk(self) -> None:
+        """Activate the snapshot on disk; an unusable one is as none."""
         try:
             document = self._file.load()
             if document is not None:
                 self._take(document)
                 self._written = self._issued
                 log.info("access list from disk", issued_at=document.issued_at.isoformat(), keys=len(document.keys))
-        except (VigieError, ValueError) as error:
-            log.error("access list on disk not used", error=str(error)[:500])
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the file, the gateway gives another
+            log.error("access list on disk not used", error=_describe(error))
 
     def poll(self) -> None:
         """Poll the gateway once. Never raises: errors are logged, and the last good snapshot stays."""
@@ -226,7 +226,8 @@ class AuthSnapshotPoller:
         """Activate a snapshot. One with the same content keeps the cache of verified credentials."""
         if self._list is None or not self._list.document.has_same_content(document):
             self._list = AuthSnapshot(document)
-        self._issued = document.issued_at.timestamp()
+        # A wrong clock's list would never be stale: it is as old as its arrival at least.
+        self._issued = min(document.issued_at.timestamp(), self._clock())
 
     def _keep(self, document: AuthSnapshotDocument, *, changed: bool) -> None:
         if not changed and self._issued - self._written < REWRITE_SECONDS:

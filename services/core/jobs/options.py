@@ -22,6 +22,7 @@ class IngestOptions(NoOptions):
         default="auto",
         min_length=1,
         max_length=500,
+        pattern=r"^[^\x00-\x1f]*$",
         description="official, simulator, a folder, or auto: the first that is there of the official files, the drop "
         "folder and the simulator.",
     )

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.core.database.connection import DIGEST, ID, NAME, WORD, Base, Json
 from services.core.errors import VigieError
+from services.core.settings import CHECKOUT, settings
 
 
 class JobState(StrEnum):
@@ -119,7 +120,15 @@ def failed_result(
 
 
 def error_payload(error: VigieError) -> dict[str, str]:
-    return {"problem": error.problem, "expected": error.expected, "action": error.action}
+    """Convert an error for the API, without the machine's own folders."""
+    folders = ((str(settings().home.root), "VIGIE_HOME"), (str(CHECKOUT), "."))
+
+    def short(text: str) -> str:
+        for folder, name in folders:
+            text = text.replace(folder, name)
+        return text
+
+    return {"problem": short(error.problem), "expected": short(error.expected), "action": short(error.action)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,10 @@ def decode_record(line: bytes) -> Record:
     try:
         found = from_json(line)
     except ValueError:
-        found = json.loads(line)
+        try:
+            found = json.loads(line)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
     if b"\\u" in line:
         found = _replace_unstorable(found)
     try:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -240,7 +239,7 @@ def _load_cached(path: Path, log: Any) -> HourlyWeather:
             return sort_hours(*(stored[name] for name in HourlyWeather._fields))
     except FileNotFoundError:
         return sort_hours([], [], [], [])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the copy, the provider gives another
         log.warning("kept weather is unreadable", reason=type(error).__name__)
         return sort_hours([], [], [], [])
 

@@ -18,8 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-import structlog
-
 from services.core.prediction_log.records import Record, decode_record
 
 
@@ -72,8 +70,9 @@ class LockedFolder:
         self._descriptor = descriptor
 
     def segments(self) -> list[Path]:
-        """Paths of the segments in write order."""
-        return sorted(path for path in self.path.iterdir() if path.suffix == SEGMENT_SUFFIX)
+        """Paths of the segments in write order. Folders and links that somebody put here are none."""
+        entries = (path for path in self.path.glob(f"*{SEGMENT_SUFFIX}") if path.is_file() and not path.is_symlink())
+        return sorted(entries)
 
     def release(self, *, remove: bool = False) -> None:
         """Release the lock; with ``remove`` the folder is deleted first, so that nobody claims it half deleted."""
@@ -100,7 +99,7 @@ def claim_orphan_folders(root: Path) -> Iterator[LockedFolder]:
     """Claim the folders of processes that have ended."""
     with suppress(FileNotFoundError):
         for path in sorted(root.iterdir()):
-            if path.is_dir() and path.name != DEAD_LETTER_FOLDER:
+            if path.is_dir() and not path.is_symlink() and path.name != DEAD_LETTER_FOLDER:
                 held = _lock_folder(path, create=False)
                 if held is not None:
                     yield held
@@ -116,7 +115,9 @@ def _lock_folder(path: Path, *, create: bool) -> LockedFolder | None:
     lock = path / LOCK_FILE
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
-    except FileNotFoundError:
+    except OSError:  # without a lock file, or one that somebody made a folder: nobody's journal
+        if create:
+            raise
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -129,9 +130,6 @@ def _lock_folder(path: Path, *, create: bool) -> LockedFolder | None:
         raise
     os.close(descriptor)
     return None
-
-
-log = structlog.get_logger(__name__)
 
 
 class WriteAheadLog:
@@ -166,7 +164,7 @@ class WriteAheadLog:
 
     @property
     def last_error(self) -> str:
-        """Why the log is not writable at present, otherwise empty."""
+        """Why the last record was not written, otherwise empty; reopening the log does not change it."""
         return self._trouble
 
     def open(self) -> bool:
@@ -188,6 +186,7 @@ class WriteAheadLog:
         with self._lock:
             descriptor = self._descriptor
             if descriptor is None or self.waiting_bytes + len(lines) > self.limit_bytes:
+                self._trouble = self._trouble or "the journal is full"
                 self.dropped += count
                 return False
             try:
@@ -201,6 +200,7 @@ class WriteAheadLog:
             if self._since is None:
                 self._since = time.time()
             self._size += taken
+            self._trouble = ""
             self.written += count
             if self._size >= self._segment_limit:
                 self._follow()
@@ -271,7 +271,6 @@ class WriteAheadLog:
         self._open = path
         self._size = 0
         self._since = None
-        self._trouble = ""
 
     def _follow(self) -> None:
         """Finish the open segment and start the next."""

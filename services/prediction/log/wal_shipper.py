@@ -167,12 +167,14 @@ class WalShipper:
         """
         self._claim_orphans()
         for path in self.journal.seal():
-            self._deliver(path)
-            self.journal.delivered(path)
+            if self._deliver(path):
+                self.journal.delivered(path)
         for folder in tuple(self._adopted):
             for path in folder.segments():
-                self._deliver(path)
-                path.unlink()
+                if self._deliver(path):
+                    path.unlink()
+            if folder.segments():  # some cannot be read: they stay, and hold up no other
+                continue
             folder.release(remove=True)
             self._adopted.remove(folder)
             self.journal.orphan_bytes = self._orphan_bytes()
@@ -192,7 +194,7 @@ class WalShipper:
         self.journal.open()
         dropped = self.journal.dropped
         if dropped > self._logged_drops and self._may_log("dropped"):
-            reason = self.journal.last_error or "the journal is full"
+            reason = self.journal.last_error
             log.error("calls are not recorded", dropped=dropped - self._logged_drops, reason=reason)
             self._logged_drops = dropped
         if time.monotonic() >= self._prune_at:
@@ -233,8 +235,14 @@ class WalShipper:
     def _orphan_bytes(self) -> int:
         return sum(path.stat().st_size for folder in self._adopted for path in folder.segments())
 
-    def _deliver(self, path: Path) -> None:
-        segment = read_segment(path)
+    def _deliver(self, path: Path) -> bool:
+        """Deliver a segment; False if it cannot be read and stays."""
+        try:
+            segment = read_segment(path)
+        except OSError as error:
+            if self._may_log(path.name):
+                log.error("a segment of the journal cannot be read", segment=path.name, reason=str(error))
+            return False
         letters = [(item.line, item.reason) for item in segment.unreadable]
         for start in range(0, len(segment.records), BATCH_ROWS):
             batch = segment.records[start : start + BATCH_ROWS]
@@ -248,6 +256,7 @@ class WalShipper:
         if segment.torn:
             self.torn += 1
             log.warning("a record was cut off when its process ended; its answer never left", segment=path.name)
+        return True
 
     def _release(self) -> None:
         for folder in self._adopted:

@@ -17,6 +17,7 @@ from services.registry.server import (
     command,
     environment,
     host_header,
+    places_well,
     probe_credentials,
     users_database_url,
     write_auth_config,
@@ -111,3 +112,23 @@ def test_the_check_asks_as_the_least_of_users_under_the_name_that_clients_use() 
     assert probe_credentials(chosen(**{**SECRETS, "reader_password": None})) == ("admin", "a" * 12)
     assert host_header("http://user:secret@registry:5500/mlflow") == "registry:5500"
     assert host_header(None) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "good"),
+    [
+        ("", True),
+        ("mlflow-artifacts:/toy", True),
+        ("HOME/registry/artifacts/toy", True),
+        ("file://HOME/registry/artifacts/toy", True),
+        ("file:///etc", False),
+        ("/etc", False),
+        ("etc", False),
+        ("file://HOME/registry/artifacts/../mlflow.db", False),
+        ("file://HOME/registry/artifacts/%2e%2e/%2e%2e/database", False),
+        ("file://elsewhere/HOME/registry/artifacts/toy", False),
+        ("s3://bucket/toy", False),
+    ],
+)
+def test_nobody_chooses_where_an_experiments_files_lie(tmp_path: Path, location: str, good: bool) -> None:
+    assert places_well(VigiePaths(tmp_path), location.replace("HOME", str(tmp_path))) == good

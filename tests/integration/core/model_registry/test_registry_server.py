@@ -70,7 +70,7 @@ def _readable_by_the_gateway(server: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_server_and_file_show_each_others_versions_and_users_have_their_limits(  # noqa: PLR0917 - fixtures
+def test_server_and_file_show_each_others_versions_and_users_have_their_limits(  # noqa: PLR0915, PLR0917 - see its docstring; fixtures
     server: str,
     home: VigiePaths,
     registry: ModelRegistry,
@@ -128,6 +128,11 @@ def test_server_and_file_show_each_others_versions_and_users_have_their_limits( 
         refused = health_problem(server, **wrong)
         assert refused is not None
         assert code in refused
+
+    # not even the writer makes an experiment whose files lie elsewhere on the server's machine
+    with pytest.raises(MlflowException, match="403"):
+        served._client.create_experiment("elsewhere", artifact_location="file:///etc")
+    assert served._client.create_experiment("here", artifact_location=(home.registry_artifacts / "here").as_uri())
 
     # the reader reads, and cannot register a version or move an alias
     become("reader")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -191,3 +193,45 @@ def test_a_key_younger_than_the_list_makes_the_follower_look_again(gateway: Gate
     assert not follower._thread.woken
     follower.verify(generate_api_key().text)
     assert follower._thread.woken
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda document: document["jwks"]["keys"][0].update(x="AAAA"),
+        lambda document: document["jwks"]["keys"][0].update(x=17),
+        lambda document: document["jwks"]["keys"].append({"kty": "EC", "crv": "P-256", "kid": "other"}),
+        lambda document: document.update(keys=None),
+    ],
+)
+def test_an_unusable_list_on_disk_is_as_none(
+    gateway: Gateway, path: Path, damage: Callable[[dict[str, Any]], object]
+) -> None:
+    _follower(gateway, path).poll()
+    document = json.loads(path.read_text())
+    damage(document)
+    path.write_text(json.dumps(document))
+    gateway.down, follower = True, _follower(gateway, path)
+    follower.load_from_disk()
+    assert follower.stale
+    gateway.down = False
+    follower.poll()
+    assert isinstance(follower.verify(gateway.keys[0].text), Principal)
+
+
+def test_a_folder_in_the_place_of_the_list_is_as_none(gateway: Gateway, path: Path) -> None:
+    path.mkdir(parents=True)
+    follower = _follower(gateway, path)
+    follower.load_from_disk()
+    assert follower.age() is None
+
+
+def test_a_list_of_the_future_grows_stale_like_any_other(gateway: Gateway, path: Path) -> None:
+    gateway.now += 86_400
+    _follower(gateway, path).poll()
+    gateway.now -= 86_400
+    gateway.down, follower = True, _follower(gateway, path)
+    follower.load_from_disk()
+    assert not follower.stale
+    gateway.now += STALE_SECONDS + 1
+    assert follower.stale

@@ -90,3 +90,21 @@ def test_a_start_without_the_state_begins_with_the_copy(home: VigiePaths) -> Non
     made.start()
     assert made.snapshot()["values"].tolist() == [7.0]
     made.stop()
+
+
+@pytest.mark.parametrize("damage", ["bytes", "folder", "other arrays"])
+def test_a_damaged_context_keeps_nothing_from_starting(home: VigiePaths, damage: str) -> None:
+    publish(home, "1", [1.0])
+    for file in (home.data("toy") / "examples" / "context.npz", home.root / "context" / "toy.npz"):
+        file.unlink(missing_ok=True)
+        file.parent.mkdir(exist_ok=True)
+        if damage == "folder":
+            file.mkdir()
+        elif damage == "bytes":
+            file.write_bytes(b"PK\x03\x04 and no more")
+        else:
+            np.savez(file, strange=np.zeros(3))
+    made = source(home)
+    made.start()
+    assert "values" not in made.snapshot()
+    made.stop()

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import ValidationError
 
 from services.core import use_case_registry
 from services.core.errors import VigieError
 from services.core.jobs.job_process import JobContext, run_handler
+from services.core.jobs.options import OPTIONS
 from services.core.pipeline import stage
 from services.core.pipeline.stage import ERROR_FILE_VARIABLE, read_stage_error, run_stage_main
+from services.core.settings import CHECKOUT, settings
 
 
 @pytest.fixture
@@ -78,3 +81,20 @@ def test_a_job_on_a_full_disk_says_the_same() -> None:
 
     error = run_handler(fill, cast("JobContext", None))["error"]
     assert "cannot be written: No space left on device (" in error["problem"]
+
+
+def test_a_job_shows_no_folder_of_the_machine() -> None:
+    home = settings().home.root
+
+    def refuse(_: object) -> Mapping[str, Any]:
+        raise VigieError(f"{home}/drop/toy is empty.", action=f"See {CHECKOUT}/docs, or {home}/logs.")
+
+    error = run_handler(refuse, cast("JobContext", None))["error"]
+    assert error["problem"] == "VIGIE_HOME/drop/toy is empty."
+    assert error["action"] == "See ./docs, or VIGIE_HOME/logs."
+
+
+@pytest.mark.parametrize("source", ["a\0b", "a\nb"])
+def test_a_source_with_unprintable_letters_is_refused_before_it_is_a_job(source: str) -> None:
+    with pytest.raises(ValidationError, match="source"):
+        OPTIONS["ingest"](source=source)

@@ -151,3 +151,13 @@ def test_entries_stay_where_the_gateway_answers_that_it_cannot(
 def test_a_secret_of_the_services_is_shown_to_the_gateway_alone(outbox: AuditOutbox, tmp_path: Path) -> None:
     outbox.record(_entry("version 1"))
     assert all(SERVICE_TOKEN not in path.read_text() for path in (tmp_path / "audit").iterdir())
+
+
+def test_a_folder_in_the_place_of_an_entry_holds_up_no_other(
+    outbox: AuditOutbox, reach: Callable[[bool], None], gateway: GatewayContainer, tmp_path: Path
+) -> None:
+    (tmp_path / "audit" / "0.json").mkdir(parents=True)
+    outbox.record(_entry("version 1"))
+    assert outbox.deliver() == 1
+    assert outbox.waiting() == 0
+    assert _stored(gateway) == ["version 1"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.core.prediction_log.store import DatabaseUnavailableError, RejectedRecord
 from services.prediction.log import wal_shipper as delivery_module
@@ -186,3 +189,64 @@ def test_dead_letters_are_not_kept_for_ever(make_journal: Make, shelf: Shelf) ->
     assert path.exists()
     delivery.dead_letters.prune(2)
     assert not path.exists()
+
+
+def test_damage_on_disk_holds_up_no_record(make_journal: Make, shelf: Shelf, tmp_path: Path) -> None:
+    """A line that nests too deeply for Python, a folder called like a segment, a link to another file, and folders that
+    are no journal."""
+    journal = make_journal()
+    journal.write(call_line("r1"))
+    journal.write(b"[" * 100_000 + b"]" * 100_000 + b"\n")
+    journal.write(call_line("r2"))
+    (dead := journal.root / "dead").mkdir()
+    (dead / "lock").touch()
+    (dead / "0.jsonl").mkdir()
+    outside = tmp_path / "outside.jsonl"
+    outside.write_bytes(call_line("stolen"))
+    (dead / "1.jsonl").symlink_to(outside)
+    (dead / "2.jsonl").write_bytes(call_line("r3"))
+    (journal.root / "odd" / "lock").mkdir(parents=True)
+    (journal.root / "link").symlink_to(tmp_path, target_is_directory=True)
+    delivery = deliver(journal, shelf)
+    assert shelf.request_ids == ["r1", "r2", "r3"]
+    assert delivery.dead_letters.count == 1
+    assert outside.exists()
+    assert not dead.exists()
+
+
+def test_a_segment_that_cannot_be_read_stays_and_holds_up_no_other(
+    make_journal: Make, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = make_journal(segment=100)
+    for number in range(3):
+        journal.write(call_line(f"r{number}"))
+    first = journal.seal()[0]
+    read = delivery_module.read_segment
+
+    def broken(path: Path) -> object:
+        if path == first:
+            raise OSError(5, "Input/output error")
+        return read(path)
+
+    monkeypatch.setattr(delivery_module, "read_segment", broken)
+    deliver(journal, shelf)
+    assert shelf.request_ids == ["r1", "r2"]
+    assert first.exists()
+
+
+def test_the_log_says_why_calls_are_not_recorded(
+    make_journal: Make, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the journal could be opened again before it is said."""
+    journal = make_journal()
+    delivery = WalShipper(journal, shelf, seconds=0.01)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device")))
+        journal.write(call_line("r1"))
+    assert journal.open()
+    with capture_logs() as logs:
+        delivery._turn()
+    assert [(line["event"], line["dropped"]) for line in logs if "reason" in line] == [("calls are not recorded", 1)]
+    assert "No space left on device" in logs[0]["reason"]
+    assert journal.write(call_line("r2"))
+    assert journal.last_error == ""
