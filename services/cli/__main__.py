@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 
 import typer
 
 from services.cli.command_table import LazyCommands
-from services.core.errors import VigieError
 
 COMPLETION = "_VIGIE_COMPLETE"
 """Set by the shell when it requests completions; ``./vigie`` installs nothing then."""
@@ -34,17 +34,28 @@ def main() -> None:
     if COMPLETION in os.environ or any(argument in _COMPLETION_OPTIONS for argument in arguments):
         app(prog_name="vigie")  # shell completion is registered by name, not by path
         return
-    if arguments and arguments != ["--help"]:
-        from services.core.logs import configure_logging  # noqa: PLC0415 - not needed for help
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know every letter
+    sys.exit(run(arguments))
 
-        configure_logging("cli", level="WARNING", log_format="console")
+
+def run(arguments: list[str]) -> int:
+    """Run a command and return its exit code. Whatever goes wrong is said on one line; what was logged on the way is in
+    ``logs/cli.log`` of the home, with the traceback of an error that nobody foresaw."""
     try:
-        app(prog_name="./vigie")
-    except VigieError as error:
-        from services.cli.console import fail  # noqa: PLC0415
+        if arguments and arguments != ["--help"]:
+            from services.cli.failures import log_to_file  # noqa: PLC0415 - not needed for help
 
-        fail(error)
-        sys.exit(1)
+            log_to_file()
+        code = app(prog_name="./vigie", standalone_mode=False)
+    except Exception as error:
+        if os.environ.get("VIGIE_LOG_LEVEL") == "DEBUG":
+            raise
+        from services.cli.failures import report  # noqa: PLC0415
+
+        return report(error)
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ COMMANDS = {
     "preprocess": Entry("pipeline:preprocess", _STEPS, "Make examples of the ingested tables."),
     "train": Entry("pipeline:train", _STEPS, "Train the models on the examples and write the candidate bundle."),
     "evaluate": Entry(
-        "pipeline:evaluate",
+        "models:evaluate",
         _STEPS,
         "Score the candidate on its test slice, or with --data the champion on a folder of raw official files.",
     ),
@@ -78,7 +78,7 @@ COMMANDS = {
         "new_use_case:new_use_case", "Use cases", "Write a small use case that works, with its simulator and its tests."
     ),
     "data": Entry("data:app", _DATA, "Bring data back, share it, tidy it up."),
-    "users": Entry("access:users_app", _ACCESS, "Make users and set passwords."),
+    "users": Entry("users:users_app", _ACCESS, "List users, make them, set passwords and roles, let them in or not."),
     "keys": Entry("access:keys_app", _ACCESS, "Make, list and revoke API keys."),
     "audit": Entry("access:audit_app", _ACCESS, "Check the audit log."),
 }

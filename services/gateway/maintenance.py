@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from services.core.audit.log import verify_chain
 from services.core.auth.principal import Principal, Role
 from services.core.database.connection import database_address, make_engine
-from services.core.errors import NotFoundError, VigieError
+from services.core.errors import ConflictError, NotFoundError, VigieError
 from services.core.logs import configure_logging
 from services.gateway.audit.service import RequestOrigin
 from services.gateway.auth import db_authenticator, session_store
@@ -19,6 +19,7 @@ from services.gateway.auth.login import check_password_policy, generate_password
 from services.gateway.container import GatewayContainer, build_container
 from services.gateway.settings import settings
 from services.gateway.users import service as users_service
+from services.gateway.users.schemas import User
 
 COMMAND_LINE_PRINCIPAL = Principal("service", "command-line", "./vigie", Role.ADMIN, "", None)
 """Actor of audit entries written by the command line."""
@@ -46,6 +47,42 @@ def reset_password(gateway: GatewayContainer, name: str, password: str) -> str:
             session, RequestOrigin(), "user.password_reset", by=COMMAND_LINE_PRINCIPAL, target=f"user {user.name}"
         )
         return user.name
+
+
+def change_user(gateway: GatewayContainer, name: str, *, role: Role | None = None, active: bool | None = None) -> User:
+    """Change a user's role, or whether they may sign in; revoke their tokens and end the sessions of who may not.
+
+    Raises:
+        NotFoundError: no such user.
+        ConflictError: it is the last active administrator of all centres.
+    """
+    changed = {"role": None if role is None else str(role), "active": active}
+    with gateway.transaction() as session:
+        user = users_service.find_user(session, name)
+        if user is None:
+            raise NotFoundError(f"There is no user {name}.", action="./vigie users list shows all.")
+        was_last_admin = users_service.is_last_full_admin(session, user)
+        user.role = str(role or user.role)
+        user.active = user.active if active is None else active
+        session.flush()
+        if was_last_admin and not (user.active and user.role == Role.ADMIN):
+            raise ConflictError(
+                f"{user.name} is the last active administrator of all centres.",
+                action="Make another one first: ./vigie users add NAME --role admin --centres '*'",
+            )
+        now = datetime.now(UTC)
+        db_authenticator.revoke_tokens_of(session, user.id, now)
+        if not user.active:
+            session_store.end_all_sessions(session, user, now)
+        gateway.trail.add(
+            session,
+            RequestOrigin(),
+            "user.changed",
+            by=COMMAND_LINE_PRINCIPAL,
+            target=f"user {user.name}",
+            **{key: value for key, value in changed.items() if value is not None},
+        )
+        return User.of(user, users_service.user_centres(session, user))
 
 
 def verify_audit(gateway: GatewayContainer) -> int:

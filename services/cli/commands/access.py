@@ -1,6 +1,4 @@
-"""``./vigie users``, ``keys`` and ``audit``: users, API keys and the audit log on the platform's database, without a
-running gateway.
-"""
+"""``./vigie keys`` and ``audit``: API keys and the audit log on the platform's database, without a running gateway."""
 
 from __future__ import annotations
 
@@ -15,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import SecretStr
+from rich.markup import escape
+from rich.table import Table
 
-from services.cli.console import AsJson, err, out, print_json
+from services.cli.console import AsJson, err, out, print_json, print_table
 from services.cli.local_platform import secrets
 from services.core.auth.principal import Principal, Role
-from services.core.errors import VigieError
+from services.core.errors import NotFoundError, VigieError
 
 if TYPE_CHECKING:
     from services.gateway.container import GatewayContainer
@@ -75,74 +75,6 @@ def open_gateway() -> Iterator[GatewayContainer]:
         engine.dispose()
 
 
-users_app = typer.Typer(help="Make users and set passwords.", no_args_is_help=True)
-
-UserName = Annotated[str, typer.Argument(metavar="NAME")]
-FromInput = Annotated[
-    bool, typer.Option("--password-from-input", help="Read the password from standard input; else one is made.")
-]
-
-
-@users_app.command()
-def add(
-    name: UserName,
-    role: Annotated[Role, typer.Option(help="What the user may do.")] = Role.DISPATCHER,
-    centre: Annotated[str, typer.Option(help="Where the user belongs.")] = "default",
-    centres: Annotated[str, typer.Option(help="Further centres that the user sees, comma-separated, or *.")] = "",
-    password_from_input: FromInput = False,
-) -> None:
-    """Make a user. The password is shown once and has to be changed."""
-    from services.gateway.audit.service import RequestOrigin  # noqa: PLC0415
-    from services.gateway.users import service as users_service  # noqa: PLC0415
-
-    with open_gateway() as gateway:
-        password, made = _read_or_make_password(users_service.normalize_name(name), password_from_input)
-        password_hash = gateway.passwords.hash(password)
-        further = [] if centres == "*" else [part.strip() for part in centres.split(",") if part.strip()]
-        with gateway.transaction() as session:
-            user = users_service.insert_user(
-                session,
-                name=name,
-                password_hash=password_hash,
-                role=role,
-                centre=centre,
-                centres=further,
-                all_centres=centres == "*",
-                must_change_password=True,
-            )
-            gateway.trail.add(
-                session, RequestOrigin(), "user.created", by=COMMAND_LINE, target=f"user {user.name}", role=str(role)
-            )
-    _show_password(user.name, password if made else None)
-
-
-@users_app.command(name="reset-password")
-def reset_password(name: UserName, password_from_input: FromInput = False) -> None:
-    """Set a user's password anew, end their sign-ins and a pause after failed ones."""
-    from services.gateway.maintenance import reset_password as reset  # noqa: PLC0415
-    from services.gateway.users import service as users_service  # noqa: PLC0415
-
-    with open_gateway() as gateway:
-        password, made = _read_or_make_password(users_service.normalize_name(name), password_from_input)
-        user = reset(gateway, name, password)
-    _show_password(user, password if made else None)
-
-
-def _read_or_make_password(name: str, from_input: bool) -> tuple[str, bool]:
-    """The password, and whether it was generated."""
-    from services.gateway.auth.login import check_password_policy, generate_password  # noqa: PLC0415
-
-    password = sys.stdin.readline().rstrip("\n") if from_input else generate_password()
-    check_password_policy(password, name)
-    return password, not from_input
-
-
-def _show_password(name: str, password: str | None) -> None:
-    err.print(f"User {name}. The password has to be changed at the first sign-in.", markup=False)
-    if password is not None:
-        out.print(password, markup=False)
-
-
 keys_app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 
 
@@ -190,7 +122,10 @@ def revoke(key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     from services.gateway.audit.service import RequestOrigin  # noqa: PLC0415
 
     with open_gateway() as gateway, gateway.transaction() as session:
-        api_keys_service.revoke_api_key(session, key_id, datetime.now(UTC))
+        try:
+            api_keys_service.revoke_api_key(session, key_id, datetime.now(UTC))
+        except NotFoundError as error:  # its advice is for callers of the gateway
+            raise NotFoundError(error.problem, action="./vigie keys list shows all.") from None
         gateway.trail.add(session, RequestOrigin(), "key.revoked", by=COMMAND_LINE, target=f"key {key_id}")
     err.print(f"Key {key_id} is revoked.", markup=False)
 
@@ -204,14 +139,18 @@ def list_keys(as_json: AsJson = False) -> None:
     with open_gateway() as gateway, gateway.transaction() as session:
         found = [ApiKey.of(row) for row in api_keys_service.list_api_keys(session, None)]
     if as_json:
-        print_json([key.model_dump(mode="json") for key in found])
+        print_json({"keys": [key.model_dump(mode="json") for key in found]})
         return
     now = datetime.now(UTC)
+    table = Table("id", "state", "name", "may act as", "use cases", "last use", box=None, pad_edge=False)
+    for column in (table.columns[0], table.columns[1], table.columns[5]):
+        column.no_wrap = True
     for key in found:
         ended = "revoked" if key.revoked_at else "expired" if key.expires_at <= now else "in force"
-        used = f"{key.uses} uses, last {key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never used"
-        scope = ", ".join(key.use_cases) if key.use_cases else "all use cases"
-        out.print(f"{key.id}  {ended:8}  {key.centre}  {key.role}  {scope}  {used}  {key.name}", markup=False)
+        last = f"{key.last_used_at:%Y-%m-%d}" if key.last_used_at else "never"
+        scope = "\n".join(key.use_cases) if key.use_cases else "all"
+        table.add_row(key.id, ended, escape(key.name), f"{key.role} of {key.centre}", scope, last)
+    print_table(table)
 
 
 audit_app = typer.Typer(help="Check the audit log.", no_args_is_help=True)

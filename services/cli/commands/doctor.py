@@ -1,18 +1,21 @@
-"""``./vigie doctor``: checks whether this machine meets the requirements, and says how to fix what does not."""
+"""``./vigie doctor``: checks whether this machine meets the requirements, and says how to fix what does not.
+
+It fails for what the platform needs alone; the rest is advice."""
 
 from __future__ import annotations
 
 import platform
 import shutil
-import socket
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 import psutil
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from services.cli.console import out
@@ -22,6 +25,7 @@ from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, Settings, settings
 
 _GIB = 1024**3
+AIRFLOW = "airflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +36,44 @@ class CheckResult:
     good: bool
     found: str
     action: str = ""
+    needed: bool = True
+    """Whether the platform of this home does not work without it."""
+
+    @property
+    def mark(self) -> str:
+        return "[green]✓[/]" if self.good else "[red]✗[/]" if self.needed else "[yellow]![/]"
 
 
-def doctor() -> None:
+def doctor(
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="FILE",
+            help="Also pack findings, versions, settings and logs for a helper into FILE (.tar.gz), without secrets or "
+            "calls.",
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
     """Check Python, packages, disk, memory, ports, secrets and Docker, and say what to do."""
     findings = run_checks(settings())
     table = Table("check", "found", "what to do", box=None, pad_edge=False)
     for finding in findings:
-        mark = "[green]✓[/]" if finding.good else "[red]✗[/]"
-        table.add_row(f"{mark} {finding.what}", finding.found, "" if finding.good else finding.action)
+        action = "" if finding.good else finding.action if finding.needed else f"(not needed) {finding.action}"
+        table.add_row(f"{finding.mark} {finding.what}", escape(finding.found), escape(action))
     out.print(table)
-    if not all(finding.good for finding in findings):
+    if bundle is not None:
+        from services.cli.local_platform.support_bundle import write_bundle  # noqa: PLC0415 - rarely needed
+
+        listed = write_bundle(settings().home, bundle, [asdict(finding) for finding in findings])
+        out.print(f"\n{bundle} holds {', '.join(listed)}; look into it before you send it.", markup=False)
+    if not all(finding.good for finding in findings if finding.needed):
         raise typer.Exit(1)
 
 
 def run_checks(chosen: Settings) -> list[CheckResult]:
-    from services.cli.local_platform.service_specs import Ports  # noqa: PLC0415 - supervisor's client is not needed elsewhere here
+    from services.cli.local_platform.ports import Ports  # noqa: PLC0415 - its libraries are not needed for help
 
     home = chosen.home.root
     return [
@@ -120,7 +146,11 @@ def _check_disk(home: Path) -> CheckResult:
     existing = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(existing).free
     return CheckResult(
-        "disk", free >= 4 * _GIB, f"{free / _GIB:.0f} GiB free", "make 4 GiB free, or set VIGIE_HOME to another disk"
+        "disk",
+        free >= 4 * _GIB,
+        f"{free / _GIB:.1f} GiB free",
+        "make 4 GiB free, or set VIGIE_HOME to another disk",
+        needed=free < _GIB,
     )
 
 
@@ -131,6 +161,7 @@ def _check_memory() -> CheckResult:
         available >= 4 * _GIB,
         f"{available / _GIB:.1f} GiB available",
         "end other programs, or use ./vigie up --without airflow: the whole platform takes about 3 GiB while it trains",
+        needed=available < 1.5 * _GIB,
     )
 
 
@@ -152,10 +183,12 @@ def check_docker() -> CheckResult:
     except FileNotFoundError:
         return CheckResult("Docker", True, "not installed; needed for Docker Compose alone, not for ./vigie up")
     except subprocess.TimeoutExpired:
-        return CheckResult("Docker", False, "does not answer", "restart the Docker engine")
+        return CheckResult("Docker", False, "does not answer", "restart the Docker engine", needed=False)
     version = done.stdout.strip().removeprefix("v")
     if done.returncode != 0 or version.startswith("1."):
-        return CheckResult("Docker", False, f"Compose {version or 'is missing'}", "install Compose v2")
+        return CheckResult(
+            "Docker", False, f"Compose {version or 'is missing'}", "install Compose v2 for Docker Compose", needed=False
+        )
     if engine.returncode != 0:
         return CheckResult("Docker", True, f"Compose {version}; no engine runs, ./vigie up needs none")
     return CheckResult("Docker", True, f"Compose {version}, engine runs")
@@ -188,16 +221,13 @@ def check_registry(home: VigiePaths) -> list[CheckResult]:
 
 def check_port(service: str, number: int, home: Path) -> CheckResult:
     """Check that the port is free or used by this home's platform."""
+    from services.cli.local_platform.ports import is_free, port_holder  # noqa: PLC0415 - not needed for help
     from services.cli.local_platform.supervisor import Supervisor  # noqa: PLC0415 - supervisor's client is not needed elsewhere here
 
     if Supervisor.of(home).owns(number):
         return CheckResult(f"port {number}", True, f"{service} of this home is running")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", number))
-        except OSError:
-            return CheckResult(
-                f"port {number}", False, "taken by another program", f"set VIGIE_{service.upper()}_PORT to a free port"
-            )
+    if not is_free(number):
+        action = f"end it, or set VIGIE_{service.upper()}_PORT to a free port"
+        needed = service != AIRFLOW  # ./vigie up --without airflow
+        return CheckResult(f"port {number}", False, f"taken by {port_holder(number)}", action, needed=needed)
     return CheckResult(f"port {number}", True, f"free for {service}")

@@ -1,15 +1,27 @@
-"""``./vigie models`` and ``predict``: registered versions, and one prediction of the champion."""
+"""``./vigie models``, ``evaluate`` and ``predict``: registered versions, their metrics, one prediction."""
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from services.cli.console import AsJson, UseCaseName, err, out, print_json, print_versions
+from services.cli.console import (
+    AsJson,
+    DataFolder,
+    UseCaseName,
+    err,
+    known_use_case,
+    out,
+    print_json,
+    print_metrics,
+    print_versions,
+    step,
+)
 from services.core import use_case_registry as use_cases
 from services.core.contract.use_case import example_request
 from services.core.errors import VigieError
@@ -25,7 +37,7 @@ def models(
     from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415 - MLflow takes seconds
 
     registry = ModelRegistry.open(settings().home)
-    chosen = use_cases.names() if use_case is None else (use_cases.get(use_case).name,)
+    chosen = use_cases.names() if use_case is None else (known_use_case(use_case),)
     found = {name: registry.versions(name) for name in chosen}
     if as_json:
         print_json({name: [_as_dict(version) for version in versions] for name, versions in found.items()})
@@ -34,7 +46,61 @@ def models(
         if versions:
             print_versions(name, versions)
         else:
-            err.print(f"{name} has no version yet. Make the first with ./vigie run {name}.")
+            err.print(f"{name} has no version yet. {_first_version(name)}")
+
+
+def _first_version(name: str) -> str:
+    from services.cli.commands.platform import first_training  # noqa: PLC0415 - rarely needed
+    from services.cli.local_platform.supervisor import Supervisor  # noqa: PLC0415
+
+    if Supervisor(settings().home).pid() is None:
+        return f"Make the first with ./vigie run {name}."
+    return f"First models: {first_training([name])}"
+
+
+def evaluate(use_case: UseCaseName, data: DataFolder = None, as_json: AsJson = False) -> None:
+    """Score the candidate on its test slice, or with --data the champion on a folder of raw official files."""
+    from services.cli.commands import pipeline  # noqa: PLC0415 - not needed by the other commands here
+
+    home = settings().home
+    if data is None:
+        pipeline.run_stage(home, use_case, "evaluate")
+        report = pipeline.candidate_report(home, use_case)
+    else:
+        with step(f"{use_case}: score the champion", usual=15):
+            report = score_champion(home, use_case, data)
+    if as_json:
+        print_json(report)
+    else:
+        print_metrics(report)
+
+
+def score_champion(home: VigiePaths, use_case: str, folder: Path) -> dict[str, Any]:
+    """Score the champion on a folder of raw official files that were not in its training data.
+
+    Raises:
+        VigieError: there is no champion, or the folder contains none of the use case's files.
+    """
+    from services.core.bundle.predictor import Predictor  # noqa: PLC0415
+    from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415
+    from services.core.model_registry.version import CHAMPION  # noqa: PLC0415
+    from services.core.raw_files.reader import read_folder  # noqa: PLC0415
+    from services.core.scoring.report import score  # noqa: PLC0415
+
+    declared = use_cases.get(use_case)
+    registry = ModelRegistry.open(home)
+    champion = registry.by_alias(use_case, CHAMPION)
+    if champion is None:
+        raise VigieError(f"{use_case} has no champion to score.", action=f"Make one with ./vigie run {use_case}.")
+    with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
+        predictor = Predictor(declared, registry.download(champion, Path(beside) / "bundle"))
+        tables = read_folder(use_case, folder)
+        return score(
+            predictor,
+            declared.raw.build_examples(tables),
+            declared.raw.training_context(tables),
+            version=str(champion.number),
+        )
 
 
 def predict(
@@ -75,12 +141,16 @@ def predict_offline(home: VigiePaths, use_case: str, payload: Any) -> bytes:
         return answering.one(payload, "command-line")
     except HttpError as error:
         lines = [
-            f"- {item['field'] or 'the request'}: {item['reason']} {item['allowed']}".rstrip() for item in error.faults
+            f"- {item['field'] or 'the request'}: {item['reason']}{_allowed(item['allowed'])}" for item in error.faults
         ]
         raise VigieError(
             "The request is not valid:\n" + "\n".join(lines),
             action=f"./vigie predict {use_case} --example shows a valid one.",
         ) from error
+
+
+def _allowed(text: str) -> str:
+    return f" (allowed: {text.rstrip('.')})" if text else ""
 
 
 def _read_payload(text: str) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.markup import escape
 
 from services.cli.commands.access import command_line_principal
 from services.cli.console import (
     AsJson,
-    DataFolder,
     Fresh,
     Source,
     UseCaseName,
@@ -29,7 +27,6 @@ from services.cli.console import (
     step,
 )
 from services.core import use_case_registry as use_cases
-from services.core.errors import VigieError
 from services.core.jobs.walk import RETRAINING_STEPS, Job, StepProgress, advance, new_steps, run_blocking
 from services.core.paths import VigiePaths
 from services.core.pipeline.dvc_runner import terminate_group
@@ -38,8 +35,11 @@ from services.core.steps import STAGES, STEPS
 
 if TYPE_CHECKING:
     from services.core.model_registry.version import RegisteredVersion
+    from services.core.params import Params
     from services.training.gate.decision import Decision
 
+USUAL_SECONDS = {"ingest": 10.0, "preprocess": 10.0, "train": 30.0, "evaluate": 30.0}
+"""About how long it takes up to each stage with simulated data; later runs are estimated by the last one."""
 PARALLEL_USE_CASES = 2
 """Use cases whose stages run in parallel, for two cores."""
 
@@ -51,7 +51,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run the whole chain: ingest, preprocess, train, evaluate, gate, promote."""
-    result = run_chain(settings().home, use_case, source, fresh=fresh)
+    result = run_chain(settings().home, use_case, source, fresh=fresh, shown=err if as_json else out)
     if as_json:
         print_json(result)
 
@@ -88,26 +88,30 @@ class LocalExecutor:
         return {"id": name, "state": "succeeded", "result": result}
 
 
-def run_chain(home: VigiePaths, use_case: str, source: str, *, fresh: bool = False) -> dict[str, Any]:
-    """Run all steps in the order of ``STEPS``; returns the gate's decision and metrics."""
+def run_chain(
+    home: VigiePaths, use_case: str, source: str, *, fresh: bool = False, shown: Console = out
+) -> dict[str, Any]:
+    """Run all steps in the order of ``STEPS``; returns the gate's decision and metrics. ``shown``: where tables go."""
     # Importing MLflow and creating its tables takes seconds of one core, while the first stages leave one idle.
-    registry = threading.Thread(target=lambda: open_registry(home).prepare(), daemon=True)
-    registry.start()
+    with ThreadPoolExecutor(1) as pool:
+        registry = pool.submit(lambda: open_registry(home).prepare())
 
-    def stages() -> None:
-        run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
-        registry.join()
-        print_metrics(use_case, home.models(use_case) / "evaluation" / "metrics.json")
+        def stages() -> None:
+            run_stage(home, use_case, STAGES[-1], source=source, fresh=fresh)
+            registry.result()
+            print_metrics(candidate_report(home, use_case), shown)
 
-    return walk(home, use_case, RETRAINING_STEPS, stages)
+        return walk(home, use_case, RETRAINING_STEPS, stages, shown)
 
 
-def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[dict[str, Any]]:
+def run_chains(
+    home: VigiePaths, names: Sequence[str], source: str, parameters: Params | None = None
+) -> Iterator[dict[str, Any]]:
     """Run the chain of each use case, in this order. The stages of two run in parallel: each leaves one of two cores
-    idle half of the time."""
-    open_registry(home).prepare()
+    idle half of the time. ``parameters``: instead of those in params.yaml."""
     children: list[int] = []
     with ThreadPoolExecutor(PARALLEL_USE_CASES) as pool:
+        registry = pool.submit(lambda: open_registry(home).prepare())
         states = {
             name: pool.submit(
                 _run_stages,
@@ -117,14 +121,16 @@ def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[
                 source=source,
                 tell=_progress_printer(f"{name}: "),
                 started=children.append,
+                parameters=parameters,
             )
             for name in names
         }
 
         def stages(name: str) -> None:
-            with step(f"{name}: raw files to {STAGES[-1]}"):
+            with step(f"{name}: raw files to {STAGES[-1]}", usual=25):
                 states[name].result()
-            print_metrics(name, home.models(name) / "evaluation" / "metrics.json")
+                registry.result()
+            print_metrics(candidate_report(home, name))
 
         try:
             for name in names:
@@ -136,12 +142,21 @@ def run_chains(home: VigiePaths, names: Sequence[str], source: str) -> Iterator[
             raise
 
 
+def candidate_report(home: VigiePaths, use_case: str) -> dict[str, Any]:
+    """The published candidate's metrics on its test rows."""
+    path = home.models(use_case) / "evaluation" / "metrics.json"
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
 def gate_and_promote(home: VigiePaths, use_case: str) -> dict[str, Any]:
     """Evaluate the gate for the published candidate and promote it if the gate passes."""
     return walk(home, use_case, ("gate", "promote"), lambda: None)
 
 
-def walk(home: VigiePaths, use_case: str, steps: Sequence[str], stages: Callable[[], object]) -> dict[str, Any]:
+def walk(
+    home: VigiePaths, use_case: str, steps: Sequence[str], stages: Callable[[], object], shown: Console = out
+) -> dict[str, Any]:
     """Run these steps in sequence; returns the gate's decision."""
     executor, progress = LocalExecutor(home, use_case, stages), new_steps(steps, {})
     while run_blocking(advance(progress, {}, executor)).kind == "run":
@@ -149,7 +164,7 @@ def walk(home: VigiePaths, use_case: str, steps: Sequence[str], stages: Callable
     version, decision = executor.candidate, executor.decision
     assert version is not None
     assert decision is not None
-    print_decision(use_case, version, decision)
+    print_decision(use_case, version, decision, shown)
     return {
         "use_case": use_case,
         "version": version.number,
@@ -189,24 +204,6 @@ def _write_found(use_case: str, bundle: Path) -> None:
     out.print(f"{PARAMS_FILE}: {', '.join(found) or 'nothing found to write'}", markup=False)
 
 
-def evaluate(use_case: UseCaseName, data: DataFolder = None, as_json: AsJson = False) -> None:
-    """Score the candidate on its test slice, or with --data the champion on a folder of raw official files."""
-    home = settings().home
-    if data is None:
-        run_stage(home, use_case, "evaluate")
-        path = home.models(use_case) / "evaluation" / "metrics.json"
-        report = json.loads(path.read_text())
-        if not as_json:
-            print_metrics(use_case, path)
-            return
-    else:
-        report = score_champion(home, use_case, data)
-    if as_json:
-        print_json(report)
-    else:
-        out.print_json(data=report)
-
-
 def promote(
     use_case: UseCaseName,
     version: Annotated[
@@ -244,7 +241,8 @@ def run_stage(
     """Run the DVC stages up to ``last`` in a workspace and publish their outputs. With a ``source`` new raw files are
     acquired first; ``confirm``: codes of doubtful values in them that are right."""
     titles = {item.name: item.title.en for item in STEPS}
-    with step(f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"):
+    title = f"{use_case}: {titles[last] if source is None else 'raw files to ' + last}"
+    with step(title, usual=USUAL_SECONDS[last]):
         return _run_stages(home, use_case, last, source=source, fresh=fresh, confirm=confirm, tell=_progress_printer())
 
 
@@ -262,6 +260,7 @@ def _run_stages(
     fresh: bool = False,
     confirm: Sequence[str] = (),
     started: Callable[[int], None] | None = None,
+    parameters: Params | None = None,
 ) -> Path:
     from services.core.pipeline.run import run_stages  # noqa: PLC0415 - slow import, not needed by every command
 
@@ -281,37 +280,10 @@ def _run_stages(
 
             tell(str(export_labels(use_case, workspace)))
 
-    return run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started)
+    return run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started, parameters=parameters)
 
 
 def open_registry(home: VigiePaths) -> Any:
     from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415
 
     return ModelRegistry.open(home)
-
-
-def score_champion(home: VigiePaths, use_case: str, folder: Path) -> dict[str, Any]:
-    """Score the champion on a folder of raw official files that were not in its training data.
-
-    Raises:
-        VigieError: there is no champion, or the folder contains none of the use case's files.
-    """
-    from services.core.bundle.predictor import Predictor  # noqa: PLC0415
-    from services.core.model_registry.version import CHAMPION  # noqa: PLC0415
-    from services.core.raw_files.reader import read_folder  # noqa: PLC0415
-    from services.core.scoring.report import score  # noqa: PLC0415
-
-    declared = use_cases.get(use_case)
-    registry = open_registry(home)
-    champion = registry.by_alias(use_case, CHAMPION)
-    if champion is None:
-        raise VigieError(f"{use_case} has no champion to score.", action=f"Make one with ./vigie run {use_case}.")
-    with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
-        predictor = Predictor(declared, registry.download(champion, Path(beside) / "bundle"))
-        tables = read_folder(use_case, folder)
-        return score(
-            predictor,
-            declared.raw.build_examples(tables),
-            declared.raw.training_context(tables),
-            version=str(champion.number),
-        )

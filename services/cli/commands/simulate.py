@@ -11,15 +11,14 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from services.cli.console import AsJson, err, out, print_json
+from services.cli.console import AsJson, err, known_use_case, out, print_json
 from services.cli.local_platform import secrets
 from services.cli.local_platform.supervisor import Supervisor
-from services.core import use_case_registry as use_cases
 from services.core.errors import VigieError
 from services.core.headers import service_headers
 from services.core.paths import VigiePaths
 from services.core.settings import settings
-from services.simulator.scenario import list_scenarios
+from services.simulator.scenario import list_scenarios, load_scenario
 
 SIMULATOR = "simulator"
 _POLL_SECONDS = 0.5
@@ -42,8 +41,9 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Send simulated calls and outcomes to this home's platform. Ctrl-C stops them."""
+    load_scenario(scenario)  # before the platform is asked, so that a wrong name is named also while it is down
     for name in use_case or ():
-        use_cases.get(name)
+        known_use_case(name)
     asked = {
         "scenario": scenario,
         "rate": rate,

@@ -3,44 +3,53 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from services.cli.local_platform.ports import HOST, Ports
 from services.cli.local_platform.secrets import Secrets
-from services.cli.local_platform.supervisor import ServiceSpec
-from services.core.errors import VigieError
 from services.core.settings import CHECKOUT, Settings
 
-HOST = "127.0.0.1"
 AIRFLOW = "airflow"
 OPTIONAL_PARTS = (AIRFLOW,)
 """Valid values of ``--without``."""
 
 
-class Ports(BaseSettings):
-    """Default ports, replaced if they are in use."""
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A supervised process, or with ``once`` one that ends. ``health`` is the URL that answers 200 when it is ready
+    (``health_password`` names the secret that it requires); if it does not listen, ``check`` is a command that exits
+    with 0. It is started when the services in ``after`` are ready or have ended."""
 
-    model_config = SettingsConfigDict(env_prefix="VIGIE_", env_file=".env", env_ignore_empty=True, extra="ignore")
+    name: str
+    command: Sequence[str]
+    port: int = 0
+    health: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    check: Sequence[str] = ()
+    health_user: str = ""
+    health_password: str = ""
+    page: str = ""
+    """Path of its user interface."""
+    after: Sequence[str] = ()
+    once: bool = False
+    grace: int = 15
+    """Seconds between SIGTERM and killing the process group."""
 
-    registry_port: int = Field(default=5500, ge=1, le=65535)
-    prediction_port: int = Field(default=8500, ge=1, le=65535)
-    gateway_port: int = Field(default=8600, ge=1, le=65535)
-    ingestion_port: int = Field(default=8601, ge=1, le=65535)
-    preprocessing_port: int = Field(default=8602, ge=1, le=65535)
-    training_port: int = Field(default=8603, ge=1, le=65535)
-    drift_port: int = Field(default=8604, ge=1, le=65535)
-    simulator_port: int = Field(default=8605, ge=1, le=65535)
-    dashboard_port: int = Field(default=8501, ge=1, le=65535)
-    airflow_port: int = Field(default=8080, ge=1, le=65535)
-
-    def wanted(self) -> dict[str, int]:
-        """Port by service."""
-        return {name.removesuffix("_port"): getattr(self, name) for name in type(self).model_fields}
+    def kept(self) -> dict[str, Any]:
+        """Attributes to store for later commands, without secrets."""
+        return {
+            "port": self.port,
+            "health": self.health,
+            "check": list(self.check),
+            "health_user": self.health_user,
+            "health_password": self.health_password,
+            "page": self.page,
+            "after": list(self.after),
+            "once": self.once,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,11 @@ class SpecContext:
         return {"MLFLOW_TRACKING_USERNAME": user, "MLFLOW_TRACKING_PASSWORD": password}
 
 
-def service_specs(settings: Settings, secrets: Secrets, *, airflow: bool = True) -> list[ServiceSpec]:
-    """Specifications of this home's services. A port in use is replaced by a free one, so that two homes can run in
-    parallel."""
-    platform = SpecContext(settings, secrets, _free_ports(Ports().wanted()), airflow)
+def service_specs(
+    settings: Settings, secrets: Secrets, *, airflow: bool = True, ports: Mapping[str, int] | None = None
+) -> list[ServiceSpec]:
+    """Specifications of this home's services, on the ports of the settings unless others are given."""
+    platform = SpecContext(settings, secrets, ports or Ports().wanted(), airflow)
     platform.shared.update(_shared_environment(platform))
     parts = [_migrate(platform), _registry(platform), _prediction(platform), _gateway(platform)]
     parts += [
@@ -268,26 +278,3 @@ def _airflow(platform: SpecContext) -> list[ServiceSpec]:
         component("triggerer", "airflow-init"),
         component("scheduler", "airflow-api"),
     ]
-
-
-def _free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for part, port in wanted.items():
-        while (free := free_port(port)) in found.values():
-            port = 0  # noqa: PLW2901 - use another port
-        found[part] = free
-    return found
-
-
-def free_port(wanted: int) -> int:
-    """The requested port, or a free one if it is in use."""
-    for candidate in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, candidate))
-            except OSError:
-                continue
-            found: int = probe.getsockname()[1]
-            return found
-    raise VigieError(f"No free port on {HOST}.", action="End other programs or set VIGIE_REGISTRY_PORT.")

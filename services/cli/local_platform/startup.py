@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import httpx
 
 from services.cli.local_platform import secrets
+from services.cli.local_platform.service_specs import ServiceSpec
 from services.cli.local_platform.supervisor import ServiceState, Supervisor
 from services.core.errors import VigieError
 
@@ -18,12 +21,16 @@ CHECK_COMMAND_SECONDS = 3.0
 """Interval of health-check commands, which cost more than HTTP checks."""
 
 
+LAST_LINE = 300
+"""Maximum length of a log's last line in an error."""
+
+
 def start_services(processes: Supervisor, *, wait: float, tell: ReadyCallback) -> None:
     """Start the services that are not running and wait until all are ready; ``tell`` is called for each.
 
     Raises:
-        VigieError: a service exited or did not become ready; the message has the end of its log, and all services
-            were stopped.
+        VigieError: a service exited or did not become ready; the message has the last line of its log, and all
+            services were stopped.
     """
     began, ready, checked = time.monotonic(), set[str](), dict[str, float]()
 
@@ -57,6 +64,51 @@ def start_services(processes: Supervisor, *, wait: float, tell: ReadyCallback) -
         time.sleep(POLL_SECONDS)
 
 
+class BackgroundStart:
+    """Starts services while the caller does something else.
+
+    Args:
+        processes: the home's supervisor.
+        specs: makes the list of services when the start begins.
+        tell: called for each service that is ready.
+    """
+
+    def __init__(
+        self, processes: Supervisor, specs: Callable[[], Sequence[ServiceSpec]], *, wait: float, tell: ReadyCallback
+    ) -> None:
+        self._processes, self._specs, self._wait, self._tell = processes, specs, wait, tell
+        self._pool = ThreadPoolExecutor(1)
+        self._started: Future[None] | None = None
+        self._ended, self._spawning = threading.Event(), threading.Lock()
+
+    def begin(self) -> None:
+        if self._started is None:
+            self._started = self._pool.submit(self._start)
+
+    def _start(self) -> None:
+        with self._spawning:
+            if self._ended.is_set():
+                return
+            self._processes.start(self._specs())
+        start_services(self._processes, wait=self._wait, tell=self._tell)
+
+    def result(self) -> None:
+        """Wait until all services are ready.
+
+        Raises:
+            VigieError: one did not start.
+        """
+        self.begin()
+        assert self._started is not None
+        self._started.result()
+
+    def end(self) -> None:
+        """Start nothing from now on; what was started is stopped by the caller."""
+        with self._spawning:
+            self._ended.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
 def is_healthy(processes: Supervisor, state: ServiceState) -> bool:
     """Whether a running service reports that it is ready."""
     if state.health:
@@ -77,8 +129,9 @@ def answers_ok(url: str, *, auth: tuple[str, str] | None = None) -> bool:
 
 def _startup_error(processes: Supervisor, state: ServiceState, how: str) -> VigieError:
     log = processes.log(state.name)
-    lines = log.read_text(errors="replace").splitlines()[-12:] if log.is_file() else ["(no log)"]
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()] if log.is_file() else []
+    last = next((line for line in reversed(lines) if line), "no log")
     return VigieError(
-        f"{state.name} {how}. The end of its log:\n" + "\n".join(lines),
-        action="Mend the cause and run ./vigie up again; ./vigie doctor may know it.",
+        f"{state.name} {how}: {last[:LAST_LINE]}",
+        action=f"See {log}, mend the cause and run ./vigie up again; ./vigie doctor may know it.",
     )

@@ -15,10 +15,10 @@ import sys
 import tempfile
 import time
 import xmlrpc.client
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
@@ -26,45 +26,13 @@ from supervisor.xmlrpc import SupervisorTransport
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 
+if TYPE_CHECKING:
+    from services.cli.local_platform.service_specs import ServiceSpec
+
 HOME_MARK = "VIGIE_PROCESS_OF"
 """Environment variable of all processes of a home and their descendants, by which ``stop`` finds every one."""
 _RUN_WITH_ENVIRONMENT = ("/bin/sh", "-c", 'set -a; . "$0"; set +a; exec "$@"')
 """Secrets are read from a private file: command lines and supervisord's configuration would expose them."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
-    """A supervised process, or with ``once`` one that ends. ``health`` is the URL that answers 200 when it is ready
-    (``health_password`` names the secret that it requires); if it does not listen, ``check`` is a command that exits
-    with 0. It is started when the services in ``after`` are ready or have ended."""
-
-    name: str
-    command: Sequence[str]
-    port: int = 0
-    health: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    check: Sequence[str] = ()
-    health_user: str = ""
-    health_password: str = ""
-    page: str = ""
-    """Path of its user interface."""
-    after: Sequence[str] = ()
-    once: bool = False
-    grace: int = 15
-    """Seconds between SIGTERM and killing the process group."""
-
-    def kept(self) -> dict[str, Any]:
-        """Attributes to store for later commands, without secrets."""
-        return {
-            "port": self.port,
-            "health": self.health,
-            "check": list(self.check),
-            "health_user": self.health_user,
-            "health_password": self.health_password,
-            "page": self.page,
-            "after": list(self.after),
-            "once": self.once,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +161,8 @@ class Supervisor:
         try:
             with self._supervisor() as supervisor:
                 supervisor.stopAllProcesses(False)  # in parallel: a shutdown alone is sequential
-                wait_until(lambda: not self._moving(), seconds=patience)
+                if not wait_until(lambda: not self._moving(), seconds=patience):
+                    _kill([member for member in family if member != process])
                 supervisor.shutdown()
         except (OSError, xmlrpc.client.Error):
             process.terminate()

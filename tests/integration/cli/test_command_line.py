@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.cli.local_platform import secrets
-from services.cli.local_platform.service_specs import Ports, free_port
+from services.cli.local_platform.ports import Ports, free_port
 from services.cli.local_platform.supervisor import Supervisor, wait_until
 from services.core import settings as core_settings
 from services.core import use_case_registry

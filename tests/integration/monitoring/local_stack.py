@@ -17,7 +17,7 @@ import httpx
 import yaml
 
 from services.cli.local_platform import secrets
-from services.cli.local_platform.service_specs import Ports
+from services.cli.local_platform.ports import Ports
 from services.cli.local_platform.supervisor import Supervisor
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT

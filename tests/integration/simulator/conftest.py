@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
-from services.cli.local_platform.service_specs import free_port
+from services.cli.local_platform.ports import free_port
 from services.prediction.app import create_app as prediction_app
 from services.prediction.settings import PredictionSettings
 from services.simulator import simulation

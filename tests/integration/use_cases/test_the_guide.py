@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.cli.local_platform.service_specs import free_port
+from services.cli.local_platform.ports import free_port
 from services.cli.local_platform.supervisor import wait_until
 from services.core import use_case_registry
 from services.core.settings import CHECKOUT

@@ -65,7 +65,14 @@ def test_the_list_says_what_the_command_says(name: str) -> None:
 
 def test_a_shell_completes_commands_options_and_use_cases(tmp_path: Path) -> None:
     assert completed(tmp_path, "./vigie mo") == ["models"]
-    assert completed(tmp_path, "./vigie users ") == ["add", "reset-password"]
+    assert sorted(completed(tmp_path, "./vigie users ")) == [
+        "activate",
+        "add",
+        "deactivate",
+        "list",
+        "reset-password",
+        "role",
+    ]
     assert "--json" in completed(tmp_path, "./vigie models --")
     assert completed(tmp_path, "./vigie predict wi") == ["wine_quality"]
 

@@ -6,7 +6,9 @@ import socket
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from services.cli.__main__ import app
 from services.cli.commands import doctor
 
 
@@ -34,6 +36,8 @@ def test_a_port_that_another_program_holds_is_named_with_the_setting_that_moves_
         other.listen()
         finding = doctor.check_port("prediction", other.getsockname()[1], tmp_path)
     assert not finding.good
+    assert finding.needed
+    assert "python" in finding.found
     assert "VIGIE_PREDICTION_PORT" in finding.action
 
 
@@ -71,4 +75,15 @@ def test_an_old_compose_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     finding = doctor.check_docker()
     assert not finding.good
+    assert not finding.needed
     assert "Compose v2" in finding.action
+
+
+@pytest.mark.parametrize(("needed", "code"), [(True, 1), (False, 0)])
+def test_it_fails_for_what_is_needed_alone(needed: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [doctor.CheckResult("a part", False, "missing [here]", "add it", needed=needed)]
+    monkeypatch.setattr(doctor, "run_checks", lambda _: findings)
+    result = CliRunner().invoke(app, ["doctor"], prog_name="./vigie")
+    assert result.exit_code == code
+    assert "missing [here]" in result.stdout
+    assert ("(not needed)" in result.stdout) is not needed

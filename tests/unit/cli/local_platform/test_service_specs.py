@@ -9,8 +9,7 @@ import pytest
 
 from services.cli.commands.init import SECRETS
 from services.cli.local_platform import secrets
-from services.cli.local_platform.service_specs import service_specs
-from services.cli.local_platform.supervisor import ServiceSpec
+from services.cli.local_platform.service_specs import ServiceSpec, service_specs
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 from services.core.settings import Settings

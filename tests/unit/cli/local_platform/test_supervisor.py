@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.cli.local_platform.service_specs import free_port
+from services.cli.local_platform.ports import free_port
+from services.cli.local_platform.service_specs import ServiceSpec
 from services.cli.local_platform.startup import answers_ok, start_services
-from services.cli.local_platform.supervisor import ServiceSpec, Supervisor, wait_until
+from services.cli.local_platform.supervisor import Supervisor, wait_until
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 from tests.processes import ODD_NAME
