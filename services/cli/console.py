@@ -201,7 +201,7 @@ def print_versions(use_case: str, versions: Sequence[RegisteredVersion]) -> None
     from services.core.model_registry.version import Tag  # noqa: PLC0415 - not needed by every command
 
     table = Table("version", "alias", "made (UTC)", "gate", "metrics", box=None, pad_edge=False)
-    targets = {target.name for target in use_case_registry.get(use_case).targets}
+    targets = {target.name for target in use_case_registry.get(use_case).modelling.targets}
     for version in versions:
         firsts = [
             f"{target} {metric} {format_number(value)}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
-import shutil
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -16,6 +14,7 @@ from pydantic import ValidationError
 
 from services.cli.console import err, fail
 from services.core.errors import VigieError
+from services.core.io import disk_error
 from services.core.logs import configure_logging
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, settings
@@ -54,15 +53,19 @@ def report(error: Exception) -> int:
     """Say what went wrong on one line of standard error; return the exit code: 2 for wrong arguments, else 1."""
     if hasattr(error, "format_message"):
         return _report_usage(error)
+    if isinstance(error, ValidationError):
+        fail(_setting_error(error))
+        return 1
+    if not isinstance(error, VigieError) and (explained := disk_error(error, settings().home.root)):
+        fail(explained)
+        return 1
     match error:
         case typer.Abort():
             err.print("Stopped.")
         case VigieError():
             fail(error)
-        case OSError() if error.filename or error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
-            fail(disk_error(error))
-        case ValidationError():
-            fail(_setting_error(error))
+        case OSError() if error.filename:
+            fail(VigieError(f"{error.filename} cannot be used: {error.strerror}"))
         case _:
             structlog.get_logger().error("command failed", exc_info=error)
             first = str(error).strip().partition("\n")[0]
@@ -73,20 +76,6 @@ def report(error: Exception) -> int:
                 )
             )
     return 1
-
-
-def disk_error(error: OSError) -> VigieError:
-    """What could not be read or written, why, and how much is free there."""
-    place = Path(str(error.filename2 or error.filename or settings().home.root))
-    there = next((folder for folder in (place, *place.parents) if folder.exists()), Path("/"))
-    free = shutil.disk_usage(there).free / _MIB
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return VigieError(
-        f"{place} cannot be used: {os.strerror(error.errno or 0)} ({free:,.0f} MiB free).",
-        action="Make room there, or set VIGIE_HOME to another disk."
-        if full
-        else "Choose a folder that you may write to; VIGIE_HOME names the home.",
-    )
 
 
 def _setting_error(error: ValidationError) -> VigieError:

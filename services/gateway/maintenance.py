@@ -56,7 +56,6 @@ def change_user(gateway: GatewayContainer, name: str, *, role: Role | None = Non
         NotFoundError: no such user.
         ConflictError: it is the last active administrator of all centres.
     """
-    changed = {"role": None if role is None else str(role), "active": active}
     with gateway.transaction() as session:
         user = users_service.find_user(session, name)
         if user is None:
@@ -80,7 +79,8 @@ def change_user(gateway: GatewayContainer, name: str, *, role: Role | None = Non
             "user.changed",
             by=COMMAND_LINE_PRINCIPAL,
             target=f"user {user.name}",
-            **{key: value for key, value in changed.items() if value is not None},
+            role=user.role,
+            active=user.active,
         )
         return User.of(user, users_service.user_centres(session, user))
 

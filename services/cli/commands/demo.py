@@ -223,12 +223,12 @@ def quick_params(source: str) -> Params | None:
     for name, of in params.use_cases.items():
         learners = {
             target.name: LearnerOverride(
-                num_boost_round=max(10, target.learner.members[0].rounds // ROUNDS_SHARE),
+                num_boost_round=max(10, target.learner.members[0].num_boost_round // ROUNDS_SHARE),
                 parameters={
                     "eta": min(MAX_ETA, ROUNDS_SHARE * float(target.learner.members[0].parameters.get("eta", MAX_ETA)))
                 },
             )
-            for target in use_cases.get(name).targets
+            for target in use_cases.get(name).modelling.targets
             if isinstance(target.learner, BoostedTrees)
         }
         train = of.train.model_copy(update={"learners": {**learners, **of.train.learners}})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,8 @@ class Vigie:
         return result
 
     def json(self, *arguments: str) -> dict[str, Any]:
-        printed: dict[str, Any] = json.loads(self(*arguments).stdout.splitlines()[-1])
+        """What a command prints with ``--json``: one object and nothing else, also for a program that reads it all."""
+        printed: dict[str, Any] = json.loads(self(*arguments).stdout)
         return printed
 
 
@@ -115,6 +117,24 @@ def test_evaluate_scores_the_champion_on_a_folder_as_one_json_object(vigie: Vigi
     assert report["metrics"]["seconds"]["mae"] < 120
 
 
+def test_evaluate_without_json_prints_a_table(vigie: Vigie, tmp_path: Path) -> None:
+    use_case_registry.get("toy").simulator.write(tmp_path, seed=3, rows=300, start="2024-09-01", days=20)
+    shown = vigie("evaluate", "toy", "--data", str(tmp_path)).stdout.splitlines()
+    assert shown[0] == "toy version 1: 300 test rows"
+    assert shown[1].split() == ["target", "metric", "model"]
+    assert "{" not in "".join(shown)
+    of_candidate = vigie("evaluate", "toy").stdout.splitlines()
+    assert of_candidate[1].split() == ["target", "metric", "model", "baseline"]
+
+
+def test_every_command_with_json_prints_one_object(vigie: Vigie) -> None:
+    assert set(vigie.json("models", "toy", "--json")) == {"toy"}
+    assert vigie.json("evaluate", "toy", "--json")["rows"] > 0
+    result = vigie("run", "toy", "--source", "simulator", "--json")
+    assert "test rows" in result.stderr
+    assert json.loads(result.stdout)["use_case"] == "toy"
+
+
 def test_a_second_run_on_the_same_data_promotes_nothing(vigie: Vigie) -> None:
     result = vigie.json("run", "toy", "--source", "simulator", "--json")
     assert (result["version"], result["promoted"]) == (1, False)
@@ -142,14 +162,29 @@ def test_a_folder_without_files_of_the_use_case_is_refused_and_nothing_changes(v
     assert (vigie.home / "current" / "toy").resolve() == before
 
 
+def test_a_taken_port_is_named_and_nothing_is_started(vigie: Vigie) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", vigie.port))
+        other.listen()
+        with pytest.raises(VigieError, match=f"Port {vigie.port} .prediction. is taken") as raised:
+            vigie("up", "--without", "airflow")
+    assert "VIGIE_PREDICTION_PORT" in raised.value.action
+    assert Supervisor(VigiePaths(vigie.home)).pid() is None
+
+
 @pytest.mark.slow
 def test_the_platform_starts_serves_the_champion_and_stops(vigie: Vigie) -> None:
-    shown = vigie("up", "--without", "airflow").stdout
+    started = vigie("up", "--without", "airflow")
+    shown = started.stdout
+    assert "platform without Airflow (about 30 s)" in started.stderr
+    assert "make them with ./vigie run " in shown, "the platform was told not to train by itself"
+    assert "will be trained" not in shown
     password = secrets.ensure(VigiePaths(vigie.home)).values["VIGIE_GATEWAY_ADMIN_PASSWORD"]
     assert f"First login (shown once): user admin, password {password}" in shown
     assert str(vigie.home / "secrets.env") in shown
 
     processes = Supervisor(VigiePaths(vigie.home))
+    assert f"Open {next(state.address for state in processes.states() if state.name == 'dashboard')}" in shown
     at = {state.name: state.address for state in processes.states()}
     login = {"grant_type": "password", "username": "admin", "password": password}
     token = httpx.post(f"{at['gateway']}/auth/token", data=login, timeout=60).json()["access_token"]
