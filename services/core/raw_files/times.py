@@ -138,8 +138,8 @@ def _decide(
     same = len(possible) > 1 and all(
         np.array_equal(days[possible[0]], days[order], equal_nan=True) for order in possible
     )
-    if kind == "year first" and sure != ["ydm"] and possible != ["ydm"]:
-        possible = ["ymd"]  # the only standard
+    if kind == "year first" and sure != ["ydm"]:
+        possible = ["ymd"]  # the standard, unless another column tells otherwise
     elif len(sure) == 1 and all(agreement[order] <= _DISAGREES for order in others):
         possible = sure
     if len(possible) == 1 or same:

@@ -24,6 +24,7 @@ from services.core.contract.use_case import (
     Text,
     UseCase,
 )
+from services.use_cases.rain_tomorrow import layouts
 from services.use_cases.rain_tomorrow.answer import (
     COST_OF_FALSE_ALARM,
     COST_OF_MISS,
@@ -79,6 +80,7 @@ USE_CASE = UseCase(
                 header_signature=("Date", "Location", "Rainfall", "Humidity3pm"),
                 required=("Date", "Location", "Rainfall"),
                 key=("station", "date"),
+                columns=layouts.LONG,
                 optional=True,
                 plausible=(
                     Plausible("rained", shares={1.0: (0.02, 0.75)}, meaning={1.0: "rain tomorrow"}),
@@ -91,6 +93,7 @@ USE_CASE = UseCase(
                 header_signature=("Date", "Rainfall (mm)", "9am wind direction"),
                 required=("Date", "Rainfall (mm)"),
                 key=("station", "date"),
+                columns=layouts.MONTHLY,
                 optional=True,
                 max_preamble_lines=20,
                 plausible=(Plausible("pressure_3pm", median=(980.0, 1_040.0)),),

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from services.core.errors import VigieError
-from services.use_cases.rain_tomorrow.raw import LONG_COLUMNS, MONTHLY_COLUMNS
+from services.use_cases.rain_tomorrow.layouts import LONG_COLUMNS, MONTHLY_COLUMNS
 from services.use_cases.rain_tomorrow.stations import (
     DIRECTIONS,
     NUMBER_FIELDS,

@@ -46,7 +46,7 @@ def test_a_row_without_a_known_station_or_a_date_is_refused_with_its_reason(long
     found = long("2015-01-01,Atlantis,0,50,N,No", "2015-13-01,Sydney,0,50,N,No", "2015-01-01,Sydney,0,50,N,No")
     assert len(found.rows) == 1
     assert found.rejected["line"].tolist() == [2, 3]
-    assert "Atlantis" in found.rejected["reason"][0]
+    assert found.rejected["value"][0] == "Atlantis"
     assert "date" in found.rejected["reason"][1]
 
 
