@@ -84,6 +84,7 @@ class Column:
             ``date`` and ``moment`` naive timestamps; ``clock`` seconds since midnight, float64.
         needed: Whether a row without a readable value is refused.
         strict: Whether a row whose value is not readable is refused.
+        optional: Whether a file may lack the column; else its absence is reported.
         low: Lowest possible number.
         high: Highest possible number.
         whole: Whether numbers have no fraction.
@@ -102,6 +103,7 @@ class Column:
     kind: Kind = "text"
     needed: bool = False
     strict: bool = False
+    optional: bool = False
     low: float = float("-inf")
     high: float = float("inf")
     whole: bool = False

@@ -206,7 +206,7 @@ def _read_times(
 def _report_absent(column: Column, typed: TypedRows) -> None:
     if column.needed:
         typed.refuse(pd.Series(True, index=typed.rows.index), f"{column.sources[0]} is empty", column.sources[0])
-    elif len(typed.rows):
+    elif len(typed.rows) and not column.optional:
         typed.findings.append(Finding("lost", column.sources[0], "the file has no such column", len(typed.rows)))
 
 

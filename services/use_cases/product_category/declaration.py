@@ -30,6 +30,7 @@ from services.core.contract.use_case import (
     Text,
     UseCase,
 )
+from services.use_cases.product_category import layouts
 from services.use_cases.product_category.request import ProductRequest
 
 UsedInput = Literal["title", "description", "image"]
@@ -126,6 +127,7 @@ USE_CASE = UseCase(
                 header_signature=("designation", "productid", "imageid"),
                 required=("designation", "description", "productid", "imageid"),
                 key=("row",),
+                columns=layouts.PRODUCTS,
                 includes=("codes",),
             ),
             Table(
@@ -133,6 +135,7 @@ USE_CASE = UseCase(
                 header_signature=("prdtypecode",),
                 required=("prdtypecode",),
                 key=("row",),
+                columns=layouts.CODES,
                 optional=True,
                 joins=(Join("products", "row", reason=_NO_KEY),),
                 plausible=(Plausible("code"),),
@@ -142,6 +145,7 @@ USE_CASE = UseCase(
                 header_signature=("prdtypecode", "label"),
                 required=("prdtypecode", "label"),
                 key=("code",),
+                columns=layouts.NAMES,
                 optional=True,
                 includes=("codes",),
             ),

@@ -10,12 +10,12 @@ import pandas as pd
 from services.core.contract.image_decoding import ImageError, decode_image
 from services.core.contract.use_case import Arrays, ParsedTable
 from services.core.errors import VigieError
+from services.core.raw_files.columns import TypedRows, read_columns
+from services.use_cases.product_category import layouts
 from services.use_cases.product_category.request import IMAGE
 from services.use_cases.product_category.tokenizer import detect_language, strip_html, tokenize
 
 _LONGEST = {"title": 1_000, "description": 20_000}
-_ROW_COLUMNS = ("", "Unnamed: 0", "row")
-"""How the files call the column that ties products and codes together: most often not at all."""
 _PLACE = "place "
 """Begins the row of a file that numbers none: such rows belong together only where both files number none."""
 
@@ -84,44 +84,26 @@ def lookup_tables(tables: Mapping[str, pd.DataFrame]) -> Arrays:
 
 
 def _products(frame: pd.DataFrame) -> ParsedTable:
-    rows = pd.DataFrame(
-        {
-            "line": frame["line"],
-            "row": _row(frame),
-            "title": frame["designation"].str.strip(),
-            "description": frame["description"].str.strip(),
-            "productid": _number(frame["productid"]),
-            "imageid": _number(frame["imageid"]),
-            "code": _number(frame["prdtypecode"]) if "prdtypecode" in frame else "",
-        }
-    )
-    reason = pd.Series("", index=frame.index, dtype=object)
+    typed = read_columns(layouts.PRODUCTS, frame)
     for name, longest in _LONGEST.items():
-        rows[name] = rows[name].mask(rows[name].isin(["NaN", "nan"]), "")
-        reason = reason.mask(rows[name].str.len() > longest, f"{name} is longer than {longest} characters")
-    reason = reason.mask(rows["productid"] == "", "productid is no number")
-    reason = reason.mask(rows["row"] == "", "the row has no number")
-    return ParsedTable.split(rows, reason)
+        too_long = typed.rows[name].str.len() > longest
+        typed.refuse(too_long, f"{name} is longer than {longest} characters")
+    return _with_row(typed, frame)
 
 
 def _codes(frame: pd.DataFrame) -> ParsedTable:
-    rows = pd.DataFrame({"line": frame["line"], "row": _row(frame), "code": _number(frame["prdtypecode"])})
-    reason = pd.Series("", index=frame.index, dtype=object).mask(rows["code"] == "", "prdtypecode is no number")
-    return ParsedTable.split(rows, reason.mask(rows["row"] == "", "the row has no number"))
+    return _with_row(read_columns(layouts.CODES, frame), frame)
 
 
 def _names(frame: pd.DataFrame) -> ParsedTable:
-    rows = pd.DataFrame(
-        {"line": frame["line"], "code": _number(frame["prdtypecode"]), "name": frame["label"].str.strip()}
-    )
-    reason = pd.Series("", index=frame.index, dtype=object).mask(rows["code"] == "", "prdtypecode is no number")
-    return ParsedTable.split(rows, reason.mask(rows["name"] == "", "the class has no name"))
+    typed = read_columns(layouts.NAMES, frame)
+    return typed.parsed(typed.rows)
 
 
 def _images(frame: pd.DataFrame) -> ParsedTable:
     reason = pd.Series([_fault(file) for file in frame["image"]], index=frame.index, dtype=object)
-    rows = frame.assign(imageid=_number(frame["imageid"]), productid=_number(frame["productid"]))
-    return ParsedTable.split(rows[["line", "imageid", "productid", "image"]], reason)
+    rows = read_columns(layouts.IMAGES, frame).rows.assign(image=frame["image"])
+    return ParsedTable.split(rows, reason)
 
 
 def _fault(file: bytes) -> str:
@@ -132,18 +114,12 @@ def _fault(file: bytes) -> str:
     return ""
 
 
-def _row(frame: pd.DataFrame) -> pd.Series:
-    """The number that a product has in both files; in a file without one, its place, which is no number."""
-    for name in _ROW_COLUMNS:
-        if name in frame:
-            return _number(frame[name])
-    return _PLACE + pd.Series(range(1, len(frame) + 1), index=frame.index).astype("str")
-
-
-def _number(column: pd.Series) -> pd.Series:
-    """Whole numbers as text without a fraction, "" for anything else."""
-    text = column.str.strip().str.removesuffix(".0")
-    return text.where(text.str.fullmatch(r"\d{1,18}"), "").astype("str")
+def _with_row(typed: TypedRows, frame: pd.DataFrame) -> ParsedTable:
+    """With the number that a product has in both files; in a file without one, its place, which is no number."""
+    if not any(name in frame for name in layouts.ROW.sources):
+        typed.rows["row"] = _PLACE + pd.Series(range(1, len(frame) + 1), index=frame.index).astype("str")
+    typed.refuse(typed.rows["row"] == "", "the row has no number")
+    return typed.parsed(typed.rows)
 
 
 def _files_of(products: pd.DataFrame, images: pd.DataFrame | None) -> pd.Series:

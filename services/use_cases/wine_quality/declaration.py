@@ -31,6 +31,7 @@ from services.core.contract.use_case import (
     Text,
     UseCase,
 )
+from services.use_cases.wine_quality import layouts
 from services.use_cases.wine_quality.request import COLOURS, GRADES, MEASUREMENTS, WineRequest
 
 Grade = Literal["3", "4", "5", "6", "7", "8", "9"]
@@ -125,6 +126,7 @@ USE_CASE = UseCase(
                 header_signature=("volatile acidity", "residual sugar", "alcohol"),
                 required=(*_COLUMNS, "quality"),
                 key=("colour", *MEASUREMENTS),
+                columns=layouts.WINES,
                 with_file_name=True,
                 plausible=(Plausible("quality", median=(4.0, 8.0)), Plausible("alcohol", median=(8.0, 15.0))),
             ),

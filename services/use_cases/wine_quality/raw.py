@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from services.core.contract.use_case import ParsedTable
-from services.use_cases.wine_quality.request import COLOURS, GRADES, MEASUREMENT_NAMES, MEASUREMENTS
+from services.core.raw_files.columns import read_columns
+from services.use_cases.wine_quality import layouts
+from services.use_cases.wine_quality.request import GRADES, MEASUREMENT_NAMES
 
-_COLOUR_COLUMNS = ("colour", "color", "type")
-_COLOUR_IN_NAME = r"(?:^|[^a-z])(red|white)(?:[^a-z]|$)"
+_COLOUR_IN_NAME = re.compile(r"(?:^|[^A-Za-z]|(?<=[a-z])(?=[RW]))((?i:red|white))(?=wines?|(?i:all)|[^a-z]|$)")
 
 
 def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
@@ -20,19 +22,20 @@ def parse_table(table: str, frame: pd.DataFrame) -> ParsedTable:
     A row is refused when its colour is unknown, a measurement is missing or impossible, or the quality is no whole
     number from 0 to 10; a wine without any quality is not used for training.
     """
-    rows = pd.DataFrame({"line": frame["line"], "colour": _colours(frame)})
-    reason = pd.Series("", index=frame.index, dtype=object)
-    for name, what in MEASUREMENTS.items():
-        rows[name] = _number(frame[what.column])
-        reason = reason.mask(
-            ~rows[name].between(what.low, what.high), f"{what.column} is no number from {what.low:g} to {what.high:g}"
-        )
-    rows["quality"] = _number(frame["quality"])
-    reason = reason.mask(~rows["quality"].isin(range(11)), "quality is no whole number from 0 to 10")
+    typed = read_columns(layouts.WINES, frame)
+    rows = typed.rows
+    if (rows["colour"] == "").all():
+        rows["colour"] = frame["file"].map({name: _colour_of(name) for name in frame["file"].unique()}).astype("str")
     more = rows["free_sulfur_dioxide"] > rows["total_sulfur_dioxide"]
-    reason = reason.mask(more, "free sulfur dioxide is more than the total")
-    reason = reason.mask(~rows["colour"].isin(COLOURS), "neither a column nor the file's name says red or white")
-    return ParsedTable.split(rows, reason)
+    typed.refuse(more, "free sulfur dioxide is more than the total", "free sulfur dioxide")
+    typed.refuse(rows["colour"] == "", "neither a column nor the file's name says red or white")
+    return typed.parsed(rows)
+
+
+def _colour_of(name: str) -> str:
+    """The colour in a file's name such as ``winequality-whiteALL.csv``; "" if it says none, or both."""
+    colours = {found.casefold() for found in _COLOUR_IN_NAME.findall(name)}
+    return colours.pop() if len(colours) == 1 else ""
 
 
 def build_examples(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -62,14 +65,3 @@ def build_label_examples(rows: pd.DataFrame) -> pd.DataFrame:
 def _row_id(wine: Iterable[object]) -> str:
     text = ";".join(value if isinstance(value, str) else f"{value:.6g}" for value in wine)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _colours(frame: pd.DataFrame) -> pd.Series:
-    for column in _COLOUR_COLUMNS:
-        if column in frame:
-            return frame[column].str.strip().str.lower().astype("str")
-    return frame["file"].str.lower().str.extract(_COLOUR_IN_NAME, expand=False).fillna("").astype("str")
-
-
-def _number(column: pd.Series) -> pd.Series:
-    return pd.to_numeric(column.str.strip().str.replace(",", "."), errors="coerce").astype("float64")

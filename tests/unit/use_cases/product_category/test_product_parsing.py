@@ -94,4 +94,7 @@ def test_bad_rows_are_told_by_line() -> None:
     )
     checked = raw.parse_table("products", frame)
     assert checked.rows.empty
-    assert checked.rejected["reason"].tolist() == ["productid is no number", "the row has no number"]
+    assert checked.rejected["reason"].tolist() == [
+        "productid is not a whole number",
+        "title is longer than 1000 characters",
+    ]
