@@ -52,12 +52,13 @@ class ApiKeyEntry(BaseModel):
 
 
 class Revocation(BaseModel):
-    """Revoked tokens: one by its ``jti``, or all of a user or key (``sub``), limited to those issued up to ``before``
-    if it is given, so that a new login works at once."""
+    """Revoked tokens: one by its ``jti``, all of a sign-in (``sid``), or all of a user or key (``sub``), limited to
+    those issued up to ``before`` if it is given, so that a new login works at once."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     jti: str | None = None
+    sid: str | None = None
     sub: str | None = None
     before: AwareDatetime | None = None
     until: AwareDatetime | None = None
@@ -65,8 +66,8 @@ class Revocation(BaseModel):
 
     @model_validator(mode="after")
     def _names_something(self) -> Revocation:
-        if self.jti is None and self.sub is None:
-            raise ValueError("A revocation names a jti or a sub.")
+        if self.jti is None and self.sid is None and self.sub is None:
+            raise ValueError("A revocation names a jti, a sid or a sub.")
         return self
 
 
@@ -101,6 +102,7 @@ class AuthSnapshot:
         }
         self._key_ids = {entry.id for entry in document.keys}
         self._jtis = {entry.jti for entry in document.revoked if entry.jti is not None}
+        self._sids = {entry.sid for entry in document.revoked if entry.sid is not None}
         self._subs: dict[str, float] = {}
         for entry in document.revoked:
             if entry.sub is not None:
@@ -144,6 +146,8 @@ class AuthSnapshot:
         """Whether the token with these claims was revoked."""
         if claims.kind == "key" and claims.sub not in self._key_ids:
             return True  # tokens issued for an API key are revoked with the key
+        if claims.sid is not None and claims.sid in self._sids:
+            return True
         return claims.jti in self._jtis or claims.iat <= self._subs.get(claims.sub, -1.0)
 
 

@@ -107,8 +107,8 @@ class SigningKeyRow(Base):
 
 
 class RevocationRow(Base):
-    """Revoked tokens, until they would have expired anyway (``until``): one by its id (``kind`` jti), or a user's
-    issued before ``issued_before`` (``kind`` sub)."""
+    """Revoked tokens, until they would have expired anyway (``until``): one by its id (``kind`` jti), those of a
+    sign-in (``kind`` sid), or a user's issued before ``issued_before`` (``kind`` sub)."""
 
     __tablename__ = "revocations"
 

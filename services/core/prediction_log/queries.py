@@ -37,7 +37,7 @@ def override_reason(reports: Iterable[LabelReport]) -> str | None:
     return max(said, key=_order)["override"] if said else None
 
 
-_CALL_COLUMNS = (_P.id, _P.centre, _P.kind, _P.incident_id, _P.request_id, _P.row_index, _P.received_at)
+CALL_COLUMNS = (_P.id, _P.centre, _P.kind, _P.incident_id, _P.request_id, _P.row_index, _P.received_at)
 Call = Mapping[str, Any]
 """The columns of a prediction that say which call it belongs to."""
 
@@ -67,7 +67,7 @@ def reports_for(connection: Connection, predictions: Sequence[Mapping[str, Any]]
     members = {row["id"]: row for row in predictions} | _siblings(connection, use_case, centres, predictions)
     calls: dict[Any, list[Call]] = defaultdict(list)
     for row in members.values():
-        calls[_call_key(row)].append(row)
+        calls[call_key(row)].append(row)
     by_reference = _reports_by_reference(connection, use_case, centres, members.values())
     found: dict[str, list[LabelReport]] = {}
     for call in calls.values():
@@ -79,7 +79,7 @@ def reports_for(connection: Connection, predictions: Sequence[Mapping[str, Any]]
     return found
 
 
-def _call_key(row: Call) -> tuple[Any, ...]:
+def call_key(row: Call) -> tuple[Any, ...]:
     """What predictions of one call have in common: the incident, or the request where there is no incident."""
     if row["incident_id"] is not None:
         return row["centre"], row["kind"], row["incident_id"]
@@ -146,7 +146,7 @@ def _siblings(connection: Connection, use_case: str, centres: Sequence[str], row
     found: dict[str, Call] = {}
     for column, values, further in asked:
         for part in _chunks(values):
-            query = select(*_CALL_COLUMNS).where(
+            query = select(*CALL_COLUMNS).where(
                 _P.use_case == use_case, _P.centre.in_(centres), column.in_(part), *further
             )
             found |= {row["id"]: row for row in connection.execute(query).mappings()}
@@ -243,7 +243,7 @@ def list_predictions(
 ) -> list[dict[str, Any]]:
     """Up to ``limit`` predictions, newest first, each with ``outcome`` (reported labels or None) and ``override`` (why
     the centre overrode the answer, or None)."""
-    conditions, found = _conditions(filters), []
+    conditions, found = conditions_of(filters), []
     size = limit if filters.has_outcome is None else max(limit, _CHUNK)
     while True:
         since = [] if after is None else [_older_than(after)]
@@ -268,7 +268,7 @@ def cursor_after(row: Mapping[str, Any]) -> Cursor:
     return Cursor(row["received_at"], row["id"])
 
 
-def _conditions(filters: PredictionFilters) -> list[ColumnElement[bool]]:
+def conditions_of(filters: PredictionFilters) -> list[ColumnElement[bool]]:
     found: list[ColumnElement[bool]] = [_P.use_case == filters.use_case]
     if filters.centres is not None:
         found.append(_P.centre.in_(sorted(filters.centres)) if filters.centres else false())

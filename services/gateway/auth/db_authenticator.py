@@ -38,6 +38,11 @@ def revoke_token(session: Session, jti: str, now: datetime) -> None:
     session.merge(RevocationRow(kind="jti", value=jti, issued_before=now, until=now + _RETENTION))
 
 
+def revoke_sign_in(session: Session, sid: str, now: datetime) -> None:
+    """Revoke all tokens of a sign-in: each tab of a browser has one of its own."""
+    session.merge(RevocationRow(kind="sid", value=sid, issued_before=now, until=now + _RETENTION))
+
+
 def revoke_tokens_of(session: Session, owner: str, now: datetime) -> None:
     """Revoke all tokens issued so far to a user or key (by id); later logins are not affected."""
     session.merge(RevocationRow(kind="sub", value=owner, issued_before=now, until=now + _RETENTION))
@@ -45,12 +50,14 @@ def revoke_tokens_of(session: Session, owner: str, now: datetime) -> None:
 
 def active_revocations(session: Session, now: datetime) -> list[Revocation]:
     rows = session.scalars(select(RevocationRow).where(RevocationRow.until > now).order_by(RevocationRow.value))
-    return [
-        Revocation(jti=row.value, until=row.until)
-        if row.kind == "jti"
-        else Revocation(sub=row.value, before=row.issued_before, until=row.until)
-        for row in rows
-    ]
+    return [_revocation(row) for row in rows]
+
+
+def _revocation(row: RevocationRow) -> Revocation:
+    if row.kind == "sub":
+        return Revocation(sub=row.value, before=row.issued_before, until=row.until)
+    # A service of 0.1.0 knows no sid and refuses a list with an entry that names nothing: it reads a jti that none has.
+    return Revocation(jti=row.value, sid=row.value if row.kind == "sid" else None, until=row.until)
 
 
 def delete_expired_revocations(session: Session, now: datetime) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from services.core.auth.credentials import hash_api_key
 from services.core.auth.tables import LoginAttemptRow, RefreshTokenRow, UserRow
 from services.core.database.connection import insert_if_new
+from services.gateway.auth.db_authenticator import revoke_sign_in
 
 FIRST_LOCKOUT, MAX_LOCKOUT = timedelta(seconds=30), timedelta(minutes=15)
 FAILURE_RETENTION = timedelta(hours=24)
@@ -277,7 +278,8 @@ def end_session(session: Session, text: str, now: datetime) -> UserRow | None:
 
 
 def end_token_family(session: Session, family: str, now: datetime) -> None:
-    """Revoke all refresh tokens of a session."""
+    """End a session: revoke its refresh tokens and the access tokens of all its tabs."""
+    revoke_sign_in(session, family, now)
     session.execute(
         update(RefreshTokenRow)
         .where(RefreshTokenRow.family == family, RefreshTokenRow.revoked_at.is_(None))

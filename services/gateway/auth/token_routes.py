@@ -99,6 +99,7 @@ class TokenRevoker:
                 gateway.trail.add(
                     session, origin, action, by=users_service.user_principal(session, user), kind="refresh_token"
                 )
+            gateway.access.renew()
             return True
         keys = gateway.signing.current().jwks(time.time())["keys"]
         claims = PublicKeys(keys).verify(text, time.time())

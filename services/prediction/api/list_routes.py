@@ -24,6 +24,7 @@ from services.core.contract.fields import Moment, in_zone
 from services.core.contract.use_case import UseCase
 from services.core.headers import TrafficType
 from services.core.io import without_formulas
+from services.core.prediction_log.call_counts import CallCounts, count_calls
 from services.core.prediction_log.queries import Cursor, PredictionFilters, cursor_after, list_predictions
 from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
 from services.core.web.authentication import requires
@@ -127,6 +128,8 @@ def _nested_model(annotation: Any) -> type[BaseModel] | None:
 
 T = TypeVar("T")
 
+MOST_COUNTED = 5_000
+"""Predictions that a request for counts looks at."""
 CSV_CHUNK_ROWS = 1_000
 """Rows of an export that are in memory at a time."""
 _RETRY_SECONDS = 10
@@ -171,8 +174,19 @@ class PredictionPage(BaseModel):
     next: str | None = Field(description="Send it as cursor for the page after this one; null on the last.")
 
 
-class ListQuery(BaseModel):
-    """Query parameters: filters and page."""
+class CallCountsResponse(BaseModel):
+    """How many calls there were."""
+
+    use_case: str
+    calls: int
+    at_risk: int = Field(description="Calls whose newest answer has a decision that says yes.")
+    without_outcome: int = Field(description="Calls about which no outcome is known.")
+    overridden: int = Field(description="Calls about which the centre decided otherwise than proposed.")
+    more: bool = Field(description="True where there were too many to count: each number is then at least so large.")
+
+
+class CallFilters(BaseModel):
+    """Query parameters: which predictions."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -186,6 +200,11 @@ class ListQuery(BaseModel):
     model_version: str | None = Field(default=None, max_length=64)
     source: PredictionSource | None = None
     kind: TrafficType | None = Field(default=None, description="Only calls of this kind.")
+
+
+class ListQuery(CallFilters):
+    """Query parameters: filters and page."""
+
     has_outcome: bool | None = Field(default=None, description="Only calls about which something was reported.")
     limit: int | None = Field(default=None, ge=1, description="Predictions on a page.")
     cursor: str | None = Field(default=None, max_length=200, description="From the page before.")
@@ -237,25 +256,46 @@ def list_router(
         body = {"use_case": use_case.name, "predictions": rows[:limit], "next": following}
         return JsonBytesResponse(to_json(body), headers=_NO_STORE)
 
+    async def counts(
+        asked: Annotated[CallFilters, Query()], response: Response, caller: Principal = viewer
+    ) -> CallCountsResponse:
+        filters = _filters(use_case.name, asked, caller, zone)
+
+        def work() -> CallCounts:
+            with database.reading() as connection:
+                return count_calls(connection, filters, MOST_COUNTED)
+
+        response.headers.update(_NO_STORE)
+        found = await _run_in_thread(work, background)
+        return CallCountsResponse(use_case=use_case.name, **found._asdict())
+
     router = APIRouter(tags=[use_case.name])
+    refusals: dict[int | str, dict[str, Any]] = {
+        401: {"model": ErrorBody},
+        403: {
+            "model": ErrorBody,
+            "description": "Too low a role, another use case's key, or another centre's calls.",
+        },
+        422: {"model": ErrorBody},
+        503: {
+            "model": ErrorBody,
+            "description": "The database does not answer. Calls are answered and recorded meanwhile.",
+        },
+    }
+    router.add_api_route(
+        f"/v1/{use_case.name}/predictions/counts",
+        counts,
+        name=f"{use_case.name}_prediction_counts",
+        responses=refusals,
+        summary=f"{use_case.presentation.title.en}: how many calls there were",
+        description="What is asked again under one incident number is one call. Filters are those of the list.",
+    )
     router.add_api_route(
         f"/v1/{use_case.name}/predictions",
         predictions,
         name=f"{use_case.name}_predictions",
         response_model=PredictionPage,
-        responses={
-            200: {"content": {"text/csv": {}}},
-            401: {"model": ErrorBody},
-            403: {
-                "model": ErrorBody,
-                "description": "Too low a role, another use case's key, or another centre's calls.",
-            },
-            422: {"model": ErrorBody},
-            503: {
-                "model": ErrorBody,
-                "description": "The database does not answer. Calls are answered and recorded meanwhile.",
-            },
-        },
+        responses={200: {"content": {"text/csv": {}}}, **refusals},
         summary=f"{use_case.presentation.title.en}: the predictions that were made",
         description=f"Model: {schema_prefix(use_case)}Response. Everybody sees the calls of their own centre; others "
         "only where they were given to them.",
@@ -277,7 +317,7 @@ async def _run_in_thread(work: Callable[[], T], limiter: anyio.CapacityLimiter) 
         ) from None
 
 
-def _filters(use_case: str, asked: ListQuery, caller: Principal, zone: str) -> PredictionFilters:
+def _filters(use_case: str, asked: CallFilters, caller: Principal, zone: str) -> PredictionFilters:
     """The query's filters within the caller's centres; HttpError 403 for another centre."""
     centres = None if caller.centres is None else caller.centres | {caller.centre}
     if asked.centre is not None:
@@ -296,7 +336,7 @@ def _filters(use_case: str, asked: ListQuery, caller: Principal, zone: str) -> P
         model_version=asked.model_version,
         source=asked.source,
         kind=asked.kind,
-        has_outcome=asked.has_outcome,
+        has_outcome=asked.has_outcome if isinstance(asked, ListQuery) else None,
     )
 
 

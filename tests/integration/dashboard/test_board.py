@@ -118,6 +118,38 @@ def test_the_handover_sheet_has_the_shift_and_can_be_taken_away(
     assert "<script" not in text
 
 
+def figures(page: Any, cards: str, name: str, value: str) -> dict[str, str]:
+    page.locator(cards).first.wait_for()
+    found = page.locator(cards).all()
+    return {card.locator(name).inner_text(): card.locator(value).inner_text() for card in found}
+
+
+def test_the_tiles_count_all_calls_and_agree_with_the_handover_sheet(
+    signed_in: SignedIn, platform: Platform, shot: Callable[..., None]
+) -> None:
+    place = {"call_time": "2024-03-14T18:25:00", "easting": 530_850, "northing": 180_950}
+    mark = uuid.uuid4().hex[:8]
+    rows = [{**place, "incident_id": f"T-{mark}-{number % 220}"} for number in range(230)]  # ten were asked again
+    platform.ask("/v1/fire_response/predict/batch", {"rows": rows}, role=Role.DISPATCHER)
+    outcome = {"incident_id": f"T-{mark}-1", "labels": {"attendance_seconds": 287}}
+    platform.ask("/v1/fire_response/outcomes", outcome, role=Role.DISPATCHER)
+    page = signed_in(Role.VIEWER, "en", "/board")
+    page.get_by_text("The newest 200 are shown.").wait_for()
+    told = platform.ask("/v1/fire_response/predictions/counts?kind=live")
+    assert told["calls"] >= 220
+    page.wait_for_function(
+        "count => document.querySelector('.v-row .v-mid')?.innerText === String(count)", arg=told["calls"]
+    )
+    tiles = figures(page, ".v-row .v-card", "h3", ".v-mid")
+    shot(page, "board-tiles", whole=False)
+    assert list(tiles.values()) == [str(told[name]) for name in ("calls", "at_risk", "without_outcome", "overridden")]
+    page.get_by_text("Handover sheet").click()
+    page.locator(".v-sheet .figures").wait_for()
+    sheet = [cell.inner_text().split("\n") for cell in page.locator(".v-sheet .figures > div").all()]
+    assert {name: count for count, name in sheet} == tiles
+    shot(page, "handover-many", whole=False)
+
+
 def look_at(page: Any, title: str) -> None:
     """Another page, by the side bar."""
     page.get_by_test_id("stSidebarNav").get_by_text(title, exact=True).click()

@@ -25,9 +25,11 @@ from services.dashboard.session import Session
 
 _OPEN_CALL, _RESULT, _ROWS = "board-open", "board-said", "board-rows"
 _FETCH_LIMIT = 200
+_AREA_LIMIT = 1_000
+_COUNT_SECONDS = 20
 _FIRST_ROWS = 15
 _REFRESH_SECONDS = 8
-_SHEET_LIMIT = 500
+_SHEET_LIMIT = 2_000
 _SHEET_SECONDS = 20
 _KINDS = ("live", "exercise", "simulated")
 
@@ -114,24 +116,32 @@ def _live(
     session: Session, use_case: UseCase, filters: Mapping[str, Any], places: Mapping[str, tuple[float, float]]
 ) -> None:
     words = session.words
+    place, by_area = use_case.presentation.map, filters["area"] is not None
+    limit = _AREA_LIMIT if by_area else _FETCH_LIMIT  # only here is it known which area a call is from
+    asked = {
+        "since": shown.period_start(filters["period"]), "risk": filters["risk"], "caller": filters["caller"],
+        "kind": filters["kind"],
+    }  # fmt: skip
     try:
-        calls = shown.recent_calls(
-            session, use_case, _FETCH_LIMIT, since=shown.period_start(filters["period"]), risk=filters["risk"],
-            caller=filters["caller"], kind=filters["kind"],
-        )  # fmt: skip
+        calls = shown.recent_calls(session, use_case, limit, **asked)
+        cut = len(calls) == limit
+        counts = None
+        if cut and not by_area:
+            key = f"board-counts-{use_case.name}-{sorted(filters.items(), key=str)}"
+            counts = session.remembered(key, _COUNT_SECONDS, lambda: shown.count_calls(session, use_case, **asked))
     except ApiError as error:
         show_error(words, error, key="board-live")
         return
     _remember_callers(session, calls)
-    cut = len(calls) == _FETCH_LIMIT
-    if filters["area"] is not None and use_case.presentation.map is not None:
-        place = use_case.presentation.map
+    if by_area and place is not None:
         at = {call["id"]: shown.position(use_case, call, places) for call in calls}
         calls = [call for call in calls if (p := at[call["id"]]) and shown.area_of(place, p) == filters["area"]]
     said = st.session_state.pop(_RESULT, None)
     if said:
         notice("good", said)
-    _summary_cards(session, calls, cut)
+    _summary_cards(session, counts or shown.counts_of(calls, more=cut))
+    if cut and not by_area:
+        st.caption(words("board.shown", count=session.formats.number(limit)))
     if not calls:
         empty_state(words("board.none"), words("board.none_text"))
         return
@@ -155,18 +165,12 @@ def _live(
         _rows(session, use_case, calls)
 
 
-def _summary_cards(session: Session, calls: list[dict[str, Any]], cut: bool) -> None:
+def _summary_cards(session: Session, counts: Mapping[str, Any]) -> None:
     words, formats = session.words, session.formats
-    counts = {
-        "calls": len(calls),
-        "at_risk": sum(call["risk"] is True for call in calls),
-        "without_outcome": sum(not call["outcome"] for call in calls),
-        "overridden": sum(bool(call["override"]) for call in calls),
-    }
     cards = "".join(
         f"<div class='v-card'><h3>{escape(words(f'board.{name}'))}</h3>"
-        f"<div class='v-mid'>{formats.number(count)}{'+' if cut and name == 'calls' else ''}</div></div>"
-        for name, count in counts.items()
+        f"<div class='v-mid'>{formats.number(counts[name])}{'+' if counts['more'] else ''}</div></div>"
+        for name in shown.COUNTS
     )
     at = formats.clock(datetime.now(UTC), st.context.timezone)
     st.html(
@@ -268,9 +272,12 @@ def _sheet(session: Session, use_case: UseCase, begin: datetime, until: datetime
     with error_boundary(words, key="sheet"):
         end = until or datetime.now(begin.tzinfo).replace(second=0, microsecond=0) + timedelta(minutes=1)
         kind = "exercise" if session.exercise else "live"
-        calls = shown.recent_calls(session, use_case, _SHEET_LIMIT, since=begin, until=end, kind=kind)
-        alerts = open_alerts(session)
-        shift = handover.HandoverShift(begin, end, calls, alerts, notes, cut=len(calls) == _SHEET_LIMIT)
+        asked = {"since": begin, "until": end, "kind": kind}
+        calls = shown.recent_calls(session, use_case, _SHEET_LIMIT, **asked)
+        cut = len(calls) == _SHEET_LIMIT
+        counts = shown.count_calls(session, use_case, **asked) if cut else shown.counts_of(calls, more=False)
+        listed = shown.newest_of_each(calls)
+        shift = handover.HandoverShift(begin, end, listed, open_alerts(session), notes, counts)
         name = f"{use_case.name}-{end:%Y%m%d-%H%M}.html"
         first, second, _ = st.columns([2, 1, 2])
         with first:

@@ -4,7 +4,7 @@ records an outcome or an override.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,19 +27,63 @@ PERIODS: dict[str, timedelta | None] = {
     "week": timedelta(days=7),
     "ever": None,
 }
+_PAGE = 500
+"""Answers asked for at a time."""
+COUNTS = ("calls", "at_risk", "without_outcome", "overridden")
 AREAS = ("nw", "n", "ne", "w", "c", "e", "sw", "s", "se")
 Call = Mapping[str, Any]
 
 
 def recent_calls(session: Session, use_case: UseCase, limit: int, **filters: Any) -> list[dict[str, Any]]:
-    """The newest calls that this user may see. ``since`` and ``until`` are moments."""
+    """Up to ``limit`` of the newest answers that this user may see. ``since`` and ``until`` are moments."""
+    path, parameters = f"/v1/{use_case.name}/predictions", _parameters(filters)
+    calls: list[dict[str, Any]] = []
+    cursor = None
+    while len(calls) < limit:
+        page = min(limit - len(calls), _PAGE)
+        found = session.client.get(Service.PREDICTION, path, limit=page, cursor=cursor, **parameters)
+        calls += found["predictions"]
+        cursor = found["next"]
+        if cursor is None:
+            break
+    return calls
+
+
+def count_calls(session: Session, use_case: UseCase, **filters: Any) -> dict[str, Any]:
+    """How many calls match, however many are listed."""
+    path = f"/v1/{use_case.name}/predictions/counts"
+    found: dict[str, Any] = session.client.get(Service.PREDICTION, path, **_parameters(filters))
+    return found
+
+
+def _parameters(filters: dict[str, Any]) -> dict[str, Any]:
     named = {"from": filters.pop("since", None), "to": filters.pop("until", None)}
     moments = {name: moment.isoformat() for name, moment in named.items() if moment is not None}
-    found = session.client.get(
-        Service.PREDICTION, f"/v1/{use_case.name}/predictions", limit=limit, **moments, **filters
-    )
-    calls: list[dict[str, Any]] = found["predictions"]
-    return calls
+    return {**moments, **filters}
+
+
+def newest_of_each(calls: Sequence[Call]) -> list[dict[str, Any]]:
+    """Calls in the order of ``calls`` (newest first): what was asked again under one incident number is one call with
+    its newest answer, and with what was reported about any of them."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for call in calls:
+        same = (call["incident_id"],) if call["incident_id"] else (call["request_id"], call["row_index"])
+        newest = found.setdefault((call["centre"], call["kind"], *same), dict(call))
+        newest["outcome"] = newest["outcome"] or call["outcome"]
+        newest["override"] = newest["override"] or call["override"]
+    return list(found.values())
+
+
+def counts_of(calls: Sequence[Call], *, more: bool) -> dict[str, Any]:
+    """The same counts of listed calls."""
+    each = newest_of_each(calls)
+    return {
+        "calls": len(each),
+        "at_risk": sum(call["risk"] is True for call in each),
+        "without_outcome": sum(not call["outcome"] for call in each),
+        "overridden": sum(bool(call["override"]) for call in each),
+        "more": more,
+    }
 
 
 def period_start(period: str) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,8 +23,8 @@ class HandoverShift:
     calls: Sequence[Call]
     alerts: Sequence[dict[str, Any]]
     notes: str
-    cut: bool = False
-    """Whether there were more calls than are listed."""
+    counts: Mapping[str, Any]
+    """Those of ``count_calls``, which may be of more calls than are listed."""
 
 
 def handover_page(session: Session, use_case: UseCase, shift: HandoverShift) -> str:
@@ -42,12 +42,7 @@ def _content(session: Session, use_case: UseCase, shift: HandoverShift) -> dict[
     lines = [_line(session, use_case, call, zone) for call in shift.calls]
     waiting = [line for line in lines if line["waits"]]
     overridden = [line for line in lines if line["reason"]]
-    counts = {
-        "calls": len(lines),
-        "at_risk": sum(line["at_risk"] for line in lines),
-        "without_outcome": len(waiting),
-        "overridden": len(overridden),
-    }
+    counts, more = shift.counts, "+" if shift.counts["more"] else ""
     return {
         "language": session.language,
         "words": words,
@@ -57,9 +52,9 @@ def _content(session: Session, use_case: UseCase, shift: HandoverShift) -> dict[
         "now": formats.moment(datetime.now(shift.until.tzinfo), zone),
         "centre": words("terms.all_centres") if session.user.centres is None else session.user.centre,
         "user": session.user.name,
-        "figures": [(key, formats.number(count)) for key, count in counts.items()],
+        "figures": [(name, formats.number(counts[name]) + more) for name in shown.COUNTS],
         "exercise": any(call["kind"] == "exercise" for call in shift.calls),
-        "listed": formats.number(len(lines)) if shift.cut else "",
+        "listed": formats.number(len(lines)) if counts["calls"] > len(lines) else "",
         "alerts": shift.alerts,
         "notes": shift.notes,
         "tables": [

@@ -93,6 +93,17 @@ def test_a_revoked_token_is_refused_and_the_others_of_its_owner_are_not(
     assert listed.verify(other, now) == dispatcher
 
 
+def test_all_tokens_of_a_sign_in_are_revoked_and_another_sign_in_goes_on(
+    signing_key: SigningKey, dispatcher: Principal, now: float
+) -> None:
+    listed = AuthSnapshot(_document(signing_key, now, revoked=[Revocation(jti="s-1", sid="s-1")]))
+    tabs = [issue_token(dispatcher, signing_key, jti=jti, now=now, sid="s-1")[0] for jti in ("t-1", "t-2")]
+    assert [listed.verify(token, now) for token in tabs] == [AuthError(AuthErrorCode.REVOKED)] * 2
+    for sid in ("s-2", None):
+        other, _ = issue_token(dispatcher, signing_key, jti="t-3", now=now, sid=sid)
+        assert listed.verify(other, now) == dispatcher
+
+
 def test_all_tokens_of_somebody_can_be_revoked(signing_key: SigningKey, dispatcher: Principal, now: float) -> None:
     listed = AuthSnapshot(_document(signing_key, now, revoked=[Revocation(sub="u-1", until=_at(now + 900))]))
     theirs, _ = issue_token(dispatcher, signing_key, jti="t-1", now=now)
@@ -148,7 +159,7 @@ def test_the_list_survives_being_kept_as_text(
 
 
 def test_a_revocation_without_a_name_is_refused() -> None:
-    with pytest.raises(ValidationError, match="names a jti or a sub"):
+    with pytest.raises(ValidationError, match="names a jti, a sid or a sub"):
         Revocation()
 
 

@@ -14,6 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from services.core.auth import credentials
+from services.core.auth.principal import AuthError
+from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument
 from services.core.auth.tables import RefreshTokenRow, UserRow
 from services.gateway.container import GatewayContainer
 from services.gateway.users import service as users_service
@@ -193,6 +195,27 @@ def test_signing_out_ends_the_sign_in_its_tokens_and_the_cookies(client: TestCli
     gone = client.get("/auth/session/continue", params={"next": "/board"}, follow_redirects=False)
     assert gone.headers["location"] == "/?next=/board"
     assert "vigie_session" not in client.cookies
+
+
+@pytest.mark.parametrize("way", ["dashboard", "browser", "refresh token"])
+def test_signing_out_in_one_tab_ends_the_tokens_of_all(
+    client: TestClient, gateway: GatewayContainer, session: str, way: str
+) -> None:
+    tabs = [_fresh(client, session).json()["access_token"] for _ in range(2)]
+    elsewhere = client.post("/auth/token", data={"grant_type": "password", **USER}).json()["access_token"]
+    if way == "dashboard":
+        client.post("/internal/session-ends", json={"token": tabs[0]}, headers=SERVICE).raise_for_status()
+    elif way == "browser":
+        csrf = {"X-Vigie-CSRF": client.cookies["vigie_csrf"]}
+        client.post("/auth/logout", headers=csrf).raise_for_status()
+    else:
+        client.post("/auth/revoke", data={"token": client.cookies["vigie_refresh"]}).raise_for_status()
+    client.cookies.clear()
+    given = AuthSnapshotDocument.model_validate(client.get("/internal/access-list", headers=SERVICE).json())
+    for token, status in ((tabs[0], 401), (tabs[1], 401), (elsewhere, 200)):
+        assert client.get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == status
+        assert isinstance(AuthSnapshot(given).verify(token, time.time()), AuthError) == (status == 401)
+    assert all(entry.jti or entry.sub for entry in given.revoked), "what services of 0.1.0 ask of every entry"
 
 
 def test_a_token_that_was_revoked_brings_no_other(client: TestClient, session: str) -> None:

@@ -29,6 +29,7 @@ def test_every_route_of_a_use_case_is_documented(openapi: dict[str, Any]) -> Non
         "/v1/toy/explain",
         "/v1/toy/outcomes",
         "/v1/toy/predictions",
+        "/v1/toy/predictions/counts",
         "/health/live",
         "/health/ready",
         "/metrics",

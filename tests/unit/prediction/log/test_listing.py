@@ -95,6 +95,29 @@ def test_filters(service: Service, asked: dict[str, str], expected: list[str]) -
     assert ids(service, **asked) == expected
 
 
+def counts(service: Service, **asked: Any) -> dict[str, Any]:
+    answer = service.get("/v1/toy/predictions/counts", params=asked)
+    assert answer.status_code == 200, answer.text
+    return {name: value for name, value in answer.json().items() if name != "use_case"}
+
+
+def test_calls_are_counted_once_however_often_they_were_asked(service: Service, engine: Engine) -> None:
+    """r1 and r3 are one incident, about which something was reported."""
+    found = {"calls": 3, "at_risk": 1, "without_outcome": 2, "overridden": 0, "more": False}
+    assert counts(service) == found
+    late = report_line({}, request_id="r2", at=MADE_AT + 30, override="A second pump.")
+    store_records(engine, [decode_record(late)])
+    assert counts(service) == found | {"overridden": 1}
+    assert counts(service, caller="bob")["calls"] == 1
+    assert counts(service, **{"from": "2026-01-01T00:00:04Z"}) == found | {"calls": 1, "without_outcome": 1}
+    assert service.get("/v1/toy/predictions/counts", params={"centre": "south"}).status_code == 403
+
+
+def test_what_is_too_much_to_count_is_said(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(list_routes, "MOST_COUNTED", 2)
+    assert counts(service) == {"calls": 2, "at_risk": 1, "without_outcome": 2, "overridden": 0, "more": True}
+
+
 @pytest.mark.parametrize(
     ("centres", "asked", "expected"),
     [
