@@ -69,7 +69,9 @@ def preview(home: VigiePaths, use_case: str, folder: Path) -> dict[str, Any]:
         "refusals": [
             {"problem": error.problem, "expected": error.expected, "action": error.action} for error in result.refusals
         ],
-        "notes": [join.text for join in result.joins] + [f"{doubt.file}: {doubt.text}" for doubt in result.doubts],
+        "notes": result.notes
+        + [join.text for join in result.joins]
+        + [f"{doubt.file}: {doubt.text}" for doubt in result.doubts],
     }
 
 

@@ -62,8 +62,6 @@ def ingest(
         ) from error
     run_stage(home, use_case, "ingest", source=source, fresh=fresh, confirm=codes)
     manifest = json.loads((home.data(use_case) / "raw" / "manifest.json").read_text(encoding="utf-8"))
-    for line in manifest.get("report", []):
-        err.print(f"  {line}", markup=False)
     if as_json:
         print_json(manifest)
     else:

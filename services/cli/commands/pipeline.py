@@ -280,7 +280,12 @@ def _run_stages(
 
             tell(str(export_labels(use_case, workspace)))
 
-    return run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started, parameters=parameters)
+    state = run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started, parameters=parameters)
+    if source is not None:
+        manifest = json.loads((state / "data" / use_case / "raw" / "manifest.json").read_text(encoding="utf-8"))
+        for line in manifest.get("report", []):
+            tell(escape(line))
+    return state
 
 
 def open_registry(home: VigiePaths) -> Any:

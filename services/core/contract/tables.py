@@ -155,6 +155,7 @@ class Table:
             other tables is a join of several, and left aside.
         joins: How its rows belong to rows of other tables.
         plausible: What is possible in its columns.
+        if_absent: What follows where there is no file of it, for the ingest report.
         conventions: Column -> how its values may be written, for the table in docs/data.md.
     """
 
@@ -172,6 +173,7 @@ class Table:
     joins: tuple[Join, ...] = ()
     plausible: tuple[Plausible, ...] = ()
     conventions: Mapping[str, str] = field(default_factory=dict)
+    if_absent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class IngestResult:
     doubts: list[Doubt] = field(default_factory=list)
     files: dict[str, list[tuple[str, pd.DataFrame]]] = field(default_factory=dict)
     """Table -> (file, its rows), oldest first."""
+    notes: list[str] = field(default_factory=list)
+    """What follows from tables that are absent."""
     recognised: bool = False
     """Whether any file has the header of a table, or its name where it is an image."""
     refusals: list[VigieError] = field(default_factory=list)
@@ -53,7 +55,8 @@ class IngestResult:
 def report_lines(result: IngestResult) -> list[str]:
     """What people should know of an ingestion, file by file: files left aside, what was decided about a file and what
     was lost, rows without a counterpart, values that a person confirmed."""
-    lines = [f"{name}: left aside: {why}" for name, why in first_ignored(result.ignored).items()]
+    lines = list(result.notes)
+    lines += [f"{name}: left aside: {why}" for name, why in first_ignored(result.ignored).items()]
     for report in result.reports:
         if report.quarantined:
             lines.append(f"{report.file}: {report.quarantined} rows went to quarantine")

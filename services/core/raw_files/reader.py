@@ -95,6 +95,9 @@ def read_files(
         if table.name in result.files:
             result.doubts += check_meaning(table, result.files[table.name])
             result.tables[table.name] = merge_tables(table, [rows for _, rows in result.files[table.name]])
+    result.notes = [
+        table.if_absent for table in use_case.data.tables if table.if_absent and table.name not in result.files
+    ]
     result.joins = check_joins(use_case.data.tables, result.tables)
     with collecting():
         refuse_lost(result.joins, max_bad_share)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from services.core.bundle.calibration import BinaryCalibration
+from services.core.bundle.calibration import BinaryCalibration, FusionCalibration
 from services.core.bundle.manifest import BundleManifest
 from services.core.bundle.predictor import Predictor
 from services.core.contract.use_case import BinaryClassification, LateFusion, OnnxEstimator, Regression, Target, UseCase
@@ -117,8 +117,12 @@ def _target(
         )
     top = list(shares[target.name].items())[:6]
     if isinstance(target.learner, LateFusion):
+        fusion = predictor.calibration(target.name)
+        assert isinstance(fusion, FusionCalibration)
         said = "; ".join(
-            f"{expert.name} from {' and '.join(expert.fields)}" for expert in target.learner.modality_models
+            f"{expert.name} from {' and '.join(expert.fields)}"
+            + ("" if fusion.subsets[expert.name].slopes[expert.name] else " (weighs nothing)")
+            for expert in target.learner.modality_models
         )
         lines.append(f"Late fusion of experts: {said}. They are weighed by what they said of training rows that they")
         lines.append(f"had not learned from. {len(manifest.targets[target.name].labels)} classes, learned from data.")

@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from services.core.bundle.calibration import FusionCalibration, FusionWeights, subset_name
@@ -66,6 +67,22 @@ def fit_modality_model(
         if len(others):
             held_out[here] = kind.scores(kind.fit(others), here)
     return kind.arrays(kind.fit(np.arange(len(rows.label)))), held_out
+
+
+def silent_model(expert: ModalityModel, rows: LearningRows) -> Arrays:
+    """Arrays of a model that scores every class 0."""
+    zeros = np.zeros(rows.classes, dtype=np.float32)
+    if expert.kernel == "linear":
+        return {"weights": np.zeros((rows.matrix.width, rows.classes), dtype=np.float32), "offsets": zeros}
+    width = rows.matrix.shape[1]
+    return {
+        "mean": np.zeros(width, dtype=np.float32),
+        "components": np.zeros((1, width), dtype=np.float32),
+        "landmarks": np.zeros((1, 1), dtype=np.float32),
+        "coefficients": np.zeros((1, rows.classes), dtype=np.float32),
+        "offsets": zeros,
+        "gamma": np.float32(1.0),
+    }
 
 
 class _KernelLearner(Protocol):
@@ -211,6 +228,8 @@ def fit_late_fusions(
 ) -> None:
     """Train and weigh the modality models of every late fusion; write their arrays and ``calibration.json``.
 
+    A model whose modality no row has learns nothing and weighs nothing, as long as another one learns.
+
     They are weighed by out-of-fold scores (stacking, Wolpert 1992): no row is lost to learning or weighing. ``rows``:
     positions int64 (n,) of the training rows; ``labels``: target -> (n,); ``features``: of the n rows.
     """
@@ -228,7 +247,15 @@ def fit_late_fusions(
             run.data.weights[target.name][rows][chosen],
             len(target.output.labels),
         )
-        arrays, held_out = fit_modality_model(expert, learning, run.params.seed, folds[chosen])
+        if not len(chosen) and any(np.any(features.extras[other.present]) for other in _modality_models(target)):
+            structlog.get_logger().warning(
+                "no training row has what this model looks at: it learns nothing and is not used",
+                model=expert.name,
+                fields=list(expert.fields),
+            )
+            arrays, held_out = silent_model(expert, learning), np.zeros((0, learning.classes))
+        else:
+            arrays, held_out = fit_modality_model(expert, learning, run.params.seed, folds[chosen])
         save_arrays(run.target_folder(target.name) / f"{expert.name}.npz", arrays)
         scores = np.full((len(rows), learning.classes), np.nan)
         scores[chosen] = held_out
@@ -252,6 +279,13 @@ def fit_fusion_weights(scores: Mapping[str, Floats], label: Floats, weight: Floa
         for names in combinations(scores, size):
             stacked = np.stack([scores[name] for name in names])
             known = np.flatnonzero(~np.isnan(stacked).any(axis=(0, 2)) & ~np.isnan(label))
+            silent = [name for name in names if np.isnan(scores[name]).all()]
+            if silent:
+                others = subsets.get(subset_name([name for name in names if name not in silent]))
+                slopes = dict.fromkeys(silent, 0.0) | (others.slopes if others else {})
+                offsets = others.offsets if others else np.log(shares).tolist()
+                subsets[subset_name(names)] = FusionWeights(slopes=slopes, offsets=offsets)
+                continue
             subsets[subset_name(names)] = fit_weights(stacked[:, known], label[known].astype(np.int64), names, shares)
     return FusionCalibration(subsets=subsets, prior=shares.tolist())
 

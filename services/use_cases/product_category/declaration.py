@@ -157,6 +157,7 @@ USE_CASE = UseCase(
                 optional=True,
                 image_name_pattern=FILE_NAMES,
                 joins=(Join("products", "imageid", lost_if_unknown=False),),
+                if_absent="No picture came: the model learns from titles and descriptions alone and answers with them.",
             ),
         ),
         official_files=(),

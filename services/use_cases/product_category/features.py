@@ -55,6 +55,8 @@ class FittedTables:
     """Single words of the training rows' titles and descriptions."""
     width: int
     names: Mapping[str, str]
+    pictures: bool = True
+    """Whether any training row had a picture; if not, no answer rests on one."""
 
 
 def fit(
@@ -66,13 +68,14 @@ def fit(
     """Learn vocabularies by document frequency from n training rows.
 
     Args:
-        columns: ``title`` and ``description`` (n,), str.
+        columns: ``title`` and ``description`` (n,), str; ``image`` (n,), arrays or None.
         labels: not used.
         reference: ``codes`` and ``names`` (k,), str: the catalogue's names of its classes.
         context: not used.
 
     Returns:
         For each field its packed terms, uint8, and their weights (k,), float64, without unit; ``codes`` and ``names``.
+        Without any picture also ``pictures`` (bool), false.
 
     Source: K. Spärck Jones, A statistical interpretation of term specificity, J. Doc. 28 (1972) 11-21.
     """
@@ -90,6 +93,8 @@ def fit(
         kept = sorted(kept[: _MOST_TERMS[field]])
         arrays[f"{field}_terms"] = _pack_terms(kept)
         arrays[f"{field}_weights"] = np.array([log((1 + count) / (1 + frequency[term])) + 1 for term in kept])
+    if all(image is None for image in columns["image"]):
+        arrays["pictures"] = np.array(False)
     return arrays
 
 
@@ -106,7 +111,7 @@ def prepare(arrays: Mapping[str, NDArray[Any]]) -> FittedTables:
         known.update(term for term in found if " " not in term and term[0] not in "_^$")
         width += len(found)
     names = dict(zip(arrays["codes"].tolist(), arrays["names"].tolist(), strict=True))
-    return FittedTables(terms, weights, frozenset(known), width, names)
+    return FittedTables(terms, weights, frozenset(known), width, names, bool(arrays.get("pictures", True)))
 
 
 def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any]) -> Features:
@@ -135,7 +140,7 @@ def features(columns: Columns, fitted: FittedTables, context: Mapping[str, Any])
             _tf_idf(terms_of(found), fitted.terms[field], fitted.weights[field], places, values)
         rows.append((places, values))
         pixels = columns["image"][row]
-        if pixels is not None:
+        if pixels is not None and fitted.pictures:
             has["image"][row] = True
             image[row] = image_statistics.image_descriptors(pixels)
     names = np.empty(count, dtype=object)

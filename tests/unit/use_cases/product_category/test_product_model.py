@@ -96,3 +96,18 @@ def test_a_word_is_found_again_however_it_is_written(products: pd.DataFrame) -> 
     assert found["unseen_words"][0] == 0.5
     assert np.isnan(features.drift_features(asked, None)["unseen_words"]).all()
     assert np.isnan(found["brightness"]).all()
+
+
+def test_without_any_picture_the_text_is_learned_from_and_answers_rest_on_it_alone(
+    products: pd.DataFrame, tmp_path: Path
+) -> None:
+    blind = products.assign(image=None)
+    made = train(USE_CASE, blind, {}, {}, params=Train(folds=3), folder=tmp_path / "bundle", simulated=True)
+    learned = Predictor(USE_CASE, made)
+    asked = to_request_rows(USE_CASE.serving.request, products.head(40))
+    for row in asked:
+        row.pop("description", None)
+    answers = [learned.predict_one(row, {}) for row in asked]
+    assert [answer["used"] for answer in answers] == [["title"]] * len(asked)  # though pictures are sent
+    hits = np.mean([a["category"] == c for a, c in zip(answers, products["category"], strict=False)])
+    assert hits > 0.6
