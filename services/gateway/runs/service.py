@@ -228,6 +228,7 @@ class RunService:
                 outcome=outcome,
                 backend=row.backend,
                 **({"reason": reason} if reason else {}),
+                **({"confirmed": row.options["confirm"]} if row.options.get("confirm") else {}),
             )
 
 

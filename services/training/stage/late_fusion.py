@@ -81,7 +81,7 @@ def silent_model(expert: ModalityModel, rows: LearningRows) -> Arrays:
         "landmarks": np.zeros((1, 1), dtype=np.float32),
         "coefficients": np.zeros((1, rows.classes), dtype=np.float32),
         "offsets": zeros,
-        "gamma": np.float32(1.0),
+        "gamma": np.array(1.0, dtype=np.float32),
     }
 
 

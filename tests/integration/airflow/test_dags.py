@@ -28,7 +28,7 @@ GRAPHS: dict[str, tuple[str, dict[str, list[str]]]] = {
     "housekeeping": ("CronTriggerTimetable", {"housekeeping": ["airflow_history"], "airflow_history": []}),
 }
 TYPED = {
-    "ingest_toy": {"source": "string", "fresh": "boolean"},
+    "ingest_toy": {"source": "string", "fresh": "boolean", "confirm": "string"},
     "retrain_toy": {"source": "string", "force": "boolean", "require_approval": "boolean"},
     "rollback_toy": {"reason": "string"},
     "housekeeping": {"dry_run": "boolean", "keep_days": "integer"},
@@ -109,7 +109,7 @@ def test_a_passed_gate_leads_to_a_promotion(airflow: dict[str, Any]) -> None:
 
 
 def test_what_a_person_chose_reaches_the_jobs(airflow: dict[str, Any]) -> None:
-    assert ("ingest", {"source": "simulator", "fresh": False}) in airflow["jobs"]
+    assert ("ingest", {"source": "simulator", "fresh": False, "confirm": ""}) in airflow["jobs"]
     assert ("gate", {"force": True}) in airflow["jobs"]
 
 

@@ -102,6 +102,30 @@ def test_data_tables_quarantine_and_examples_are_told(client: TestClient) -> Non
     assert found["silent"] == {}
 
 
+def test_a_folder_is_checked_before_it_is_ingested_and_nothing_is_stored(client: TestClient, home: Path) -> None:
+    drop = home / "drop" / "toy"
+    drop.mkdir(parents=True)
+    header = "delivery_id,called_at,distance,kind,town,seconds,size"
+    (drop / "new.csv").write_text("\n".join([header, *ROWS[:3]]) + "\n")
+    (drop / "page.csv").write_text("<html><body>503</body></html>")
+    before = client.get("/admin/data/toy").json()
+    found = client.get("/admin/data/toy/preview").json()
+    (file,) = found["files"]
+    assert (file["file"], file["table"], file["rows"]) == ("new.csv", "deliveries", 3)
+    assert file["sample"][0]["delivery_id"] == "D0000"
+    assert "a web page" in found["left_aside"]["page.csv"]
+    assert found["refusals"] == []
+    assert client.get("/admin/data/toy").json() == before
+    elsewhere = client.get("/admin/data/toy/preview", params={"folder": "/etc"})
+    assert elsewhere.status_code in {400, 422}
+    assert "may not read" in elsewhere.text
+
+
+def test_codes_to_confirm_are_checked_when_an_ingestion_is_asked_for(client: TestClient) -> None:
+    refused = client.post("/admin/ingestions", json={"use_case": "toy", "confirm": "everything"})
+    assert refused.status_code == 422
+
+
 def test_a_use_case_without_data_is_empty_and_no_error(client: TestClient) -> None:
     found = client.get("/admin/data/wine_quality").json()
     assert (found["raw"], found["examples"], found["silent"]) == (None, None, {})

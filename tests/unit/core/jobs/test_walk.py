@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from services.core.jobs.client import ServiceRequest
+from services.core.jobs.options import IngestOptions
 from services.core.jobs.walk import (
     RETRAINING_STEPS,
     Job,
@@ -53,6 +55,23 @@ def test_all_steps_are_run_in_order_with_the_options_of_the_run() -> None:
     assert executor.run["ingest"] == {"source": "simulator", "fresh": False}
     assert executor.run["gate"] == {"force": True}
     assert executor.run["promote"] == {"approved": 3}, "what the gate judged, and nothing newer"
+
+
+def test_what_a_person_confirmed_goes_with_the_ingestion_and_nothing_where_nothing_is_confirmed() -> None:
+    executor = Executor(gate=PASSED)
+    walked(executor, {"source": "auto", "confirm": "v1a2b3c4"})
+    assert executor.run["ingest"] == {"source": "auto", "fresh": False, "confirm": "v1a2b3c4"}
+
+
+@pytest.mark.parametrize("codes", ["", "v1a2b3c4", " v1a2b3c4, v0000000 "])
+def test_codes_to_confirm_are_those_of_refusals(codes: str) -> None:
+    assert IngestOptions(confirm=codes).confirm == codes
+
+
+@pytest.mark.parametrize("codes", ["yes", "all", "v1a2b3c4 v0000000", "v1a2b3", "1a2b3c4d"])
+def test_nothing_else_confirms(codes: str) -> None:
+    with pytest.raises(ValidationError):
+        IngestOptions(confirm=codes)
 
 
 def test_without_a_source_nothing_is_ingested() -> None:

@@ -104,10 +104,11 @@ def test_without_any_picture_the_text_is_learned_from_and_answers_rest_on_it_alo
     blind = products.assign(image=None)
     made = train(USE_CASE, blind, {}, {}, params=Train(folds=3), folder=tmp_path / "bundle", simulated=True)
     learned = Predictor(USE_CASE, made)
-    asked = to_request_rows(USE_CASE.serving.request, products.head(40))
-    for row in asked:
-        row.pop("description", None)
-    answers = [learned.predict_one(row, {}) for row in asked]
-    assert [answer["used"] for answer in answers] == [["title"]] * len(asked)  # though pictures are sent
-    hits = np.mean([a["category"] == c for a, c in zip(answers, products["category"], strict=False)])
-    assert hits > 0.6
+    columns = mask_fields(ProductRequest, from_frame(ProductRequest, products.head(60)), ["description"])
+    facts = learned.predict(columns, {}).extras
+    assert facts["has_title"].all()
+    assert not facts["has_image"].any()  # though pictures are sent
+    label = np.array([learned.manifest.targets["category"].labels.index(name) for name in products["category"][:60]])
+    assert (chances(learned, columns).argmax(axis=1) == label).mean() > 0.9
+    without = chances(learned, mask_fields(ProductRequest, columns, ["image"]))
+    assert (chances(learned, columns) == without).all()
