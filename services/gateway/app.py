@@ -14,6 +14,7 @@ from sqlalchemy.exc import DataError
 
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError
+from services.core.steps import ALL_USE_CASES
 from services.core.web.app_factory import create_service_app
 from services.core.web.errors import error_detail, error_response
 from services.core.web.service_auth import require_service_token
@@ -24,7 +25,7 @@ from services.gateway.auth.session_routes import dashboard_login_router, session
 from services.gateway.auth.token_routes import forward_auth_router, internal_router, token_router
 from services.gateway.container import GatewayContainer, MaintenanceTask, build_container
 from services.gateway.models.routes import model_details_router, models_router
-from services.gateway.monitoring.routes import MonitoringTimer, monitoring_router
+from services.gateway.monitoring.routes import JobTimer, monitoring_router
 from services.gateway.platform.dependency_probe import DependencyProbe
 from services.gateway.platform.routes import SimulatorClient, platform_router, simulation_router
 from services.gateway.runs.airflow_client import AirflowClient
@@ -125,6 +126,10 @@ def create_app(
     return app
 
 
+FIRST_HOUSEKEEPING_SECONDS = 900.0
+"""A platform that starts has more urgent work, and services that housekeeping needs may not be ready."""
+
+
 def _on_unstorable_text(request: Request, _: Exception) -> Response:
     """Answer 422: PostgreSQL stores neither NUL characters nor text beyond a column's length."""
     faults = [error_detail("text", "A text in the request has characters that cannot be kept, or is too long.")]
@@ -132,12 +137,24 @@ def _on_unstorable_text(request: Request, _: Exception) -> Response:
 
 
 async def _run_background_tasks(caretaker: MaintenanceTask, gateway: GatewayContainer, runner: RunOrchestrator) -> None:
-    """Run the orchestrator, and where enabled first training and the monitoring timer, once the database is ready."""
+    """Run the orchestrator, and where enabled first training and the timers, once the database is ready."""
     await caretaker.wait_until_prepared()
     carrying = [runner.run()]
     if gateway.settings.gateway_first_training:
         carrying.append(FirstTraining(gateway, runner).run())
     hours = gateway.settings.gateway_monitor_hours
     if gateway.settings.drift_url is not None and runner.airflow is None and hours:
-        carrying.append(MonitoringTimer(runner.stages, hours).run())
+        carrying.append(JobTimer(runner.stages, "monitor", hours).run())
+    if runner.airflow is None and (hours := gateway.settings.gateway_housekeeping_hours):
+        options = {"dry_run": False}
+        carrying.append(
+            JobTimer(
+                runner.stages,
+                "housekeeping",
+                hours,
+                use_cases=(ALL_USE_CASES,),
+                options=options,
+                after=FIRST_HOUSEKEEPING_SECONDS,
+            ).run()
+        )
     await asyncio.gather(*carrying)

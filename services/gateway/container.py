@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 from argon2 import PasswordHasher
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,7 @@ from services.core.audit.log import AuditChain
 from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import CentreRow
 from services.core.errors import VigieError
+from services.core.jobs.tables import last_retention
 from services.core.model_registry import promotion_freeze
 from services.gateway.audit.service import AuditLog, RequestOrigin
 from services.gateway.auth import db_authenticator, session_store
@@ -184,6 +185,8 @@ class MaintenanceTask:
             db_authenticator.delete_expired_revocations(session, now)
             session_store.delete_expired_attempts(session, now)
             gateway.counters.frozen.set(promotion_freeze.active_freeze_in(session.connection()) is not None)
+            since = last_retention(session) or session.scalar(select(func.min(CentreRow.created)))
+            gateway.counters.retention.set(0.0 if since is None else since.timestamp())
 
     async def _prepare(self) -> None:
         logged = False

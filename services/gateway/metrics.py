@@ -29,6 +29,11 @@ class GatewayMetrics:
             "vigie_gateway_backend_failures", "Calls of other services that failed.", ["backend"], registry=registry
         )
         self.frozen = Gauge("vigie_gateway_promotions_frozen", "1 while promotions are frozen.", registry=registry)
+        self.retention = Gauge(
+            "vigie_retention_last_success_timestamp_seconds",
+            "When housekeeping last enforced retention; before the first time, when the platform was set up.",
+            registry=registry,
+        )
         self.approvals = Gauge(
             "vigie_gateway_runs_awaiting_approval", "Retrainings that wait for a person.", registry=registry
         )

@@ -51,6 +51,8 @@ class GatewaySettings(Settings):
     """Base URL of the drift service; without one there is no monitoring."""
     gateway_monitor_hours: float = Field(default=24.0, ge=0, le=720)
     """Interval of monitoring runs without Airflow, hours; 0 disables them."""
+    gateway_housekeeping_hours: float = Field(default=24.0, ge=0, le=720)
+    """Interval of housekeeping, which enforces retention, without Airflow, hours; 0 disables it."""
     require_approval: bool = False
     """Automatic retrainings wait for approval before promotion. (Also read by Airflow's DAGs.)"""
     simulator_url: str | None = None

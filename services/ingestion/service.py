@@ -22,7 +22,7 @@ from services.core.jobs.job_process import JobContext, JobHandler
 from services.core.jobs.metrics import JobMetrics
 from services.core.jobs.options import HousekeepingOptions, IngestOptions, JobSettings
 from services.core.jobs.queue import JobQueue
-from services.core.jobs.tables import JobState
+from services.core.jobs.tables import JobState, last_retention
 from services.core.paths import VigiePaths
 from services.core.pipeline.run import run_stages
 from services.core.prediction_log.retention import enforce_retention
@@ -114,13 +114,15 @@ def data_router(settings: IngestionSettings) -> APIRouter:
             checking.release()
 
     @router.get("/retention", openapi_extra=own, summary="How long calls and jobs are kept")
-    def retention(_: ServicePrincipal) -> dict[str, Any]:
-        """The limits by which housekeeping, a job of this service, deletes data."""
+    def retention(request: Request, _: ServicePrincipal) -> dict[str, Any]:
+        """The limits by which housekeeping, a job of this service, deletes data, and when it last did."""
         calls = PredictionLogSettings()
+        queue: JobQueue = request.app.state.queue
         return {
             "days": {name: calls.retention_days(name) for name in use_case_registry.names()},
             "pseudonymised": sorted(calls.pseudonymised),
             "jobs_days": settings.job_keep_days,
+            "last_run": queue.read(last_retention),
         }
 
     return router
@@ -176,10 +178,11 @@ def ingest(task: JobContext) -> Mapping[str, Any]:
 
 def run_retention(task: JobContext) -> Mapping[str, Any]:
     options: HousekeepingOptions = task.options
-    found = remove_expired(task.home, keep_days=options.keep_days, dry_run=options.dry_run, progress=task.progress)
+    # First what people were promised: the rest needs the registry too.
     calls = enforce_retention(prediction_log_settings(), dry_run=options.dry_run)
     for use_case, erased in calls.items():
         task.progress(f"calls of {use_case}: {erased} {'would go' if options.dry_run else 'removed'}")
+    found = remove_expired(task.home, keep_days=options.keep_days, dry_run=options.dry_run, progress=task.progress)
     return {**found, "calls": {use_case: asdict(erased) for use_case, erased in calls.items()}}
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from sqlalchemy import ColumnElement, Engine, Update, delete, func, select, update
@@ -17,6 +17,8 @@ from sqlalchemy.orm import Session
 from services.core.errors import ConflictError, NotFoundError
 from services.core.jobs.tables import Job, JobResult, JobRow, JobState, from_row
 from services.core.steps import JOBS
+
+ResultT = TypeVar("ResultT")
 
 MAX_LISTED = 500
 MAX_AUTOMATIC_RERUNS = 1
@@ -123,6 +125,11 @@ class JobQueue:
         with Session(self._engine) as session:
             rows = session.scalars(wanted.order_by(JobRow.sequence.desc()).limit(min(limit, MAX_LISTED)))
             return [from_row(row) for row in rows]
+
+    def read(self, query: Callable[[Session], ResultT]) -> ResultT:
+        """Run a query on the jobs of all services."""
+        with Session(self._engine) as session:
+            return query(session)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a queued job, or request cancellation of a running one from its worker. An ended job is not

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, CheckConstraint, Index, Integer, String, Text, select, text
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from services.core.database.connection import DIGEST, ID, NAME, WORD, Base, Json
 from services.core.errors import VigieError
@@ -154,6 +154,9 @@ class Job:
     attempts: int
 
 
+_JOBS_LOOKED_AT = 200
+
+
 def from_row(row: JobRow) -> Job:
     return Job(
         id=row.id,
@@ -173,3 +176,12 @@ def from_row(row: JobRow) -> Job:
         finished_at=row.finished_at,
         attempts=row.attempts,
     )
+
+
+def last_retention(session: Session) -> datetime | None:
+    """Return when housekeeping last succeeded and was no dry run; None if it never did, or its jobs are gone."""
+    wanted = select(JobRow.finished_at, JobRow.options).where(
+        JobRow.step == "housekeeping", JobRow.state == JobState.SUCCEEDED
+    )
+    rows = session.execute(wanted.order_by(JobRow.sequence.desc()).limit(_JOBS_LOOKED_AT))
+    return next((finished for finished, options in rows if options.get("dry_run") is False), None)

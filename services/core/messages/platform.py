@@ -165,6 +165,11 @@ ADMINISTRATION: dict[str, Text] = {
     "as_said": Text("as they were said", "tels que donnés"),
     "pseudonyms": Text("pseudonyms", "pseudonymes"),
     "jobs_days": Text("Finished jobs are kept {days} days.", "Les tâches terminées sont conservées {days} jours."),
+    "retention_last": Text(
+        "It was last done {when}, and is alerted on where it was not for two days.",
+        "Effectué pour la dernière fois {when} ; une alerte part sinon au bout de deux jours.",
+    ),
+    "retention_never": Text("It was not done yet.", "Cela n'a pas encore été fait."),
     "retention_text": Text(
         "What is older is removed every night. These are settings of the machine (VIGIE_CALLS_RETENTION_DAYS, "
         "VIGIE_CALLS_PSEUDONYMISE) and are changed there.",

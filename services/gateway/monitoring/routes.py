@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -39,25 +40,46 @@ TIMER_SECONDS = 30.0
 log = structlog.get_logger(__name__)
 
 
-class MonitoringTimer:
-    """Starts monitoring jobs at a fixed interval, on platforms without Airflow."""
+class JobTimer:
+    """Starts a job at a fixed interval, on platforms without Airflow.
 
-    def __init__(self, stages: JobClient, hours: float) -> None:
-        self._stages, self._seconds = stages, hours * 3_600
+    Args:
+        stages: client of the stage services.
+        step: the job.
+        hours: its interval.
+        use_cases: what it is started for; by default every use case.
+        options: its options.
+        after: seconds until the first, for what has no hurry while a platform starts.
+    """
+
+    def __init__(
+        self,
+        stages: JobClient,
+        step: str,
+        hours: float,
+        *,
+        use_cases: Sequence[str] | None = None,
+        options: Mapping[str, Any] | None = None,
+        after: float = 0.0,
+    ) -> None:
+        self._stages, self._step, self._seconds, self._after = stages, step, hours * 3_600, after
+        self._use_cases, self._options = use_cases, dict(options or {})
 
     async def run(self) -> None:
         """Run until cancelled. Each time slot has one job per use case, however many gateways request it."""
         done: dict[str, int] = {}
+        await asyncio.sleep(self._after)
         while True:
             slot = int(time.time() // self._seconds)
-            for use_case in declared.names():
+            for use_case in self._use_cases or declared.names():
                 if done.get(use_case) == slot:
                     continue
                 try:
-                    request = submit_job(use_case, "monitor", {}, f"monitor-timer:{use_case}:{slot}")
-                    await self._stages.call("monitor", request)
+                    request = submit_job(use_case, self._step, self._options, f"{self._step}-timer:{use_case}:{slot}")
+                    await self._stages.call(self._step, request)
                 except VigieError as error:
-                    log.info("monitoring waits", use_case=use_case, reason=str(error).splitlines()[0][:200])
+                    reason = str(error).splitlines()[0][:200]
+                    log.info("a regular job waits", step=self._step, use_case=use_case, reason=reason)
                     continue
                 done[use_case] = slot
             await asyncio.sleep(TIMER_SECONDS)

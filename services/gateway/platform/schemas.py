@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 
 class ComponentStatus(BaseModel):
@@ -25,3 +25,6 @@ class RetentionPolicy(BaseModel):
     days: dict[str, int] = Field(description="Use case -> days that its calls are kept; 0 is for ever.")
     pseudonymised: list[str] = Field(description="Use cases whose places and words are pseudonymised.")
     jobs_days: int | None = None
+    last_run: AwareDatetime | None = Field(
+        default=None, description="When housekeeping last deleted what was past its retention; null: never yet."
+    )

@@ -73,6 +73,8 @@ def show_retention(session: Session) -> None:
     table(words("administration.retention"), [words(f"administration.{name}") for name in names], rows)
     if found["jobs_days"] is not None:
         st.write(words("administration.jobs_days", days=formats.number(found["jobs_days"])))
+    last = formats.moment(found["last_run"])
+    st.write(words(f"administration.retention_{'last' if found['last_run'] else 'never'}", when=last))
     st.caption(words("administration.retention_text"))
 
 

@@ -185,6 +185,7 @@ def test_retention_is_what_the_service_says_that_removes(client: TestClient) -> 
     found = client.get("/admin/retention").json()
     assert found["days"]["toy"] == 365
     assert found["jobs_days"] == 90
+    assert found["last_run"] is None
 
 
 def test_the_platform_tells_which_parts_are_up_and_which_are_not_there(client: TestClient) -> None:
