@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-import anyio
 import structlog
 from fastapi import APIRouter, FastAPI
 from prometheus_client import CollectorRegistry
@@ -29,6 +28,7 @@ from services.core.web.authentication import PUBLIC
 from services.core.web.errors import error_detail, error_response
 from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import RequestIdMiddleware
+from services.prediction.api.background_work import BackgroundWork
 from services.prediction.api.list_routes import list_router
 from services.prediction.api.metadata_routes import metadata_router
 from services.prediction.api.predict_routes import predict_router
@@ -52,6 +52,25 @@ class UseCaseRouters:
     calls: APIRouter
     outcomes: APIRouter
     lists: APIRouter
+
+
+@dataclass(frozen=True, slots=True)
+class SharedWork:
+    """Threads and places that all use cases share."""
+
+    predictions: BackgroundWork
+    outcomes: BackgroundWork
+    lists: BackgroundWork
+
+    @classmethod
+    def of(cls, settings: PredictionSettings) -> SharedWork:
+        threads, waiting = settings.prediction_background_threads, settings.prediction_background_waiting
+        return cls(
+            BackgroundWork("batches and explanations", threads, waiting),
+            # A thread of their own: what happened is reported while batches run.
+            BackgroundWork("outcomes", 1, 2 * waiting),
+            BackgroundWork("lists", threads, 4 * waiting),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +102,7 @@ class DeploymentFactory:
     context: Mapping[str, ContextSource]
     load: ModelLoader
     clock: Callable[[], float]
+    work: SharedWork
     broken: list[str] = field(default_factory=list)
 
     def every(self, use_cases: Sequence[UseCase] | None) -> dict[str, Deployment]:
@@ -90,12 +110,10 @@ class DeploymentFactory:
 
         Use cases that are passed explicitly must all load. Of the registered ones (None) a use case that fails to load
         is logged, skipped and named in ``broken``."""
-        threads = self.settings.prediction_background_threads
-        background, lists = anyio.CapacityLimiter(threads), anyio.CapacityLimiter(threads)
         desks = {}
         for use_case in declared.list_use_cases() if use_cases is None else use_cases:
             try:
-                desks[use_case.name] = self._desk(use_case, background, lists)
+                desks[use_case.name] = self._desk(use_case)
             except Exception as error:
                 if use_cases is not None:
                     raise
@@ -103,7 +121,7 @@ class DeploymentFactory:
                 log.exception("use case skipped", use_case=use_case.name, reason=f"{type(error).__name__}: {error}")
         return desks
 
-    def _desk(self, use_case: UseCase, background: anyio.CapacityLimiter, lists: anyio.CapacityLimiter) -> Deployment:
+    def _desk(self, use_case: UseCase) -> Deployment:
         settings = self.settings
         slot = ModelSlot(settings.prediction_confirmed_seconds, self.clock)
         source = self.context.get(use_case.name) or create_context_source(use_case, settings)
@@ -119,9 +137,9 @@ class DeploymentFactory:
         )
         answering = PredictionService(use_case, slot, source, self.counters, settings.prediction_batch_rows)
         routers = UseCaseRouters(
-            predict_router(answering, self.calls.recorder(use_case), settings, background),
-            outcomes_router(use_case, self.calls.journal, settings, background),
-            list_router(use_case, self.calls.database, settings, lists),
+            predict_router(answering, self.calls.recorder(use_case), settings, self.work.predictions),
+            outcomes_router(use_case, self.calls.journal, settings, self.work.outcomes),
+            list_router(use_case, self.calls.database, settings, self.work.lists),
         )
         return Deployment(answering, follower, slot, source, routers)
 
@@ -150,7 +168,8 @@ def create_app(
     register_process_metrics(counters.registry, settings.home.root)
     calls = PredictionLog(settings, counters.registry)
     access = create_auth(settings, counters.registry)
-    opening = DeploymentFactory(settings, champions, counters, calls, context or {}, load, clock)
+    work = SharedWork.of(settings)
+    opening = DeploymentFactory(settings, champions, counters, calls, context or {}, load, clock, work)
     desks = opening.every(use_cases)
     skipped = register_skipped_gauge(counters.registry, opening.broken)
 
@@ -204,6 +223,7 @@ def create_app(
     document_roles(app)
     app.state.deployments = desks
     app.state.calls = calls
+    app.state.work = work
     app.state.authenticator = access.authenticator
     return app
 

@@ -29,6 +29,9 @@ class PredictionSettings(PredictionLogSettings):
     """How long start-up waits for the bundles on disk, seconds; it never waits for the registry."""
     prediction_background_threads: int = Field(default=2, ge=1, le=16)
     """Concurrent batches and explanations, in addition to single predictions."""
+    prediction_background_waiting: int = Field(default=8, ge=1, le=1_000)
+    """Batches and explanations that may wait for one of the threads; twice as many requests with outcomes and four
+    times as many lists may wait for theirs. More are refused with 503."""
     prediction_journal_mb: int = Field(default=1_024, ge=1, le=1_048_576)
     """Largest backlog of the write-ahead log, MiB; calls beyond it are answered but not recorded."""
     prediction_journal_seconds: float = Field(default=1.0, gt=0, le=60)

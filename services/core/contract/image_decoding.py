@@ -53,6 +53,8 @@ class DecodedImage:
     """(side, side, 3)"""
     sha256: str
     """Of the file: what is kept of it where its bytes are not."""
+    file_pixels: int = 0
+    """Of the file, before it is scaled."""
 
 
 def decode_fields(images: Mapping[str, Image], fields: dict[str, Any]) -> None:
@@ -115,6 +117,7 @@ def decode_image(data: bytes, image: Image) -> DecodedImage:
         raise ImageError("image_too_large", f"The picture's file has {len(data):,} bytes.", image.allowed)
     try:
         with Pillow.open(io.BytesIO(data), formats=FORMATS) as opened:
+            file_pixels = opened.width * opened.height
             pixels = _pixels(opened, image)
     except ImageError:
         raise
@@ -124,7 +127,7 @@ def decode_image(data: bytes, image: Image) -> DecodedImage:
         raise ImageError("image_pixels", "The picture unpacks to too many pixels.", image.allowed) from None
     except _PILLOW_ERRORS:
         raise ImageError("image_broken", "The picture's file is cut off or damaged.", image.allowed) from None
-    return DecodedImage(pixels, hashlib.sha256(data).hexdigest())
+    return DecodedImage(pixels, hashlib.sha256(data).hexdigest(), file_pixels)
 
 
 def _pixels(opened: Pillow.Image, image: Image) -> NDArray[np.uint8]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 import csv
 import io
 import types
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
-import anyio
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
@@ -29,6 +28,7 @@ from services.core.prediction_log.queries import Cursor, PredictionFilters, curs
 from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
 from services.core.web.authentication import requires
 from services.core.web.errors import ErrorBody, http_error
+from services.prediction.api.background_work import BackgroundWork
 from services.prediction.api.predict_routes import JsonBytesResponse
 from services.prediction.api.request_body import IncidentId
 from services.prediction.api.schemas import InputWarning, PredictionSource, TargetResponse, schema_prefix
@@ -215,7 +215,7 @@ def list_router(
     use_case: UseCase,
     database: PredictionLogDatabase,
     settings: PredictionSettings,
-    background: anyio.CapacityLimiter,
+    background: BackgroundWork,
 ) -> APIRouter:
     """Create the list route of one use case. The database is read off the event loop."""
     table = CsvExport(use_case)
@@ -227,13 +227,14 @@ def list_router(
     ) -> Response:
         filters = _filters(use_case.name, asked, caller, zone)
         after = _parse_cursor(asked.cursor)
+        background.enter(request)
 
         async def read(limit: int, start: Cursor | None) -> list[dict[str, Any]]:
             def work() -> list[dict[str, Any]]:
                 with database.reading() as connection:
                     return list_predictions(connection, filters, limit, start)
 
-            return await _run_in_thread(work, background)
+            return await _in_background(background.run(request.scope, work))
 
         if asked.format == "csv" or (asked.format is None and "text/csv" in request.headers.get("accept", "")):
             first = await read(CSV_CHUNK_ROWS, after)
@@ -257,16 +258,17 @@ def list_router(
         return JsonBytesResponse(to_json(body), headers=_NO_STORE)
 
     async def counts(
-        asked: Annotated[CallFilters, Query()], response: Response, caller: Principal = viewer
+        request: Request, asked: Annotated[CallFilters, Query()], response: Response, caller: Principal = viewer
     ) -> CallCountsResponse:
         filters = _filters(use_case.name, asked, caller, zone)
+        background.enter(request)
 
         def work() -> CallCounts:
             with database.reading() as connection:
                 return count_calls(connection, filters, MOST_COUNTED)
 
         response.headers.update(_NO_STORE)
-        found = await _run_in_thread(work, background)
+        found = await _in_background(background.run(request.scope, work))
         return CallCountsResponse(use_case=use_case.name, **found._asdict())
 
     router = APIRouter(tags=[use_case.name])
@@ -303,10 +305,10 @@ def list_router(
     return router
 
 
-async def _run_in_thread(work: Callable[[], T], limiter: anyio.CapacityLimiter) -> T:
-    """Run a database query in a thread; HttpError 503 if the database does not answer."""
+async def _in_background(query: Awaitable[T]) -> T:
+    """Await a database query; HttpError 503 if the database does not answer."""
     try:
-        return await anyio.to_thread.run_sync(work, limiter=limiter)
+        return await query
     except DatabaseUnavailableError:
         raise http_error(
             503,

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import Any
 
-import anyio
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -21,6 +21,7 @@ from starlette.responses import Response
 
 from services.core.auth.principal import Role
 from services.core.web.authentication import RequiredRole, requires
+from services.prediction.api.background_work import BackgroundWork, require_caller
 from services.prediction.api.request_body import (
     is_multipart,
     parse_json,
@@ -47,6 +48,8 @@ from services.prediction.settings import PredictionSettings
 MAX_BATCH_SIZE = 32
 """Larger batches are split, so that other requests are not delayed."""
 IDLE_TICKS = 2
+PICTURED_WAITING = 30
+"""Calls with a picture, of 6 MB at most, that may wait for a thread."""
 
 
 class MicroBatcher:
@@ -161,7 +164,7 @@ def predict_router(
     answering: PredictionService,
     recorder: PredictionRecorder,
     settings: PredictionSettings,
-    background: anyio.CapacityLimiter,
+    background: BackgroundWork,
 ) -> APIRouter:
     """Create the routes ``predict``, ``predict/batch`` and ``explain`` of one use case."""
     use_case, validation = answering.use_case, answering.validation
@@ -170,8 +173,8 @@ def predict_router(
     batch_limit = settings.prediction_batch_limit_mb * 1_048_576
 
     gathering = MicroBatcher(answering)
-    # A limiter of its own, so that a call with an image does not wait behind batches.
-    singles = anyio.CapacityLimiter(settings.prediction_background_threads)
+    # Threads of their own, so that a call with an image does not wait behind batches.
+    singles = BackgroundWork("calls with pictures", settings.prediction_background_threads, PICTURED_WAITING)
 
     async def predict(request: Request) -> Response:
         # On the event loop: predicting takes less time than handing it to a thread.
@@ -185,6 +188,7 @@ def predict_router(
     async def predict_pictured(request: Request) -> Response:
         # In a thread: decoding an image takes milliseconds, during which other use cases' calls are answered.
         arrival = RequestContext.of(request.scope)
+        singles.enter(request)
         body = await read_request_body(request.scope, request.receive, limit, uploads=True)
 
         def work() -> bytes:
@@ -196,28 +200,32 @@ def predict_router(
             recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
             return answer
 
-        return JsonBytesResponse(await anyio.to_thread.run_sync(work, limiter=singles))
+        return JsonBytesResponse(await singles.run(request.scope, work))
 
     async def batch(request: Request) -> Response:
         arrival = RequestContext.of(request.scope)
+        background.enter(request)
         body = await read_request_body(request.scope, request.receive, batch_limit)
 
         def work() -> bytes:
-            answered = answering.batch(parse_json(body), arrival.request_id, arrival.kind)
+            wanted = partial(require_caller, request.scope)
+            answered = answering.batch(parse_json(body), arrival.request_id, arrival.kind, wanted)
+            wanted()  # what nobody gets is no answered call
             recorder.batch(arrival, answered.envelope, answered.rows)
             return answered.body
 
-        return JsonBytesResponse(await anyio.to_thread.run_sync(work, limiter=background))
+        return JsonBytesResponse(await background.run(request.scope, work))
 
     async def explain(request: Request) -> Response:
         kind = parse_traffic_type(request.scope)
+        background.enter(request)
         body = await read_request_body(request.scope, request.receive, limit, uploads=bool(pictures))
         request_id = request.scope["request_id"]
 
         def work() -> bytes:
             return answering.explain(parse_request_body(request, body, pictures), request_id, kind)
 
-        return JsonBytesResponse(await anyio.to_thread.run_sync(work, limiter=background))
+        return JsonBytesResponse(await background.run(request.scope, work))
 
     router = APIRouter(
         route_class=RawRoute,
@@ -233,7 +241,10 @@ def predict_router(
             "description": "The body is not JSON, nor an upload where pictures may be sent.",
         },
         422: {"model": RequestErrorBody, "description": "The request is not valid: field, reason and what is allowed."},
-        503: {"model": RequestErrorBody, "description": "It is not known yet who may call; try again after a moment."},
+        503: {
+            "model": RequestErrorBody,
+            "description": "It is not known yet who may call, or too much waits already; try again after a moment.",
+        },
     }
 
     def add(path: str, handle: RequestHandler, body: type[BaseModel], response: type[BaseModel], summary: str) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from services.core.contract.columns import allowed_values as words_of
-from services.core.contract.columns import column_types, image_fields
-from services.core.contract.fields import check_time, declared_years, in_zone
+from services.core.contract.columns import column_types
+from services.core.contract.fields import check_time, declared_years, image_fields, in_zone
 from services.core.contract.image_decoding import ImageError, decode_fields
 from services.core.contract.use_case import UseCase
 from services.core.headers import LIVE, TRAFFIC_TYPES, TrafficType
@@ -90,6 +90,12 @@ RequestFields = Mapping[str, Any]
 
 MAX_IMAGE_ROWS = 1_000
 """Maximum rows of a batch whose requests may hold images: decoded they are a hundred times larger."""
+
+
+MAX_BATCH_PIXELS = 250_000_000
+"""Of all pictures of one batch: unpacking 16 million takes about a second."""
+MAX_BATCH_ERRORS = 1_000
+"""Reasons in the response to one batch, so that it is in proportion to what was sent."""
 
 
 class ValidatedRow(NamedTuple):
@@ -189,8 +195,11 @@ class RequestValidator:
         digests = {name: DIGEST_PREFIX + fields[name].sha256 for name in self.pictures if fields[name] is not None}
         return {**payload, **digests}
 
-    def rows(self, payload: Any, kind: TrafficType) -> tuple[list[ValidatedRow], list[dict[str, Any]]]:
-        """Return the valid rows of a batch, and the errors of the others.
+    def rows(
+        self, payload: Any, kind: TrafficType, wanted: Callable[[], None] = lambda: None
+    ) -> tuple[list[ValidatedRow], list[dict[str, Any]]]:
+        """Return the valid rows of a batch, and the errors of the others: ``MAX_BATCH_ERRORS`` in all, at least one of
+        each row. ``wanted`` is called between rows and raises if nobody waits for the result.
 
         Raises:
             HttpError: the body is not a list of rows.
@@ -205,10 +214,21 @@ class RequestValidator:
             raise http_error(422, "too_long", f"The batch has {len(given)} rows.", field="rows", allowed=limit)
         rows: list[ValidatedRow] = []
         errors: list[dict[str, Any]] = []
+        details, pixels = MAX_BATCH_ERRORS, 0
+        reason = "The pictures of the rows before this one have too many pixels; send it in a batch of its own."
         for index, item in enumerate(given):
+            wanted()
             try:
+                if pixels > MAX_BATCH_PIXELS:
+                    self._refused_rows[kind](1)
+                    raise http_error(
+                        422, "image_pixels", reason, allowed=f"{MAX_BATCH_PIXELS // 10**6} megapixels in all"
+                    )
                 incident, request, fields = self.take(item, kind)
+                pixels += sum(fields[name].file_pixels for name in self.pictures if fields[name] is not None)
                 rows.append(ValidatedRow(index, self.kept(request, fields), incident, fields))
             except HttpError as error:
-                errors.append({"index": index, "errors": error.faults})
+                shown = error.faults[: max(1, details)]
+                details -= len(shown)
+                errors.append({"index": index, "errors": shown})
         return rows, errors

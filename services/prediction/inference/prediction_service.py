@@ -4,7 +4,7 @@ Hot path: no disk, no registry, no pandas; each response comes from one ``Served
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import structlog
@@ -117,13 +117,17 @@ class PredictionService:
             for place, (call, row) in enumerate(zip(calls, rows, strict=True))
         ]
 
-    def batch(self, payload: Any, request_id: str, kind: TrafficType = LIVE) -> BatchResult:
-        """Answer many requests with one prediction; invalid rows get their errors.
+    def batch(
+        self, payload: Any, request_id: str, kind: TrafficType = LIVE, wanted: Callable[[], None] = lambda: None
+    ) -> BatchResult:
+        """Answer many requests with one prediction; invalid rows get their errors. ``wanted`` is called between rows
+        and raises if nobody waits for the result.
 
         Raises:
             HttpError: the body is not a list of rows.
         """
-        rows, errors = self.validation.rows(payload, kind)
+        rows, errors = self.validation.rows(payload, kind, wanted)
+        wanted()
         serving = self.slot.serving
         model = serving.model
         source = self.slot.source(serving)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import anyio
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
@@ -19,6 +18,7 @@ from services.core.headers import SIMULATED, label_traffic_type
 from services.core.prediction_log.records import encode_outcome, outcome_id
 from services.core.web.authentication import requires
 from services.core.web.errors import MAX_ERRORS, ErrorDetail, error_response, http_error
+from services.prediction.api.background_work import BackgroundWork
 from services.prediction.api.predict_routes import JsonBytesResponse, RawEndpoint, RawRoute
 from services.prediction.api.request_body import parse_json, read_request_body
 from services.prediction.log.prediction_log import TRAFFIC_TYPE_OPENAPI, RequestContext
@@ -42,16 +42,17 @@ class OutcomesRejected(BaseModel):
 
 
 def outcomes_router(
-    use_case: UseCase, journal: WriteAheadLog, settings: PredictionSettings, background: anyio.CapacityLimiter
+    use_case: UseCase, journal: WriteAheadLog, settings: PredictionSettings, background: BackgroundWork
 ) -> APIRouter:
     models = OutcomeSchemas(use_case, settings.prediction_outcome_rows)
     limit = settings.prediction_batch_limit_mb * _MEGABYTE
 
     async def report(request: Request) -> Response:
         arrival = RequestContext.of(request.scope)
+        background.enter(request)
         body = await read_request_body(request.scope, request.receive, limit)
-        return await anyio.to_thread.run_sync(
-            lambda: store_outcomes(use_case, models, journal, arrival, parse_json(body)), limiter=background
+        return await background.run(
+            request.scope, lambda: store_outcomes(use_case, models, journal, arrival, parse_json(body))
         )
 
     router = APIRouter(
