@@ -10,6 +10,8 @@ import typer
 
 from services.cli.command_table import LazyCommands
 
+WRITE_THE_CHECKOUT = frozenset({"init", "new-use-case", "test"})
+"""Commands whose files other users may read, such as those of images. All others' are for this user alone."""
 COMPLETION = "_VIGIE_COMPLETE"
 """Set by the shell when it requests completions; ``./vigie`` installs nothing then."""
 _COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
@@ -46,8 +48,12 @@ def run(arguments: list[str]) -> int:
     try:
         if arguments and arguments != ["--help"]:
             from services.cli.failures import log_to_file  # noqa: PLC0415 - not needed for help
+            from services.core.settings import settings  # noqa: PLC0415
 
             log_to_file()
+            if arguments[0] not in WRITE_THE_CHECKOUT:
+                os.umask(0o077)
+                settings().home.protect()
         code = app(prog_name="./vigie", standalone_mode=False)
     except Exception as error:
         if os.environ.get("VIGIE_LOG_LEVEL") == "DEBUG":

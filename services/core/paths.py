@@ -6,6 +6,8 @@ or none."""
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,3 +94,12 @@ class VigiePaths:
     @property
     def processes(self) -> Path:
         return self.root / "run"
+
+    def protect(self) -> None:
+        """Close an existing home to other users of the machine: it holds calls, password hashes and keys. A folder that
+        is no home (without secrets, states and registry) is left as it is."""
+        if not any((self.root / name).exists() for name in ("secrets.env", "states", "registry")):
+            return
+        found = self.root.stat()
+        if found.st_mode & 0o077 and found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
+            self.root.chmod(0o700)

@@ -139,6 +139,8 @@ def _check_home(home: Path) -> CheckResult:
         return CheckResult(
             "home", False, f"{home}: {error.strerror}", "set VIGIE_HOME to a folder that you may write to"
         )
+    if home.stat().st_mode & 0o077:
+        return CheckResult("home", False, f"{home} can be read by others", f"run: chmod 700 {home}")
     return CheckResult("home", True, str(home))
 
 

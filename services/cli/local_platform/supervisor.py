@@ -231,6 +231,7 @@ class Supervisor:
             "pidfile": "run/supervisord.pid",
             "childlogdir": "logs",
             "silent": "true",
+            "umask": "077",
             **({"user": "root"} if os.getuid() == 0 else {}),
         }
         configuration["rpcinterface:supervisor"] = {

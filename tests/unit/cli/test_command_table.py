@@ -82,3 +82,13 @@ def test_the_completion_script_calls_the_command_as_it_was_typed(tmp_path: Path)
     script = ended(tmp_path, "-m", "services.cli", "--show-completion", "bash").stdout
     assert "_VIGIE_COMPLETE=complete_bash $1" in script
     assert script.rstrip().endswith(" vigie")
+
+
+def test_what_a_command_makes_in_its_home_is_for_its_user_alone(tmp_path: Path) -> None:
+    """A home of an older release is closed, and a new one is never open."""
+    (old := tmp_path / "old" / "registry").mkdir(parents=True)
+    old.parent.chmod(0o755)
+    for home in (old.parent, tmp_path / "new"):
+        done = ended(tmp_path, "-m", "services.cli", "doctor", VIGIE_HOME=str(home))
+        assert "Error" not in done.stderr
+        assert home.stat().st_mode & 0o077 == 0

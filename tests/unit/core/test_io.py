@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import textwrap
@@ -21,6 +22,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.core.io import atomic_write, disk_error, replacing, replacing_folder
+from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, Settings
 
 
@@ -219,3 +221,16 @@ def test_other_errors_are_not_the_disks(error: Exception) -> None:
 def test_a_home_whose_name_no_address_can_hold_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValidationError, match="a folder without"):
         Settings(VIGIE_HOME=tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("marker", "mode", "becomes"),
+    [("states", 0o755, 0o700), ("registry", 0o770, 0o700), ("photos", 0o755, 0o755), ("states", 0o1777, 0o1777)],
+)
+def test_an_existing_home_is_closed_to_others_and_no_other_folder_is(
+    tmp_path: Path, marker: str, mode: int, becomes: int
+) -> None:
+    (tmp_path / "home" / marker).mkdir(parents=True)
+    (tmp_path / "home").chmod(mode)
+    VigiePaths(tmp_path / "home").protect()
+    assert stat.S_IMODE((tmp_path / "home").stat().st_mode) == becomes

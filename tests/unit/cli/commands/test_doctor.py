@@ -87,3 +87,11 @@ def test_it_fails_for_what_is_needed_alone(needed: bool, code: int, monkeypatch:
     assert result.exit_code == code
     assert "missing [here]" in result.stdout
     assert ("(not needed)" in result.stdout) is not needed
+
+
+def test_a_home_that_others_can_read_is_found(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    finding = doctor._check_home(tmp_path)
+    assert (finding.good, finding.action) == (False, f"run: chmod 700 {tmp_path}")
+    tmp_path.chmod(0o700)
+    assert doctor._check_home(tmp_path).good

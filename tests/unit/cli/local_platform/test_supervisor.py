@@ -64,6 +64,8 @@ def test_a_started_program_answers_and_a_stopped_one_is_gone(processes: Supervis
     holders = [file for file in processes.home.processes.iterdir() if SECRET in file.read_text()]
     assert [file.name for file in holders] == ["files.env"]
     assert stat.S_IMODE(holders[0].stat().st_mode) == 0o600
+    # what it writes is for this user too
+    assert stat.S_IMODE(processes.log("files").stat().st_mode) == 0o600
 
     assert processes.stop()
     assert not psutil.pid_exists(state.pid)
