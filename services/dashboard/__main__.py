@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvicorn
+from streamlit.starlette import App
 from streamlit.web import bootstrap
+from streamlit.web.server.starlette.starlette_server import _get_uvicorn_config_kwargs
 
 from services.core.errors import VigieError
 from services.core.logs import configure_logging
 from services.dashboard.components.frontend import THEME
 from services.dashboard.pages import PAGES
 from services.dashboard.settings import DashboardSettings, settings
+from services.dashboard.upload_gate import UploadGate
 
+GRACE_SECONDS = 5
+"""Time that open connections have to end when the server stops."""
 APP = Path(__file__).parent / "script" / "app.py"
 
 
@@ -73,7 +79,16 @@ def main() -> int:
     flags = options(chosen)
     bootstrap.load_config_options(flag_options=flags)
     log.info("listening", host=chosen.dashboard_host, port=chosen.dashboard_port)
-    bootstrap.run(str(APP), False, [], flags)
+    size = chosen.dashboard_upload_mb << 20
+    app = UploadGate(App(APP), per_session=2 * size, in_all=max(2 * size, chosen.dashboard_uploads_mb << 20))
+    serving = uvicorn.Config(
+        app,
+        host=chosen.dashboard_host,
+        port=chosen.dashboard_port,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        **_get_uvicorn_config_kwargs(),
+    )
+    uvicorn.Server(serving).run()
     return 0
 
 

@@ -30,6 +30,7 @@ from services.dashboard.api.client import (
 from services.dashboard.components.frontend import EXERCISE_COOKIE, SESSION_COOKIE
 from services.dashboard.i18n import language
 from services.dashboard.settings import settings
+from services.dashboard.upload_gate import admit_session, dismiss_session
 
 T = TypeVar("T")
 
@@ -146,6 +147,7 @@ def current_session() -> Session | None:
             return None
         _start_from_cookie(cookie)
     _valid_token()
+    admit_session()
     words = Translator(language())
     user: User = st.session_state[_USER]
     return Session(user, words, Formats(words.language), Client(_valid_token), exercise() and can_exercise(user))
@@ -157,6 +159,7 @@ def can_exercise(user: User) -> bool:
 
 
 def forget_sign_in() -> None:
+    dismiss_session()
     for name in (_TOKEN, _ENDS, _USER, _CACHE):
         st.session_state.pop(name, None)
 

@@ -25,6 +25,8 @@ class DashboardSettings(Settings):
     """Whether dispatchers may turn on exercise mode; operators and administrators always may."""
     dashboard_upload_mb: int = Field(default=16, ge=1, le=256)
     """Largest upload of a batch or image, MiB."""
+    dashboard_uploads_mb: int = Field(default=256, ge=1, le=16_384)
+    """Uploads of all sessions together, MiB; a session has twice the largest upload."""
     dashboard_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
     """Maximum number of rows of an uploaded file."""
 

@@ -40,7 +40,7 @@ def count_calls(connection: Connection, filters: PredictionFilters, most: int) -
         .where(*conditions_of(filters))
         .order_by(PredictionRow.received_at.desc(), PredictionRow.id.desc())
     )
-    rows = connection.execute(query.limit(most + 1)).mappings().all()
+    rows = [dict(row) for row in connection.execute(query.limit(most + 1)).mappings()]
     more, rows = len(rows) > most, rows[:most]
     reports = reports_for(connection, rows)
     calls: dict[tuple[Any, ...], list[Call]] = defaultdict(list)

@@ -8,10 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from services.core.auth.principal import Role
 from tests.gateways import PASSWORD, SERVICE_TOKEN
-from tests.integration.dashboard.conftest import SignedIn, settled, visit
+from tests.integration.dashboard.conftest import SignedIn, session_cookies, settled, visit
 from tests.integration.dashboard.local_platform import NAMES, Platform
 
 pytestmark = pytest.mark.browser
@@ -143,6 +144,43 @@ def test_signing_out_ends_the_sign_in_everywhere(
     page.context.add_cookies([{**cookies[0]}])
     page.reload()
     page.get_by_text("Your session has expired").wait_for()
+
+
+def test_nobody_uploads_without_a_sign_in_and_nobody_more_than_a_session_may(
+    open_page: Callable[..., Any], platform: Platform
+) -> None:
+    """What a visitor does who takes the session's id from the web socket."""
+    page, sessions = open_page(), []
+
+    def listen(socket: Any) -> None:
+        def received(frame: Any) -> None:
+            message = ForwardMsg()
+            if isinstance(frame, bytes) and message.ParseFromString(frame) and message.HasField("new_session"):
+                sessions.append(message.new_session.initialize.session_id)
+
+        socket.on("framereceived", received)
+
+    page.on("websocket", listen)
+    visit(page, platform.dashboard)
+
+    def upload(name: str, megabytes: int) -> int:
+        cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
+        assert "_streamlit_xsrf" in cookies
+        return httpx.put(
+            f"{platform.dashboard}/_stcore/upload_file/{sessions[-1]}/{name}",
+            files={"file": (name, b"x" * (megabytes << 20))},
+            headers={"X-Xsrftoken": cookies["_streamlit_xsrf"]},
+            cookies={"_streamlit_xsrf": cookies["_streamlit_xsrf"]},
+            timeout=60,
+        ).status_code
+
+    assert upload("a", 1) == 401
+    page.context.add_cookies(session_cookies(platform, Role.DISPATCHER))
+    visit(page, f"{platform.dashboard}/call")
+    assert [upload(name, 12) for name in "abc"] == [204, 204, 413]
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("User name").wait_for()
+    assert upload("d", 1) == 401
 
 
 def test_a_sign_in_that_was_ended_elsewhere_is_said_and_can_be_begun_again(
