@@ -156,7 +156,7 @@ class MonitoringMetrics(Collector):
             log.warning("monitoring cannot be read", error=type(error).__name__)
 
     def _collected(self) -> Iterator[Metric]:
-        one, of_target = ("use_case",), ("use_case", "target", "metric")
+        one, of_target, of_centre = ("use_case",), ("use_case", "target", "metric"), ("use_case", "centre")
         share = GaugeMetricFamily("vigie_drift_share", "Importance that lies on drifted inputs.", labels=one)
         verdict = GaugeMetricFamily(
             "vigie_drift_verdict", "0 stable, 1 watch, 2 drifted, -1 too few calls.", labels=one
@@ -169,6 +169,12 @@ class MonitoringMetrics(Collector):
             "vigie_live_error_breached", "Whether the live error, or a segment's, is beyond its limit.", labels=one
         )
         held = GaugeMetricFamily("vigie_outcome_holds", "Centres whose outcomes are held back.", labels=one)
+        reports = GaugeMetricFamily(
+            "vigie_outcomes_reported", "Outcomes that the newest run looked for the calls of.", labels=of_centre
+        )
+        unmatched = GaugeMetricFamily(
+            "vigie_outcomes_without_call", "Of those, outcomes that found no call after a day.", labels=of_centre
+        )
         success = GaugeMetricFamily(
             "vigie_monitor_last_success_timestamp_seconds", "When calls were last looked at.", labels=one
         )
@@ -181,12 +187,15 @@ class MonitoringMetrics(Collector):
                 verdict.add_metric(key, VERDICT_CODES[run.verdict])
                 breached.add_metric(key, float(run.breached))
                 success.add_metric(key, run.finished_at.timestamp())
+                for entry in run.summary.get("reports", ()):
+                    reports.add_metric((use_case.name, entry["centre"]), entry["reports"])
+                    unmatched.add_metric((use_case.name, entry["centre"]), entry["unmatched"])
                 for entry in _overall_entries(use_case, run.summary["quality"], run.model_version):
                     labels = (use_case.name, entry["target"], entry["metric"])
                     error.add_metric(labels, entry["value"])
                     if entry["reference"] is not None:
                         reference.add_metric(labels, entry["reference"])
-        yield from (share, verdict, error, reference, breached, held, success)
+        yield from (share, verdict, error, reference, breached, held, reports, unmatched, success)
         yield from self._done()
 
     def _done(self) -> Iterator[Metric]:

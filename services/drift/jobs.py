@@ -28,29 +28,29 @@ from services.core.jobs.retraining import RetrainingLimits
 from services.core.messages import Message, render
 from services.core.model_registry.client import ModelRegistry
 from services.core.model_registry.version import RegisteredVersion, Tag
-from services.core.monitoring.drift_state import LabelQuarantineRow, MonitoringRunRow, quarantined_labels
+from services.core.monitoring.drift_state import TOO_FEW, LabelQuarantineRow, MonitoringRunRow
 from services.core.params import Monitoring
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT
 from services.drift import actions, run_store
 from services.drift.actions import NO_ACTION, ActionClient, GatewayClient, MonitoringAction
 from services.drift.label_quality import find_suspect_sources
+from services.drift.models import ModelVersions, holdout_reference
 from services.drift.performance.comparison import compare_challenger, regressed_from_previous
 from services.drift.performance.degradation import Degradation
 from services.drift.performance.live_error import measure_live_error, measure_other_versions
-from services.drift.reasons import Reason
+from services.drift.reasons import Reason, unmatched_reasons
 from services.drift.run_store import with_sentences
 from services.drift.settings import DriftSettings
 from services.drift.verdict import (
     DRIFTED,
-    TOO_FEW,
     MonitoringResult,
     analyse_window,
     decide_verdict,
     new_run,
     run_summary,
 )
-from services.drift.window import ModelVersions, holdout_reference, read_window
+from services.drift.window import LogReader, UnmatchedReports
 
 log = structlog.get_logger(__name__)
 
@@ -87,42 +87,33 @@ class Monitor:
         with tempfile.TemporaryDirectory(prefix="vigie-monitor-") as folder:
             models = ModelVersions(use_case, self.registry, self.home, Path(folder))
             champion = models.champion()
-            window = pd.DataFrame() if champion is None else self._window(use_case, champion)
+            kinds = (LIVE, SIMULATED) if champion is not None and champion.simulated else (LIVE,)
+            log_reader = LogReader(self.engine, use_case, kinds, self.params, started)
+            window = pd.DataFrame() if champion is None else log_reader.window()
             run = new_run(run_id, use_case.name, started, champion, window)
             if champion is None or len(window) < self.params.minimum_calls:
-                return self._without(run, len(window), champion)
-            return self._judged(run, use_case, models, champion, window, with_report=with_report, act=act)
+                return self._without(run, len(window), champion, log_reader.unmatched())
+            return self._judged(run, log_reader, models, champion, window, with_report=with_report, act=act)
 
-    def _window(self, use_case: UseCase, champion: RegisteredVersion) -> pd.DataFrame:
-        kinds = (LIVE, SIMULATED) if champion.simulated else (LIVE,)
-        with self.engine.connect() as connection:
-            held = quarantined_labels(connection, use_case.name)
-            return read_window(
-                connection,
-                use_case,
-                kinds,
-                days=self.params.window_days,
-                maximum=self.params.maximum_calls,
-                held=held,
-            )
-
-    def _without(self, run: MonitoringRunRow, calls: int, champion: RegisteredVersion | None) -> MonitoringRunRow:
-        """Store a run without a champion, or with too few calls."""
+    def _without(
+        self, run: MonitoringRunRow, calls: int, champion: RegisteredVersion | None, unmatched: list[UnmatchedReports]
+    ) -> MonitoringRunRow:
+        """Store a run without a champion, or with too few calls: it has evaluated nothing."""
         message = (
             Message("monitoring.no_model")
             if champion is None
             else Message("monitoring.too_few_calls", {"calls": calls, "needed": self.params.minimum_calls})
         )
         run.verdict = TOO_FEW
-        run.summary = run_summary(
-            run, MonitoringResult(), [Reason("too_few", message)], NO_ACTION, calls=calls, outcomes=0
-        )
+        reasons = [Reason("too_few", message), *unmatched_reasons(unmatched)]
+        look = MonitoringResult(unmatched=unmatched)
+        run.summary = run_summary(run, look, reasons, NO_ACTION, calls=calls, outcomes=0)
         return self._kept(run)
 
     def _judged(
         self,
         run: MonitoringRunRow,
-        use_case: UseCase,
+        log_reader: LogReader,
         models: ModelVersions,
         champion: RegisteredVersion,
         window: pd.DataFrame,
@@ -130,6 +121,7 @@ class Monitor:
         with_report: bool,
         act: bool,
     ) -> MonitoringRunRow:
+        use_case = log_reader.use_case
         predictor = models.predictor(champion)
         if predictor is None:
             raise VigieError(
@@ -137,14 +129,17 @@ class Monitor:
                 action="See the log; roll back or train again.",
             )
         frozen = holdout_reference(models, champion, predictor, window)
-        prediction = models.predict(predictor, window)
-        doubts = self._new_doubts(use_case, find_suspect_sources(use_case, window, prediction.values, frozen))
+        reports, doubts = log_reader.reports(), []
+        if len(reports):
+            run.outcomes_until = reports["call_stored_at"].max().to_pydatetime()
+            said = models.predict(predictor, reports)
+            doubts = self._new_doubts(use_case, find_suspect_sources(use_case, reports, said.values, frozen))
         if doubts:
             run_store.quarantine_labels(self.engine, use_case.name, doubts, run.id)
-            window = self._window(use_case, champion)
-            prediction = models.predict(predictor, window)
+            window = log_reader.window()
+        prediction = models.predict(predictor, window)
         look = analyse_window(use_case, models, predictor, window, values=prediction.values, params=self.params)
-        look.doubts = doubts
+        look.doubts, look.unmatched = doubts, log_reader.unmatched()
         measure_live_error(look, use_case, window, prediction, frozen=frozen, version=champion, params=self.params)
         measure_other_versions(look, use_case, window, models, champion=champion, params=self.params)
         compare_challenger(look, use_case, window, models, champion=champion, params=self.params)

@@ -18,8 +18,8 @@ from scipy import stats
 
 from services.core.contract.use_case import MultiClass, Regression, TargetPrediction, UseCase
 from services.core.messages import Message
+from services.drift.models import HoldoutReference
 from services.drift.statistics import point_prediction
-from services.drift.window import HoldoutReference
 
 Floats = NDArray[np.float64]
 MIN_REPORTS = 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +12,12 @@ from services.core.messages import Message
 from services.drift.column_drift import ColumnDrift
 from services.drift.performance.degradation import Degradation
 from services.drift.statistics import CENTRE, HOUR, Segment, loss_name
+from services.drift.window import UnmatchedReports
 
 OUTPUT_PREFIX, DRIFT_FEATURE_PREFIX = "prediction.", "watched."
+_MIN_UNMATCHED, _MIN_UNMATCHED_SHARE = 3, 0.02
+"""From so many reports without a call on, and from such a share of the centre's reports, people are told: a few slips
+are no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +161,23 @@ def volume_reason(recent: float, usual: float) -> Reason:
     """The last day's number of calls (``recent``) is far from the ``usual`` number a day."""
     message = Message("monitoring.volume", {"recent": recent, "usual": usual})
     return Reason("volume", message, value=recent / usual if usual else None)
+
+
+def unmatched_reasons(found: Sequence[UnmatchedReports]) -> list[Reason]:
+    """Centres of whose reports many belong to no call: their ids are written otherwise there than in calls."""
+    return [
+        Reason(
+            "outcomes_unmatched",
+            Message(
+                "monitoring.outcomes_unmatched",
+                {"centre": entry.centre, "count": entry.unmatched, "reports": entry.reports},
+            ),
+            area=entry.centre,
+            value=entry.unmatched / entry.reports,
+        )
+        for entry in found
+        if entry.unmatched >= max(_MIN_UNMATCHED, _MIN_UNMATCHED_SHARE * entry.reports)
+    ]
 
 
 def estimate_reason(use_case: UseCase, target: str, value: float, reference: float) -> Reason:

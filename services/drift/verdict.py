@@ -16,7 +16,7 @@ from services.core.bundle.predictor import Predictor
 from services.core.contract.columns import column_types
 from services.core.contract.use_case import TargetPrediction, UseCase
 from services.core.model_registry.version import RegisteredVersion
-from services.core.monitoring.drift_state import MonitoringRunRow
+from services.core.monitoring.drift_state import TOO_FEW, MonitoringRunRow
 from services.core.params import Monitoring
 from services.drift import run_store
 from services.drift.actions import MonitoringAction
@@ -31,6 +31,7 @@ from services.drift.column_drift import (
     request_columns,
 )
 from services.drift.label_quality import SuspectLabels
+from services.drift.models import ModelVersions
 from services.drift.performance.degradation import Degradation, Degradations
 from services.drift.reasons import (
     DRIFT_FEATURE_PREFIX,
@@ -40,10 +41,11 @@ from services.drift.reasons import (
     effect_on_error,
     error_reason,
     estimate_reason,
+    unmatched_reasons,
     volume_reason,
 )
 from services.drift.statistics import point_prediction
-from services.drift.window import ModelVersions, drift_features_of
+from services.drift.window import UnmatchedReports, drift_features_of
 
 
 @dataclass
@@ -62,6 +64,7 @@ class MonitoringResult:
     estimates: list[dict[str, Any]] = field(default_factory=list)
     shadow: dict[str, Any] = field(default_factory=dict)
     doubts: list[SuspectLabels] = field(default_factory=list)
+    unmatched: list[UnmatchedReports] = field(default_factory=list)
     samples: tuple[pd.DataFrame, pd.DataFrame] | None = None
     """Reference and current columns, for the report."""
 
@@ -124,7 +127,7 @@ def _importance(predictor: Predictor) -> dict[str, float]:
     }
 
 
-STABLE, WATCH, DRIFTED, TOO_FEW = "stable", "watch", "drifted", "too_few"
+STABLE, WATCH, DRIFTED = "stable", "watch", "drifted"
 _VOLUME_FACTOR = 3.0
 
 
@@ -143,8 +146,7 @@ def decide_verdict(
         ``stable``, ``watch`` or ``drifted``, and the reasons, errors before inputs.
     """
     findings = look.findings
-    newest = window["event_time"].max().timestamp()
-    oldest = window["event_time"].min().timestamp()
+    newest, oldest = (moment.timestamp() for moment in (window["event_time"].max(), window["event_time"].min()))
 
     def lasting(breach: Degradation) -> bool:
         return newest - (breach.since or oldest) >= params.breach_hours * 3_600
@@ -156,13 +158,11 @@ def decide_verdict(
     since = _first_seen(earlier, [column.name for column in drifted])
     reasons += [column_reason(use_case, column, since.get(column.name), effect) for column in drifted]
     reasons += [Reason(f"outcomes_{doubt.code}", doubt.reason, area=doubt.centre) for doubt in look.doubts]
+    reasons += unmatched_reasons(look.unmatched)
     reasons += _estimate_reasons(use_case, look, params)
     reasons += _volume_reasons(_complete_days(use_case, window))
-    shares = look.share >= params.drifted_share
-    errors = any(lasting(breach) for breach in named)
-    if errors and _confirmed(run, earlier, "breached", params):
-        return DRIFTED, reasons
-    if shares and _confirmed(run, earlier, "inputs_drifted", params):
+    shares, errors = look.share >= params.drifted_share, any(lasting(breach) for breach in named)
+    if any(_confirmed(run, earlier, sign, params) for sign in ["breached"] * errors + ["inputs_drifted"] * shares):
         return DRIFTED, reasons
     usual = _usually_missing(earlier)
     telling = [reason for reason in reasons if reason.code != "input_missing" or reason.column not in usual]
@@ -245,15 +245,14 @@ def _volume_reasons(window: pd.DataFrame) -> list[Reason]:
 def new_run(
     run_id: str, use_case: str, started: datetime, champion: RegisteredVersion | None, window: pd.DataFrame
 ) -> MonitoringRunRow:
-    """A run of the window that has no verdict yet (``too_few``)."""
-    reported = window["call_reported_at"].max() if len(window) else None
+    """A run of the window without a verdict yet (``too_few``), that has evaluated no outcomes."""
     return MonitoringRunRow(
         id=run_id,
         use_case=use_case,
         started_at=started,
         finished_at=started,
         window_to=window["event_time"].max().to_pydatetime() if len(window) else None,
-        outcomes_until=None if reported is None or pd.isna(reported) else reported.to_pydatetime(),
+        outcomes_until=None,
         model_version="" if champion is None else str(champion.number),
         verdict=TOO_FEW,
         breached=False,
@@ -296,5 +295,6 @@ def run_summary(
         "judged": look.judged,
         "estimate": {"targets": look.estimates},
         "shadow": look.shadow,
+        "reports": [entry._asdict() for entry in look.unmatched],
         "report": run.report,
     }

@@ -1,37 +1,32 @@
-"""Loads what a monitoring run compares: logged calls, the bundles of versions, and held-out test predictions."""
+"""Reads what a monitoring run evaluates from the prediction log: calls, their outcomes, and reports without a call."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import structlog
 from numpy.typing import NDArray
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, and_, case, exists, func, or_, select
 
-from services.core.bundle.predictor import Prediction, Predictor, load_arrays
-from services.core.contract import columns as column_tools
-from services.core.contract.columns import column_types
-from services.core.contract.use_case import TargetPrediction, UseCase
-from services.core.errors import VigieError
-from services.core.model_registry.client import ModelRegistry
-from services.core.model_registry.version import CHALLENGER, CHAMPION, RegisteredVersion, Tag
-from services.core.monitoring.drift_state import is_quarantined
-from services.core.paths import VigiePaths
+from services.core.contract.use_case import UseCase
+from services.core.monitoring.drift_state import evaluated_until, is_quarantined, quarantined_labels, stored_at
+from services.core.params import Monitoring
 from services.core.prediction_log.label_export import to_label_columns, to_request_columns, to_series
 from services.core.prediction_log.queries import latest_labels, reports_for
-from services.core.prediction_log.tables import PredictionRow
-from services.core.scoring.scored_predictions import align_labels
-from services.drift.statistics import loss_name, row_losses
+from services.core.prediction_log.tables import OutcomeRow, PredictionRow
 
-_P = PredictionRow
+_P, _O = PredictionRow, OutcomeRow
 _CHUNK = 500
+_STRAYS = 20
+"""A window that would hold fewer calls is one of strays: an older one that holds as many is looked at."""
+_BEING_STORED = timedelta(seconds=2)
+"""What was stored so shortly before a run began may come from a transaction that has not ended."""
+_PATIENCE = timedelta(days=1)
+"""How long a report may wait for its call before it counts as one without."""
 _DAY_SECONDS = 86_400
 _COLUMNS = (
     _P.id, _P.use_case, _P.centre, _P.request_id, _P.row_index, _P.incident_id, _P.received_at, _P.model_version,
@@ -50,6 +45,9 @@ def read_window(
 ) -> pd.DataFrame:
     """Read the newest logged calls with their features and labels, one row for each distinct request and version.
 
+    Calls that arrived within ``days`` of the newest one are looked at, and of those the ones whose own time lies within
+    ``days`` of the newest that is no stray: a few calls with odd times move no window.
+
     Args:
         connection: to the prediction log.
         use_case: whose calls.
@@ -64,12 +62,128 @@ def read_window(
     """
     query = select(*_COLUMNS).where(_P.use_case == use_case.name, _P.kind.in_(kinds))
     found = [dict(row) for row in connection.execute(query.order_by(_P.received_at.desc()).limit(maximum)).mappings()]
+    found = [row for row in found if row["received_at"] > found[0]["received_at"] - timedelta(days=days)]
+    return _within_days(_deduplicate(use_case, _frame(use_case, _rows(connection, use_case, found, held))), days)
+
+
+def read_reports(
+    connection: Connection, use_case: UseCase, kinds: Sequence[str], *, days: float, maximum: int, until: datetime
+) -> pd.DataFrame:
+    """Read the calls whose outcomes no run has evaluated yet, and those of the ``days`` before for comparison.
+
+    Whatever the age of the calls, and every one of them, also where a question was repeated.
+
+    Args:
+        connection: to the prediction log.
+        use_case: whose calls.
+        kinds: types of traffic, such as ``live``.
+        days: how far back evaluated outcomes are read, by when they were stored.
+        maximum: most outcomes to read: the oldest that wait, then the newest of those before.
+        until: outcomes that were stored later wait for the next run.
+
+    Returns:
+        n rows as of ``read_window``; ``call_stored_at`` (UTC) says when the last of a call's reports was stored. Labels
+        that are held back are NaN.
+    """
+    looked = evaluated_until(connection, use_case.name)
+    stored = func.coalesce(_O.stored_at, _O.received_at, type_=_O.received_at.type)
+    query = select(_O.id, _O.prediction_id, _O.request_id, _O.incident_id, stored).where(
+        _O.use_case == use_case.name, _O.kind.in_(kinds), stored <= until
+    )
+    fresh = query if looked is None else query.where(stored > looked)
+    chosen = list(connection.execute(fresh.order_by(stored, _O.id).limit(maximum)))
+    if looked is not None:
+        before = query.where(stored <= looked, stored > looked - timedelta(days=days))
+        chosen += list(connection.execute(before.order_by(stored.desc()).limit(maximum - len(chosen))))
+    wanted = {row[0] for row in chosen}
+    found: dict[str, dict[str, Any]] = {}
+    for column, place in ((_P.id, 1), (_P.request_id, 2), (_P.incident_id, 3)):
+        values = sorted({str(row[place]) for row in chosen if row[place] is not None})
+        for start in range(0, len(values), _CHUNK):
+            calls = select(*_COLUMNS).where(
+                _P.use_case == use_case.name, _P.kind.in_(kinds), column.in_(values[start : start + _CHUNK])
+            )
+            found |= {row["id"]: dict(row) for row in connection.execute(calls).mappings()}
+    held = quarantined_labels(connection, use_case.name)
+    return _frame(use_case, _rows(connection, use_case, list(found.values()), held, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class LogReader:
+    """What one monitoring run reads of the prediction log."""
+
+    engine: Engine
+    use_case: UseCase
+    kinds: Sequence[str]
+    params: Monitoring
+    started: datetime
+
+    def window(self) -> pd.DataFrame:
+        """The newest calls, see ``read_window``."""
+        with self.engine.connect() as connection:
+            held = quarantined_labels(connection, self.use_case.name)
+            days, maximum = self.params.window_days, self.params.maximum_calls
+            return read_window(connection, self.use_case, self.kinds, days=days, maximum=maximum, held=held)
+
+    def reports(self) -> pd.DataFrame:
+        """The outcomes that no run has evaluated yet, with those before, see ``read_reports``."""
+        days, maximum, until = self.params.window_days, self.params.maximum_calls, self.started - _BEING_STORED
+        with self.engine.connect() as connection:
+            return read_reports(connection, self.use_case, self.kinds, days=days, maximum=maximum, until=until)
+
+    def unmatched(self) -> list[UnmatchedReports]:
+        """Each centre's reports without a call, see ``count_unmatched``."""
+        days, now = self.params.window_days, self.started
+        with self.engine.connect() as connection:
+            return count_unmatched(connection, self.use_case.name, self.kinds, days=days, now=now)
+
+
+class UnmatchedReports(NamedTuple):
+    """A centre's reports that are more than a day old, and how many of them belong to no call."""
+
+    centre: str
+    reports: int
+    unmatched: int
+
+
+def count_unmatched(
+    connection: Connection, use_case: str, kinds: Sequence[str], *, days: float, now: datetime
+) -> list[UnmatchedReports]:
+    """Count each centre's reports of the last ``days`` that, a day after arrival, name no prediction made before."""
+    same = and_(_P.use_case == _O.use_case, _P.centre == _O.centre, _P.received_at <= _O.received_at)
+    named = or_(
+        exists().where(same, _P.id == _O.prediction_id),
+        exists().where(same, _P.request_id == _O.request_id, _P.row_index.is_not_distinct_from(_O.row_index)),
+        exists().where(same, _P.incident_id == _O.incident_id),
+    )
+    of_age = (_O.received_at > now - timedelta(days=days), _O.received_at <= now - _PATIENCE)
+    query = (
+        select(_O.centre, func.count(), func.sum(case((named, 0), else_=1)))
+        .where(_O.use_case == use_case, _O.kind.in_(kinds), *of_age)
+        .group_by(_O.centre)
+        .order_by(_O.centre)
+    )
+    return [UnmatchedReports(str(centre), int(all_), int(lost)) for centre, all_, lost in connection.execute(query)]
+
+
+def _rows(
+    connection: Connection,
+    use_case: UseCase,
+    found: Sequence[Mapping[str, Any]],
+    held: list[dict[str, Any]],
+    wanted: Collection[str] | None = None,
+) -> list[dict[str, Any]]:
+    """Calls as rows, those alone that have one of the ``wanted`` reports where such are given."""
     rows = []
     for start in range(0, len(found), _CHUNK):
         part = found[start : start + _CHUNK]
         reports = reports_for(connection, part)
-        rows += [made for row in part if (made := _row(use_case, row, reports.get(row["id"], ()), held))]
-    return _within_days(_deduplicate(use_case, _frame(use_case, rows)), days)
+        for row in part:
+            mine = reports.get(row["id"], [])
+            if wanted is None or any(report["id"] in wanted for report in mine):
+                made = _row(use_case, row, mine, held)
+                rows += [] if made is None else [made]
+    return rows
 
 
 def drift_features_of(frame: pd.DataFrame) -> dict[str, Any]:
@@ -113,6 +227,7 @@ def _row(
         "call_source": row["source"],
         "call_received_at": row["received_at"],
         "call_reported_at": max((report["received_at"] for report in mine), default=None),
+        "call_stored_at": max(map(stored_at, mine), default=None),
         "call_held": bool(bad) and not labels,
         "call_watched": row["watched"],
     }
@@ -124,7 +239,7 @@ def _frame(use_case: UseCase, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame
     columns: dict[str, pd.Series] = {}
     for name in rows[0]:
         values = [row[name] for row in rows]
-        if name in {"call_received_at", "call_reported_at"}:
+        if name in {"call_received_at", "call_reported_at", "call_stored_at"}:
             columns[name] = pd.Series(pd.to_datetime(pd.Series(values), utc=True)).astype("datetime64[us, UTC]")
         elif name in {"call_held", "call_watched"}:
             columns[name] = pd.Series(values, dtype="bool" if name == "call_held" else "object")
@@ -154,130 +269,10 @@ def _deduplicate(use_case: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
 def _within_days(frame: pd.DataFrame, days: float) -> pd.DataFrame:
     if frame.empty:
         return frame
-    newest = frame["event_time"].max()
-    inside = frame[frame["event_time"] > newest - timedelta(days=days)]
+    times = np.sort(frame["event_time"].to_numpy(dtype="datetime64[us]"))
+    length = np.timedelta64(timedelta(days=days))
+    counts = np.arange(1, len(times) + 1) - np.searchsorted(times, times - length, side="right")
+    full = np.flatnonzero(counts >= min(_STRAYS, int(counts.max())))
+    newest = pd.Timestamp(times[full[-1]], tz="UTC")
+    inside = frame[(frame["event_time"] > newest - timedelta(days=days)) & (frame["event_time"] <= newest)]
     return inside.sort_values(["event_time", "call_id"], kind="stable", ignore_index=True)
-
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass
-class ModelVersions:
-    """The registered versions of a use case, their bundles downloaded into ``folder`` and loaded once."""
-
-    use_case: UseCase
-    registry: ModelRegistry
-    home: VigiePaths
-    folder: Path
-    _loaded: dict[int, Predictor | None] = field(default_factory=dict)
-    _context: Mapping[str, Any] | None = None
-
-    def champion(self) -> RegisteredVersion | None:
-        """The version that serves; None where there is none."""
-        return self.registry.by_alias(self.use_case.name, CHAMPION)
-
-    def challenger(self) -> RegisteredVersion | None:
-        """The version that waits for promotion; None where there is none."""
-        return self.registry.by_alias(self.use_case.name, CHALLENGER)
-
-    def before(self, champion: RegisteredVersion) -> RegisteredVersion | None:
-        """The version whose place the champion took."""
-        number = champion.tags.get(Tag.FOLLOWS, "")
-        return self.registry.version(self.use_case.name, int(number)) if number.isdigit() else None
-
-    def predictor(self, version: RegisteredVersion) -> Predictor | None:
-        """The version's bundle, ready to answer; None where it cannot be run by this code."""
-        if version.number not in self._loaded:
-            try:
-                folder = self.registry.download(version, self.folder / f"version-{version.number}")
-                self._loaded[version.number] = Predictor(self.use_case, folder)
-            except VigieError as error:
-                log.warning("version cannot be asked", version=version.number, reason=str(error).splitlines()[0])
-                self._loaded[version.number] = None
-        return self._loaded[version.number]
-
-    def predict(self, predictor: Predictor, frame: pd.DataFrame) -> Prediction:
-        """Predictions for n rows, bit for bit those that the version returned, or would have returned, to callers."""
-        return predictor.predict(column_tools.from_frame(self.use_case.serving.request, frame), self.context())
-
-    def context(self) -> Mapping[str, Any]:
-        """Published context for predictions, such as the weather: only what the last run of the pipeline knew."""
-        if self._context is None:
-            path = self.home.data(self.use_case.name) / "examples" / "context.npz"
-            self._context = load_arrays(path) if path.is_file() else {}
-        return self._context
-
-    def frozen(self, version: RegisteredVersion) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """The version's held-out test rows, and the content of its ``metrics.json``."""
-        folder = self.registry.download_evaluation(version, self.folder / f"evaluation-{version.number}")
-        report = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        return pd.read_parquet(folder / "test.parquet"), report
-
-    def reference(self, predictor: Predictor) -> pd.DataFrame:
-        """The bundle's reference sample: requests with their predictions."""
-        return pd.read_parquet(predictor.folder / "reference.parquet")
-
-
-_SEED = 5
-_MIN_DIFFERENCE = 0.05
-
-
-@dataclass(frozen=True)
-class HoldoutReference:
-    """The champion's predictions on its k held-out test rows: the reference of live metrics."""
-
-    frame: pd.DataFrame
-    values: Mapping[str, TargetPrediction]
-    extras: Mapping[str, Any]
-    sample: pd.DataFrame
-    """The bundle's reference sample, whose words the model knows."""
-    scale: Mapping[str, float]
-    """Target -> what losses are multiplied by: not 1 where the bundle has learned from these rows (cross-validation),
-    which makes its own answers to them look too good."""
-
-
-def holdout_reference(
-    models: ModelVersions, version: RegisteredVersion, predictor: Predictor, window: pd.DataFrame
-) -> HoldoutReference:
-    """Predict the champion's held-out test rows, with optional fields masked as often as live callers omit them.
-
-    Otherwise a model would be blamed for what it does not know.
-
-    Args:
-        models: the versions of the use case.
-        version: the champion.
-        predictor: its bundle.
-        window: n live calls, whose share of missing values each field takes.
-
-    Returns:
-        The k rows, their predictions and facts, the bundle's reference sample, and the factors of losses.
-    """
-    frame, report = models.frozen(version)
-    scale = {}
-    for target in models.use_case.modelling.targets:
-        if (target.split or models.use_case.modelling.split).kind == "cross":
-            own = row_losses(*align_labels(frame[target.label], models.predict(predictor, frame).values[target.name]))
-            honest = report["every_metric"].get(target.name, {}).get(loss_name(target))
-            scale[target.name] = float(honest / np.nanmean(own)) if honest and np.nanmean(own) > 0 else 1.0
-    frame = _mask_like_traffic(models.use_case, frame, window)
-    prediction = models.predict(predictor, frame)
-    return HoldoutReference(frame, prediction.values, prediction.extras, models.reference(predictor), scale)
-
-
-def _mask_like_traffic(use_case: UseCase, frame: pd.DataFrame, window: pd.DataFrame) -> pd.DataFrame:
-    made = frame.copy()
-    generator = np.random.default_rng(_SEED)
-    for name, kind in column_types(use_case.serving.request).items():
-        if use_case.serving.request.model_fields[name].is_required() or kind in {"time", "date"}:
-            continue
-        known, live = _share_present(made[name], kind), _share_present(window[name], kind)
-        if known > 0 and live < known - _MIN_DIFFERENCE:
-            blank = generator.random(len(made)) >= live / known
-            made.loc[blank, name] = {"category": "", "text": "", "image": None}.get(kind, np.nan)
-    return made
-
-
-def _share_present(series: pd.Series, kind: str) -> float:
-    present = series.notna() & (series.astype(str) != "") if kind in {"category", "text"} else series.notna()
-    return float(present.mean())

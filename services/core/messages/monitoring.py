@@ -91,6 +91,12 @@ MONITORING: dict[str, Text] = {
         "que la réponse, sur les appels courts comme sur les longs, et pas dans les autres centres. Cela ressemble à "
         "une horloge ou à une définition ; ils ne servent plus à l'apprentissage.",
     ),
+    "outcomes_unmatched": Text(
+        "{count:number} of {reports:number} outcomes that {centre} reported belong to no call that was answered "
+        "before: its ids are written otherwise there, or its calls do not come here.",
+        "{count:number} retours sur {reports:number} de {centre} ne correspondent à aucun appel traité auparavant : "
+        "les identifiants y sont écrits autrement, ou ses appels n'arrivent pas ici.",
+    ),
     # --- actions
     "no_action": Text("Nothing was done.", "Rien n'a été fait."),
     "retraining": Text(

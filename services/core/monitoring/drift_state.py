@@ -12,6 +12,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.core.database.connection import Base, Json
 
 ID, WORD, NAME = 32, 16, 64
+TOO_FEW = "too_few"
+"""Verdict of a run without a model, or with too few calls."""
 
 
 class MonitoringRunRow(Base):
@@ -27,7 +29,8 @@ class MonitoringRunRow(Base):
     window_to: Mapped[datetime | None]
     """Time of the newest call, which cooldown and duration are measured by."""
     outcomes_until: Mapped[datetime | None]
-    """Arrival time of the newest outcome evaluated: later ones are not training rows yet."""
+    """When the newest outcome evaluated came into the database: later ones are not training rows yet. A run with the
+    verdict ``too_few`` has evaluated nothing."""
     model_version: Mapped[str] = mapped_column(String(NAME))
     verdict: Mapped[str] = mapped_column(String(WORD))
     breached: Mapped[bool] = mapped_column(Boolean)
@@ -77,25 +80,41 @@ class LabelQuarantineRow(Base):
     lifted_by: Mapped[str | None] = mapped_column(String(120))
 
 
-LabelFilter = Callable[[Mapping[str, Any]], bool]
+LabelFilter = Callable[[Mapping[str, Any], Mapping[str, Any]], bool]
 DRIFT_LOOKBACK = timedelta(days=400)
 """Older concept-drift events precede all data used for training."""
 
 
 def usable_label_filter(connection: Connection, use_case: str) -> LabelFilter:
-    """Return a predicate for reports (rows of ``outcomes``): usable as training rows if their centre is not quarantined
-    and, in a monitored use case, they have been covered by a monitoring run."""
-    looked = connection.execute(
-        select(func.max(MonitoringRunRow.outcomes_until)).where(MonitoringRunRow.use_case == use_case)
-    ).scalar_one()
+    """Return a predicate for reports (rows of ``outcomes``) and their predictions: usable as training rows if their
+    centre is not quarantined and, in a monitored use case, a monitoring run has evaluated them, however late they
+    came."""
+    looked = evaluated_until(connection, use_case)
+    runs = select(MonitoringRunRow.id).where(MonitoringRunRow.use_case == use_case).limit(1)
+    monitored = connection.execute(runs).first() is not None
     held = quarantined_labels(connection, use_case)
 
-    def usable(report: Mapping[str, Any]) -> bool:
-        if looked is not None and report["received_at"] > looked:
+    def usable(report: Mapping[str, Any], prediction: Mapping[str, Any]) -> bool:
+        if monitored and (looked is None or max(stored_at(report), stored_at(prediction)) > looked):
             return False
         return not is_quarantined(held, report["centre"], report["received_at"])
 
     return usable
+
+
+def evaluated_until(connection: Connection, use_case: str) -> datetime | None:
+    """When the newest outcome that a monitoring run has evaluated was stored; None before there was one."""
+    query = select(func.max(MonitoringRunRow.outcomes_until)).where(
+        MonitoringRunRow.use_case == use_case, MonitoringRunRow.verdict != TOO_FEW
+    )
+    found: datetime | None = connection.execute(query).scalar_one()
+    return found
+
+
+def stored_at(row: Mapping[str, Any]) -> datetime:
+    """When a call or a report came into the database; of rows of release 0.1.0 when it was received."""
+    moment: datetime = row.get("stored_at") or row["received_at"]
+    return moment
 
 
 def quarantined_labels(connection: Connection, use_case: str) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ def load_training_rows(connection: Connection, use_case: UseCase) -> tuple[list[
     for predictions in _labelled_predictions(connection, use_case.name):
         reports = reports_for(connection, predictions)
         for prediction in predictions:
-            mine = [report for report in reports.get(prediction["id"], ()) if usable(report)]
+            mine = [report for report in reports.get(prediction["id"], ()) if usable(report, prediction)]
             reported = latest_labels(mine)
             labels = to_label_columns(use_case, reported)
             put_aside += sum(name not in labels or labels[name] != labels[name] for name in reported)  # NaN

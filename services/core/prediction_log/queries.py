@@ -168,7 +168,8 @@ def _reports_by_reference(
         for part in _chunks(values):
             query = select(_O.__table__).where(_O.use_case == use_case, _O.centre.in_(centres), column.in_(part))
             for report in connection.execute(query).mappings():
-                found[_reference(report)].append(dict(report))
+                row = dict(report)
+                found[_reference(row)].append(row)
     return found
 
 
@@ -195,6 +196,9 @@ def _surely_reported() -> ColumnElement[bool]:
     alone = ~exists().where(same, or_(other.incident_id == _P.incident_id, other.request_id == _P.request_id))
     real = and_(_O.kind == LIVE, _O.simulated.is_(False), _P.kind == LIVE, _O.received_at >= _P.received_at)
     return and_(alone, _named_by(real), ~_named_by(_O.received_at < _P.received_at))
+
+
+_LISTED = [column for column in _P.__table__.columns if column.name != "stored_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +251,7 @@ def list_predictions(
     size = limit if filters.has_outcome is None else max(limit, _CHUNK)
     while True:
         since = [] if after is None else [_older_than(after)]
-        query = select(_P.__table__).where(*conditions, *since).order_by(_P.received_at.desc(), _P.id.desc())
+        query = select(*_LISTED).where(*conditions, *since).order_by(_P.received_at.desc(), _P.id.desc())
         rows = [dict(row) for row in connection.execute(query.limit(size)).mappings()]
         reports = reports_for(connection, rows)
         for row in rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Table, select, text
@@ -141,7 +142,9 @@ def _store_batch(engine: Engine, records: Sequence[Record]) -> list[RejectedReco
 def _insert(connection: Connection, table: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     assert isinstance(table, Table)
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(dialect.insert(table).on_conflict_do_nothing(index_elements=["id"]), list(rows))
+    now = datetime.now(UTC)
+    statement = dialect.insert(table).on_conflict_do_nothing(index_elements=["id"])
+    connection.execute(statement, [{**row, "stored_at": now} for row in rows])
 
 
 def _is_repeat(connection: Connection, row: Mapping[str, Any]) -> bool:

@@ -43,6 +43,8 @@ class PredictionRow(Base):
     incident_id: Mapped[str | None] = mapped_column(NAME)
     """The centre's own id. Predictions with the same id belong to the same call; the latest one counts."""
     received_at: Mapped[datetime]
+    stored_at: Mapped[datetime | None]
+    """When it came into the database, which may be long after; None for rows of release 0.1.0."""
     latency_us: Mapped[int] = mapped_column(Integer)
     model_version: Mapped[str] = mapped_column(NAME)
     source: Mapped[str] = mapped_column(String(16))
@@ -88,6 +90,8 @@ class OutcomeRow(Base):
     row_index: Mapped[int | None] = mapped_column(Integer)
     incident_id: Mapped[str | None] = mapped_column(NAME)
     received_at: Mapped[datetime]
+    stored_at: Mapped[datetime | None]
+    """When it came into the database, which may be long after; None for rows of release 0.1.0."""
     happened_at: Mapped[datetime | None]
     kind: Mapped[str] = mapped_column(String(16), server_default="live")
     """Traffic type of the call that this is about, as stated by the sender."""

@@ -18,10 +18,11 @@ from services.core.model_registry.version import RegisteredVersion, Tag
 from services.core.params import Monitoring
 from services.core.scoring.metrics import Metric, metric_of, metrics_of
 from services.core.scoring.scored_predictions import align_labels, take_rows
+from services.drift.models import ModelVersions
 from services.drift.reasons import Reason, loss_title
 from services.drift.statistics import estimated_loss, loss_name, row_losses
 from services.drift.verdict import MonitoringResult
-from services.drift.window import ModelVersions, day_numbers
+from services.drift.window import day_numbers
 
 Floats = NDArray[np.float64]
 RESAMPLES = 300

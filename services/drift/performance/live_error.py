@@ -15,12 +15,13 @@ from services.core.model_registry.version import RegisteredVersion
 from services.core.params import Monitoring
 from services.core.scoring.metrics import metrics_of
 from services.core.scoring.scored_predictions import align_labels, take_rows
+from services.drift.models import HoldoutReference, ModelVersions
 from services.drift.performance import comparison, degradation
 from services.drift.performance.comparison import LabelledPredictions
 from services.drift.performance.degradation import LossSample
 from services.drift.statistics import CENTRE, HOUR, loss_name, row_losses, segment_columns
 from services.drift.verdict import MonitoringResult
-from services.drift.window import HoldoutReference, ModelVersions, day_numbers
+from services.drift.window import day_numbers
 
 MAX_GROUPS = 60
 

@@ -221,6 +221,43 @@ def test_a_poisoned_centre_is_held_back_and_judges_no_model(look: Look, engine: 
     assert run.summary["window"]["outcomes"] <= 1_400 - len(mine) + 80
 
 
+def test_outcomes_of_calls_that_are_long_past_are_checked_when_they_arrive(look: Look, engine: Engine) -> None:
+    rows = deliveries(1_000)
+    rows["centre"] = np.where(np.arange(len(rows)) % 2 == 0, "late", "prompt")
+    for name in ("seconds", "late"):
+        rows[name] = np.random.default_rng(2).permutation(rows[name].to_numpy())
+    store(engine, rows[rows["centre"] == "prompt"])
+    store(engine, rows[rows["centre"] == "late"], dated=timedelta(days=-25))
+    look()
+    assert {hold.centre for hold in run_store.list_quarantines(engine, "toy")} == {"late", "prompt"}
+
+
+def test_a_look_with_too_few_calls_has_evaluated_no_outcomes(look: Look, engine: Engine) -> None:
+    store(engine, deliveries(60))
+    run = look()
+    assert (run.verdict, run.outcomes_until) == ("too_few", None)
+    store(engine, deliveries(200, seed=3))
+    assert look().outcomes_until is not None
+
+
+def test_outcomes_that_belong_to_no_call_are_told_by_centre(look: Look, engine: Engine) -> None:
+    rows = deliveries(900)
+    store(engine, rows[rows["centre"] != "far"])
+    store(engine, rows[rows["centre"] == "far"], named="case-")
+    run = look()
+    assert run.verdict == "watch"
+    [reason] = [reason for reason in run.summary["reasons"] if reason["code"] == "outcomes_unmatched"]
+    assert reason["area"] == "far"
+    assert "far" in sentences(reason["message"])["fr"]
+    metrics = CollectorRegistry()
+    register_metrics(JobMetrics(metrics), engine)
+    said = generate_latest(metrics).decode()
+    count = float(next(entry["reports"] for entry in run.summary["reports"] if entry["centre"] == "far"))
+    assert count > 100
+    assert f'vigie_outcomes_without_call{{centre="far",use_case="toy"}} {count}' in said
+    assert 'vigie_outcomes_without_call{centre="north",use_case="toy"} 0.0' in said
+
+
 def test_a_centre_whose_outcomes_a_person_believes_is_not_held_again(look: Look, engine: Engine) -> None:
     rows = deliveries(1_400)
     rows.loc[(rows["centre"] == "south") & (rows.index >= 700), "seconds"] -= 60.0

@@ -30,8 +30,9 @@ from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, settings
 from services.drift.jobs import Monitor, retraining_limits
+from services.drift.models import ModelVersions
 from services.drift.statistics import row_losses
-from services.drift.window import ModelVersions, read_window
+from services.drift.window import read_window
 from services.simulator import scenario
 from services.use_cases.fire_response.simulation import build_city, closed_station, nearest_stations
 from tests.closed_loop.stored_month import DAYS, StoredMonth, after_training, month

@@ -85,8 +85,12 @@ def store(
     version: int = 1,
     kind: str = "simulated",
     reported: Mapping[str, Any] | None = None,
+    dated: timedelta = timedelta(0),
+    named: str = "",
 ) -> None:
-    """As prediction's delivery would have stored them. Outcomes arrive ten minutes after their calls."""
+    """As prediction's delivery would have stored them. Outcomes arrive ten minutes after their calls.
+
+    Calls say that they happened ``dated`` after their arrival, and reports name them with ``named`` in front."""
     predictions, outcomes = [], []
     for row in rows.to_dict("records"):
         at, id_ = row["called_at"].to_pydatetime(), str(uuid.uuid4())
@@ -100,7 +104,7 @@ def store(
             "simulated": kind == "simulated",
             "kind": kind,
         }
-        request = {"called_at": at.isoformat(), **{name: row[name] for name in ("distance", "kind", "town")}}
+        request = {"called_at": (at + dated).isoformat(), **{name: row[name] for name in ("distance", "kind", "town")}}
         predictions.append(
             {
                 **common,
@@ -124,6 +128,7 @@ def store(
             {
                 **common,
                 "id": str(uuid.uuid4()),
+                "request_id": named + id_,
                 "prediction_id": None,
                 "incident_id": None,
                 "received_at": at + timedelta(minutes=10),

@@ -49,8 +49,11 @@ def run(number: int = 1, **values: Any) -> MonitoringRunRow:
     return MonitoringRunRow(**given | values)
 
 
-def report(centre: str, at: datetime) -> dict[str, Any]:
-    return {"centre": centre, "received_at": at}
+def report(centre: str, at: datetime, stored_at: datetime | None = None) -> dict[str, Any]:
+    return {"centre": centre, "received_at": at, "stored_at": stored_at}
+
+
+CALL = {"received_at": NOW - timedelta(days=30)}
 
 
 def doubt(centre: str, since: datetime) -> SuspectLabels:
@@ -62,30 +65,50 @@ def doubt(centre: str, since: datetime) -> SuspectLabels:
 
 def test_without_monitoring_every_outcome_may_be_learned_from(engine: Engine) -> None:
     with engine.connect() as connection:
-        assert usable_label_filter(connection, "toy")(report("north", NOW))
+        assert usable_label_filter(connection, "toy")(report("north", NOW), CALL)
 
 
 def test_outcomes_that_monitoring_has_not_looked_at_yet_wait(engine: Engine) -> None:
     run_store.save_run(engine, run(outcomes_until=NOW), 5)
     with engine.connect() as connection:
         usable = usable_label_filter(connection, "toy")
-        assert usable(report("north", NOW))
-        assert not usable(report("north", NOW + timedelta(seconds=1)))
-        assert usable_label_filter(connection, "another")(report("north", NOW + timedelta(days=1)))
+        assert usable(report("north", NOW), CALL)
+        assert not usable(report("north", NOW + timedelta(seconds=1)), CALL)
+        assert usable_label_filter(connection, "another")(report("north", NOW + timedelta(days=1)), CALL)
+
+
+def test_a_look_with_too_few_calls_has_looked_at_nothing(engine: Engine) -> None:
+    run_store.save_run(engine, run(outcomes_until=NOW, verdict="too_few"), 5)
+    with engine.connect() as connection:
+        assert not usable_label_filter(connection, "toy")(report("north", NOW), CALL)
+    run_store.save_run(engine, run(2, outcomes_until=NOW - timedelta(days=1)), 5)
+    with engine.connect() as connection:
+        assert not usable_label_filter(connection, "toy")(report("north", NOW), CALL)
+        assert usable_label_filter(connection, "toy")(report("north", NOW - timedelta(days=1)), CALL)
+
+
+def test_what_is_delivered_after_a_look_waits_whenever_it_was_received(engine: Engine) -> None:
+    run_store.save_run(engine, run(outcomes_until=NOW), 5)
+    early, later = NOW - timedelta(hours=1), NOW + timedelta(seconds=1)
+    with engine.connect() as connection:
+        usable = usable_label_filter(connection, "toy")
+        assert usable(report("north", early, NOW), CALL)
+        assert not usable(report("north", early, later), CALL)
+        assert not usable(report("north", early, NOW), CALL | {"stored_at": later}), "its call was not there yet"
 
 
 def test_held_outcomes_of_a_centre_are_left_out_until_somebody_lifts_the_hold(engine: Engine) -> None:
     run_store.quarantine_labels(engine, "toy", [doubt("south", NOW)], "r")
     with engine.connect() as connection:
         usable = usable_label_filter(connection, "toy")
-        assert not usable(report("south", NOW + timedelta(hours=1)))
-        assert usable(report("south", NOW - timedelta(hours=1))), "what came before is believed"
-        assert usable(report("north", NOW + timedelta(hours=1)))
+        assert not usable(report("south", NOW + timedelta(hours=1)), CALL)
+        assert usable(report("south", NOW - timedelta(hours=1)), CALL), "what came before is believed"
+        assert usable(report("north", NOW + timedelta(hours=1)), CALL)
     (held,) = run_store.list_quarantines(engine, "toy")
     assert run_store.release_quarantine(engine, held.id, "ada")
     assert not run_store.release_quarantine(engine, held.id, "ada")
     with engine.connect() as connection:
-        assert usable_label_filter(connection, "toy")(report("south", NOW + timedelta(hours=1)))
+        assert usable_label_filter(connection, "toy")(report("south", NOW + timedelta(hours=1)), CALL)
 
 
 def test_a_hold_that_ends_keeps_the_bad_stretch_out_and_believes_what_comes_then(engine: Engine) -> None:
@@ -97,8 +120,8 @@ def test_a_hold_that_ends_keeps_the_bad_stretch_out_and_believes_what_comes_then
     assert run_store.open_quarantines(engine) == {}
     with engine.connect() as connection:
         usable = usable_label_filter(connection, "toy")
-    assert not usable(report("south", NOW))
-    assert usable(report("south", datetime.now(UTC) + timedelta(seconds=1)))
+    assert not usable(report("south", NOW), CALL)
+    assert usable(report("south", datetime.now(UTC) + timedelta(seconds=1)), CALL)
 
 
 # --- what has changed -------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 from services.core.messages import render
 from services.core.model_registry.version import RegisteredVersion
 from services.core.params import Monitoring
+from services.drift.models import ModelVersions
 from services.drift.performance import comparison
 from services.drift.reasons import Reason
 from services.drift.verdict import MonitoringResult
-from services.drift.window import ModelVersions
 from tests.toy.declaration import USE_CASE
 
 PARAMS = Monitoring()

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from services.drift.window import _mask_like_traffic
+from services.drift.models import _mask_like_traffic
 from tests.toy.bundles import make_examples
 from tests.toy.declaration import USE_CASE
 
