@@ -115,7 +115,7 @@ def check_time(value: object, *, day: bool = False, years: tuple[int, int] = (FI
 
 def declared_years(info: FieldInfo) -> tuple[int, int]:
     """The years of a request's time, those that its field declares or those of all use cases."""
-    extra = info.json_schema_extra
+    extra: Any = info.json_schema_extra
     first, last = extra.get("x-years", (FIRST_YEAR, LAST_YEAR)) if isinstance(extra, dict) else (FIRST_YEAR, LAST_YEAR)
     return int(first), int(last)
 

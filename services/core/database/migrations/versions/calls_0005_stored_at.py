@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.core.database.base import UtcDateTime
+from services.core.database.connection import UtcDateTime
 
 revision = "calls_0005"
 down_revision = "calls_0004"
