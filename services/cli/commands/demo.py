@@ -152,10 +152,10 @@ def _report_dimmed(state: ServiceState, seconds: float) -> None:
     err.print(f"  [dim]{state.name} ({seconds:.1f} s)[/]")
 
 
-STORM = {"scenario": "storm", "rate": 10, "seconds": 10, "speed": 1_800}
-"""Five simulated hours in ten seconds, so that outcomes are reported while the demo runs."""
-ROUNDS_SHARE = 3
-"""Simulated data is learned with a third of the boosting rounds at three times the learning rate."""
+STORM = {"scenario": "storm", "rate": 10, "seconds": 8, "speed": 2_250}
+"""Five simulated hours in eight seconds, so that outcomes are reported while the demo runs."""
+ROUNDS_SHARE = 4
+"""Simulated data is learned with a quarter of the boosting rounds at four times the learning rate."""
 MAX_ETA = 0.3
 STOP_SECONDS = 1.0
 BUSY_MILLISECONDS = 250.0
@@ -210,7 +210,7 @@ def demo(
     )
     out.print("Next: ./vigie run USE_CASE --source DIR trains on your files, ./vigie up serves them.")
     if source == "simulator":
-        out.print("The demo trains with a third of the boosting rounds; ./vigie run trains with all of them.")
+        out.print("The demo trains with a quarter of the boosting rounds; ./vigie run trains with all of them.")
 
 
 def quick_params(source: str) -> Params | None:
@@ -259,7 +259,20 @@ def _simulate_storm(home: VigiePaths) -> None:
 
 
 def _show_call(platform: DemoPlatform, use_case: str) -> None:
-    _post_and_show(platform, f"/v1/{use_case}/predict", example_payload(use_case))
+    _post_and_show(platform, f"/v1/{use_case}/predict", last_example(platform.home, use_case))
+
+
+def last_example(home: VigiePaths, use_case: str) -> dict[str, Any]:
+    """The latest example of the data as a request: of places and words that its model has seen others of."""
+    import pandas as pd  # noqa: PLC0415 - not needed for help
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    from services.preprocessing.stage.preprocess import to_request_rows  # noqa: PLC0415
+
+    examples = pd.read_parquet(home.data(use_case) / "examples" / "examples.parquet").tail(1)
+    (row,) = to_request_rows(use_cases.get(use_case).serving.request, examples)
+    sent: dict[str, Any] = TypeAdapter(dict[str, Any]).dump_python(row, mode="json")
+    return sent
 
 
 def _show_invalid_call(platform: DemoPlatform, use_case: str) -> None:

@@ -278,7 +278,12 @@ def _run_stages(
         if outcomes:
             from services.core.prediction_log.label_export import export_labels  # noqa: PLC0415
 
-            tell(str(export_labels(use_case, workspace)))
+            # Another home than the process's own has a database of its own, or none.
+            own = settings() if home == settings().home else settings().model_copy(update=_elsewhere(home))
+            if own.database_url is not None or home.database.exists():
+                tell(str(export_labels(use_case, workspace, chosen=own)))
+            else:
+                export_labels(use_case, workspace, chosen=own)
 
     state = run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started, parameters=parameters)
     if source is not None:
@@ -286,6 +291,10 @@ def _run_stages(
         for line in manifest.get("report", []):
             tell(escape(line))
     return state
+
+
+def _elsewhere(home: VigiePaths) -> dict[str, Any]:
+    return {"home_path": home.root, "database_url": None}
 
 
 def open_registry(home: VigiePaths) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -108,13 +109,29 @@ def run_tests(
     if nightly:
         tested = run_nightly(arguments)
     else:
-        checked, tested = _run_suites(arguments, everything=everything, checks=CHECKS if checks else ())
+        checked, tested = _run_suites(arguments, everything=everything, checks=checks_for(arguments) if checks else ())
     for result in (*checked, *tested):
         err.print(f"{_result_mark(result)} {result.name} [dim]{result.seconds:.0f} s[/]")
     failed = [result.name for result in checked if result.code] + failed_suites(tested)
     if failed:
         err.print(f"[bold red]Failed:[/] {', '.join(failed)}")
         raise typer.Exit(1)
+
+
+def checks_for(arguments: Sequence[str]) -> Sequence[Command]:
+    """The checks of a run: of the whole checkout or, where files are named, of these and of the use cases that come
+    from elsewhere (``VIGIE_EXTRA_USE_CASES``)."""
+    named = [path for argument in arguments if (CHECKOUT / (path := argument.partition("::")[0])).exists()]
+    if not named:
+        return CHECKS
+    extra = [name.strip() for name in os.environ.get("VIGIE_EXTRA_USE_CASES", "").split(",") if name.strip()]
+    specs = [importlib.util.find_spec(name) for name in extra]
+    packages = [place for spec in specs if spec is not None for place in spec.submodule_search_locations or ()]
+    checks = (
+        ("lint", ("ruff", "check", *packages, *named)),
+        ("format", ("ruff", "format", "--check", *packages, *named)),
+    )
+    return (("types", ("mypy", *packages)), *checks) if packages else checks
 
 
 def run_nightly(parts: Sequence[str]) -> list[Result]:

@@ -60,8 +60,9 @@ def read_verified_manifest(folder: Path, *, kind: PlatformKind) -> BackupManifes
     try:
         manifest = BackupManifest.model_validate_json((folder / MANIFEST_NAME).read_text())
     except (OSError, ValidationError) as error:
+        why = error.strerror or "cannot be read" if isinstance(error, OSError) else "damaged"
         raise VigieError(
-            f"{folder} is no backup: {type(error).__name__} with {MANIFEST_NAME}.",
+            f"{folder} is no backup: {MANIFEST_NAME}: {why}.",
             expected="a folder that ./vigie backup finished",
         ) from error
     if manifest.kind != kind:

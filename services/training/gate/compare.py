@@ -293,6 +293,7 @@ def resource_violations(latency: float, old: float | None, size: float, gate: Ga
 def _pass_reason(check: GuardrailCheck, against: str) -> str:
     measured = check.measured
     return (
-        f"{check.name} {check.metric} {measured.new:.5g} against {measured.old:.5g} of {against}: the gain of"
-        f" {measured.gain:.4g} is at least {measured.bound:.4g}, and no guard got worse than its limit."
+        f"{check.name} {check.metric} {measured.new:.5g} against {measured.old:.5g} of {against}: the measured gain is"
+        f" {measured.gain:.4g} (allowing for chance at least {measured.bound:.4g}), and no guard got worse than its"
+        " limit."
     )

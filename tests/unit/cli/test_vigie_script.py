@@ -66,3 +66,23 @@ def test_it_runs_from_any_folder_and_hands_on_arguments_and_exit_code(tmp_path: 
     )
     assert done.returncode == 1
     assert "home with space" in done.stderr
+
+
+def test_compiled_code_is_kept_also_where_python_is_told_not_to(tmp_path: Path) -> None:
+    """Each of the platform's short processes would otherwise compile its libraries anew: twice the time."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    interpreter = venv / "bin" / "python"
+    interpreter.write_text('#!/bin/sh\necho "[${PYTHONDONTWRITEBYTECODE-unset}]"\n')
+    interpreter.chmod(0o755)
+    with (CHECKOUT / "requirements" / "lock.txt").open("rb") as lock:
+        digest = subprocess.run(["cksum"], stdin=lock, capture_output=True, check=True).stdout
+    (venv / ".vigie-lock").write_bytes(digest)
+    done = subprocess.run(
+        [str(CHECKOUT / "vigie"), "status"],
+        env={**os.environ, "VIGIE_VENV": str(venv), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "[unset]\n"

@@ -11,11 +11,13 @@ import pytest
 from services.cli.commands import test as command
 from services.cli.commands.test import (
     BROWSER_LOCK,
+    CHECKS,
     NIGHTLY,
     SHARED_FOLDER,
     STACK_IS_UP,
     NightlyPart,
     Result,
+    checks_for,
     failed_suites,
     run_nightly,
     suites,
@@ -111,3 +113,14 @@ def test_an_unknown_nightly_part_is_refused_with_the_names_of_those_there_are() 
 def test_every_nightly_part_is_explained_to_contributors() -> None:
     explained = (CHECKOUT / "CONTRIBUTING.md").read_text()
     assert [part for part in NIGHTLY if f"`{part}`" not in explained] == []
+
+
+def test_where_files_are_named_only_they_and_own_use_cases_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert checks_for(["-x"]) == CHECKS
+    assert dict(checks_for(["tests/unit/cli", "-x"])) == {
+        "lint": ("ruff", "check", "tests/unit/cli"),
+        "format": ("ruff", "format", "--check", "tests/unit/cli"),
+    }
+    monkeypatch.setenv("VIGIE_EXTRA_USE_CASES", "tests.toy")
+    checked = dict(checks_for(["tests/unit/cli/commands/test_suites.py::test_x"]))
+    assert checked["types"] == ("mypy", str(CHECKOUT / "tests" / "toy"))
