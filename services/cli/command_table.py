@@ -80,6 +80,7 @@ COMMANDS = {
     "data": Entry("data:app", _DATA, "Bring data back, share it, tidy it up."),
     "users": Entry("users:users_app", _ACCESS, "List users, make them, set passwords and roles, let them in or not."),
     "keys": Entry("access:keys_app", _ACCESS, "Make, list and revoke API keys."),
+    "secrets": Entry("secrets:app", _ACCESS, "Replace the secrets of this home."),
     "audit": Entry("access:audit_app", _ACCESS, "Check the audit log."),
 }
 

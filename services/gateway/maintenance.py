@@ -1,4 +1,4 @@
-"""Maintenance commands: verifies the audit log, resets passwords. ``python -m services.gateway.maintenance``.
+"""Maintenance: verifies the audit log, resets passwords, replaces the key. ``python -m services.gateway.maintenance``.
 
 For use inside the gateway's container."""
 
@@ -8,15 +8,23 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
-from services.core.audit.log import verify_chain
+from cryptography.fernet import InvalidToken
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from services.core.audit.log import AuditChain, verify_chain
 from services.core.auth.principal import Principal, Role
+from services.core.auth.tables import SigningKeyRow
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import ConflictError, NotFoundError, VigieError
 from services.core.logs import configure_logging
-from services.gateway.audit.service import RequestOrigin
+from services.gateway.audit.service import AuditLog, RequestOrigin
 from services.gateway.auth import db_authenticator, session_store
+from services.gateway.auth.db_authenticator import SigningKeyStore, create_fernet
 from services.gateway.auth.login import check_password_policy, generate_password
 from services.gateway.container import GatewayContainer, build_container
+from services.gateway.metrics import GatewayMetrics
 from services.gateway.settings import settings
 from services.gateway.users import service as users_service
 from services.gateway.users.schemas import User
@@ -85,6 +93,45 @@ def change_user(gateway: GatewayContainer, name: str, *, role: Role | None = Non
         return User.of(user, users_service.user_centres(session, user))
 
 
+def rotate_encryption_key(engine: Engine, old: str, new: str) -> str:
+    """Encrypt the signing keys anew and sign the end of the audit log with the new key, in one transaction, after an
+    entry that notes it. Tokens and sign-ins stay valid. The gateway has to be stopped: it knows the old key.
+
+    Returns:
+        The end of the audit log, ``SEQUENCE:HASH``, to be noted elsewhere.
+
+    Raises:
+        VigieError: the old key is not the database's, or the end of the audit log is wrong.
+    """
+    before, after = create_fernet(old), create_fernet(new)
+    chain, next_chain = AuditChain(old.encode()), AuditChain(new.encode())
+    with Session(engine) as session, session.begin():
+        SigningKeyStore(engine, before).lock_rotation(session)
+        if problem := chain.head_problem(session.connection()):
+            raise VigieError(
+                f"The audit log cannot be signed anew: {problem}.",
+                action="./vigie audit verify names the fault; keep a copy of the database.",
+            )
+        for row in session.scalars(select(SigningKeyRow)):
+            try:
+                row.private_key = after.encrypt(before.decrypt(row.private_key.encode())).decode()
+            except InvalidToken:
+                raise VigieError(
+                    f"The signing key {row.kid} was encrypted with another key.",
+                    expected="the VIGIE_GATEWAY_KEY_ENCRYPTION that it was made with",
+                ) from None
+        session.flush()
+        AuditLog(chain, GatewayMetrics(CollectorRegistry())).add(
+            session,
+            RequestOrigin(),
+            "secret.rotated",
+            by=COMMAND_LINE_PRINCIPAL,
+            target="secret VIGIE_GATEWAY_KEY_ENCRYPTION",
+        )
+        sequence, last = next_chain.sign_head(session.connection())
+    return f"{sequence}:{last}"
+
+
 def verify_audit(gateway: GatewayContainer) -> int:
     """Print the result of the audit log's verification; exit code 1 if there is a fault."""
     with gateway.engine.connect() as connection:
@@ -100,11 +147,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m services.gateway.maintenance")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("verify-audit", help="check the audit log from its first entry to its last")
+    commands.add_parser(
+        "rotate-encryption-key", help="replace VIGIE_GATEWAY_KEY_ENCRYPTION by the one on standard input"
+    )
     commands.add_parser("reset-password", help="set a user's password anew").add_argument("name")
     chosen = parser.parse_args(arguments)
     configure_logging("gateway", level="WARNING")
     try:
         engine = make_engine(database_address(settings().database_url, settings().home))
+        if chosen.command == "rotate-encryption-key":
+            secret = settings().gateway_key_encryption
+            end = rotate_encryption_key(
+                engine, secret.get_secret_value() if secret else "", sys.stdin.readline().strip()
+            )
+            print(f"Put the new key into .env now. The end of the audit log, to note elsewhere: {end}")  # noqa: T201
+            return 0
         gateway = build_container(settings(), engine)
         if chosen.command == "verify-audit":
             return verify_audit(gateway)

@@ -67,7 +67,31 @@ def value(home: VigiePaths, name: str) -> str:
 
 def read(home: VigiePaths) -> dict[str, str]:
     """Content of the secrets file; empty if it does not exist."""
-    file = file_path(home)
+    return _read(file_path(home))
+
+
+def write_next(home: VigiePaths, values: Mapping[str, str]) -> None:
+    """Write the secrets that ``use_next`` puts in place of the current ones."""
+    _write(_next_path(home), values)
+
+
+def read_next(home: VigiePaths) -> dict[str, str]:
+    return _read(_next_path(home))
+
+
+def use_next(home: VigiePaths) -> None:
+    _next_path(home).replace(file_path(home))
+
+
+def drop_next(home: VigiePaths) -> None:
+    _next_path(home).unlink(missing_ok=True)
+
+
+def _next_path(home: VigiePaths) -> Path:
+    return home.root / "secrets.next.env"
+
+
+def _read(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}
     if file.stat().st_mode & 0o077:
@@ -82,4 +106,4 @@ def read(home: VigiePaths) -> dict[str, str]:
 
 def _write(file: Path, values: Mapping[str, str]) -> None:
     lines = "".join(f"{name}={value}\n" for name, value in values.items())
-    atomic_write(file, f"# Made by ./vigie up. Who has this file has the platform.\n{lines}", mode=0o600)
+    atomic_write(file, f"# Made by ./vigie up. Who has this file has the platform.\n{lines}", mode=0o600, durable=True)

@@ -116,6 +116,16 @@ class AuditChain:
             connection.execute(insert(AuditHeadRow).values(id=HEAD_ROW_ID, **values))
         return len(fresh)
 
+    def sign_head(self, connection: Connection) -> tuple[int, str]:
+        """Sign the head as it is with this chain's key; for a replaced key, in the transaction that checked the old
+        one. Return sequence and hash of the end."""
+        head, _ = head_and_newest_entry(connection)
+        assert head is not None
+        sequence, last, _mac = head
+        signed = update(AuditHeadRow).where(AuditHeadRow.id == HEAD_ROW_ID)
+        connection.execute(signed.values(mac=self.mac(sequence, last)))
+        return sequence, last
+
     def mac(self, sequence: int, last: str) -> str:
         return hmac.digest(self._key, f"{sequence}:{last}".encode(), "sha256").hex()
 
