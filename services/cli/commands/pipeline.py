@@ -279,11 +279,10 @@ def _run_stages(
             from services.core.prediction_log.label_export import export_labels  # noqa: PLC0415
 
             # Another home than the process's own has a database of its own, or none.
-            own = settings() if home == settings().home else settings().model_copy(update=_elsewhere(home))
+            other = {} if home == settings().home else {"home_path": home.root, "database_url": None}
+            exported = export_labels(use_case, workspace, chosen=(own := settings().model_copy(update=other)))
             if own.database_url is not None or home.database.exists():
-                tell(str(export_labels(use_case, workspace, chosen=own)))
-            else:
-                export_labels(use_case, workspace, chosen=own)
+                tell(str(exported))
 
     state = run_stages(home, use_case, last, prepare=prepare, progress=tell, started=started, parameters=parameters)
     if source is not None:
@@ -291,10 +290,6 @@ def _run_stages(
         for line in manifest.get("report", []):
             tell(escape(line))
     return state
-
-
-def _elsewhere(home: VigiePaths) -> dict[str, Any]:
-    return {"home_path": home.root, "database_url": None}
 
 
 def open_registry(home: VigiePaths) -> Any:

@@ -93,7 +93,7 @@ def test_it_holds_what_a_helper_needs(home: VigiePaths, tmp_path: Path) -> None:
     content = json.loads(packed["home.json"])
     assert content["folders"][home.journal.relative_to(home.root).parts[0]]["files"] == 1
     assert content["rows"]["predictions"] == 0
-    assert "calls_0004" in content["rows"]["alembic_version"]
+    assert any(revision.startswith("calls_") for revision in content["rows"]["alembic_version"])
 
 
 def test_of_a_log_known_fields_and_places_in_the_code_are_kept(home: VigiePaths) -> None:
