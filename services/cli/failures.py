@@ -35,6 +35,9 @@ class _CommandLog(RotatingFileHandler):
                 pass  # a home that cannot be written: the command itself says so
         return Path(os.devnull).open("w", encoding="utf-8")
 
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say nothing of a log that a full disk does not take: the command itself says so."""
+
 
 def log_file(home: VigiePaths) -> Path:
     return home.logs / "cli.log"

@@ -5,6 +5,7 @@ through temporary containers of its image. No host path is mounted.
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import uuid
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from services.cli.console import out, step
 from services.cli.local_platform import backup as backup_local
 from services.core.backup import manifest
 from services.core.errors import VigieError
+from services.core.io import disk_error
 from services.core.settings import CHECKOUT, settings
 
 DATABASES = ("airflow", "vigie", "mlflow")
@@ -228,10 +230,13 @@ def backup(folder: Folder, compose: Compose = False, project: Project = None, en
         raise VigieError(f"{folder} is there already.", expected="a new or empty folder")
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # contains secrets
-    if compose or project:
-        made = backup_stack(Stack.of(project, env_file), folder)
-    else:
-        made = backup_local.backup_home(settings(), folder)
+    try:
+        if compose or project:
+            made = backup_stack(Stack.of(project, env_file), folder)
+        else:
+            made = backup_local.backup_home(settings(), folder)
+    except (OSError, sqlite3.Error) as error:
+        raise disk_error(error, folder) or error from error
     size = sum((folder / name).stat().st_size for name in made.files)
     out.print(
         f"{folder}: {len(made.files)} files, {size / 2**20:.1f} MiB. It holds secrets: keep it as safe as the platform."

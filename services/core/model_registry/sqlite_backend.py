@@ -120,6 +120,7 @@ def registered_bundles(registry: Path, home: Path) -> Iterator[tuple[str, str]]:
     """Yield each registered version with its bundle's folder: relative to the home, absolute if it lies elsewhere."""
     for name, version, source in _rows(registry, f"{_VERSIONS} ORDER BY name, version"):
         parts, path = urlsplit(source or ""), _local(source or "")
+        path = path and _here(home / "registry" / "artifacts", path)  # of a home that was moved and not used since
         if parts.scheme == "mlflow-artifacts":
             bundle = f"registry/artifacts/{unquote(parts.path).lstrip('/')}"
         elif path is not None and path.is_relative_to(home):

@@ -7,11 +7,13 @@ import json
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from services.cli import failures
+from services.cli.commands import backup
 from services.cli.console import fail, print_json
 from services.core.errors import VigieError
 from tests.unit.cli.test_command_table import ended
@@ -114,3 +116,22 @@ def test_an_object_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> No
     value = {"note": "[bold]:warning: é", "n": 1.5}
     print_json(value)
     assert json.loads(capsys.readouterr().out) == value
+
+
+def test_a_log_on_a_full_disk_adds_no_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "cli.log").symlink_to("/dev/full")
+    handler = failures._CommandLog(tmp_path / "logs" / "cli.log", delay=True)
+    handler.emit(logging.makeLogRecord({"msg": "a warning"}))
+    with suppress(OSError):
+        handler.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_backup_onto_a_full_disk_names_the_backup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # as of an open file: it names none
+
+    monkeypatch.setattr(backup.backup_local, "backup_home", full)
+    with pytest.raises(VigieError, match=rf"{tmp_path}/b cannot be written: No space left on device"):
+        backup.backup(tmp_path / "b")

@@ -158,6 +158,7 @@ def test_a_home_elsewhere_is_whole_and_writes_nothing_to_the_old_place(
     shutil.copytree(home.root, new.root) if way == "copied" else shutil.move(home.root, new.root)
     there = sorted(home.root.rglob("*"))
     registry = registry_at(new)
+    assert found(new) == ""
     three = registry.version("toy", 3)
     assert (registry.download(three, tmp_path / "read") / "bundle.json").is_file()  # without writing
     assert another(registry) == 4
