@@ -19,6 +19,7 @@ from services.core.params import Monitoring
 from services.core.scoring.metrics import Metric, metric_of, metrics_of
 from services.core.scoring.scored_predictions import align_labels, take_rows
 from services.drift.models import ModelVersions
+from services.drift.performance.degradation import loss_cap
 from services.drift.reasons import Reason, loss_title
 from services.drift.statistics import estimated_loss, loss_name, row_losses
 from services.drift.verdict import MonitoringResult
@@ -154,6 +155,8 @@ def _significantly_higher(values: Floats, usual: Floats, significance: float) ->
 def paired_comparison(new: LabelledPredictions, old: LabelledPredictions, seed: int) -> dict[str, Any]:
     """Mean losses of two versions on the same n calls, and the 98 % interval of the difference, by bootstrap of days.
 
+    Losses of absurd outcomes are capped, see ``loss_cap``.
+
     Args:
         new: predictions of the newer version.
         old: predictions of the older version, of the same calls in the same order.
@@ -162,7 +165,11 @@ def paired_comparison(new: LabelledPredictions, old: LabelledPredictions, seed: 
     Returns:
         ``new``, ``old``, ``gain`` (old less new) with ``low`` and ``high``, in the loss's unit, and ``count``.
     """
-    difference = row_losses(old.label, old.value) - row_losses(new.label, new.value)
+    ours, theirs = row_losses(new.label, new.value), row_losses(old.label, old.value)
+    common = np.minimum(ours, theirs)  # an absurd outcome is one by both versions
+    cap = loss_cap(common[common <= np.quantile(common, 0.95)], np.maximum(ours, theirs))
+    ours, theirs = np.minimum(ours, cap), np.minimum(theirs, cap)
+    difference = theirs - ours
     generator = np.random.default_rng(seed)
     _, day = np.unique(new.day, return_inverse=True)
     unit = day if int(day.max()) + 1 >= _MIN_DAYS else np.arange(len(difference))
@@ -174,8 +181,8 @@ def paired_comparison(new: LabelledPredictions, old: LabelledPredictions, seed: 
     return {
         "target": new.target.name,
         "metric": loss_name(new.target),
-        "new": _significant_digits(float(np.mean(row_losses(new.label, new.value)))),
-        "old": _significant_digits(float(np.mean(row_losses(old.label, old.value)))),
+        "new": _significant_digits(float(ours.mean())),
+        "old": _significant_digits(float(theirs.mean())),
         "gain": _significant_digits(float(difference.mean())),
         "low": _significant_digits(float(low)),
         "high": _significant_digits(float(high)),

@@ -122,7 +122,7 @@ def find_degradations(judged: list[LossSample], params: Monitoring) -> Degradati
         The findings, segments in the order of their corrected p-values.
     """
     found = Degradations()
-    for item in judged:
+    for item in map(_without_absurd, judged):
         if len(item.loss) < params.minimum_outcomes:
             continue
         everything = np.ones(len(item.loss), dtype=np.bool_)
@@ -141,6 +141,27 @@ def find_degradations(judged: list[LossSample], params: Monitoring) -> Degradati
         found.segments += segments
     found.segments.sort(key=lambda breach: breach.p_value)
     return found
+
+
+def loss_cap(usual: Floats, live: Floats) -> float:
+    """The loss from which on an outcome counts as absurd: beyond what is usual, and beyond what is common now.
+
+    One such outcome among hundreds neither makes calls look worse nor hides that all of them are, by its spread. What a
+    probability can be off at most, 1, is never absurd.
+
+    Args:
+        usual: losses of held-out rows (k,), float64.
+        live: losses of live calls (n,), float64.
+    """
+    return max(1.0, float(np.quantile(usual, 0.995)), 3 * float(np.quantile(live, 0.75)))
+
+
+def _without_absurd(item: LossSample) -> LossSample:
+    if item.bias or not len(item.loss):
+        return item
+    cap = loss_cap(item.reference_loss * item.scale, item.loss)
+    usual = np.minimum(item.reference_loss * item.scale, cap)
+    return replace(item, loss=np.minimum(item.loss, cap), reference_loss=usual, scale=1.0)
 
 
 def change_point(loss: Floats, seconds: Floats, usual: float) -> float | None:

@@ -61,6 +61,28 @@ def test_two_areas_are_both_named_and_explain_the_rise() -> None:
     assert found.localised
 
 
+ABSURD = 20_000.0
+"""Of one outcome, where forty are usual."""
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("count", [300, 2_000])
+def test_one_absurd_outcome_does_not_look_like_a_change(seed: int, count: int) -> None:
+    item = replace(judged(count, seed=seed), groups={}, reference_groups={})
+    item.loss[np.random.default_rng(seed).integers(count)] = ABSURD
+    assert not find_degradations([item], PARAMS).breached
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_one_absurd_outcome_does_not_hide_that_all_calls_got_worse(seed: int) -> None:
+    worse = judged(400, seed=seed, rise=lambda _: np.full(400, 60.0), begins=0.0)
+    item = replace(worse, groups={}, reference_groups={})
+    assert find_degradations([item], PARAMS).overall
+    item.loss[np.random.default_rng(seed).integers(400)] = ABSURD
+    (found,) = find_degradations([item], PARAMS).overall
+    assert found.value < 130, "what is told of it is not the absurd one"
+
+
 def test_few_outcomes_are_not_judged() -> None:
     assert not find_degradations([judged(100, rise=lambda _: np.full(100, 200.0))], PARAMS).breached
 

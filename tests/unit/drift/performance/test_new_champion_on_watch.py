@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from services.core.contract.use_case import RegressionPrediction
 from services.core.messages import render
 from services.core.model_registry.version import RegisteredVersion
 from services.core.params import Monitoring
 from services.drift.models import ModelVersions
 from services.drift.performance import comparison
+from services.drift.performance.comparison import LabelledPredictions
 from services.drift.reasons import Reason
 from services.drift.verdict import MonitoringResult
 from tests.toy.declaration import USE_CASE
@@ -48,6 +51,25 @@ def judged(
     return comparison.regressed_from_previous(
         MonitoringResult(), USE_CASE, window, models, champion=champion, params=PARAMS
     )
+
+
+@pytest.mark.parametrize("worse", [0.0, 12.0])
+def test_one_absurd_outcome_decides_about_no_version(worse: float) -> None:
+    draw = np.random.default_rng(3)
+    truth, day = draw.gamma(9, 40, 400), np.arange(400) // 40
+    answer = truth + draw.normal(0, 50, 400)
+    label = truth.copy()
+    label[7] = 20_000.0
+
+    def said(value: Any) -> LabelledPredictions:
+        target = USE_CASE.modelling.targets[0]
+        return LabelledPredictions(target, label, RegressionPrediction(value, value, value), day)
+
+    shifted = answer + np.where(answer > truth, worse, -worse)
+    found = comparison.paired_comparison(said(shifted), said(answer), 1)
+    assert found["old"] == pytest.approx(np.abs(answer - truth).mean(), rel=0.03)
+    assert found["new"] - found["old"] == pytest.approx(worse, abs=0.5)
+    assert found["new"] > found["old"] * (1 + PARAMS.rollback_limit) if worse else found["gain"] == 0
 
 
 def test_one_that_is_surely_worse_by_more_than_the_limit_goes(monkeypatch: pytest.MonkeyPatch) -> None:
