@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
+from starlette.requests import Request
 
 from services.core.auth.principal import Role
 from services.core.contract.use_case import Text, UseCase
-from services.core.web.authentication import PUBLIC, requires
+from services.core.web.authentication import PUBLIC, authenticate, requires
 from services.prediction.api.schemas import PredictionSource
 from services.prediction.auth import AuthState
 from services.prediction.inference.prediction_service import PredictionService
@@ -115,6 +116,11 @@ def metadata_router(
 
     for answering, slot in desks.values():
         add(answering, slot)
+
+    @router.get("/internal/caller", status_code=204, include_in_schema=False, openapi_extra=dict(PUBLIC))
+    async def caller(request: Request) -> None:
+        """Whether the header shows a caller that is known. The edge asks before it keeps any byte of a body."""
+        authenticate(request.scope)
 
     @router.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC))
     async def live() -> Liveness:

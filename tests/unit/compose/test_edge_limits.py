@@ -45,3 +45,23 @@ def test_the_edge_closes_idle_connections_before_what_is_behind_it_does(proxy: s
 def test_the_edge_ends_before_compose_kills_it(platform: Platform) -> None:
     [seconds] = re.findall(r"grace_period (\d+)s", CADDYFILE)
     assert int(seconds) < int(platform.services["edge"]["stop_grace_period"].removesuffix("s"))
+
+
+def test_the_edges_memory_is_bounded_by_what_it_may_keep(platform: Platform) -> None:
+    """Bodies that are kept for a second try, for as many callers as there may be connections, and Go's own limit."""
+    edge = platform.services["edge"]
+    allowed = 1_000 if edge["mem_limit"] == "1g" else 0
+    assert int(edge["environment"]["GOMEMLIMIT"].removesuffix("MiB")) < allowed
+    kept = [int(size) for size in re.findall(r"request_buffers (\d+)KB", CADDYFILE)]
+    assert len(kept) == CADDYFILE.count("request_buffers ")
+    header = int(re.findall(r"max_header_size (\d+)KB", CADDYFILE)[0])
+    callers = edge["ulimits"]["nofile"]["hard"] / 2
+    assert callers * (max(kept) + header) / 1_000 < allowed
+
+
+@pytest.mark.parametrize("path", ["@again", "@upload"])
+def test_strangers_are_asked_who_they_are_before_a_body_is_kept(path: str) -> None:
+    block = CADDYFILE[CADDYFILE.index(f"handle {path} {{") :]
+    block = block[: block.index("\n\t}")]
+    asked = "forward_auth {" if path == "@again" else "import guarded"
+    assert 0 < block.index(asked) < block.index("reverse_proxy")
