@@ -1,8 +1,9 @@
 """Files of ``services/`` that a predict call, a CSV row on its way to a feature vector and a promotion pass through.
 
 ``python -m benchmarks.code_paths`` traces each by ``sys.setprofile`` and prints the files that a Python call enters, in
-order. Toy use case, open access. What the interpreter runs on import does not count, nor what runs before: services and
-stages are warm. ``docs/architecture.md`` has the figures."""
+order. Toy use case, open access. What the interpreter runs on import does not count, nor what runs before (services and
+stages are warm) or after (a promotion ends with the swap; the explainer is loaded once the model serves). Files of
+Python: the template of the printed pages is none. ``docs/architecture.md`` has the figures."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import httpx
@@ -27,6 +28,7 @@ from services.core.settings import Settings
 from services.ingestion.sources.acquire import acquire
 from services.ingestion.stage.ingest import ingest
 from services.prediction.app import create_app
+from services.prediction.inference.served_model import ModelSlot
 from services.prediction.settings import PredictionSettings
 from services.preprocessing.stage.preprocess import preprocess
 from services.training.evaluation.evaluate import evaluate
@@ -49,18 +51,25 @@ stages: {train@toy: {cmd: x, params: {params.yaml: {train: {folds: 2}}}}}
 
 
 @contextmanager
-def tracing() -> Iterator[list[str]]:
-    """A list that fills with the files whose functions are called within, in the order of their first call."""
+def tracing(last: CodeType | None = None) -> Iterator[list[str]]:
+    """A list that fills with the files whose functions are called within, in the order of their first call.
+
+    Args:
+        last: The function with whose call the trace ends.
+    """
     files: list[str] = []
     seen: set[str] = set()
+    ended = False
 
     def on_event(frame: FrameType, event: str, _: object) -> None:
+        nonlocal ended
         code = frame.f_code
-        if event != "call" or not code.co_filename.startswith(SERVICES) or _on_import(frame):
+        if ended or event != "call" or not code.co_filename.startswith(SERVICES) or _on_import(frame):
             return
-        if code.co_filename not in seen:
+        if code.co_filename not in seen and code.co_filename.endswith(".py"):
             seen.add(code.co_filename)
             files.append(code.co_filename.removeprefix(SERVICES))
+        ended = code is last
 
     threading.setprofile(on_event)
     sys.setprofile(on_event)
@@ -138,7 +147,7 @@ def promotion(folder: Path) -> list[str]:
         app = create_app(PredictionSettings.model_validate(given), lambda: registry, use_cases=[USE_CASE])
         deployment = app.state.deployments["toy"]
         deployment.follower.poll()
-        with tracing() as files:
+        with tracing(ModelSlot.swap.__code__) as files:
             version, decision = gate_and_register(home, "toy", gate=Gate(), registry=registry)
             assert promote_if_allowed(home, "toy", version, decision, by=None, registry=registry), decision
             deployment.follower.poll()

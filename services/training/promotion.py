@@ -20,16 +20,15 @@ from services.core.database.connection import database_address, make_engine
 from services.core.errors import UnavailableError, VigieError
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.client import ModelRegistry
-from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag, last_promoted
+from services.core.model_registry.version import CHAMPION, RegisteredVersion, Tag
 from services.core.params import Gate
 from services.core.paths import VigiePaths
 from services.training import fallback_pages
 from services.training.gate.compare import compare_models
 from services.training.gate.decision import Decision, Outcome
-from services.training.stage.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 SERVICE = "training"  # its outbox delivers the audit entries
@@ -58,18 +57,18 @@ def gate_and_register(
     Raises:
         VigieError: There is no evaluated candidate, or the registry cannot be reached.
     """
-    workspace = Workspace(home.current(use_case).resolve(), use_case)
-    if not (workspace.evaluation / "test.parquet").is_file():
+    state = home.current(use_case).resolve()
+    if not (state / "models" / use_case / "evaluation" / "test.parquet").is_file():
         raise VigieError(
             f"There is no evaluated candidate of {use_case} to register.",
             action=f"Make one: ./vigie evaluate {use_case}",
         )
     registry = registry or ModelRegistry.open(home)
-    version = registry.log_run_and_register(use_case, workspace.root)
+    version = registry.log_run_and_register(use_case, state)
     champion = registry.by_alias(use_case, CHAMPION)
     if champion is not None and champion.number == version.number:
         return version, Decision("unchanged", ("It is the champion already.",), f"version {champion.number}")
-    decision = _decide(registry, workspace, version, champion, gate)
+    decision = _decide(registry, state, version, champion, gate)
     registry.log_json(version, "gate.json", decision.as_json())
     registry.set_tags(version, decision.tags())
     return registry.version(use_case, version.number), decision
@@ -193,7 +192,7 @@ def _record_change(
 
 def _decide(
     registry: ModelRegistry,
-    workspace: Workspace,
+    state: Path,
     version: RegisteredVersion,
     champion: RegisteredVersion | None,
     gate: Gate,
@@ -202,16 +201,16 @@ def _decide(
 
     if when := version.tags.get(Tag.ROLLED_BACK):
         return Decision("refused", (f"Version {version.number} was rolled back on {when}; promote it by hand.",))
-    if champion is None and (lost := last_promoted(registry.versions(version.use_case))):
+    if champion is None and (lost := _last_promoted(registry.versions(version.use_case))):
         reason = f"Version {lost.number} served, but the champion was removed in MLflow; promote one by hand."
         return Decision("refused", (reason,))
     if champion is not None and version.simulated and not champion.simulated:
         reason = f"Version {champion.number}, the champion, was made from real data; this one from simulated data."
         return Decision("refused", (reason,), f"version {champion.number}", champion.number)
-    use_case = declared.get(workspace.use_case)
-    frame = pd.read_parquet(workspace.evaluation / "test.parquet")
-    context: Mapping[str, object] = load_arrays(workspace.prepared / "context.npz")
-    challenger = Predictor(use_case, workspace.bundle)
+    use_case, models = declared.get(version.use_case), state / "models" / version.use_case
+    frame = pd.read_parquet(models / "evaluation" / "test.parquet")
+    context: Mapping[str, object] = load_arrays(state / "data" / version.use_case / "examples" / "context.npz")
+    challenger = Predictor(use_case, models / "bundle")
     if champion is None:
         return compare_models(challenger, None, frame, context, gate)
     name = f"version {champion.number}"
@@ -226,6 +225,12 @@ def _decide(
             return Decision("refused", (reason, by_hand), name, champion.number)
         made = compare_models(challenger, holder, frame, context, gate, champion_name=name)
         return replace(made, champion=champion.number)
+
+
+def _last_promoted(versions: Iterable[RegisteredVersion]) -> RegisteredVersion | None:
+    """Return the version that was promoted last and not rolled back: the champion, unless its alias was removed."""
+    promoted = [item for item in versions if item.tags.get(Tag.PROMOTED) and not item.tags.get(Tag.ROLLED_BACK)]
+    return max(promoted, key=lambda item: item.tags[Tag.PROMOTED], default=None)
 
 
 _VERSION_NAME = re.compile(r"version (\d+)")

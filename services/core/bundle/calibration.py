@@ -1,13 +1,22 @@
-"""Calibration parameters of a model's raw output, stored as JSON and applied in NumPy."""
+"""From raw outputs to a target's value: averages, and calibration parameters, stored as JSON and applied in NumPy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+from services.core.contract.outputs import (
+    BinaryPrediction,
+    MultiClass,
+    MultiClassPrediction,
+    RegressionPrediction,
+    TargetPrediction,
+)
 
 
 class RegressionCalibration(BaseModel):
@@ -140,3 +149,70 @@ def group_key(value: Any) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTarget:
+    """A target of a loaded bundle: which outputs it averages, and how they are calibrated."""
+
+    name: str
+    members: tuple[int, ...]  # positions among the outputs of ``OnnxEnsemble``, which those of the estimators follow
+    lower: int | None
+    upper: int | None
+    calibration: Calibration
+    output: Any
+    left_out: tuple[tuple[int, int], ...]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]  # with x the calibration's points, or its bias
+
+
+def mean_output(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
+    """Average raw outputs, float32 (n, 1) or (n, k), in float64."""
+    total = outputs[0].astype(np.float64)
+    for output in outputs[1:]:
+        total += output
+    return total / len(outputs) if len(outputs) > 1 else total
+
+
+def mean_out_of_fold(
+    outputs: Sequence[NDArray[np.float32]], left_out: Sequence[tuple[int, int]], parts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Average, for each row, the outputs of the boosters that did not learn from it, in float64; NaN where all did.
+
+    Args:
+        outputs: One per booster, float32 (n, 1) or (n, k).
+        left_out: Repetition and fold that each booster did not learn from.
+        parts: Fold of each row in each repetition, int64 (repeats, n).
+    """
+    total = np.zeros(outputs[0].shape)
+    count = np.zeros((len(total), *(1,) * (total.ndim - 1)))
+    for output, (repeat, part) in zip(outputs, left_out, strict=True):
+        rows = parts[repeat] == part
+        total[rows] += output[rows]
+        count[rows] += 1
+    return total / count
+
+
+def calibrated_value(
+    target: LoadedTarget, raw: NDArray[np.float64], outputs: Sequence[NDArray[np.float32]], facts: dict[str, Any]
+) -> TargetPrediction:
+    """A target's value; for one row every NumPy call counts, hence ``ufunc.reduce`` and no methods that wrap it."""
+    calibration = target.calibration
+    if isinstance(calibration, RegressionCalibration):
+        value = raw.reshape(-1) + calibration.shift
+        low = raw if target.lower is None else outputs[target.lower]
+        high = raw if target.upper is None else outputs[target.upper]
+        widen = calibration.widen(facts, len(value))
+        lower = np.minimum(low.reshape(-1) - widen, value)
+        upper = np.maximum(high.reshape(-1) + widen, value)
+        if calibration.minimum is not None:
+            floor = calibration.minimum
+            value, lower, upper = np.maximum(value, floor), np.maximum(lower, floor), np.maximum(upper, floor)
+        return RegressionPrediction(value, lower, upper)
+    if isinstance(calibration, BinaryCalibration):
+        return BinaryPrediction(np.interp(raw[:, 1], target.x, target.y), calibration.threshold)
+    assert isinstance(target.output, MultiClass)
+    assert isinstance(calibration, MultiClassCalibration)
+    logits = np.log(np.maximum(raw, 1e-12)) / calibration.temperature + target.y
+    powers = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
+    return MultiClassPrediction(powers / np.add.reduce(powers, axis=1, keepdims=True), target.output.labels)

@@ -1,6 +1,8 @@
 """The bundle's one predictor, of evaluation, gate, calibration and serving: their answers are equal bit for bit.
 
 Forests run in one thread of ONNX Runtime, within 1e-5 relative of the native boosters (see ``docs/architecture.md``).
+All of a bundle share one session: a single call spends more time on entering ONNX Runtime than in the trees. The nodes
+are those of the ``.onnx`` files, so the outputs are equal bit for bit.
 """
 
 from __future__ import annotations
@@ -12,15 +14,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
+import onnx.compose
+import onnxruntime
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from services.core.bundle.calibration import (
-    BinaryCalibration,
     Calibration,
     FusionCalibration,
-    MultiClassCalibration,
-    RegressionCalibration,
+    LoadedTarget,
+    calibrated_value,
+    mean_out_of_fold,
+    mean_output,
 )
 from services.core.bundle.manifest import (
     TargetManifest,
@@ -31,7 +37,6 @@ from services.core.bundle.manifest import (
     save_arrays,
 )
 from services.core.bundle.modality_models import LateFusionModel
-from services.core.bundle.onnx_ensemble import OnnxEnsemble, create_session
 from services.core.contract.use_case import (
     BinaryPrediction,
     LateFusion,
@@ -65,6 +70,63 @@ class Prediction(NamedTuple):
     extras: dict[str, Any]
 
 
+def create_session(model: bytes) -> onnxruntime.InferenceSession:
+    """Make an ONNX Runtime session of one thread, so that results do not depend on the number of cores.
+
+    Args:
+        model: The serialised ONNX model.
+
+    Returns:
+        The session, on the CPU.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+class OnnxEnsemble:
+    """Several boosters merged into one ONNX Runtime session.
+
+    Attributes:
+        run: ``run(outputs, {name: matrix})`` gives each booster's output, float32 (n, 1) or (n, k).
+        matrices: Names of the inputs, float32 (n, p).
+        outputs: Names of the outputs, in the order of the files.
+
+    Args:
+        files: Each booster's file and the name of the matrix that it reads.
+
+    Raises:
+        VigieError: the files were not written by one converter.
+    """
+
+    def __init__(self, files: Sequence[tuple[Path, str]]) -> None:
+        graph = onnx.GraphProto(name="forests")
+        inputs: dict[str, Any] = {}
+        opsets: dict[str, int] = {}
+        newest = 0
+        for number, (path, matrix) in enumerate(files):
+            model = onnx.compose.add_prefix(onnx.load_from_string(path.read_bytes()), f"{number}/", rename_inputs=False)
+            own = model.graph.input[0].name
+            for node in model.graph.node:
+                node.input[:] = [matrix if name == own else name for name in node.input]
+            graph.node.extend(model.graph.node)
+            graph.initializer.extend(model.graph.initializer)
+            graph.output.append(model.graph.output[-1])
+            inputs.setdefault(matrix, model.graph.input[0]).name = matrix
+            newest = max(newest, model.ir_version)
+            for opset in model.opset_import:
+                if opsets.setdefault(opset.domain, opset.version) != opset.version:
+                    raise VigieError(f"{path} was written for another version of ONNX.", action="Train again.")
+        graph.input.extend(inputs.values())
+        self.matrices = tuple(inputs)
+        self.outputs = [output.name for output in graph.output]
+        opset_imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+        merged = onnx.helper.make_model(graph, opset_imports=opset_imports, ir_version=newest)
+        self.run = create_session(merged.SerializeToString()).run
+
+
 class OnnxBooster:
     """One model in ONNX Runtime.
 
@@ -84,19 +146,6 @@ class OnnxBooster:
         rows = np.split(matrix, len(matrix)) if self._row_by_row and len(matrix) > 1 else [matrix]
         outputs = [self._session.run(self._output, {self._input: row})[0] for row in rows]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
-
-
-@dataclass(frozen=True, slots=True)
-class _LoadedTarget:
-    name: str
-    members: tuple[int, ...]  # positions among the outputs of ``OnnxEnsemble``, which those of the estimators follow
-    lower: int | None
-    upper: int | None
-    calibration: Calibration
-    output: Any
-    left_out: tuple[tuple[int, int], ...]
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]  # with x the calibration's points, or its bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +208,7 @@ class Predictor:
         assert isinstance(calibration, FusionCalibration)
         return _LoadedFusion(name, LateFusionModel(experts, folder, calibration), calibration, output.labels)
 
-    def _load(self, name: str, item: TargetManifest, files: list[tuple[Path, str]]) -> _LoadedTarget:
+    def _load(self, name: str, item: TargetManifest, files: list[tuple[Path, str]]) -> LoadedTarget:
         """Read the target's calibration and put its boosters' files on the list."""
         made = tuple(self.features.FEATURE_NAMES.get(item.matrix, ()))
         if made != item.features:
@@ -176,7 +225,7 @@ class Predictor:
                 position[booster] = len(files)
                 files.append((folder / f"{booster}.onnx", item.matrix))
         calibration = _CALIBRATION.validate_json((folder / "calibration.json").read_bytes())
-        return _LoadedTarget(
+        return LoadedTarget(
             name=name,
             members=tuple(position[member] for member in item.members),
             lower=position[item.lower] if item.lower else None,
@@ -215,8 +264,8 @@ class Predictor:
             if unseen is not None and target.name in unseen:
                 raw = mean_out_of_fold([outputs[m] for m in target.members], target.left_out, unseen[target.name])
             else:
-                raw = _mean([outputs[member] for member in target.members])
-            values[target.name] = _calibrated_value(target, raw, outputs, facts)
+                raw = mean_output([outputs[member] for member in target.members])
+            values[target.name] = calibrated_value(target, raw, outputs, facts)
         for fusion in self._fusions:
             values[fusion.name] = MultiClassPrediction(fusion.weigh(matrices, facts), fusion.labels)
         return Prediction(values, facts)
@@ -245,55 +294,4 @@ def to_scalars(prediction: Prediction, index: int) -> tuple[dict[str, TargetPred
 
 def average_outputs(members: tuple[OnnxBooster, ...], matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the mean of the members' raw outputs, float64 (n, 1) or (n, k), for a matrix, float32 (n, p)."""
-    return _mean([member(matrix) for member in members])
-
-
-def _mean(outputs: Sequence[NDArray[np.float32]]) -> NDArray[np.float64]:
-    total = outputs[0].astype(np.float64)
-    for output in outputs[1:]:
-        total += output
-    return total / len(outputs) if len(outputs) > 1 else total
-
-
-def mean_out_of_fold(
-    outputs: Sequence[NDArray[np.float32]], left_out: Sequence[tuple[int, int]], parts: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Average, for each row, the outputs of the boosters that did not learn from it, in float64; NaN where all did.
-
-    Args:
-        outputs: One per booster, float32 (n, 1) or (n, k).
-        left_out: Repetition and fold that each booster did not learn from.
-        parts: Fold of each row in each repetition, int64 (repeats, n).
-    """
-    total = np.zeros(outputs[0].shape)
-    count = np.zeros((len(total), *(1,) * (total.ndim - 1)))
-    for output, (repeat, part) in zip(outputs, left_out, strict=True):
-        rows = parts[repeat] == part
-        total[rows] += output[rows]
-        count[rows] += 1
-    return total / count
-
-
-def _calibrated_value(
-    target: _LoadedTarget, raw: NDArray[np.float64], outputs: Sequence[NDArray[np.float32]], facts: dict[str, Any]
-) -> TargetPrediction:
-    """A target's value; for one row every NumPy call counts, hence ``ufunc.reduce`` and no methods that wrap it."""
-    calibration = target.calibration
-    if isinstance(calibration, RegressionCalibration):
-        value = raw.reshape(-1) + calibration.shift
-        low = raw if target.lower is None else outputs[target.lower]
-        high = raw if target.upper is None else outputs[target.upper]
-        widen = calibration.widen(facts, len(value))
-        lower = np.minimum(low.reshape(-1) - widen, value)
-        upper = np.maximum(high.reshape(-1) + widen, value)
-        if calibration.minimum is not None:
-            floor = calibration.minimum
-            value, lower, upper = np.maximum(value, floor), np.maximum(lower, floor), np.maximum(upper, floor)
-        return RegressionPrediction(value, lower, upper)
-    if isinstance(calibration, BinaryCalibration):
-        return BinaryPrediction(np.interp(raw[:, 1], target.x, target.y), calibration.threshold)
-    assert isinstance(target.output, MultiClass)
-    assert isinstance(calibration, MultiClassCalibration)
-    logits = np.log(np.maximum(raw, 1e-12)) / calibration.temperature + target.y
-    powers = np.exp(logits - np.maximum.reduce(logits, axis=1, keepdims=True))
-    return MultiClassPrediction(powers / np.add.reduce(powers, axis=1, keepdims=True), target.output.labels)
+    return mean_output([member(matrix) for member in members])

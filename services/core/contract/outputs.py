@@ -82,6 +82,15 @@ def unit_of(output: Output) -> str:
     return output.unit if isinstance(output, Regression) else "probability"
 
 
+def describe_value(output: Output, value: Any) -> str:
+    """Return how people read a label of a target, with its unit or its class's name."""
+    if isinstance(output, BinaryClassification):
+        return f"{value:g} ({'yes' if value else 'no'})"
+    if isinstance(output, MultiClass):
+        return repr(output.labels[int(value)] if output.labels and not isinstance(value, str) else str(value))
+    return f"{value:g} {output.unit}".strip()
+
+
 @dataclass(frozen=True, slots=True)
 class RegressionPrediction:
     """A number and its interval, in the target's unit.

@@ -22,14 +22,17 @@ from services.core.model_registry.mlflow_backend import (
     BUNDLE,
     EVALUATION,
     connect,
+    copy_artifact,
+    download_artifact,
     embedded_uri,
     from_mlflow,
     is_not_found,
+    read_versions,
     redact,
     register_run,
     translate_errors,
 )
-from services.core.model_registry.sqlite_backend import copy_artifact, follow_home, read_versions
+from services.core.model_registry.sqlite_backend import prepare_database
 from services.core.model_registry.version import CHALLENGER, CHAMPION, PREVIOUS, RegisteredVersion, Tag
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
@@ -228,9 +231,7 @@ class ModelRegistry:
     @property
     def _client(self) -> Any:
         if self._connected is None:
-            if self.embedded:
-                follow_home(self.home)
-            self._connected = connect(self.uri, self.home, self._patience)
+            self._connected = connect(self.uri, self.home, self._patience, prepare_database)
         return self._connected
 
     def _ask(self, use_case: str, question: Callable[[], Any]) -> Any:
@@ -281,15 +282,7 @@ class ModelRegistry:
     def _copied(self, version: RegisteredVersion, name: str, folder: Path) -> Path:
         """Copy or download an artifact; raises OSError if the registry does not provide it."""
         found = copy_artifact(self.home.registry_database, version.run_id, name, folder) if self.embedded else None
-        if found is not None:
-            return found
-        client = self._client
-        from mlflow.exceptions import MlflowException  # noqa: PLC0415
-
-        try:
-            return Path(client.download_artifacts(version.run_id, name, folder))
-        except MlflowException as error:
-            raise OSError(str(error)) from None
+        return found or download_artifact(self._client, version.run_id, name, folder)
 
     @contextmanager
     def _lock(self, use_case: str) -> Iterator[None]:

@@ -8,20 +8,21 @@ import json
 import logging
 import os
 import re
+import shutil
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 import yaml
-from filelock import FileLock
 
 from services.core.bundle.manifest import BundleManifest, bundle_hash, read_manifest
 from services.core.errors import VigieError
-from services.core.io import replacing
 from services.core.model_registry.version import RegisteredVersion, Tag
 from services.core.paths import VigiePaths
 from services.core.settings import no_proxy_environment
@@ -35,13 +36,17 @@ _QUIET_VARIABLES = {
 }
 
 
+BUSY_SECONDS = 30.0
+BELOW_SOME_HOME = re.compile(r"/registry/artifacts/(.+)\Z", re.DOTALL)
+
+
 def embedded_uri(home: VigiePaths) -> str:
     return f"sqlite:///{home.registry_database}"
 
 
-def connect(uri: str, home: VigiePaths, patience: float) -> Any:
+def connect(uri: str, home: VigiePaths, patience: float, prepare: Callable[[VigiePaths], None]) -> Any:
     """Create an MLflow client. Requests time out after ``patience`` seconds and are retried once; MLflow's defaults
-    wait for minutes. A missing embedded database is created first, under a lock. MLflow reads the user from
+    wait for minutes. ``prepare`` sees to an embedded database before it is opened. MLflow reads the user from
     ``MLFLOW_TRACKING_USERNAME`` and ``MLFLOW_TRACKING_PASSWORD``."""
     limits = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(max(1, round(patience)))}
     os.environ.update(_QUIET_VARIABLES | no_proxy_environment(uri) | limits)
@@ -51,37 +56,9 @@ def connect(uri: str, home: VigiePaths, patience: float) -> Any:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     home.registry_artifacts.mkdir(parents=True, exist_ok=True)
     with translate_errors(uri):
-        if uri == embedded_uri(home) and not home.registry_database.is_file():
-            with FileLock(home.registry_database.with_suffix(".lock")):
-                if not home.registry_database.is_file():
-                    _create_database(home.registry_database)
+        if uri == embedded_uri(home):
+            prepare(home)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def _create_database(path: Path) -> None:
-    """Create MLflow's tables in a temporary file and rename it, so that a database is complete or absent.
-
-    A crash meanwhile loses nothing, so SQLite's fsync per statement is off: one second instead of six."""
-    from mlflow import MlflowClient  # noqa: PLC0415
-    from sqlalchemy import event  # noqa: PLC0415
-    from sqlalchemy.engine import Engine  # noqa: PLC0415
-
-    names: set[str] = set()
-
-    def in_a_hurry(connection: Any, _record: Any) -> None:
-        """Disable fsync for this file only: other threads may connect to other databases meanwhile."""
-        if isinstance(connection, sqlite3.Connection):
-            files = [file for _, _, file in connection.execute("PRAGMA database_list")]
-            if names & {Path(file).name for file in files}:
-                connection.execute("PRAGMA synchronous = OFF")
-
-    event.listen(Engine, "connect", in_a_hurry)
-    try:
-        with replacing(path, durable=True) as beside:
-            names.add(beside.name)
-            MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}").search_registered_models(max_results=1)
-    finally:
-        event.remove(Engine, "connect", in_a_hurry)
 
 
 def redact(text: object, uri: str) -> str:
@@ -228,6 +205,16 @@ def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
+def download_artifact(client: Any, run_id: str, name: str, folder: Path) -> Path:
+    """Download an artifact of a run; raises OSError if the registry does not provide it."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+    try:
+        return Path(client.download_artifacts(run_id, name, folder))
+    except MlflowException as error:
+        raise OSError(str(error)) from None
+
+
 def from_mlflow(found: Any) -> RegisteredVersion:
     """Convert MLflow's ``ModelVersionDetails``. A version without Vigie's tags was registered by other means: its hash
     is empty, which matches no bundle."""
@@ -244,3 +231,62 @@ def from_mlflow(found: Any) -> RegisteredVersion:
         tags=tags,
         aliases=tuple(found.aliases or ()),
     )
+
+
+def read_versions(database: Path, use_case: str) -> list[RegisteredVersion]:
+    """List all versions, newest first, with their aliases; empty if there is no database, which is never created here.
+
+    Raises:
+        VigieError: the database cannot be read.
+    """
+    query = "SELECT version, run_id, source FROM model_versions WHERE name = ? AND current_stage IS NOT ? "
+    # MLflow's stage of deleted versions
+    found = read_rows(database, query + "ORDER BY version DESC", (use_case, "Deleted_Internal"))
+    tags: dict[int, dict[str, str]] = {number: {} for number, _, _ in found}
+    query = "SELECT version, key, value FROM model_version_tags WHERE name = ?"
+    for number, key, value in read_rows(database, query, (use_case,)):
+        tags.setdefault(number, {})[key] = value
+    aliases: dict[int, list[str]] = {}
+    query = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
+    for number, alias in read_rows(database, query, (use_case,)):
+        aliases.setdefault(number, []).append(alias)
+    fields = ("name", "version", "run_id", "source", "tags", "aliases")
+    rows = [(use_case, number, run, source, tags[number], aliases.get(number)) for number, run, source in found]
+    return [from_mlflow(SimpleNamespace(**dict(zip(fields, row, strict=True)))) for row in rows]
+
+
+def copy_artifact(database: Path, run_id: str, name: str, folder: Path) -> Path | None:
+    """Copy an artifact (file or folder) of a run to ``folder``; None if the run's artifacts are not on this machine.
+
+    Raises:
+        OSError: the artifact does not exist.
+        VigieError: the database cannot be read.
+    """
+    for (uri,) in read_rows(database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)):
+        parts = urlsplit(uri)
+        if parts.scheme in {"", "file"}:
+            source = _here(database.parent / "artifacts", Path(unquote(parts.path))) / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            return Path(copy(source, folder / name))
+    return None
+
+
+def _here(artifacts: Path, path: Path) -> Path:
+    """Return where an artifact's path below another home is below this one's ``artifacts``, if it is there; else the
+    path itself."""
+    below = BELOW_SOME_HOME.search(str(path))
+    return artifacts / below[1] if below and (artifacts / below[1]).exists() else path
+
+
+def read_rows(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+    if not database.is_file():
+        return []
+    try:
+        address = f"file:{quote(str(database))}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.Error as error:
+        raise VigieError(
+            f"The model registry {database} cannot be read: {error}.",
+            action="See that the disk has room and the file is whole; ./vigie restore brings back a backup's.",
+        ) from None

@@ -1,25 +1,22 @@
-"""The embedded registry's SQLite database without MLflow, whose import takes seconds: versions and artifacts, moved
-homes, and what was changed by hand in MLflow."""
+"""The embedded registry's SQLite database: creating it, moved homes, and what was changed by hand in MLflow."""
 
 from __future__ import annotations
 
-import re
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from services.core.errors import VigieError
-from services.core.model_registry.mlflow_backend import from_mlflow
-from services.core.model_registry.version import CHAMPION, PREVIOUS, RegisteredVersion, Tag
+from filelock import FileLock
+
+from services.core.io import replacing
+from services.core.model_registry.mlflow_backend import BELOW_SOME_HOME, BUSY_SECONDS, read_rows
+from services.core.model_registry.version import CHAMPION, PREVIOUS, Tag
 from services.core.paths import VigiePaths
 
-_BUSY_SECONDS = 30.0
 _ARTIFACT_URI_COLUMNS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -28,52 +25,13 @@ _ARTIFACT_URI_COLUMNS = (
     ("logged_models", "artifact_location"),
 )
 """Columns of MLflow's database with artifact URIs."""
-_BELOW_SOME_HOME = re.compile(r"/registry/artifacts/(.+)\Z", re.DOTALL)
 _VERSIONS = "SELECT name, version, source FROM model_versions WHERE current_stage IS NOT 'Deleted_Internal'"
-
-
-def read_versions(database: Path, use_case: str) -> list[RegisteredVersion]:
-    """List all versions, newest first, with their aliases; empty if there is no database, which is never created here.
-
-    Raises:
-        VigieError: the database cannot be read.
-    """
-    query = "SELECT version, run_id, source FROM model_versions WHERE name = ? AND current_stage IS NOT ? "
-    # MLflow's stage of deleted versions
-    found = _rows(database, query + "ORDER BY version DESC", (use_case, "Deleted_Internal"))
-    tags: dict[int, dict[str, str]] = {number: {} for number, _, _ in found}
-    query = "SELECT version, key, value FROM model_version_tags WHERE name = ?"
-    for number, key, value in _rows(database, query, (use_case,)):
-        tags.setdefault(number, {})[key] = value
-    aliases: dict[int, list[str]] = {}
-    query = "SELECT version, alias FROM registered_model_aliases WHERE name = ? ORDER BY alias"
-    for number, alias in _rows(database, query, (use_case,)):
-        aliases.setdefault(number, []).append(alias)
-    fields = ("name", "version", "run_id", "source", "tags", "aliases")
-    rows = [(use_case, number, run, source, tags[number], aliases.get(number)) for number, run, source in found]
-    return [from_mlflow(SimpleNamespace(**dict(zip(fields, row, strict=True)))) for row in rows]
-
-
-def copy_artifact(database: Path, run_id: str, name: str, folder: Path) -> Path | None:
-    """Copy an artifact (file or folder) of a run to ``folder``; None if the run's artifacts are not on this machine.
-
-    Raises:
-        OSError: the artifact does not exist.
-        VigieError: the database cannot be read.
-    """
-    for (uri,) in _rows(database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)):
-        parts = urlsplit(uri)
-        if parts.scheme in {"", "file"}:
-            source = _here(database.parent / "artifacts", Path(unquote(parts.path))) / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            return Path(copy(source, folder / name))
-    return None
 
 
 def rewrite_artifact_uris(registry: Path, old: str, new: str) -> None:
     """Rewrite the artifact URIs in MLflow's database from one home to another."""
     before, after = (f"{Path(home).as_uri()}/" for home in (old, new))
-    with closing(sqlite3.connect(registry, timeout=_BUSY_SECONDS)) as connection, connection:
+    with closing(sqlite3.connect(registry, timeout=BUSY_SECONDS)) as connection, connection:
         for table, column in _ARTIFACT_URI_COLUMNS:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608
@@ -88,26 +46,19 @@ def follow_home(home: VigiePaths) -> int:
     its files are here."""
     moved = _moved(home)
     if moved:
-        with closing(sqlite3.connect(home.registry_database, timeout=_BUSY_SECONDS)) as connection, connection:
+        with closing(sqlite3.connect(home.registry_database, timeout=BUSY_SECONDS)) as connection, connection:
             for table, column, old, new in moved:
                 connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, old))  # noqa: S608
     return len(moved)
-
-
-def _here(artifacts: Path, path: Path) -> Path:
-    """Return where an artifact's path below another home is below this one's ``artifacts``, if it is there; else the
-    path itself."""
-    below = _BELOW_SOME_HOME.search(str(path))
-    return artifacts / below[1] if below and (artifacts / below[1]).exists() else path
 
 
 def _moved(home: VigiePaths) -> list[tuple[str, str, str, str]]:
     """URIs below another home that belong here: table, column, old and new URI."""
     found = []
     for table, column in _ARTIFACT_URI_COLUMNS:
-        for (uri,) in _rows(home.registry_database, f"SELECT DISTINCT {column} FROM {table}"):  # noqa: S608
+        for (uri,) in read_rows(home.registry_database, f"SELECT DISTINCT {column} FROM {table}"):  # noqa: S608
             path = _local(uri)
-            below = path and _BELOW_SOME_HOME.search(str(path))
+            below = path and BELOW_SOME_HOME.search(str(path))
             if not path or not below or path.is_relative_to(home.registry_artifacts):
                 continue
             new = home.registry_artifacts / below[1]
@@ -118,7 +69,7 @@ def _moved(home: VigiePaths) -> list[tuple[str, str, str, str]]:
 
 def registered_bundles(registry: Path, home: Path) -> Iterator[tuple[str, str]]:
     """Yield each registered version with its bundle's folder: relative to the home, absolute if it lies elsewhere."""
-    for name, version, source in _rows(registry, f"{_VERSIONS} ORDER BY name, version"):
+    for name, version, source in read_rows(registry, f"{_VERSIONS} ORDER BY name, version"):
         parts, path = urlsplit(source or ""), _local(source or "")
         path = path and _here(home / "registry" / "artifacts", path)  # of a home that was moved and not used since
         if parts.scheme == "mlflow-artifacts":
@@ -155,7 +106,7 @@ def find_faults(home: VigiePaths) -> list[RegistryFault]:
         elif not (home.root / bundle / "bundle.json").is_file():
             action = "bring its files back, or delete the version in MLflow; ./vigie rollback leaves a broken champion"
             faults.append(RegistryFault(name, f"{version} has no bundle any more: {bundle}", action))
-    for (name,) in _rows(
+    for (name,) in read_rows(
         database,
         "SELECT name FROM experiments WHERE lifecycle_stage = 'deleted' AND name IN (SELECT name FROM model_versions)",
     ):
@@ -166,16 +117,16 @@ def find_faults(home: VigiePaths) -> list[RegistryFault]:
 
 def _alias_faults(database: Path) -> Iterator[RegistryFault]:
     aliases: dict[str, dict[str, int]] = {}
-    for name, alias, version in _rows(database, "SELECT name, alias, version FROM registered_model_aliases"):
+    for name, alias, version in read_rows(database, "SELECT name, alias, version FROM registered_model_aliases"):
         aliases.setdefault(name, {})[alias] = version
     promoted = {
         (name, version)
-        for name, version in _rows(
+        for name, version in read_rows(
             database,
             f"SELECT name, version FROM model_version_tags WHERE key = '{Tag.PROMOTED}'",  # noqa: S608
         )
     }
-    known = {(name, version) for name, version, _ in _rows(database, _VERSIONS)}
+    known = {(name, version) for name, version, _ in read_rows(database, _VERSIONS)}
     for name in sorted({name for name, _ in known}):
         champion, previous = (aliases.get(name, {}).get(alias) for alias in (CHAMPION, PREVIOUS))
         by_number = f"./vigie models {name} lists the versions: ./vigie promote {name} NUMBER"
@@ -194,15 +145,37 @@ def _local(uri: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme in {"", "file"} and parts.path.startswith("/") else None
 
 
-def _rows(database: Path, query: str, values: tuple[str, ...] = ()) -> list[tuple[Any, ...]]:
+def prepare_database(home: VigiePaths) -> None:
+    """Create the database if it is missing, under a lock, and point it to this home."""
+    database = home.registry_database
     if not database.is_file():
-        return []
+        with FileLock(database.with_suffix(".lock")):
+            if not database.is_file():
+                _create_database(database)
+    follow_home(home)
+
+
+def _create_database(path: Path) -> None:
+    """Create MLflow's tables in a temporary file and rename it, so that a database is complete or absent.
+
+    A crash meanwhile loses nothing, so SQLite's fsync per statement is off: one second instead of six."""
+    from mlflow import MlflowClient  # noqa: PLC0415
+    from sqlalchemy import event  # noqa: PLC0415
+    from sqlalchemy.engine import Engine  # noqa: PLC0415
+
+    names: set[str] = set()
+
+    def in_a_hurry(connection: Any, _record: Any) -> None:
+        """Disable fsync for this file only: other threads may connect to other databases meanwhile."""
+        if isinstance(connection, sqlite3.Connection):
+            files = [file for _, _, file in connection.execute("PRAGMA database_list")]
+            if names & {Path(file).name for file in files}:
+                connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", in_a_hurry)
     try:
-        address = f"file:{quote(str(database))}?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as connection:
-            return connection.execute(query, values).fetchall()
-    except sqlite3.Error as error:
-        raise VigieError(
-            f"The model registry {database} cannot be read: {error}.",
-            action="See that the disk has room and the file is whole; ./vigie restore brings back a backup's.",
-        ) from None
+        with replacing(path, durable=True) as beside:
+            names.add(beside.name)
+            MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}").search_registered_models(max_results=1)
+    finally:
+        event.remove(Engine, "connect", in_a_hurry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -51,9 +50,3 @@ class RegisteredVersion:
     """Target or variant -> metric -> value on the test slice of its own data."""
     tags: dict[str, str] = field(default_factory=dict)
     aliases: tuple[str, ...] = ()
-
-
-def last_promoted(versions: Iterable[RegisteredVersion]) -> RegisteredVersion | None:
-    """Return the version that was promoted last and not rolled back: the champion, unless its alias was removed."""
-    promoted = [item for item in versions if item.tags.get(Tag.PROMOTED) and not item.tags.get(Tag.ROLLED_BACK)]
-    return max(promoted, key=lambda item: item.tags[Tag.PROMOTED], default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isnan
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.core.contract import columns as column_tools
+from services.core.contract.outputs import describe_value
 from services.core.contract.use_case import (
     BinaryPrediction,
     MultiClassPrediction,
@@ -215,3 +216,20 @@ def take_rows(value: TargetPrediction, rows: Any) -> TargetPrediction:
     if isinstance(value, BinaryPrediction):
         return BinaryPrediction(value.probability[rows], value.threshold)
     return MultiClassPrediction(value.probabilities[rows], value.labels)
+
+
+def constant_test_labels(scored: Sequence[ScoredPredictions]) -> list[str]:
+    """State reasons against models that are scored on one value: whoever answers it is perfect.
+
+    Args:
+        scored: A model's answers to the test rows, one entry per target and variant.
+
+    Returns:
+        One sentence for each target whose labels are constant; a variant's may be.
+    """
+    return [
+        f"{item.name} is {describe_value(item.target.output, item.label[0])} in all {len(item.label):,} test rows, "
+        "so nothing can be measured on it."
+        for item in scored
+        if item.name == item.target.name and len(item.label) and (item.label == item.label[0]).all()
+    ]

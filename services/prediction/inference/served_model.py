@@ -162,7 +162,8 @@ class LoadedModel:
             VigieError: the answer does not match the use case's declaration.
         """
         fields = self.request.model_validate(example_request(self.request)).__dict__
-        decode_fields(image_fields(self.request), fields)
+        if images := image_fields(self.request):
+            decode_fields(images, fields)
         one, many = from_rows(self.request, [fields]), from_rows(self.request, [fields] * WARM_ROWS)
         build = ResponseBuilder(self.use_case).body
         alone = build(*self.predict_each(one, {})[0], fields)

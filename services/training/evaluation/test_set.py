@@ -12,8 +12,8 @@ from services.core.bundle.predictor import Predictor
 from services.core.contract.use_case import UseCase, learned_class_targets
 from services.core.scoring.metrics import metrics_of
 from services.core.scoring.report import metric_by_group
-from services.core.scoring.scored_predictions import PredictFunction, ScoredPredictions, predict_with_model
-from services.training.stage.splitting import TEST, cross_validation_folds, in_split, is_cross_validated, split_targets
+from services.core.scoring.scored_predictions import PredictFunction, ScoredPredictions
+from services.training.stage.splitting import TEST, cross_validation_folds, in_split, split_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,8 +128,6 @@ def predict_out_of_fold(predictor: Predictor, frame: pd.DataFrame) -> PredictFun
         Function of columns, context and row positions int64 (m,) that returns the answers by target.
     """
     use_case = predictor.use_case
-    if not any(is_cross_validated(use_case, target) for target in use_case.modelling.targets):
-        return predict_with_model(predictor)
     parts = {}
     for name, item in predictor.manifest.targets.items():
         if item.left_out:

@@ -16,10 +16,16 @@ from services.core.contract import columns as column_tools
 from services.core.contract.use_case import MultiClass, Regression, Target, UseCase
 from services.core.params import Gate
 from services.core.scoring.metrics import coverage_name, metric_of
-from services.core.scoring.scored_predictions import ScoredPredictions, predict_with_baseline, score_variants
+from services.core.scoring.scored_predictions import (
+    PredictFunction,
+    ScoredPredictions,
+    constant_test_labels,
+    predict_with_baseline,
+    predict_with_model,
+    score_variants,
+)
 from services.training.evaluation.test_set import predict_out_of_fold, subgroup_labels
 from services.training.gate.decision import BootstrapWeights, Decision, GuardrailCheck, metric_gain, resample
-from services.training.stage.degenerate_data import constant_test_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +104,8 @@ def compare_models(
     use_case = challenger.use_case
     if champion is not None and champion.hash == challenger.hash:
         return Decision("unchanged", (f"It is the same bundle as {champion_name}.",), champion_name)
-    old_answer = predict_with_baseline(use_case) if champion is None else predict_out_of_fold(champion, frame)
-    new = score_variants(use_case, frame, context, predict_out_of_fold(challenger, frame))
+    old_answer = predict_with_baseline(use_case) if champion is None else _answers(champion, frame)
+    new = score_variants(use_case, frame, context, _answers(challenger, frame))
     old = score_variants(use_case, frame, context, old_answer)
     contest = ModelComparison(use_case, frame, new, old, resample(use_case, frame, gate.bootstrap, gate.seed), gate)
     against = "the baseline" if champion is None else champion_name
@@ -111,11 +117,9 @@ def compare_models(
         groups = [*_subgroup_checks(contest, first), *_official_check(contest, first)]
         failed += failed_guardrails(groups, gate)
         checks += groups
-    latency, *old_latency = one_row_latencies_ms(
-        [challenger] if champion is None else [challenger, champion], frame, context
-    )
+    models = [challenger] if champion is None else [challenger, champion]
+    latency, *old_latency = one_row_latencies_ms(models, frame, context)
     size = bundle_megabytes(challenger)
-
     reasons = [*constant_test_labels(new), _gain_reason(deciding, gate, against)]
     reasons += [_guardrail_reason(check, against) for check in failed]
     reasons += resource_violations(latency, old_latency[0] if old_latency else None, size, gate)
@@ -130,6 +134,11 @@ def compare_models(
         bundle_mb=size,
         resampled=contest.draws.unit,
     )
+
+
+def _answers(predictor: Predictor, frame: pd.DataFrame) -> PredictFunction:
+    crossed = any(item.left_out for item in predictor.manifest.targets.values())
+    return predict_out_of_fold(predictor, frame) if crossed else predict_with_model(predictor)
 
 
 def failed_guardrails(checks: Sequence[GuardrailCheck], gate: Gate) -> list[GuardrailCheck]:
@@ -233,14 +242,7 @@ def one_row_latencies_ms(
 
 
 def bundle_megabytes(predictor: Predictor) -> float:
-    """Measure the size of a predictor's bundle.
-
-    Args:
-        predictor: Model whose folder is read.
-
-    Returns:
-        Size of all its files in MB (1e6 bytes).
-    """
+    """Return the size of all files of a predictor's bundle in MB (1e6 bytes)."""
     return sum(path.stat().st_size for path in predictor.folder.rglob("*") if path.is_file()) / 1e6
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from services.core.contract.use_case import BinaryClassification, MultiClass, Target, UseCase
+from services.core.contract.outputs import describe_value
+from services.core.contract.use_case import Target, UseCase
 from services.core.errors import VigieError
-from services.core.scoring.scored_predictions import ScoredPredictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def ensure_label_varies(
             action=action,
         )
     counts = {purpose: int((mask & known).sum()) for purpose, mask in slices.items()}
-    if (value := constant_label(target, labels[known])) is not None and known.sum() > 1:
+    if (value := _constant_label(target, labels[known])) is not None and known.sum() > 1:
         raise VigieError(
             f"{use_case}: {target.name} is {value} in all {known.sum():,} rows, so there is nothing to learn.",
             expected="at least two values",
@@ -56,7 +56,7 @@ def ensure_label_varies(
             action="Ingest more data.",
         )
     for purpose, mask in slices.items():
-        if (value := constant_label(target, labels[mask & known])) is not None:
+        if (value := _constant_label(target, labels[mask & known])) is not None:
             raise VigieError(
                 f"{use_case}: {target.name} is {value} in all {counts[purpose]:,} rows {purpose}.",
                 expected="at least two values in each slice",
@@ -64,42 +64,11 @@ def ensure_label_varies(
             )
 
 
-def constant_label(target: Target, labels: Any) -> str | None:
-    """Describe the one value that all labels have.
-
-    Args:
-        target: Its output says what a value is called.
-        labels: Labels (n,) without missing ones.
-
-    Returns:
-        The value, with its unit or class name; None where there are several, or no labels.
-    """
-    values = np.asarray(labels)
-    if len(values) == 0 or (values != values[0]).any():
-        return None
-    value, output = values[0], target.output
-    if isinstance(output, BinaryClassification):
-        return f"{value:g} ({'yes' if value else 'no'})"
-    if isinstance(output, MultiClass):
-        return repr(output.labels[int(value)] if output.labels and not isinstance(value, str) else str(value))
-    return f"{value:g} {output.unit}".strip()
-
-
-def constant_test_labels(scored: Sequence[ScoredPredictions]) -> list[str]:
-    """State reasons against models that are scored on one value: whoever answers it is perfect.
-
-    Args:
-        scored: A model's answers to the test rows, one entry per target and variant.
-
-    Returns:
-        One sentence for each target whose labels are constant; a variant's may be.
-    """
-    values = {item.name: constant_label(item.target, item.label) for item in scored if item.name == item.target.name}
-    return [
-        f"{item.name} is {values[item.name]} in all {len(item.label):,} test rows, so nothing can be measured on it."
-        for item in scored
-        if values.get(item.name) is not None
-    ]
+def _constant_label(target: Target, labels: pd.Series) -> str | None:
+    """The one value that all labels (n,) have; None where there are several, or no labels."""
+    values = labels.to_numpy()
+    constant = len(values) and (values == values[0]).all()
+    return describe_value(target.output, values[0]) if constant else None
 
 
 def ensure_columns_vary(use_case: UseCase, examples: pd.DataFrame) -> None:
