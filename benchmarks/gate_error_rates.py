@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -43,6 +44,7 @@ class SimulatedModel:
 
     def __init__(self, name: str, seed: int, error: float, folder: Path, *, probability_noise: float = 0.3) -> None:
         self.use_case, self.hash, self.folder = USE_CASE, name, folder
+        self.manifest = SimpleNamespace(targets={})
         self._seed, self._error, self._probability_noise = seed, error, probability_noise
 
     def predict(self, columns: Mapping[str, NDArray[Any]], _context: Mapping[str, Any]) -> Prediction:

@@ -196,7 +196,16 @@ def mean_out_of_fold(
 def calibrated_value(
     target: LoadedTarget, raw: NDArray[np.float64], outputs: Sequence[NDArray[np.float32]], facts: dict[str, Any]
 ) -> TargetPrediction:
-    """A target's value; for one row every NumPy call counts, hence ``ufunc.reduce`` and no methods that wrap it."""
+    """Return a target's calibrated values, float64 (n,) or (n, k).
+
+    For one row every NumPy call counts, hence ``ufunc.reduce`` and no methods that wrap it.
+
+    Args:
+        target: Of a loaded bundle.
+        raw: Its averaged outputs, float64 (n, 1) or (n, k).
+        outputs: All boosters' outputs, float32 (n, 1) or (n, k) each, for the interval.
+        facts: Extra -> (n,).
+    """
     calibration = target.calibration
     if isinstance(calibration, RegressionCalibration):
         value = raw.reshape(-1) + calibration.shift

@@ -14,7 +14,7 @@ from services.core.contract.fields import image_fields
 from services.core.contract.use_case import Booster, OnnxEstimator, Split, Target, UseCase
 from services.core.errors import VigieError
 from services.training.stage import boosting
-from services.training.stage.degenerate_data import ensure_columns_vary, ensure_label_varies
+from services.training.stage.workspace import ensure_columns_vary, ensure_label_varies
 
 if TYPE_CHECKING:
     import pandas as pd
