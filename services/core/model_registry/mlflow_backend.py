@@ -265,13 +265,13 @@ def copy_artifact(database: Path, run_id: str, name: str, folder: Path) -> Path 
     for (uri,) in read_rows(database, "SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)):
         parts = urlsplit(uri)
         if parts.scheme in {"", "file"}:
-            source = _here(database.parent / "artifacts", Path(unquote(parts.path))) / name
+            source = path_here(database.parent / "artifacts", Path(unquote(parts.path))) / name
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             return Path(copy(source, folder / name))
     return None
 
 
-def _here(artifacts: Path, path: Path) -> Path:
+def path_here(artifacts: Path, path: Path) -> Path:
     """Return where an artifact's path below another home is below this one's ``artifacts``, if it is there; else the
     path itself."""
     below = BELOW_SOME_HOME.search(str(path))

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from services.core.io import replacing
-from services.core.model_registry.mlflow_backend import BELOW_SOME_HOME, BUSY_SECONDS, read_rows
+from services.core.model_registry.mlflow_backend import BELOW_SOME_HOME, BUSY_SECONDS, path_here, read_rows
 from services.core.model_registry.version import CHAMPION, PREVIOUS, Tag
 from services.core.paths import VigiePaths
 
@@ -71,7 +71,7 @@ def registered_bundles(registry: Path, home: Path) -> Iterator[tuple[str, str]]:
     """Yield each registered version with its bundle's folder: relative to the home, absolute if it lies elsewhere."""
     for name, version, source in read_rows(registry, f"{_VERSIONS} ORDER BY name, version"):
         parts, path = urlsplit(source or ""), _local(source or "")
-        path = path and _here(home / "registry" / "artifacts", path)  # of a home that was moved and not used since
+        path = path and path_here(home / "registry" / "artifacts", path)  # of a home that was moved and not used since
         if parts.scheme == "mlflow-artifacts":
             bundle = f"registry/artifacts/{unquote(parts.path).lstrip('/')}"
         elif path is not None and path.is_relative_to(home):
