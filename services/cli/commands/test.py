@@ -70,6 +70,10 @@ NIGHTLY: Mapping[str, NightlyPart] = {
             ("coverage: limits", (sys.executable, "-m", "tests.coverage_limits")),
         )
     ),
+    "mutations": NightlyPart(
+        (("mutated files", (*PYTEST, *PARALLEL, "tests/unit/core/raw_files/test_mutations.py")),),
+        {"VIGIE_MUTATIONS": "2000"},
+    ),
     "closed-loop": NightlyPart(
         (("closed loop", (*PYTEST, "-n", "0", "-s", "tests/e2e/test_closed_loop.py")),),
         {"VIGIE_CLOSED_LOOP": os.environ.get("VIGIE_CLOSED_LOOP") or tempfile.gettempdir()},

@@ -25,6 +25,8 @@ class RawTable(NamedTuple):
     name: str
     rows: pd.DataFrame
     faults: pd.DataFrame
+    may_be_cut_off: bool = False
+    """Whether the last row does not end with a line break: programs write one, a broken transfer does not."""
 
 
 def make_raw_table(name: str, rows: pd.DataFrame, faults: Sequence[tuple[int, str, str]] = ()) -> RawTable:

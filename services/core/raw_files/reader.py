@@ -164,15 +164,26 @@ def _parse(use_case: UseCase, table: Table, sheet: RawTable, label: str, result:
     if total and len(faults) > result.max_bad_share * total:
         raise _too_many_rejected(label, faults, total, result.max_bad_share)
     result.quarantine.append(faults.assign(file=label, table=table.name))
-    findings = checked.findings + _repeated_keys(table, checked.rows)
+    findings = checked.findings + _repeated_rows(table, sheet.rows, checked.rows)
+    if sheet.may_be_cut_off and total:
+        last = int(max([*sheet.rows["line"].tail(1), *sheet.faults["line"].tail(1)]))
+        text = "the file does not end with a line break: its last row may be cut off"
+        findings += (Finding("warning", "", text, line=last),)
     result.reports.append(FileReport(label, table.name, len(checked.rows), len(faults), findings))
     result.files.setdefault(table.name, []).append((label, checked.rows))
 
 
-def _repeated_keys(table: Table, rows: pd.DataFrame) -> tuple[Finding, ...]:
-    """Rows that a later row of the same file with the same key replaces."""
-    if table.allow_duplicate_keys:
+def _repeated_rows(table: Table, written: pd.DataFrame, rows: pd.DataFrame) -> tuple[Finding, ...]:
+    """Rows that a later row of the same file with the same key replaces; where a key may have several rows, those that
+    are in the file twice, word for word."""
+    if table.image_name_pattern:
         return ()
+    if table.allow_duplicate_keys:
+        twice = written.duplicated([name for name in written if name != "line"])
+        if not twice.any():
+            return ()
+        text = "rows that are in the file twice, word for word"
+        return (Finding("warning", "", text, rows=int(twice.sum()), line=int(written.loc[twice, "line"].iloc[0])),)
     repeated = rows.duplicated(list(table.key), keep="last")
     if not repeated.any():
         return ()

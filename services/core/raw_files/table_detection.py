@@ -122,7 +122,8 @@ def read_raw_tables(
                 yield of_sheet.table, _parse_raw_table(content, name, of_sheet.table, of_sheet.preamble_lines)
     elif match.table is not None:
         content = delimited_text.decode_text(document.read(), document.name)
-        yield match.table, _parse_raw_table(content, document.name, match.table, match.preamble_lines)
+        sheet = _parse_raw_table(content, document.name, match.table, match.preamble_lines)
+        yield match.table, sheet._replace(may_be_cut_off=not content.endswith(("\n", "\r")))
 
 
 def match_text(content: str, tables: Sequence[Table]) -> HeaderMatch:

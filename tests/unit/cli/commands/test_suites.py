@@ -106,7 +106,7 @@ def test_a_nightly_part_ends_with_its_first_failure_and_the_next_one_runs(monkey
 
 
 def test_an_unknown_nightly_part_is_refused_with_the_names_of_those_there_are() -> None:
-    with pytest.raises(VigieError, match="coverage, closed-loop"):
+    with pytest.raises(VigieError, match="coverage, mutations, closed-loop"):
         run_nightly(["coverag"])
 
 
