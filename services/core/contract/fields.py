@@ -197,7 +197,7 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def in_zone(moment: datetime, zone: str) -> datetime:
+def in_zone(moment: datetime, zone: str, *, again: bool = False) -> datetime:
     """Attach a time zone to a naive moment.
 
     Of an hour that happens twice the first is meant; a time inside the hour that never happens is moved on by the gap.
@@ -205,10 +205,12 @@ def in_zone(moment: datetime, zone: str) -> datetime:
     Args:
         moment: A moment with a zone, which is returned as it is, or a naive one.
         zone: IANA name of the use case's zone.
+        again: Whether the second is meant of an hour that happens twice.
     """
     if moment.tzinfo is not None:
         return moment
-    return moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
+    first = moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
+    return max(first, moment.replace(tzinfo=_zone(zone), fold=1).astimezone(UTC)) if again else first
 
 
 @cache

@@ -115,9 +115,9 @@ class Formats:
         return NOTHING if at is None else f"{self.day(at)}, {self.clock(at, seconds=seconds)}"
 
     def clock(self, value: datetime | str | None, zone: str | None = None, *, seconds: bool = True) -> str:
-        """Time of day: ``14:05:12``."""
+        """Time of day: ``14:05:12``; ``01:30 (UTC+1)`` where the clock shows the hour twice."""
         at = _in_zone(value, zone)
-        return NOTHING if at is None else f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}"
+        return NOTHING if at is None else (f"{at:%H:%M:%S}" if seconds else f"{at:%H:%M}") + _offset_if_twice(at)
 
     def bytes(self, count: float) -> str:
         unit = "o" if self.language == "fr" else "B"
@@ -125,6 +125,14 @@ class Formats:
             if count >= size:
                 return self.quantity(count / size, prefix + unit, 1)
         return self.quantity(count, unit, 0)
+
+
+def _offset_if_twice(at: datetime) -> str:
+    offset = at.utcoffset()
+    if offset is None or at.replace(fold=0).utcoffset() == at.replace(fold=1).utcoffset():
+        return ""
+    hours = offset.total_seconds() / 3_600
+    return f" (UTC{hours:+g})" if hours else " (UTC)"
 
 
 def _in_zone(value: datetime | str | None, zone: str | None) -> datetime | None:

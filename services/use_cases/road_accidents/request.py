@@ -242,12 +242,23 @@ class RoadAccidentRequest(BaseModel):
         return self
 
 
+_MARGIN = 0.3
+"""Degrees that a place may lie outside of the box of its department's region."""
+
+
 def contradictions(fields: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What a request says twice and differently about the place."""
     department, commune = fields["department"], fields["commune"]
+    found = []
     if department and commune and department_of(commune) != department:
-        return [("commune", f"The commune lies in department {department_of(commune)}, not in {department}.")]
-    return []
+        found.append(("commune", f"The commune lies in department {department_of(commune)}, not in {department}."))
+    code = department or department_of(commune or "")
+    latitude, longitude = fields["latitude"], fields["longitude"]
+    if code in FRANCE.box_names and latitude is not None and longitude is not None:
+        south, north, west, east = FRANCE.boxes[FRANCE.box_names[code]]
+        if not (south - _MARGIN <= latitude <= north + _MARGIN and west - _MARGIN <= longitude <= east + _MARGIN):
+            found.append(("latitude", f"Latitude and longitude lie far from department {code}."))
+    return found
 
 
 OPTIONAL_WORDS = (

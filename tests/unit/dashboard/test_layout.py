@@ -11,6 +11,7 @@ from services.core.auth.principal import Role
 from services.core.messages import CATALOGUE, NARROW_SPACE, Formats
 from services.dashboard.components import data_display
 from services.dashboard.pages import PAGES, RESERVED, for_role
+from services.dashboard.pages.call.form import as_meant
 from services.dashboard.session import User
 from services.dashboard.settings import DashboardSettings
 
@@ -21,6 +22,29 @@ def test_pages_have_addresses_that_the_edge_gives_to_nobody_else() -> None:
     paths = [page.path for page in PAGES]
     assert len(set(paths)) == len(paths)
     assert not set(paths) & RESERVED
+
+
+def test_an_hour_that_the_clock_shows_twice_is_told_apart() -> None:
+    first, again = (datetime(2024, 10, 27, hour, 30, tzinfo=UTC) for hour in (0, 1))
+    assert EN.moment(first, "Europe/London") == "27 Oct 2024, 01:30 (UTC+1)"
+    assert EN.moment(again.isoformat(), "Europe/London") == "27 Oct 2024, 01:30 (UTC)"
+    assert FR.clock(first, "Europe/Paris") == "02:30:00 (UTC+2)"
+    assert EN.clock(datetime(2024, 10, 27, 2, 30, tzinfo=UTC), "Europe/London") == "02:30:00"
+    assert EN.clock(again) == "01:30:00"
+
+
+@pytest.mark.parametrize(
+    ("now", "sent"),
+    [
+        ("2024-10-27T00:31+00:00", "2024-10-27T01:30:00+01:00"),
+        ("2024-10-27T01:31+00:00", "2024-10-27T01:30:00+00:00"),
+        ("2024-10-28T09:00+00:00", "2024-10-27T01:30:00+00:00"),
+    ],
+)
+def test_a_time_of_the_hour_that_comes_twice_is_the_later_one_that_has_begun(now: str, sent: str) -> None:
+    shown = datetime.fromisoformat("2024-10-27T01:30")
+    assert as_meant(shown, "Europe/London", datetime.fromisoformat(now)) == sent
+    assert as_meant(shown.replace(hour=3), "Europe/London", datetime.fromisoformat(now)) == "2024-10-27T03:30:00"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.module)

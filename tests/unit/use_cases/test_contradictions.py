@@ -47,6 +47,24 @@ def test_a_commune_of_another_department(department: str | None, commune: str, f
     assert warned("road_accidents", department=department, commune=commune, **place) == fields
 
 
+@pytest.mark.parametrize(
+    ("department", "commune", "latitude", "longitude", "fields"),
+    [
+        ("38", None, 45.2, 5.7, []),
+        ("38", None, 48.9, 2.35, ["latitude"]),
+        (None, "38185", -21.1, 55.5, ["latitude"]),
+        ("974", None, -21.1, 55.5, []),
+        (None, None, -21.1, 55.5, []),
+        ("974", "38185", 45.2, 5.7, ["commune", "latitude"]),
+    ],
+)
+def test_degrees_far_from_the_department(
+    department: str | None, commune: str | None, latitude: float, longitude: float, fields: list[str]
+) -> None:
+    place = {"department": department, "commune": commune, "latitude": latitude, "longitude": longitude}
+    assert warned("road_accidents", **place) == fields
+
+
 def test_degrees_far_from_the_grid() -> None:
     assert warned("fire_response", latitude=51.6, longitude=-0.1144) == ["latitude"]
     assert warned("fire_response", easting=None, northing=None, latitude=51.6) == []

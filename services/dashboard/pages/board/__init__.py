@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from services.core.auth.principal import Role
+from services.core.contract.fields import in_zone
 from services.core.contract.use_case import UseCase
 from services.dashboard import drafts
 from services.dashboard.api.client import ApiError
@@ -247,9 +248,11 @@ def _remember_callers(session: Session, calls: list[dict[str, Any]]) -> None:
 
 
 def _handover(session: Session, use_case: UseCase) -> None:
-    words, zone = session.words, ZoneInfo(shown.timezone_of(use_case))
-    now = datetime.now(zone).replace(second=0, microsecond=0, tzinfo=None)
-    begin = st.session_state.setdefault("sheet-opened", now - timedelta(hours=12))
+    words, name = session.words, shown.timezone_of(use_case)
+    zone, this_minute = ZoneInfo(name), datetime.now(UTC).replace(second=0, microsecond=0)
+    now = this_minute.astimezone(zone).replace(tzinfo=None)
+    opened = (this_minute - timedelta(hours=12)).astimezone(zone).replace(tzinfo=None)
+    begin = st.session_state.setdefault("sheet-opened", opened)
     open_end = drafts.follow_clock({"sheet-to": now + timedelta(minutes=1)})
     left, right = st.columns(2)
     with left:
@@ -261,7 +264,9 @@ def _handover(session: Session, use_case: UseCase) -> None:
     )
     if since is None or until is None:
         return
-    begins, ends = since.replace(tzinfo=zone), None if open_end else until.replace(tzinfo=zone)
+    # Of an hour that the clock shows twice, both are on the sheet.
+    begins = in_zone(since, name).astimezone(zone)
+    ends = None if open_end else in_zone(until, name, again=True).astimezone(zone)
     sheet = st.fragment(_sheet, run_every=_SHEET_SECONDS if open_end else None)
     sheet(session, use_case, begins, ends, notes)
 
@@ -270,7 +275,9 @@ def _sheet(session: Session, use_case: UseCase, begin: datetime, until: datetime
     """The sheet; ``until`` None: up to now, whenever that is."""
     words = session.words
     with error_boundary(words, key="sheet"):
-        end = until or datetime.now(begin.tzinfo).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        # Added in UTC: a clock's own arithmetic falls back into the first of two equal hours.
+        next_minute = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        end = until or next_minute.astimezone(begin.tzinfo)
         kind = "exercise" if session.exercise else "live"
         asked = {"since": begin, "until": end, "kind": kind}
         calls = shown.recent_calls(session, use_case, _SHEET_LIMIT, **asked)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from services.core.contract.fields import in_zone
 from services.core.contract.use_case import UseCase
 from services.dashboard import drafts
 from services.dashboard.components.use_cases import Field, fields_of
@@ -164,7 +165,17 @@ def _moment(session: Session, field: Field, key: str, label: str, *, help: str, 
         clock = st.time_input(session.words("call.clock"), value=None, key=clock_key, step=60)
     if not isinstance(day, dt.date) or clock is None:
         return None
-    return dt.datetime.combine(day, clock).isoformat()
+    return as_meant(dt.datetime.combine(day, clock), zone or "UTC", dt.datetime.now(dt.UTC))
+
+
+def as_meant(shown: dt.datetime, zone: str, now: dt.datetime) -> str:
+    """What a clock shows, as it is sent: without a zone, but for an hour that it shows twice, of which the later one
+    is meant that has begun."""
+    first, again = in_zone(shown, zone), in_zone(shown, zone, again=True)
+    if first == again:
+        return shown.isoformat()
+    meant = again if again <= now + dt.timedelta(minutes=1) else first
+    return meant.astimezone(ZoneInfo(zone)).isoformat()
 
 
 def times_of_now(use_case: UseCase) -> list[str]:

@@ -57,3 +57,11 @@ def test_a_time_with_a_zone_is_left_alone() -> None:
 def test_a_missing_time_gives_missing_parts() -> None:
     found = local_time(np.array([np.nan]), LONDON)
     assert all(np.isnan(part[0]) for part in found)
+
+
+def test_of_an_hour_that_happens_twice_either_may_be_meant_and_a_gap_is_moved_on() -> None:
+    twice, never, once = (datetime.fromisoformat(f"2024-{text}:30") for text in ("10-27T01", "03-31T01", "06-01T01"))
+    assert in_zone(twice, "Europe/London") == datetime(2024, 10, 27, 0, 30, tzinfo=UTC)
+    assert in_zone(twice, "Europe/London", again=True) == datetime(2024, 10, 27, 1, 30, tzinfo=UTC)
+    for moment in (never, once):
+        assert in_zone(moment, "Europe/London") == in_zone(moment, "Europe/London", again=True)
