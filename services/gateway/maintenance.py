@@ -160,6 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
             end = rotate_encryption_key(
                 engine, secret.get_secret_value() if secret else "", sys.stdin.readline().strip()
             )
+            engine.dispose()
             print(f"Put the new key into .env now. The end of the audit log, to note elsewhere: {end}")  # noqa: T201
             return 0
         gateway = build_container(settings(), engine)

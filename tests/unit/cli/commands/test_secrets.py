@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import re
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
@@ -14,18 +19,26 @@ from services.cli.__main__ import app
 from services.cli.commands import secrets as command
 from services.cli.commands.init import SECRETS
 from services.cli.local_platform import secrets
+from services.cli.local_platform.supervisor import wait_until
 from services.core import settings as core_settings
 from services.core.audit.log import AuditChain, AuditEntryRow, AuditHeadRow, verify_chain
 from services.core.database.connection import database_address, make_engine
 from services.core.database.migrate import upgrade
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
+from services.core.settings import CHECKOUT
+from services.gateway import maintenance
+from services.gateway import settings as gateway_settings
+from services.gateway.audit.service import RequestOrigin
 from services.gateway.auth.db_authenticator import SigningKeyStore, create_fernet
-from services.gateway.container import build_container
+from services.gateway.container import build_container, prepare_database
+from services.gateway.maintenance import COMMAND_LINE_PRINCIPAL
 from services.gateway.settings import GatewaySettings
 from services.gateway.users.service import ensure_centre
+from tests.postgres import server
 
 KEY = command.ENCRYPTION_KEY
+DOCUMENT = CHECKOUT / "docs" / "access.md"
 
 
 @pytest.fixture
@@ -146,3 +159,67 @@ def test_an_interrupted_replacement_is_completed_or_forgotten(
     assert (now != before) is committed
     assert private_keys(engine, now)
     assert secrets.read_next(home) == {}
+
+
+def test_the_documented_replacement_of_a_database_password_works() -> None:
+    """The statement of docs/access.md, on a server that asks for passwords."""
+    (statement,) = re.findall(r'psql -U postgres -c "(ALTER ROLE vigie PASSWORD \'…\')"', DOCUMENT.read_text("utf-8"))
+    with server() as address, psycopg.connect(f"{plain(address)}postgres", autocommit=True) as admin:
+        admin.execute("CREATE ROLE mlflow LOGIN PASSWORD 'the-old-one'")
+        rules = Path(str(admin.execute("SHOW hba_file").fetchone()[0]))  # type: ignore[index]
+        rules.write_text("host all mlflow 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n")
+        admin.execute("SELECT pg_reload_conf()")
+        as_mlflow = {"conninfo": f"{plain(address)}postgres", "user": "mlflow"}
+        assert wait_until(lambda: not _lets_in(as_mlflow, "wrong"), seconds=10)
+        assert _lets_in(as_mlflow, "the-old-one")
+        admin.execute(statement.replace("vigie", "mlflow").replace("…", "the-new-one"))
+        assert _lets_in(as_mlflow, "the-new-one")
+        assert not _lets_in(as_mlflow, "the-old-one")
+
+
+def test_the_encryption_key_is_replaced_on_postgresql_by_the_containers_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = SECRETS[KEY](), SECRETS[KEY]()
+    with server() as address, ExitStack() as stack:
+        monkeypatch.setenv("VIGIE_DATABASE_URL", f"{address}postgres")
+        monkeypatch.setenv(KEY, old)
+        engine = stack.enter_context(disposed(make_engine(f"{address}postgres")))
+        upgrade(engine)
+        gateway = build_container(GatewaySettings(), engine)
+        prepare_database(gateway)
+        with gateway.transaction() as session:
+            gateway.trail.add(session, RequestOrigin(), "user.created", by=COMMAND_LINE_PRINCIPAL, target="user x")
+        signing = private_keys(engine, old)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{new}\n"))
+        gateway_settings.settings.cache_clear()
+        kept = logging.getLogger().handlers[:]
+        assert maintenance.main(["rotate-encryption-key"]) == 0
+        logging.getLogger().handlers[:] = kept
+        gateway_settings.settings.cache_clear()
+        assert private_keys(engine, new) == signing
+        with engine.connect() as connection:
+            report = verify_chain(connection, AuditChain(new.encode()))
+        assert report.intact
+        assert f"{report.sequence}:{report.hash}" in capsys.readouterr().out
+
+
+@contextmanager
+def disposed(engine: Engine) -> Iterator[Engine]:
+    """A server stops when nobody is connected any more."""
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def plain(address: str) -> str:
+    return address.replace("postgresql+psycopg", "postgresql")
+
+
+def _lets_in(who: dict[str, str], password: str) -> bool:
+    try:
+        psycopg.connect(**who, password=password, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
