@@ -24,13 +24,18 @@ from services.core.web.errors import ErrorBody, content_encoding_error, error_de
 from services.core.web.exception_handlers import add_exception_handlers
 from services.core.web.server import LogContextMiddleware, RequestIdMiddleware, log_access, run_server, server_config
 
+OPEN_BODIES = 64
+"""Requests with a body that a service handles at a time: their bodies are in memory, before it is known who calls."""
+
 
 class BodyLimitMiddleware:
-    """Refuses requests whose body is longer than ``limit`` bytes with 413, and compressed bodies with 415."""
+    """Refuses requests whose body is longer than ``limit`` bytes with 413, compressed bodies with 415, and more than
+    ``OPEN_BODIES`` at a time with 503."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self._app = app
         self._limit = limit
+        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,7 +47,20 @@ class BodyLimitMiddleware:
             refusal = error_response(compressed.status, compressed.faults, scope["request_id"], compressed.headers)
             await refusal(scope, receive, send)
             return
-        stated = headers.get(b"content-length")
+        if not headers.keys() & {b"content-length", b"transfer-encoding"} or headers.get(b"content-length") == b"0":
+            await self._app(scope, receive, send)
+            return
+        if self._open >= OPEN_BODIES:
+            faults = [error_detail("busy", "Too many requests are being handled.", action="Try again after a moment.")]
+            await error_response(503, faults, scope["request_id"], {"Retry-After": "1"})(scope, receive, send)
+            return
+        self._open += 1
+        try:
+            await self._limited(scope, receive, send, headers.get(b"content-length"))
+        finally:
+            self._open -= 1
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send, stated: bytes | None) -> None:
         if stated is not None:
             # The server itself enforces the stated content length.
             fits = stated.isdigit() and len(stated) <= 18 and int(stated) <= self._limit

@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse
 
 from services.core.settings import CHECKOUT
+from services.core.web import app_factory
 from services.core.web.app_factory import create_service_app
 from services.core.web.connection import ConnectionLimits
 from tests.servers import running
@@ -191,6 +192,24 @@ def test_a_request_line_is_limited(address: tuple[str, int]) -> None:
 def test_the_edges_headers_and_its_own_fit(address: tuple[str, int]) -> None:
     told = answer(address, GOOD[:-2] + b"X-Large: " + b"x" * 40_000 + b"\r\n\r\n")
     assert told.startswith(b"HTTP/1.1 200")
+
+
+def test_bodies_in_memory_are_bounded(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_factory, "OPEN_BODIES", 3)
+    with running(service.app, limits=ConnectionLimits()) as url:
+        place = urlsplit(url)
+        address = str(place.hostname), int(place.port or 0)
+        held = [send(address, HALF) for _ in range(3)]
+        whole = HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\nab"
+        until = time.monotonic() + 10
+        while not (told := answer(address, whole)).startswith(b"HTTP/1.1 503"):
+            assert time.monotonic() < until
+        assert b"retry-after: 1\r\n" in told
+        assert answer(address, GOOD).startswith(b"HTTP/1.1 200")  # it has no body
+        for connection in held:
+            connection.close()
+        while not answer(address, whole).startswith(b"HTTP/1.1 200"):
+            assert time.monotonic() < until
 
 
 def test_what_comes_after_the_body_is_no_header(address: tuple[str, int]) -> None:
