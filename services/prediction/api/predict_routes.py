@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.core.auth.principal import Role
+from services.core.headers import RECORDED_HEADER
 from services.core.web.authentication import RequiredRole, requires
 from services.prediction.api.background_work import BackgroundWork, require_caller
 from services.prediction.api.request_body import (
@@ -97,6 +98,9 @@ class MicroBatcher:
 
 
 RequestHandler = Callable[[Request], Awaitable[Response]]
+
+
+NOT_RECORDED = {RECORDED_HEADER: "no"}
 
 
 class JsonBytesResponse(Response):
@@ -182,8 +186,8 @@ def predict_router(
         body = await read_request_body(request.scope, request.receive, limit)
         incident, sent, fields = validation.take(parse_json(body), arrival.kind)
         answer, decisions, watched = await gathering.answer(ValidatedRequest(fields, arrival.request_id, arrival.kind))
-        recorder.call(arrival, body, sent, incident, decisions=decisions, answer=answer, watched=watched)
-        return JsonBytesResponse(answer)
+        kept = recorder.call(arrival, body, sent, incident, decisions=decisions, answer=answer, watched=watched)
+        return JsonBytesResponse(answer, headers=None if kept else NOT_RECORDED)
 
     async def predict_pictured(request: Request) -> Response:
         # In a thread: decoding an image takes milliseconds, during which other use cases' calls are answered.
@@ -191,30 +195,32 @@ def predict_router(
         singles.enter(request)
         body = await read_request_body(request.scope, request.receive, limit, uploads=True)
 
-        def work() -> bytes:
+        def work() -> Response:
             incident, sent, fields = validation.take(parse_request_body(request, body, pictures), arrival.kind)
             answer, decisions, watched = answering.together(
                 [ValidatedRequest(fields, arrival.request_id, arrival.kind)]
             )[0]
             kept = validation.kept(sent, fields)
-            recorder.call(arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched)
-            return answer
+            recorded = recorder.call(
+                arrival, to_json(kept), kept, incident, decisions=decisions, answer=answer, watched=watched
+            )
+            return JsonBytesResponse(answer, headers=None if recorded else NOT_RECORDED)
 
-        return JsonBytesResponse(await singles.run(request.scope, work))
+        return await singles.run(request.scope, work)
 
     async def batch(request: Request) -> Response:
         arrival = RequestContext.of(request.scope)
         background.enter(request)
         body = await read_request_body(request.scope, request.receive, batch_limit)
 
-        def work() -> bytes:
+        def work() -> Response:
             wanted = partial(require_caller, request.scope)
             answered = answering.batch(parse_json(body), arrival.request_id, arrival.kind, wanted)
             wanted()  # what nobody gets is no answered call
-            recorder.batch(arrival, answered.envelope, answered.rows)
-            return answered.body
+            recorded = recorder.batch(arrival, answered.envelope, answered.rows)
+            return JsonBytesResponse(answered.body, headers=None if recorded else NOT_RECORDED)
 
-        return JsonBytesResponse(await background.run(request.scope, work))
+        return await background.run(request.scope, work)
 
     async def explain(request: Request) -> Response:
         kind = parse_traffic_type(request.scope)

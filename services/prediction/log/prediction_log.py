@@ -139,10 +139,10 @@ class PredictionRecorder:
         decisions: bytes,
         answer: bytes,
         watched: bytes = b"",
-    ) -> None:
-        """Record one call. ``body`` is the request as received, or its storable form if it held an image; ``answer`` is
-        the response. Both are reused as bytes: nothing is serialised a second time unless fields have to be
-        pseudonymised."""
+    ) -> bool:
+        """Record one call; False if the log did not take it. ``body`` is the request as received, or its storable form
+        if it held an image; ``answer`` is the response. Both are reused as bytes: nothing is serialised a second time
+        unless fields have to be pseudonymised."""
         sender, _, at, started, _ = arrival
         kept = body if self._pseudonyms is None else to_json(self._pseudonyms.apply(payload))
         line = encode_prediction(
@@ -158,16 +158,16 @@ class PredictionRecorder:
             response=answer,
             watched=watched,
         )
-        self._journal.write(line)
+        return self._journal.write(line)
 
-    def batch(self, arrival: RequestContext, envelope: bytes, rows: Sequence[AnsweredRow]) -> None:
-        """Record each row of a batch. ``envelope`` is the response's JSON object without its rows. Not for
-        the event loop."""
+    def batch(self, arrival: RequestContext, envelope: bytes, rows: Sequence[AnsweredRow]) -> bool:
+        """Record each row of a batch; False if the log did not take all. ``envelope`` is the response's JSON object
+        without its rows. Not for the event loop."""
         sender, _, at, started, _ = arrival
         latency = int((time.perf_counter() - started) * 1e6)
         head = envelope[:-1] + b","
         lines: list[bytes] = []
-        size = 0
+        size, whole = 0, True
         for row in rows:
             kept = row.request if self._pseudonyms is None else self._pseudonyms.apply(row.request)
             line = encode_prediction(
@@ -186,10 +186,11 @@ class PredictionRecorder:
             lines.append(line)
             size += len(line)
             if size >= WRITE_CHUNK_BYTES:
-                self._journal.write(b"".join(lines), len(lines))
+                whole &= self._journal.write(b"".join(lines), len(lines))
                 lines, size = [], 0
         if lines:
-            self._journal.write(b"".join(lines), len(lines))
+            whole &= self._journal.write(b"".join(lines), len(lines))
+        return whole
 
 
 SEGMENT_BYTES = 4_194_304

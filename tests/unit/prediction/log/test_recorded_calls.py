@@ -140,9 +140,14 @@ def test_the_same_call_again_has_the_same_id_and_another_body_another(service: S
 
 
 def test_a_full_disk_does_not_fail_the_answer(service: Service) -> None:
+    """The answer says that it was not recorded, and no other does."""
+    assert "X-Vigie-Recorded" not in service.post("predict", CALL).headers
+    assert "X-Vigie-Recorded" not in service.post("predict/batch", {"rows": [CALL]}).headers
     service.calls.journal.close()
-    assert service.post("predict", CALL).status_code == 200
-    assert "vigie_journal_dropped_total 1.0" in service.get("/metrics").text
+    for path, body in (("predict", CALL), ("predict/batch", {"rows": [CALL, CALL]})):
+        answer = service.post(path, body)
+        assert (answer.status_code, answer.headers["X-Vigie-Recorded"]) == (200, "no")
+    assert "vigie_journal_dropped_total 3.0" in service.get("/metrics").text
 
 
 def test_place_and_text_are_pseudonymised_before_they_reach_the_disk(
