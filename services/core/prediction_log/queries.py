@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, and_, exists, false, or_, select
 from sqlalchemy.orm import aliased
 
+from services.core.contract.fields import FIRST_YEAR, LAST_YEAR
 from services.core.headers import EXERCISE, LIVE, SIMULATED
 from services.core.prediction_log.tables import OutcomeRow, PredictionRow
 
@@ -237,8 +238,8 @@ class Cursor(NamedTuple):
         """
         moment, _, id_ = base64.urlsafe_b64decode(text.encode()).decode().partition(" ")
         received = datetime.fromisoformat(moment)
-        if received.tzinfo is None:
-            raise ValueError("a cursor's time has a zone")
+        if received.tzinfo is None or not FIRST_YEAR <= received.year <= LAST_YEAR:
+            raise ValueError("a cursor's time has a zone, and a year in which there were calls")
         return cls(received, str(UUID(id_)))
 
 

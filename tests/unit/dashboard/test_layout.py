@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,6 +12,7 @@ from services.core.auth.principal import Role
 from services.core.messages import CATALOGUE, NARROW_SPACE, Formats
 from services.dashboard.components import data_display
 from services.dashboard.pages import PAGES, RESERVED, for_role
+from services.dashboard.pages.board.handover import next_minute
 from services.dashboard.pages.call.form import as_meant
 from services.dashboard.session import User
 from services.dashboard.settings import DashboardSettings
@@ -45,6 +47,11 @@ def test_a_time_of_the_hour_that_comes_twice_is_the_later_one_that_has_begun(now
     shown = datetime.fromisoformat("2024-10-27T01:30")
     assert as_meant(shown, "Europe/London", datetime.fromisoformat(now)) == sent
     assert as_meant(shown.replace(hour=3), "Europe/London", datetime.fromisoformat(now)) == "2024-10-27T03:30:00"
+
+
+def test_a_sheet_does_not_end_an_hour_early_in_the_hour_that_comes_twice() -> None:
+    now = datetime(2024, 10, 27, 1, 30, 40, tzinfo=UTC).astimezone(ZoneInfo("Europe/London"))
+    assert next_minute(now).astimezone(UTC) == datetime(2024, 10, 27, 1, 31, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.module)

@@ -275,9 +275,7 @@ def _sheet(session: Session, use_case: UseCase, begin: datetime, until: datetime
     """The sheet; ``until`` None: up to now, whenever that is."""
     words = session.words
     with error_boundary(words, key="sheet"):
-        # Added in UTC: a clock's own arithmetic falls back into the first of two equal hours.
-        next_minute = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        end = until or next_minute.astimezone(begin.tzinfo)
+        end = until or handover.next_minute(datetime.now(begin.tzinfo))
         kind = "exercise" if session.exercise else "live"
         asked = {"since": begin, "until": end, "kind": kind}
         calls = shown.recent_calls(session, use_case, _SHEET_LIMIT, **asked)

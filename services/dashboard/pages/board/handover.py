@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.core.contract.use_case import UseCase
@@ -25,6 +25,12 @@ class HandoverShift:
     notes: str
     counts: Mapping[str, Any]
     """Those of ``count_calls``, which may be of more calls than are listed."""
+
+
+def next_minute(now: datetime) -> datetime:
+    """The end of a sheet that goes on. Added in UTC: a clock's own arithmetic falls back into the first of two equal
+    hours."""
+    return (now.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)).astimezone(now.tzinfo)
 
 
 def handover_page(session: Session, use_case: UseCase, shift: HandoverShift) -> str:

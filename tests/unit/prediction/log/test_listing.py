@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Iterator
@@ -31,6 +32,11 @@ LINES = [
     report_line({"late": False}, request_id="r1", at=MADE_AT + 20),
 ]
 VIEWER = Principal("user", "vera", "Vera", Role.VIEWER, "north")
+
+
+def forged(moment: str) -> str:
+    """A cursor that no list gave."""
+    return base64.urlsafe_b64encode(f"{moment} 6f0a9c52-5f0e-5c0b-9f57-0d8f5b1c2a11".encode()).decode()
 
 
 @pytest.fixture
@@ -168,6 +174,9 @@ def test_calls_of_one_moment_are_paged_too(service: Service, engine: Engine) -> 
     "asked",
     [
         {"cursor": "nonsense"},
+        {"cursor": forged("0001-01-01T00:00:00+14:00")},
+        {"cursor": forged("9999-12-31T23:59:59-14:00")},
+        {"cursor": forged("2026-01-01T00:00:00")},
         {"limit": "0"},
         {"from": "yesterday"},
         {"from": "1761355800"},
