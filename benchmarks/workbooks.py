@@ -1,6 +1,8 @@
-"""Reads one workbook with openpyxl and with calamine, each in a process of its own: seconds and CPU for each row.
+"""Reads one workbook of incidents with openpyxl, with calamine and by the whole way into the raw tables, each in a
+process of its own: seconds and CPU for each row.
 
-``python -m benchmarks.workbooks [--rows N] [FILE]``; without a file one of the fire brigade's width is made.
+``python -m benchmarks.workbooks [--rows N] [FILE]``; without a file the simulator's incidents are written, in the 31
+columns that the brigade published in 2017.
 """
 
 from __future__ import annotations
@@ -8,27 +10,40 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime, timedelta
 from pathlib import Path
 
-COLUMNS = 39
+COLUMNS = 31
+SIGNATURE = ("IncidentNumber", "IncidentGroup", "FirstPumpArriving_AttendanceTime")
 
 
 def write_workbook(path: Path, rows: int) -> None:
-    """Text, numbers, times and empty cells, as in the official workbook of calls."""
+    """Simulated incidents with dates, times and numbers as a spreadsheet stores them, filled up to the official width
+    with texts."""
     import openpyxl
+    import pandas as pd
 
+    from services.core import use_case_registry
+
+    folder = path.parent / "incidents"
+    folder.mkdir()
+    simulator = use_case_registry.get("fire_response").simulator
+    written = simulator.write(folder, seed=1, rows=2 * rows, start="2017-01-01", days=365, drift=())
+    file = next(path for path in written if "incident" in path.name.casefold())
+    frame = pd.read_csv(file, dtype={"IncidentNumber": "str"})
+    frame["DateOfCall"] = pd.to_datetime(frame["DateOfCall"], format="mixed")
+    frame["TimeOfCall"] = pd.to_datetime(frame["TimeOfCall"], format="%H:%M:%S").dt.time
+    for number in range(len(frame.columns), COLUMNS):
+        frame[f"ward {number}"] = "KING'S PARK"
     book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("calls")
-    sheet.append([f"column {number}" for number in range(COLUMNS)])
-    start = datetime(2024, 1, 1)  # noqa: DTZ001 - workbooks have no zones
-    for number in range(rows):
-        cells = [f"{number:06d}-01", start + timedelta(minutes=number), number % 997, number * 0.37, None, "Dwelling"]
-        sheet.append((cells * 7)[:COLUMNS])
+    sheet = book.create_sheet("incidents")
+    sheet.append(list(frame.columns))
+    for cells in frame.astype(object).where(frame.notna(), None).itertuples(index=False):
+        sheet.append(list(cells))
     book.save(path)
 
 
@@ -44,10 +59,29 @@ def read_with_calamine(path: Path) -> int:
     from services.core.raw_files.workbooks import workbook_to_csv
 
     with path.open("rb") as stream:
-        return sum(text.count("\n") for _, text in workbook_to_csv(stream, path.name, [["column 0"]]))
+        return sum(text.count("\n") for _, text in workbook_to_csv(stream, path.name, [SIGNATURE]))
 
 
-READERS = {"openpyxl": read_with_openpyxl, "calamine": read_with_calamine}
+def read_by_ingest(path: Path) -> int:
+    """From the drop folder to the published tables: acquire and the stage ingest."""
+    from services.core.params import Ingest
+    from services.core.paths import VigiePaths
+    from services.core.settings import CHECKOUT
+    from services.ingestion.sources.acquire import acquire
+    from services.ingestion.stage.ingest import ingest
+
+    with tempfile.TemporaryDirectory() as folder:
+        drop, workspace = Path(folder) / "drop", Path(folder) / "workspace"
+        drop.mkdir()
+        shutil.copy(path, drop)
+        landing = workspace / "data" / "fire_response" / "landing"
+        acquire("fire_response", str(drop), landing, home=VigiePaths(Path(folder) / "home"), root=CHECKOUT)
+        ingest("fire_response", workspace, Ingest())
+        manifest = json.loads((workspace / "data" / "fire_response" / "raw" / "manifest.json").read_text())
+        return int(manifest["tables"]["incidents"]["rows"])
+
+
+READERS = {"openpyxl": read_with_openpyxl, "calamine": read_with_calamine, "ingest": read_by_ingest}
 
 
 def measure(reader: str, path: Path) -> None:

@@ -68,20 +68,22 @@ def place_rows(
 
 
 class _Bounds(NamedTuple):
-    """One box per row."""
+    """One box per row (n,), NaN where the area has none: such a row may be in any of ``boxes``."""
 
     south: NDArray[np.float64]
     north: NDArray[np.float64]
     west: NDArray[np.float64]
     east: NDArray[np.float64]
+    boxes: tuple[Box, ...]
 
 
 def _bounds(area: pd.Series, boxes: Mapping[str, Box], margin: float) -> _Bounds:
-    low = [min(box[side] for box in boxes.values()) for side in (0, 2)]
-    high = [max(box[side] for box in boxes.values()) for side in (1, 3)]
-    anywhere = Box(low[0], high[0], low[1], high[1])
-    of_row = np.array([boxes.get(name, anywhere) for name in area], dtype=np.float64).reshape(-1, 4)
-    return _Bounds(of_row[:, 0] - margin, of_row[:, 1] + margin, of_row[:, 2] - margin, of_row[:, 3] + margin)
+    wide = {
+        name: Box(b.south - margin, b.north + margin, b.west - margin, b.east + margin) for name, b in boxes.items()
+    }
+    none = (np.nan,) * 4
+    of_row = np.array([wide.get(name, none) for name in area], dtype=np.float64).reshape(-1, 4)
+    return _Bounds(*of_row.T, boxes=tuple(wide.values()))
 
 
 def _inside(
@@ -91,6 +93,9 @@ def _inside(
     inside: NDArray[np.bool_] = (
         (north >= bounds.south) & (north <= bounds.north) & (east >= bounds.west) & (east <= bounds.east)
     )
+    unknown = np.isnan(bounds.south)
+    for box in bounds.boxes if unknown.any() else ():
+        inside |= unknown & (north >= box.south) & (north <= box.north) & (east >= box.west) & (east <= box.east)
     return inside
 
 

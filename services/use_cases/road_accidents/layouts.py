@@ -110,6 +110,7 @@ def departments(words: Iterable[str], place: Country, *, old: bool) -> tuple[dic
         in_tens = bool(only_tens) or (old and not only_plain)
         known = tens if in_tens else plain
         convention = "departments as 590" if in_tens else "departments as 59"
+        convention = convention if only_tens or only_plain or doubtful else ""  # overseas codes are the same in both
     return known, convention
 
 

@@ -51,7 +51,7 @@ def _of_layout(frame: pd.DataFrame, *, old: bool) -> ParsedTable:
     codes, convention = layouts.departments(written.unique().tolist(), FRANCE, old=old)
     rows["department"] = written.map(codes).fillna("").astype("str")
     known = rows["department"] != ""
-    if known.any():
+    if convention:
         typed.findings.append(Finding("convention", "dep", convention, int(known.sum())))
     typed.lose((written != "") & ~known, "no department of France", "dep", written)
     place_rows(typed, rows["department"].map(FRANCE.box_names), FRANCE.boxes, scales=(1.0, 1e-5), margin=_MARGIN)
