@@ -83,7 +83,7 @@ def _bounds(area: pd.Series, boxes: Mapping[str, Box], margin: float) -> _Bounds
     }
     none = (np.nan,) * 4
     of_row = np.array([wide.get(name, none) for name in area], dtype=np.float64).reshape(-1, 4)
-    return _Bounds(*of_row.T, boxes=tuple(wide.values()))
+    return _Bounds(of_row[:, 0], of_row[:, 1], of_row[:, 2], of_row[:, 3], tuple(wide.values()))
 
 
 def _inside(
