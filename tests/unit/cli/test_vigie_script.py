@@ -86,3 +86,11 @@ def test_compiled_code_is_kept_also_where_python_is_told_not_to(tmp_path: Path) 
         check=False,
     )
     assert done.stdout == "[unset]\n"
+
+
+def test_a_checkout_whose_name_ends_a_search_path_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a:b").mkdir()
+    script = shutil.copy2(CHECKOUT / "vigie", tmp_path / "a:b" / "vigie")
+    done = subprocess.run([script, "doctor"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "a:b has a ':' in its name" in done.stderr
