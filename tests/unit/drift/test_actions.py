@@ -90,6 +90,17 @@ def test_the_last_one_needs_time_to_show_what_it_did(engine: Engine) -> None:
     assert "10 h ago" in render(done.message, "en")
 
 
+@pytest.mark.parametrize(
+    ("hours", "action"),
+    [(-2, "retraining"), (10, "rollback"), (10, "none")],
+    ids=["calls of an older window", "a rollback", "a look that did nothing"],
+)
+def test_what_is_no_recent_retraining_needs_no_time(engine: Engine, hours: int, action: str) -> None:
+    desk = Desk()
+    kept(engine, look(calls_until=NOW - timedelta(hours=hours), action=action))
+    assert asked(engine, desk).kind == "retraining"
+
+
 def test_a_day_has_its_limit_whatever_the_calls_own_time(engine: Engine) -> None:
     desk = Desk()
     kept(engine, *(look(calls_until=NOW - timedelta(days=days), action="retraining") for days in (3, 6)))

@@ -24,12 +24,12 @@ def engine() -> Iterator[Engine]:
     engine.dispose()
 
 
-def store(engine: Engine, state: str, use_case: str = "toy") -> None:
+def store(engine: Engine, state: str, use_case: str = "toy", kind: str = "retrain") -> None:
     with Session(engine) as session, session.begin():
         session.add(
             RunRow(
                 id="a" * 32,
-                kind="retrain",
+                kind=kind,
                 use_case=use_case,
                 backend="stages",
                 state=state,
@@ -68,4 +68,9 @@ def test_a_retraining_that_has_not_ended_blocks_another_of_the_same_use_case(eng
 @pytest.mark.parametrize("state", ["succeeded", "failed", "rejected"])
 def test_a_retraining_that_has_ended_does_not(engine: Engine, state: str) -> None:
     store(engine, state)
+    assert retraining_blocker(engine, "toy") is None
+
+
+def test_a_run_of_another_kind_does_not(engine: Engine) -> None:
+    store(engine, "running", kind="ingest")
     assert retraining_blocker(engine, "toy") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -143,4 +144,15 @@ def test_a_job_of_a_service_is_submitted_once_then_looked_at_and_rerun_where_it_
     ]
     assert requests[0].json is not None
     assert requests[0].json["idempotency_key"] == "run-1:train"
+    assert [request.on_behalf_of for request in requests if request.method == "POST"] == ["ada", "ada"]
     assert kinds == ["run", "run", "failed"], "after two more tries a person has to look"
+
+
+def test_an_executor_that_waits_for_an_event_loop_is_no_executor_of_the_command_line() -> None:
+    class Waiting:
+        async def execute(self, progress: StepProgress, options: Mapping[str, Any]) -> Job:  # noqa: ARG002
+            await asyncio.sleep(0)
+            raise AssertionError
+
+    with pytest.raises(RuntimeError, match="waits for an event loop"):
+        run_blocking(advance(new_steps(["train"], {}), {}, Waiting()))
