@@ -7,7 +7,8 @@ const said = form.querySelector("output");
 function wanted() {
   const asked = new URLSearchParams(location.search).get("next") || "/";
   const target = new URL(asked, location.origin);
-  return target.origin === location.origin ? target.pathname + target.search : "/";
+  // The whole address: a path such as /.//elsewhere.example becomes //elsewhere.example, which is another site.
+  return target.origin === location.origin ? target.href : new URL("/", location.origin).href;
 }
 
 form.addEventListener("submit", async (event) => {
@@ -19,7 +20,7 @@ form.addEventListener("submit", async (event) => {
     const found = await answer.json();
     if (answer.ok) {
       said.textContent = `${found.name} (${found.role})`;
-      if (wanted() !== "/") location.assign(wanted());
+      if (new URL(wanted()).pathname !== "/") location.assign(wanted());
     } else {
       said.textContent = found.errors[0].reason;
     }

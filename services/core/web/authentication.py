@@ -8,9 +8,12 @@ authenticator (``app.state.authenticator``) verifies with that role or a higher 
 from __future__ import annotations
 
 import hmac
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -81,9 +84,30 @@ def extract_session(headers: Headers) -> Credential:
 
 def passes_csrf_check(headers: Headers) -> bool:
     """Whether a request with a session cookie comes from our own page: it repeats the readable cookie in a header
-    (double submit), which another site cannot do, and the browser reports no cross-site origin."""
-    expected, shown = _find_cookie(headers, _CSRF), dict(headers).get(_CSRF_HEADER, b"")
-    return is_same_origin(headers) and bool(expected) and hmac.compare_digest(expected or b"", shown)
+    (double submit), which another site cannot do, and the browser reports no cross-site origin. The word is that of the
+    sign-in: one that somebody planted in the browser does not count."""
+    expected, shown = _find_cookie(headers, _CSRF) or b"", dict(headers).get(_CSRF_HEADER, b"")
+    sid = sign_in_of((_find_cookie(headers, _SESSION) or b"").decode("latin-1"))
+    own = expected if sid is None else csrf_word(sid).encode()
+    repeated = hmac.compare_digest(expected, shown) and hmac.compare_digest(own, shown)
+    return is_same_origin(headers) and bool(expected) and repeated
+
+
+def csrf_word(sid: str) -> str:
+    """The CSRF word of a sign-in. It follows from the sign-in's id, which is in a cookie that no script reads."""
+    return urlsafe_b64encode(sha256(f"csrf word of {sid}".encode()).digest()).rstrip(b"=").decode()
+
+
+def sign_in_of(token: str) -> str | None:
+    """The sign-in that an access token claims to belong to; not verified."""
+    parts = token.split(".")
+    try:
+        body = parts[1] if len(parts) == 3 else ""
+        claims = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    except ValueError:
+        return None
+    sid = claims.get("sid") if isinstance(claims, dict) else None
+    return sid if isinstance(sid, str) else None
 
 
 def is_same_origin(headers: Headers) -> bool:

@@ -19,9 +19,11 @@ from services.core.web.authentication import (
     SERVICE,
     SESSION_COOKIE,
     auth_http_error,
+    csrf_word,
     extract_credential,
     is_same_origin,
     passes_csrf_check,
+    sign_in_of,
 )
 from services.core.web.errors import http_error
 from services.core.web.service_auth import authenticate_service
@@ -69,8 +71,8 @@ def set_cookies(request: Request, response: Response, signed_in: LoginSucceeded,
             httponly=True,
             samesite="strict",
         )
-    # One CSRF value for the whole session: a page opened before a renewal keeps working.
-    csrf = request.cookies.get(CSRF_COOKIE) or secrets.token_urlsafe(32)
+    # One CSRF word for the whole session: a page opened before a renewal keeps working. Never what the browser has.
+    csrf = csrf_word(sign_in_of(signed_in.access_token) or secrets.token_urlsafe(32))
     response.set_cookie(CSRF_COOKIE, csrf, max_age=longest, path="/", secure=secure, samesite="strict")
     response.headers["Cache-Control"] = "no-store"
 

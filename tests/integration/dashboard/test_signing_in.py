@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from services.core.auth.principal import Role
 from tests.gateways import PASSWORD, SERVICE_TOKEN
 from tests.integration.dashboard.conftest import SignedIn, session_cookies, settled, visit
-from tests.integration.dashboard.local_platform import NAMES, Platform
+from tests.integration.dashboard.local_platform import CHECKOUT, NAMES, Platform
+from tests.servers import running
 
 pytestmark = pytest.mark.browser
 PAGES = {
@@ -144,6 +148,38 @@ def test_signing_out_ends_the_sign_in_everywhere(
     page.context.add_cookies([{**cookies[0]}])
     page.reload()
     page.get_by_text("Your session has expired").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reached"),
+    [
+        ("/board?use_case=x", "/board?use_case=x"),
+        ("/.//evil.example", "//evil.example"),
+        ("/a/..//evil.example/b", "//evil.example/b"),
+        ("//evil.example", ""),
+        ("https://evil.example/", ""),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_the_plain_sign_in_page_leads_to_no_other_site(
+    open_page: Callable[..., Any], wanted: str, reached: str
+) -> None:
+    """``open_page`` fails where the browser asks anything of another machine."""
+    site = FastAPI(openapi_url=None)
+    site.post("/auth/session")(lambda: {"name": "vera", "role": "viewer"})
+    site.mount("/", StaticFiles(directory=CHECKOUT / "deploy" / "edge" / "site", html=True))
+    with running(site) as address:
+        page = open_page()
+        page.goto(f"{address}/?{urlencode({'next': wanted})}")
+        page.locator("[name=username]").fill("vera")
+        page.locator("[name=password]").fill("a password")
+        page.locator("[name=password]").press("Enter")
+        if reached:
+            page.wait_for_url(address + reached)
+        else:
+            page.get_by_text("vera (viewer)").wait_for()
+            assert page.url.startswith(f"{address}/?next=")
+        page.close()
 
 
 def test_nobody_uploads_without_a_sign_in_and_nobody_more_than_a_session_may(

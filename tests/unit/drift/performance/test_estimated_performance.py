@@ -6,8 +6,32 @@ import numpy as np
 import pytest
 
 from services.core import use_case_registry
-from services.core.contract.use_case import BinaryPrediction
-from services.drift.performance.comparison import estimated_performance
+from services.core.contract.use_case import BinaryClassification, BinaryPrediction, RegressionPrediction, Target
+from services.drift.performance.comparison import LabelledPredictions, estimated_performance, live_metrics
+
+
+def sample(target: Target, seed: int, count: int) -> LabelledPredictions:
+    """Calibrated predictions: what is left of errors is chance, which a calibration error counts as error."""
+    drawn = np.random.default_rng(seed)
+    day = drawn.integers(0, 14, count)
+    if isinstance(target.output, BinaryClassification):
+        chance = drawn.uniform(0.05, 0.6, count)
+        label = (drawn.uniform(size=count) < chance).astype(np.float64)
+        return LabelledPredictions(target, label, BinaryPrediction(chance, 0.5), day)
+    center = drawn.uniform(200, 500, count)
+    value = RegressionPrediction(center, center - 80, center + 80)
+    return LabelledPredictions(target, center + drawn.normal(0, 50, count), value, day)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [60, 600])
+@pytest.mark.parametrize("name", ["over_360s", "attendance_seconds"])
+def test_an_interval_contains_its_value(name: str, count: int, seed: int) -> None:
+    target = use_case_registry.get("fire_response").target(name)
+    for entry in live_metrics(sample(target, seed, count), seed):
+        assert entry["low"] <= entry["value"] <= entry["high"], entry
+        assert entry["low"] >= 0, entry
+
 
 TARGET = use_case_registry.get("fire_response").target("over_360s")
 UNSURE, SURE = 0.5, 0.04

@@ -168,6 +168,22 @@ def test_another_site_changes_nothing_with_the_cookies(browser: TestClient, head
     assert browser.get("/admin/freeze").json()["frozen"] is False
 
 
+def test_a_word_that_somebody_planted_in_the_browser_is_worth_nothing(browser: TestClient, client: TestClient) -> None:
+    victim = TestClient(client.app, base_url="https://vigie.test")
+    victim.cookies.set("vigie_csrf", "planted")
+    assert victim.post("/auth/session", json=USER).status_code == 200
+    own = [cookie.value for cookie in victim.cookies.jar if cookie.name == "vigie_csrf" and cookie.value != "planted"]
+    assert len(own) == 1
+    assert own[0] != browser.cookies["vigie_csrf"], "each sign-in has a word of its own"
+    session = victim.cookies["vigie_session"]
+    for word, status in (("planted", 403), (browser.cookies["vigie_csrf"], 403), (own[0], 204)):
+        headers = {"Cookie": f"vigie_session={session}; vigie_csrf={word}", "X-Vigie-CSRF": word}
+        assert (
+            TestClient(client.app, base_url="https://vigie.test").post("/auth/logout", headers=headers).status_code
+            == status
+        )
+
+
 def test_a_browser_that_says_cross_site_is_refused_with_the_right_word_too(browser: TestClient) -> None:
     headers = _csrf(browser) | {"Sec-Fetch-Site": "cross-site"}
     assert browser.post("/auth/session/refresh", headers=headers).status_code == 403
