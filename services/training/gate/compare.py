@@ -69,9 +69,8 @@ class ModelComparison:
         """
         new = next(item for item in self.new if item.name == name)
         old = next(item for item in self.old if item.name == name)
-        gain = metric_gain(
-            new, old, metric_of(new.target, metric), self.draws, confidence=self.gate.confidence, rows=rows
-        )
+        known, sure = metric_of(new.target, metric), self.gate.confidence
+        gain = metric_gain(new, old, known, self.draws, confidence=sure, rows=rows)
         return GuardrailCheck(name, metric, limit, gain, len(new.rows) if rows is None else len(rows))
 
 
