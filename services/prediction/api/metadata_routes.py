@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
-from starlette.requests import Request
 
 from services.core.auth.principal import Role
 from services.core.contract.use_case import Text, UseCase
-from services.core.web.authentication import PUBLIC, authenticate, requires
+from services.core.web.authentication import PUBLIC, requires
 from services.prediction.api.schemas import PredictionSource
 from services.prediction.auth import AuthState
 from services.prediction.inference.prediction_service import PredictionService
@@ -117,10 +116,15 @@ def metadata_router(
     for answering, slot in desks.values():
         add(answering, slot)
 
-    @router.get("/internal/caller", status_code=204, include_in_schema=False, openapi_extra=dict(PUBLIC))
-    async def caller(request: Request) -> None:
-        """Whether the header shows a caller that is known. The edge asks before it keeps any byte of a body."""
-        authenticate(request.scope)
+    @router.get(
+        "/v1/caller",
+        tags=["use cases"],
+        status_code=204,
+        summary="Whether the credential is good",
+        dependencies=[Depends(requires(Role.VIEWER))],
+    )
+    async def caller() -> None:
+        """The edge asks this, by the request's header, before it keeps any byte of a body."""
 
     @router.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC))
     async def live() -> Liveness:

@@ -193,11 +193,6 @@ def test_calls_pass_whatever_their_size(opened: Edge) -> None:
     assert len(opened.ask("/v1/toy/predict/batch", "POST", json=large).json()["answers"]) == 3_000
 
 
-@pytest.mark.parametrize("path", ["/internal/caller", "/v1/internal/caller"])
-def test_the_edges_own_question_cannot_be_asked_from_outside(opened: Edge, path: str) -> None:
-    assert opened.ask(path).status_code == 404
-
-
 @pytest.mark.parametrize("path", ["/v1/docs", "/v1/use-cases", "/v1/toy/nothing", "/auth/x", "/mlflow/", "/"])
 def test_every_answer_has_every_header_that_protects_browsers(opened: Edge, path: str) -> None:
     headers = opened.ask(path).headers

@@ -22,6 +22,7 @@ def _schema(openapi: dict[str, Any], reference: dict[str, str]) -> dict[str, Any
 
 def test_every_route_of_a_use_case_is_documented(openapi: dict[str, Any]) -> None:
     assert set(openapi["paths"]) == {
+        "/v1/caller",
         "/v1/use-cases",
         "/v1/toy",
         "/v1/toy/predict",
