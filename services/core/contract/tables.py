@@ -183,7 +183,6 @@ class Table:
         joins: How its rows belong to rows of other tables.
         plausible: What is possible in its columns.
         if_absent: What follows where there is no file of it, for the ingest report.
-        conventions: Column -> how its values may be written, for the table in docs/data.md.
     """
 
     name: str
@@ -199,7 +198,6 @@ class Table:
     includes: tuple[str, ...] = ()
     joins: tuple[Join, ...] = ()
     plausible: tuple[Plausible, ...] = ()
-    conventions: Mapping[str, str] = field(default_factory=dict)
     if_absent: str = ""
 
 

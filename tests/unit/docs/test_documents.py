@@ -16,6 +16,7 @@ import typer
 
 from services.cli.command_table import COMMANDS, LazyCommands
 from services.core.settings import CHECKOUT
+from tests.layout_table import DOCUMENT, updated
 
 DOCUMENTS = sorted(
     [
@@ -187,3 +188,8 @@ def test_the_first_line_of_each_module_is_in_the_fields_terms() -> None:
         if DIALECT.search(first):
             found[str(path.relative_to(CHECKOUT))] = first
     assert found == {}
+
+
+def test_the_table_of_layouts_is_that_of_the_declarations() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert text == updated(text), "run python -m tests.layout_table"
