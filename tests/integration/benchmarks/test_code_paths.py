@@ -1,4 +1,4 @@
-"""A call, a row and a promotion pass through few files: whoever follows one opens no more than the limits say."""
+"""A call, a row and a promotion pass through few files: who follows one opens no more than the limits say."""
 
 from __future__ import annotations
 

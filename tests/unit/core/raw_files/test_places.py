@@ -1,4 +1,4 @@
-"""Coordinates lie in the box of their area; units and signs are told by all rows."""
+"""Coordinates lie in the box of their area; units and signs follow from all rows."""
 
 from __future__ import annotations
 

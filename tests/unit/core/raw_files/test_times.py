@@ -1,4 +1,4 @@
-"""Dates and times are read by formats that hold for the column, told by all rows and by other columns."""
+"""Dates and times are read by formats that hold for the column, decided by all rows and by other columns."""
 
 from __future__ import annotations
 
