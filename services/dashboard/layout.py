@@ -1,15 +1,11 @@
-"""Layout around the pages: sign-in form, navigation, side bar with language and exercise mode, alert banner, and the
-dialog that changes one's own password.
-"""
+"""Layout around the pages: navigation, side bar with language and exercise mode, and alert banner."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
 from functools import partial
-from html import escape
 from pathlib import Path
-from urllib.parse import urlencode
 
 import streamlit as st
 import structlog
@@ -19,109 +15,35 @@ from services.dashboard import i18n
 from services.dashboard import session as sessions
 from services.dashboard.api.client import (
     ApiError,
-    PermissionDeniedError,
-    RequestRejectedError,
-    Service,
     ServiceUnavailableError,
     SessionExpiredError,
-    entry_code,
 )
 from services.dashboard.components import feedback, frontend
 from services.dashboard.components.feedback import notice, show_error
 from services.dashboard.pages import PAGES, PageEntry, for_role
-from services.dashboard.session import Session, forget_sign_in
-from services.dashboard.settings import settings
+from services.dashboard.session import Session
+from services.dashboard.sign_in import (
+    password_dialog,
+    password_form,
+    redirect_after_sign_out,
+    second_factor_dialog,
+    second_factor_form,
+    sign_in_form,
+)
 
 
-def sign_in_form(words: Translator, page: str, *, ended: bool) -> None:
-    """Show the sign-in form. ``page`` is the path to open afterwards; ``ended``: an earlier session has expired."""
-    _, middle, _ = st.columns([1, 2, 1])
-    with middle:
-        st.title(words("shell.product"))
-        st.markdown(words("shell.tagline"))
-        if ended:
-            notice("warn", words("shell.session_over"), words("shell.session_over_text"))
-        with st.form("sign-in", border=True):
-            name = st.text_input(words("shell.user"), autocomplete="username", max_chars=200)
-            password = st.text_input(
-                words("shell.password"), type="password", autocomplete="current-password", max_chars=1_024
-            )
-            sent = st.form_submit_button(words("shell.sign_in_button"), type="primary", width="stretch")
-        if sent:
-            submit_sign_in(words, name, password, page)
-
-
-def submit_sign_in(words: Translator, name: str, password: str, page: str) -> None:
-    """Check the password and redirect the browser to the gateway, which sets the session cookie."""
-    if not name.strip() or not password:
-        notice("warn", words("shell.both_needed"))
-        return
-    try:
-        code = entry_code(name, password)
-    except SessionExpiredError:
-        notice("bad", words("shell.wrong_password"))
-    except RequestRejectedError as error:
-        notice("bad", words("shell.too_many" if error.status == 429 else "shell.wrong_password"))
-    except ServiceUnavailableError as error:
-        show_error(words, error, key="sign-in")
-    else:
-        door = settings().sign_in_address(st.context.url or "")
-        address = f"{door}/auth/enter?{urlencode({'code': code, 'next': page})}"
-        notice("good", words("shell.signing_in"))
-        st.html(f"<a href='{escape(address, quote=True)}' target='_self'>{escape(words('shell.go_on'))}</a>")
-        frontend.redirect(address)
-
-
-def redirect_after_sign_out() -> None:
-    """Continue sign-out at the gateway, which deletes the cookies and redirects back."""
-    door = settings().sign_in_address(st.context.url or "")
-    frontend.redirect(f"{door}/auth/session/continue?next=%2F")
-
-
-def password_dialog(session: Session) -> None:
-    @st.dialog(session.words("shell.change_password"))
-    def dialog() -> None:
-        _password_form(session)
-
-    dialog()
-
-
-def _password_form(session: Session) -> None:
-    words = session.words
-    if session.user.must_change_password:
-        st.markdown(words("shell.must_change"))
-    with st.form("password", border=False):
-        given = st.text_input(words("shell.current_password"), type="password", autocomplete="current-password")
-        new = st.text_input(words("shell.new_password"), type="password", autocomplete="new-password")
-        again = st.text_input(words("shell.repeat_password"), type="password", autocomplete="new-password")
-        sent = st.form_submit_button(words("shell.change_password"), type="primary")
-    if not sent:
-        return
-    if new != again:
-        notice("warn", words("shell.not_the_same"))
-        return
-    try:
-        session.client.post(Service.GATEWAY, "/auth/password", {"current": given, "new": new})
-    except PermissionDeniedError:
-        notice("bad", words("shell.wrong_password"))
-    except RequestRejectedError as error:
-        notice("bad", words("shell.refused"), str(error))
-    except ApiError as error:
-        show_error(words, error, key="password")
-    else:
-        # A password change ends all sessions of the user, including this one.
-        forget_sign_in()
-        submit_sign_in(words, session.user.name, new, "/")
-
-
-def _first_password_page(session: Session) -> None:
-    """The only page for users with a first password: every service refuses them until it is changed."""
+def _pending_page(session: Session) -> None:
+    """The only page for users with a first password or without a required second factor."""
     _hidden_navigation(session.words)
     with st.sidebar:
         _language(session.words)
         _sign_out_button(session.words)
+    if session.user.pending == "second_factor":
+        st.title(session.words("shell.second_factor"))
+        second_factor_form(session)
+        return
     st.title(session.words("shell.change_password"))
-    _password_form(session)
+    password_form(session)
 
 
 log = structlog.get_logger(__name__)
@@ -148,8 +70,8 @@ def run_app() -> None:
     else:
         if session is None:
             _sign_in_page(words, ended=False)
-        elif session.user.must_change_password:
-            _first_password_page(session)
+        elif session.user.pending:
+            _pending_page(session)
         else:
             _signed_in(session)
     frontend.store_preferences(words.language, sessions.exercise())
@@ -215,6 +137,8 @@ def _sidebar(session: Session) -> None:
         )
         if st.button(words("shell.change_password"), width="stretch", icon=":material/key:"):
             password_dialog(session)
+        if st.button(words("shell.second_factor"), width="stretch", icon=":material/phonelink_lock:"):
+            second_factor_dialog(session)
         _sign_out_button(words)
 
 

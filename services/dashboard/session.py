@@ -50,7 +50,8 @@ class User:
     centres: tuple[str, ...] | None
     """Further centres whose calls are visible; None for all."""
     use_cases: tuple[str, ...] | None
-    must_change_password: bool = False
+    pending: str = ""
+    """What the user has to do before anything else: ``password`` or ``second_factor``."""
 
     @classmethod
     def of(cls, said: dict[str, Any]) -> User:
@@ -62,7 +63,7 @@ class User:
             centre=said["centre"],
             centres=None if centres == "*" else tuple(centres),
             use_cases=None if use_cases is None else tuple(use_cases),
-            must_change_password=bool(said.get("must_change_password")),
+            pending=str(said.get("pending") or ""),
         )
 
 

@@ -21,6 +21,7 @@ from services.core.web.service_auth import require_service_token
 from services.gateway.alerts.routes import alerts_router
 from services.gateway.api_keys.routes import api_keys_router
 from services.gateway.audit.routes import audit_router
+from services.gateway.auth.oidc_routes import oidc_router
 from services.gateway.auth.session_routes import dashboard_login_router, session_router
 from services.gateway.auth.token_routes import forward_auth_router, internal_router, token_router
 from services.gateway.container import GatewayContainer, MaintenanceTask, build_container
@@ -34,7 +35,8 @@ from services.gateway.runs.routes import data_router, jobs_router, runs_router
 from services.gateway.runs.service import FirstTraining
 from services.gateway.service_client import JobClient
 from services.gateway.settings import GatewaySettings
-from services.gateway.users.routes import account_router, centres_router, users_router
+from services.gateway.users.account_routes import account_router, second_factor_router
+from services.gateway.users.routes import centres_router, users_router
 
 DESCRIPTION = """Who may do what: signing in, users, API keys and centres, the audit log, and the actions of operators
 and administrators.
@@ -105,7 +107,9 @@ def create_app(
         token_router,
         session_router,
         dashboard_login_router,
+        oidc_router,
         account_router,
+        second_factor_router,
         forward_auth_router,
         users_router,
         centres_router,

@@ -25,9 +25,12 @@ from services.core.errors import VigieError
 from services.core.jobs.tables import last_retention
 from services.core.model_registry import promotion_freeze
 from services.gateway.audit.service import AuditLog, RequestOrigin
-from services.gateway.auth import db_authenticator, session_store
+from services.gateway.auth import db_authenticator, login_throttle, session_store
 from services.gateway.auth.db_authenticator import DbAuthenticator, SigningKeyStore, create_fernet
-from services.gateway.auth.login import LoginService, PasswordService, check_password_policy
+from services.gateway.auth.login import LoginService
+from services.gateway.auth.oidc import OidcLogin
+from services.gateway.auth.passwords import PasswordService, check_password_policy
+from services.gateway.auth.second_factor import SecondFactor
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.settings import GatewaySettings
 from services.gateway.users import service as users_service
@@ -48,6 +51,8 @@ class GatewayContainer:
     access: DbAuthenticator
     trail: AuditLog
     sign_in: LoginService
+    second_factor: SecondFactor
+    oidc: OidcLogin | None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -97,7 +102,10 @@ def build_container(
     chain = create_audit_chain(settings)
     assert settings.gateway_key_encryption is not None
     counters = GatewayMetrics(CollectorRegistry())
-    signing = SigningKeyStore(engine, create_fernet(settings.gateway_key_encryption.get_secret_value()))
+    fernet = create_fernet(settings.gateway_key_encryption.get_secret_value())
+    signing = SigningKeyStore(engine, fernet)
+    second_factor = SecondFactor(fernet, required=settings.gateway_second_factor_required)
+    oidc = OidcLogin(settings, fernet) if settings.oidc_issuer and settings.oidc_client_id else None
     passwords = PasswordService(settings.gateway_password_threads, hasher)
     access, trail = DbAuthenticator(engine, signing), AuditLog(chain, counters)
     sign_in = LoginService(
@@ -108,8 +116,9 @@ def build_container(
         access=access,
         trail=trail,
         counters=counters,
+        second_factor=second_factor,
     )
-    return GatewayContainer(settings, engine, counters, signing, passwords, access, trail, sign_in)
+    return GatewayContainer(settings, engine, counters, signing, passwords, access, trail, sign_in, second_factor, oidc)
 
 
 def prepare_database(gateway: GatewayContainer) -> None:
@@ -183,7 +192,7 @@ class MaintenanceTask:
         with gateway.transaction() as session:
             session_store.delete_expired_refresh_tokens(session, now)
             db_authenticator.delete_expired_revocations(session, now)
-            session_store.delete_expired_attempts(session, now)
+            login_throttle.delete_expired_attempts(session, now)
             gateway.counters.frozen.set(promotion_freeze.active_freeze_in(session.connection()) is not None)
             since = last_retention(session) or session.scalar(select(func.min(CentreRow.created)))
             gateway.counters.retention.set(0.0 if since is None else since.timestamp())

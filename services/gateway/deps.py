@@ -44,8 +44,8 @@ PrintableName = Annotated[
 """A name for people, without control characters: it is shown, logged and sent in headers."""
 
 Viewer = Annotated[Principal, Depends(requires(Role.VIEWER))]
-Anybody = Annotated[Principal, Depends(requires(Role.VIEWER, first_password=True))]
-"""Also users who have to change their first password: for their own account."""
+Anybody = Annotated[Principal, Depends(requires(Role.VIEWER, pending=True))]
+"""Also users with a first password or without the second factor that they need: for their own account."""
 Operator = Annotated[Principal, Depends(requires(Role.OPERATOR))]
 Admin = Annotated[Principal, Depends(requires(Role.ADMIN))]
 

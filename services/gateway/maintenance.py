@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session
 
 from services.core.audit.log import AuditChain, verify_chain
 from services.core.auth.principal import Principal, Role
-from services.core.auth.tables import SigningKeyRow
+from services.core.auth.tables import SigningKeyRow, UserRow
 from services.core.database.connection import database_address, make_engine
 from services.core.errors import ConflictError, NotFoundError, VigieError
 from services.core.logs import configure_logging
 from services.gateway.audit.service import AuditLog, RequestOrigin
-from services.gateway.auth import db_authenticator, session_store
+from services.gateway.auth import db_authenticator, login_throttle, session_store
 from services.gateway.auth.db_authenticator import SigningKeyStore, create_fernet
-from services.gateway.auth.login import check_password_policy, generate_password
+from services.gateway.auth.passwords import check_password_policy, generate_password
 from services.gateway.container import GatewayContainer, build_container
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.settings import settings
@@ -48,7 +48,7 @@ def reset_password(gateway: GatewayContainer, name: str, password: str) -> str:
             raise NotFoundError(f"There is no user {name}.", action="./vigie users add makes one.")
         user.password_hash, user.password_changed, user.must_change_password = password_hash, now, True
         user.active = True
-        session_store.clear_lockout(session, user.name)
+        login_throttle.clear_lockout(session, user.name)
         session_store.end_all_sessions(session, user, now)
         db_authenticator.revoke_tokens_of(session, user.id, now)
         gateway.trail.add(
@@ -112,14 +112,20 @@ def rotate_encryption_key(engine: Engine, old: str, new: str) -> str:
                 f"The audit log cannot be signed anew: {problem}.",
                 action="./vigie audit verify names the fault; keep a copy of the database.",
             )
-        for row in session.scalars(select(SigningKeyRow)):
+
+        def renewed(text: str, what: str) -> str:
             try:
-                row.private_key = after.encrypt(before.decrypt(row.private_key.encode())).decode()
+                return after.encrypt(before.decrypt(text.encode())).decode()
             except InvalidToken:
                 raise VigieError(
-                    f"The signing key {row.kid} was encrypted with another key.",
+                    f"The {what} was encrypted with another key.",
                     expected="the VIGIE_GATEWAY_KEY_ENCRYPTION that it was made with",
                 ) from None
+
+        for row in session.scalars(select(SigningKeyRow)):
+            row.private_key = renewed(row.private_key, f"signing key {row.kid}")
+        for user in session.scalars(select(UserRow).where(UserRow.totp_secret.is_not(None))):
+            user.totp_secret = renewed(user.totp_secret or "", f"second factor of {user.name}")
         session.flush()
         AuditLog(chain, GatewayMetrics(CollectorRegistry())).add(
             session,

@@ -36,6 +36,18 @@ class GatewaySettings(Settings):
     """Failed logins of one address allowed within five minutes."""
     gateway_password_threads: int = Field(default=2, ge=1, le=32)
     """Passwords verified concurrently; each takes 64 MB for about 100 ms."""
+    gateway_second_factor_required: bool = False
+    """Operators and administrators who sign in with a password need a second factor (TOTP) for anything else."""
+    oidc_issuer: str | None = None
+    """Issuer of an OpenID Connect provider at which people sign in; without one there is none."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_scope: str = "openid profile email"
+    oidc_groups_claim: str = "groups"
+    """Claim of the ID token that lists a person's groups."""
+    oidc_name_claim: str = "preferred_username"
+    oidc_groups: str = ""
+    """What groups may do: ``group=role``, ``group=role:centre`` or ``group=role:*``, separated by commas."""
     gateway_key_days: int = Field(default=365, ge=1, le=3_650)
     """Default lifetime of an API key, days."""
     gateway_stage_patience_seconds: float = Field(default=900.0, gt=0)

@@ -69,7 +69,7 @@ def reset_password(name: UserName, password_from_input: FromInput = False) -> No
 
 def _read_or_make_password(name: str, from_input: bool) -> tuple[str, bool]:
     """The password, and whether it was generated."""
-    from services.gateway.auth.login import check_password_policy, generate_password  # noqa: PLC0415
+    from services.gateway.auth.passwords import check_password_policy, generate_password  # noqa: PLC0415
 
     password = sys.stdin.readline().rstrip("\n") if from_input else generate_password()
     check_password_policy(password, name)

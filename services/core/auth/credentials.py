@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
+from services.core.auth.principal import AuthError, AuthErrorCode, Pending, Principal, Role
 from services.core.errors import VigieError
 
 ALGORITHM = "ES256"
@@ -150,7 +150,7 @@ class AccessClaims(BaseModel):
     kind: Literal["user", "key"] = "user"
     sid: str | None = Field(default=None, max_length=64)
     """Session that the token belongs to."""
-    must_change_password: bool | None = None
+    pending: Pending | None = None
 
     def caller(self) -> Principal:
         return Principal(
@@ -161,7 +161,7 @@ class AccessClaims(BaseModel):
             centre=self.centre,
             centres=None if isinstance(self.centres, str) else self.centres,
             use_cases=self.use_cases,
-            must_change_password=bool(self.must_change_password),
+            pending=self.pending or "",
         )
 
 
@@ -194,7 +194,7 @@ def issue_token(
         use_cases=caller.use_cases,
         kind=caller.kind,
         sid=sid,
-        must_change_password=caller.must_change_password or None,
+        pending=caller.pending or None,
     )
     payload: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, **claims.model_dump(mode="json", exclude_none=True)}
     for name in ("centres", "use_cases"):

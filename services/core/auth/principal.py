@@ -25,13 +25,17 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+Pending = Literal["", "password", "second_factor"]
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """An authenticated user, API key or service.
 
     ``id`` identifies it, ``name`` is for display. ``centre``: the dispatch centre it belongs to, stored with its calls.
     ``centres``: further centres whose calls it can see; None: all. ``use_cases``: those it can call; None: all.
-    ``must_change_password``: it has a first password, which somebody else knows, and may do nothing but change it."""
+    ``pending``: what a user has to do before anything else: change a first password, which somebody else knows, or
+    enrol a second factor."""
 
     kind: Literal["user", "key", "service"]
     id: str
@@ -40,7 +44,7 @@ class Principal:
     centre: str
     centres: frozenset[str] | None = frozenset()
     use_cases: frozenset[str] | None = None
-    must_change_password: bool = False
+    pending: Pending = ""
 
     def can_see_centre(self, centre: str) -> bool:
         return self.centres is None or centre == self.centre or centre in self.centres

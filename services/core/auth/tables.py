@@ -43,6 +43,13 @@ class UserRow(Base):
     must_change_password: Mapped[bool] = mapped_column(default=False)
     created: Mapped[datetime]
     password_changed: Mapped[datetime]
+    external_subject: Mapped[str | None] = mapped_column(String(255), unique=True, index=True)
+    """Issuer and subject at an identity provider, for users who sign in there."""
+    totp_secret: Mapped[str | None] = mapped_column(String(255))
+    """Encrypted secret of the second factor."""
+    totp_confirmed: Mapped[bool | None]
+    totp_last_step: Mapped[int | None] = mapped_column(BigInteger)
+    """Time step of the last code that was used: a code counts once."""
 
 
 class UserCentreRow(Base):

@@ -30,6 +30,17 @@ SHELL: dict[str, Text] = {
         "This password was made for the first sign-in. Choose one of your own.",
         "Ce mot de passe a été créé pour la première connexion. Choisissez le vôtre.",
     ),
+    "second_factor": Text("Second factor", "Second facteur"),
+    "code": Text("Code of your authenticator app", "Code de votre application d'authentification"),
+    "provider": Text("Sign in with your organisation", "Se connecter avec votre organisation"),
+    "enrol": Text("Add an authenticator app", "Ajouter une application d'authentification"),
+    "enrol_text": Text(
+        "With an authenticator app on your phone, your password alone opens nothing. Type the key into the app, then "
+        "its code here.",
+        "Avec une application d'authentification sur votre téléphone, votre mot de passe seul n'ouvre rien. Saisissez "
+        "la clé dans l'application, puis son code ici.",
+    ),
+    "enrol_confirm": Text("Confirm the code", "Confirmer le code"),
     "current_password": Text("Current password", "Mot de passe actuel"),
     "new_password": Text("New password, at least 12 characters", "Nouveau mot de passe, 12 caractères au moins"),
     "repeat_password": Text("New password again", "Nouveau mot de passe, à nouveau"),

@@ -152,10 +152,10 @@ ROLE_SCHEME: Final = "vigie-role"
 class RequiredRole(SecurityBase):
     """Dependency that authorizes the request and stores its ``Principal`` in the scope."""
 
-    def __init__(self, role: Role, use_case: str | None, first_password: bool = False) -> None:
+    def __init__(self, role: Role, use_case: str | None, pending: bool = False) -> None:
         self.role = role
         self.use_case = use_case
-        self._first_password = first_password
+        self._pending = pending
         self._enough = frozenset(other for other in Role if other.covers(role))
         # FastAPI's form of a security dependency in OpenAPI; ``api_docs.document_roles`` converts it.
         self.scheme_name = f"{ROLE_SCHEME}:{role}:{use_case or ''}"
@@ -168,12 +168,12 @@ class RequiredRole(SecurityBase):
         """The request's principal, if it has the role and may use the use case.
 
         Raises:
-            HttpError: 401 without a valid credential, 403 if the role is too low, the use case another one or a first
-                password still in force, 503 while no auth snapshot is available.
+            HttpError: 401 without a valid credential, 403 if the role is too low, the use case another one or something
+                pending, 503 while no auth snapshot is available.
         """
         caller = authenticate(scope)
-        if caller.must_change_password and not self._first_password:
-            raise password_change_required()
+        if caller.pending and not self._pending:
+            raise pending_step_error(caller)
         if caller.role not in self._enough:
             raise http_error(
                 403, "role", f"This needs the role {self.role}; yours is {caller.role}.", allowed=f"role {self.role}"
@@ -185,21 +185,20 @@ class RequiredRole(SecurityBase):
 
 
 @cache
-def requires(role: Role, *, use_case: str | None = None, first_password: bool = False) -> RequiredRole:
+def requires(role: Role, *, use_case: str | None = None, pending: bool = False) -> RequiredRole:
     """The dependency that admits principals with this role or a higher one that may call this use case.
 
-    With ``first_password`` also those who have to change their password before they may do anything else."""
-    return RequiredRole(role, use_case, first_password)
+    With ``pending`` also those who have to change their password or enrol a second factor before anything else."""
+    return RequiredRole(role, use_case, pending)
 
 
-def password_change_required() -> HttpError:
-    """The HTTP error for users who have to change their first password before they may do anything else."""
-    return http_error(
-        403,
-        "password_change_required",
-        "Change your first password before you do anything else.",
-        allowed="POST /auth/password with the current and a new password",
-    )
+def pending_step_error(caller: Principal) -> HttpError:
+    """The HTTP error for users who have to change their first password, or to enrol a second factor."""
+    if caller.pending == "password":
+        reason = "Change your first password before you do anything else."
+        return http_error(403, "password_change_required", reason, allowed="POST /auth/password")
+    reason = "Enrol a second factor before you do anything else."
+    return http_error(403, "second_factor_enrolment_required", reason, allowed="POST /auth/second-factor")
 
 
 def authenticate(scope: Scope) -> Principal:

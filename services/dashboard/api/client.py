@@ -182,17 +182,32 @@ def _parameter(value: Any) -> str:
 _SESSION_TIMEOUT = httpx.Timeout(8.0, connect=1.5)
 
 
-def entry_code(username: str, password: str) -> str:
+def entry_code(username: str, password: str, code: str | None = None) -> str:
     """Check the password; returns the one-time code that the browser exchanges for its cookie.
 
     Raises:
         SessionExpiredError: wrong user name or password.
+        PermissionDeniedError: the code of the second factor is missing.
         RequestRejectedError: 429, too many attempts; its reason says how long to wait.
         ServiceUnavailableError: the gateway does not answer.
     """
     body = {"username": username, "password": password, "address": _client_address()}
-    code: str = _post_internal("/internal/entries", body)["code"]
-    return code
+    if code:
+        body["code"] = code
+    entry: str = _post_internal("/internal/entries", body)["code"]
+    return entry
+
+
+def identity_provider() -> bool:
+    """Whether people sign in at an identity provider.
+
+    Raises:
+        ServiceUnavailableError: the gateway does not answer.
+    """
+    answer = request(
+        "GET", "gateway", settings().gateway + "/auth/methods", body=None, headers={}, timeout=_SESSION_TIMEOUT
+    )
+    return bool(answer.json()["oidc"])
 
 
 def fresh_token(token: str) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.core.auth.principal import Principal, Role
+from services.core.auth.principal import Pending, Principal, Role
 from services.gateway.deps import StrictModel
 
 Password = Annotated[str, StringConstraints(max_length=1_024)]
+Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=6, max_length=20)]
+"""One-time code of a second factor."""
 
 
 class TokenRequest(BaseModel):
@@ -24,6 +26,7 @@ class TokenRequest(BaseModel):
     ]
     username: Annotated[str | None, Field(max_length=200)] = None
     password: Annotated[str | None, Field(max_length=1_024)] = None
+    otp: Annotated[str | None, Field(max_length=20, description="Code of the user's second factor.")] = None
     client_id: Annotated[str | None, Field(max_length=200)] = None
     client_secret: Annotated[str | None, Field(max_length=200)] = None
     refresh_token: Annotated[str | None, Field(max_length=200)] = None
@@ -44,6 +47,7 @@ class LoginRequest(StrictModel):
 
     username: Annotated[str, Field(max_length=200)]
     password: Password
+    code: Code | None = None
     address: Annotated[str, Field(max_length=80)] = ""
 
 
@@ -66,9 +70,10 @@ class CurrentUser(BaseModel):
     centres: list[str] | Literal["*"] = Field(description="Further centres whose calls are visible; * for all.")
     use_cases: list[str] | None = Field(description="Use cases that may be called; null for all.")
     must_change_password: bool = False
+    pending: Pending = Field(default="", description="What has to be done before anything else.")
 
     @classmethod
-    def of(cls, caller: Principal, *, must_change_password: bool = False) -> CurrentUser:
+    def of(cls, caller: Principal) -> CurrentUser:
         return cls(
             id=caller.id,
             name=caller.name,
@@ -77,7 +82,8 @@ class CurrentUser(BaseModel):
             centre=caller.centre,
             centres="*" if caller.centres is None else sorted(caller.centres),
             use_cases=None if caller.use_cases is None else sorted(caller.use_cases),
-            must_change_password=must_change_password,
+            must_change_password=caller.pending == "password",
+            pending=caller.pending,
         )
 
 
@@ -90,3 +96,20 @@ class SessionTokenResponse(BaseModel):
 class Credentials(StrictModel):
     username: Annotated[str, StringConstraints(max_length=200)]
     password: Password
+    code: Code | None = None
+
+
+class CodeRequest(StrictModel):
+    code: Code
+
+
+class SecondFactorEnrolment(BaseModel):
+    """What an authenticator app needs; shown once."""
+
+    secret: str
+    uri: str = Field(description="The content of the QR code that such apps read.")
+
+
+class SignInMethods(BaseModel):
+    password: bool = True
+    oidc: bool = Field(description="Whether people sign in at an identity provider, by GET /auth/oidc/login.")

@@ -38,7 +38,7 @@ from services.gateway.auth.schemas import (
     SessionTokenResponse,
 )
 from services.gateway.auth.session_store import ENTRY_CODE_PREFIX, ENTRY_CODE_SECONDS, TokenLifetimes
-from services.gateway.auth.token_routes import INVALID_CREDENTIALS, TokenRevoker, throttled
+from services.gateway.auth.token_routes import TokenRevoker, refused_login
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import page_url, safe_redirect_path
 
@@ -92,7 +92,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
     revoker = TokenRevoker(gateway)
 
     def signed_in_answer(request: Request, found: LoginSucceeded) -> Response:
-        body = CurrentUser.of(found.caller, must_change_password=found.must_change_password)
+        body = CurrentUser.of(found.caller)
         response = JSONResponse(body.model_dump(mode="json"))
         set_cookies(request, response, found, gateway.sign_in.lifetimes)
         return response
@@ -113,12 +113,11 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         read and repeat in the header `X-Vigie-CSRF` of every request but GET."""
         if not is_same_origin(request.headers.raw):
             raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
-        found = await gateway.sign_in.with_password(given.username, given.password, request_origin_of(request))
+        origin = request_origin_of(request)
+        found = await gateway.sign_in.with_password(given.username, given.password, origin, code=given.code)
         if isinstance(found, LoginSucceeded):
             return signed_in_answer(request, found)
-        if found.wait_seconds:
-            raise throttled(found.wait_seconds)
-        raise http_error(401, "credentials", INVALID_CREDENTIALS, headers={"WWW-Authenticate": 'Bearer realm="vigie"'})
+        raise refused_login(found)
 
     @router.post(
         "/auth/session/refresh",
@@ -178,13 +177,11 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
     async def entry(request: Request, given: LoginRequest) -> EntryCode:
         """`address` is the browser's, for login throttling and the audit log."""
         found = await gateway.sign_in.with_password(
-            given.username, given.password, _browser_origin(request, given.address), entry=True
+            given.username, given.password, _browser_origin(request, given.address), entry=True, code=given.code
         )
         if isinstance(found, LoginSucceeded) and found.refresh_token is not None:
             return EntryCode(code=found.refresh_token, expires_in=ENTRY_CODE_SECONDS)
-        if isinstance(found, LoginFailed) and found.wait_seconds:
-            raise throttled(found.wait_seconds)
-        raise http_error(401, "credentials", INVALID_CREDENTIALS)
+        raise refused_login(found if isinstance(found, LoginFailed) else LoginFailed())
 
     @inside.post("/internal/session-tokens", openapi_extra=dict(SERVICE), summary="A fresh token of a sign-in")
     def fresh(given: SessionTokenRequest) -> SessionTokenResponse:
@@ -193,7 +190,7 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
         found = gateway.sign_in.with_session_token(given.token)
         if not isinstance(found, LoginSucceeded):
             raise http_error(401, "credentials", "The sign-in has ended; sign in again.")
-        user = CurrentUser.of(found.caller, must_change_password=found.must_change_password)
+        user = CurrentUser.of(found.caller)
         return SessionTokenResponse(access_token=found.access_token, expires_in=found.expires_in, user=user)
 
     @inside.post("/internal/session-ends", openapi_extra=dict(SERVICE), summary="End a sign-in", status_code=204)

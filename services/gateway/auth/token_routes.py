@@ -30,7 +30,7 @@ from services.core.web.authentication import (
     extract_credential,
     extract_session,
     is_same_origin,
-    password_change_required,
+    pending_step_error,
 )
 from services.core.web.errors import HttpError, error_detail, http_error
 from services.core.web.server import PRINCIPAL_KEY
@@ -48,6 +48,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 INVALID_CREDENTIALS = "The name or password is not right."
 INVALID_REQUEST, INVALID_GRANT, INVALID_CLIENT = "invalid_request", "invalid_grant", "invalid_client"
 UNSUPPORTED_GRANT = "unsupported_grant_type"
+SECOND_FACTOR_REQUIRED = "second_factor_required"
 
 
 class OAuthError(Exception):
@@ -74,6 +75,15 @@ class OAuthError(Exception):
 
 def too_many_attempts(wait_seconds: int) -> str:
     return f"Too many attempts; try again in {wait_seconds} seconds."
+
+
+def refused_login(found: LoginFailed) -> HttpError:
+    """Return the error of a rejected login by password: 429 with the time to wait, 403 for want of a second factor."""
+    if found.wait_seconds:
+        return throttled(found.wait_seconds)
+    if found.needs_code:
+        return http_error(403, SECOND_FACTOR_REQUIRED, "This needs the code of your second factor.", field="code")
+    return http_error(401, "credentials", INVALID_CREDENTIALS, headers={"WWW-Authenticate": 'Bearer realm="vigie"'})
 
 
 def throttled(wait_seconds: int) -> HttpError:
@@ -182,7 +192,7 @@ async def _grant(gateway: GatewayContainer, form: TokenRequest, origin: RequestO
     match form.grant_type:
         case "password":
             name, password = _require_both(form.username, form.password, "username and password")
-            found = await sign_in.with_password(name, password, origin)
+            found = await sign_in.with_password(name, password, origin, code=form.otp)
         case "client_credentials":
             key, secret = _require_both(form.client_id, form.client_secret, "client_id and client_secret")
             found = await to_thread.run_sync(sign_in.with_key, key, secret, origin)
@@ -199,6 +209,8 @@ async def _grant(gateway: GatewayContainer, form: TokenRequest, origin: RequestO
             )
     if isinstance(found, LoginSucceeded):
         return found
+    if found.needs_code:
+        raise OAuthError(400, SECOND_FACTOR_REQUIRED, "Send the code of your second factor as otp.")
     if found.wait_seconds:
         raise OAuthError(429, "slow_down", too_many_attempts(found.wait_seconds), wait_seconds=found.wait_seconds)
     raise refused
@@ -250,8 +262,8 @@ def forward_auth_router(gateway: GatewayContainer) -> APIRouter:
             raise auth_http_error(found)
         if credential.text is not None and method not in SAFE_METHODS and not is_same_origin(headers.raw):
             raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
-        if found.must_change_password:
-            raise password_change_required()
+        if found.pending:
+            raise pending_step_error(found)
         if not found.role.covers(role):
             raise http_error(403, "role", f"This page needs the role {role}; yours is {found.role}.")
         request.scope[PRINCIPAL_KEY] = found

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from anyio import to_thread
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
-from starlette.concurrency import run_in_threadpool
 
 from services.core.auth.principal import Principal, Role
 from services.core.auth.tables import CentreRow, UserRow
-from services.core.errors import ConflictError, NotFoundError, VigieError
-from services.core.web.authentication import PUBLIC, extract_credential
-from services.core.web.errors import http_error
-from services.gateway.audit.service import RequestOrigin, request_origin_of
-from services.gateway.auth import db_authenticator, session_store
-from services.gateway.auth.login import LoginFailed, check_password_policy, generate_password
-from services.gateway.auth.schemas import Credentials, CurrentUser, TokenResponse
-from services.gateway.auth.session_routes import set_cookies
-from services.gateway.auth.token_routes import NO_STORE, throttled
+from services.core.errors import ConflictError, NotFoundError
+from services.gateway.audit.service import request_origin_of
+from services.gateway.auth import db_authenticator, login_throttle, session_store
+from services.gateway.auth.passwords import check_password_policy, generate_password
 from services.gateway.container import GatewayContainer
-from services.gateway.deps import Admin, Anybody, Operator, require_all_centres, require_not_above_own, visible_centres
+from services.gateway.deps import Admin, Operator, require_all_centres, require_not_above_own, visible_centres
 from services.gateway.users import service as users_service
 from services.gateway.users.schemas import (
     Centre,
     CentreCreate,
-    PasswordChangeRequest,
     PasswordResetRequest,
     User,
     UserCreate,
@@ -113,7 +102,7 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
         sessions end too."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:
-            row = _get_managed_user(session, caller, name)
+            row = get_managed_user(session, caller, name)
             before_full_admin = users_service.is_last_full_admin(session, row)
             _apply_change(session, caller, row, given)
             if before_full_admin and not (row.active and row.all_centres and row.role == Role.ADMIN):
@@ -139,9 +128,9 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
         password_hash = gateway.passwords.hash(password)
         now = datetime.now(UTC)
         with gateway.transaction() as session:
-            row = _get_managed_user(session, caller, name)
+            row = get_managed_user(session, caller, name)
             row.password_hash, row.password_changed, row.must_change_password = password_hash, now, True
-            session_store.clear_lockout(session, row.name)
+            login_throttle.clear_lockout(session, row.name)
             session_store.end_all_sessions(session, row, now)
             db_authenticator.revoke_tokens_of(session, row.id, now)
             gateway.trail.add(
@@ -154,7 +143,7 @@ def users_router(gateway: GatewayContainer) -> APIRouter:
     return router
 
 
-def _get_managed_user(session: Session, caller: Principal, name: str) -> UserRow:
+def get_managed_user(session: Session, caller: Principal, name: str) -> UserRow:
     """Return a user whom the caller may manage.
 
     Raises:
@@ -182,104 +171,3 @@ def _apply_change(session: Session, caller: Principal, row: UserRow, given: User
         row.all_centres = everywhere
         users_service.set_centres(session, row, further)
     session.flush()
-
-
-def account_router(gateway: GatewayContainer) -> APIRouter:
-    router = APIRouter(tags=["one's own account"])
-    settings = gateway.settings
-
-    @router.get("/auth/me", summary="Who am I")
-    def me(caller: Anybody) -> CurrentUser:
-        must_change = False
-        if caller.kind == "user":
-            with gateway.transaction() as session:
-                user = session.get(UserRow, caller.id)
-                must_change = user is not None and user.must_change_password
-        return CurrentUser.of(caller, must_change_password=must_change)
-
-    @router.post("/auth/password", summary="Change one's own password", response_model=TokenResponse)
-    async def change_password(request: Request, given: PasswordChangeRequest, caller: Anybody) -> Response:
-        """Ends all other sessions of the user. The response is a new session, as tokens, or as cookies if the request
-        used them."""
-        if caller.kind != "user":
-            raise http_error(403, "kind", "Keys and services have no password.", allowed="a user")
-        check_password_policy(given.new, caller.name)
-        if given.new == given.current:
-            raise VigieError("The new password is the current one.", expected="another password")
-        origin = request_origin_of(request)
-        checked = await gateway.sign_in.with_password(caller.name, given.current, origin)
-        if isinstance(checked, LoginFailed):
-            if checked.wait_seconds:
-                raise throttled(checked.wait_seconds)
-            raise http_error(403, "credentials", "The current password is not right.", field="current")
-        password_hash = await gateway.passwords.hash_async(given.new)
-        now, started = await to_thread.run_sync(_store_new_password, gateway, caller, password_hash, origin)
-        await run_in_threadpool(gateway.access.renew)
-        user = replace(checked.caller, must_change_password=False)
-        signed_in = await run_in_threadpool(gateway.sign_in.issue, user, started.token, sid=started.family, after=now)
-        if extract_credential(request.headers.raw).by_cookie:
-            response = Response(status_code=204)
-            set_cookies(request, response, signed_in, gateway.sign_in.lifetimes)
-            return response
-        answer = TokenResponse(
-            access_token=signed_in.access_token, expires_in=signed_in.expires_in, refresh_token=started.token
-        )
-        return JSONResponse(answer.model_dump(), headers=NO_STORE)
-
-    @router.post("/auth/register", openapi_extra=dict(PUBLIC), summary="Make oneself a user", status_code=201)
-    async def register(request: Request, given: Credentials) -> CurrentUser:
-        """Disabled unless `VIGIE_GATEWAY_REGISTRATION` is true. New users are viewers of the first centre."""
-        if not settings.gateway_registration:
-            raise http_error(
-                403,
-                "registration",
-                "Registration is switched off here.",
-                action="Ask an administrator for a user, or set VIGIE_GATEWAY_REGISTRATION=true.",
-            )
-        check_password_policy(given.password, given.username)
-        origin = request_origin_of(request)
-        wait = await to_thread.run_sync(_throttle_registration, gateway, origin)
-        if wait:
-            raise throttled(wait)
-        password_hash = await gateway.passwords.hash_async(given.password)
-        return await to_thread.run_sync(_register, gateway, given.username, password_hash, origin)
-
-    return router
-
-
-def _store_new_password(
-    gateway: GatewayContainer, caller: Principal, password_hash: str, origin: RequestOrigin
-) -> tuple[datetime, session_store.StartedSession]:
-    """Store the new hash, end all sessions and start a new one. Return the time of the change and the session."""
-    now = datetime.now(UTC)
-    with gateway.transaction() as session:
-        user = session.get_one(UserRow, caller.id, with_for_update=True)
-        user.password_hash, user.password_changed, user.must_change_password = password_hash, now, False
-        session_store.end_all_sessions(session, user, now)
-        db_authenticator.revoke_tokens_of(session, user.id, now)
-        started = session_store.start_session(session, user, gateway.sign_in.lifetimes, now)
-        gateway.trail.add(session, origin, "user.password_changed", by=caller, target=f"user {user.name}")
-    return now, started
-
-
-def _throttle_registration(gateway: GatewayContainer, origin: RequestOrigin) -> int:
-    """Count a registration against the login limits; return the seconds to wait."""
-    limits = session_store.LoginLimits(
-        gateway.settings.gateway_login_failures, gateway.settings.gateway_login_per_address
-    )
-    with gateway.transaction() as session:
-        return math.ceil(session_store.begin_attempt(session, None, origin.address, limits, datetime.now(UTC)))
-
-
-def _register(gateway: GatewayContainer, name: str, password_hash: str, origin: RequestOrigin) -> CurrentUser:
-    with gateway.transaction() as session:
-        user = users_service.insert_user(
-            session,
-            name=name,
-            password_hash=password_hash,
-            role=Role.VIEWER,
-            centre=gateway.settings.gateway_first_centre,
-        )
-        caller = users_service.user_principal(session, user)
-        gateway.trail.add(session, origin, "user.registered", by=caller, target=f"user {user.name}")
-    return CurrentUser.of(caller)

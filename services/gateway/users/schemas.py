@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.core.auth.principal import Role
 from services.core.auth.tables import CentreRow, UserRow
-from services.gateway.auth.schemas import Password
+from services.gateway.auth.schemas import Code, Password
 from services.gateway.deps import StrictModel
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -18,6 +18,7 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 class PasswordChangeRequest(StrictModel):
     current: Password
     new: Password
+    code: Code | None = Field(default=None, description="Of the second factor, where there is one.")
 
 
 class Centre(BaseModel):

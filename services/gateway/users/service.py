@@ -54,7 +54,7 @@ def user_principal(session: Session, user: UserRow) -> Principal:
         Role(user.role),
         user.centre,
         user_centres(session, user),
-        must_change_password=user.must_change_password,
+        pending="password" if user.must_change_password else "",
     )
 
 

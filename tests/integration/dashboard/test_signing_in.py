@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+import pyotp
 import pytest
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
@@ -80,6 +81,38 @@ def test_a_first_password_is_changed_before_anything_else(open_page: Callable[..
         page.get_by_label(label, exact=True).fill(PASSWORD[::-1])
     page.get_by_role("button", name="Change the password").click()
     assert "Board" in listed(page)
+
+
+def test_a_second_factor_is_enrolled_and_asked_for(
+    open_page: Callable[..., Any], platform: Platform, shot: Callable[..., None], accessible: Callable[[Any], None]
+) -> None:
+    body = {"name": "two.factors", "role": "viewer", "centre": "default", "password": PASSWORD[::-1]}
+    by = {"Authorization": f"Bearer {platform.token()}"}
+    httpx.post(f"{platform.gateway}/admin/users", json=body, headers=by, timeout=60).raise_for_status()
+    form = {"grant_type": "password", "username": "two.factors", "password": PASSWORD[::-1]}
+    first = httpx.post(f"{platform.gateway}/auth/token", data=form, timeout=60).json()["access_token"]
+    change = {"current": PASSWORD[::-1], "new": PASSWORD}
+    httpx.post(
+        f"{platform.gateway}/auth/password", json=change, headers={"Authorization": f"Bearer {first}"}, timeout=60
+    ).raise_for_status()
+    page = open_page()
+    visit(page, f"{platform.dashboard}/board")
+    sign_in(page, "two.factors")
+    page.get_by_role("heading", name="Board").wait_for()
+    page.get_by_role("button", name="Second factor").click()
+    page.get_by_role("button", name="Add an authenticator app").click()
+    secret = page.get_by_role("dialog").locator("code").inner_text().strip()
+    shot(page, "second-factor", whole=False)
+    code = page.get_by_label("Code of your authenticator app")
+    code.fill(pyotp.TOTP(secret).now())
+    page.get_by_role("button", name="Confirm the code").click()
+    page.get_by_label("User name").wait_for()
+    sign_in(page, "two.factors")
+    code.wait_for()
+    accessible(page)
+    code.fill(pyotp.TOTP(secret).at(int(time.time()) + 30))
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Board").wait_for()
 
 
 def test_a_wrong_password_is_said_in_plain_words(open_page: Callable[..., Any], platform: Platform) -> None:

@@ -21,7 +21,7 @@ from services.core.auth.tables import CentreRow, RefreshTokenRow, SigningKeyRow,
 from services.core.database.connection import Base
 from services.core.errors import ConflictError
 from services.gateway.audit.service import RequestOrigin
-from services.gateway.auth import session_store
+from services.gateway.auth import login_throttle
 from services.gateway.auth.login import LoginFailed, LoginSucceeded
 from services.gateway.container import GatewayContainer, build_container, prepare_database
 from services.gateway.runs import store as runs_store
@@ -82,22 +82,22 @@ def test_of_two_who_show_one_refresh_token_at_once_nobody_stays_signed_in(gatewa
 
 
 def test_guesses_at_the_same_moment_gain_nothing(gateway: GatewayContainer) -> None:
-    limits = session_store.LoginLimits(per_user=5, per_address=1_000)
+    limits = login_throttle.LoginLimits(per_user=5, per_address=1_000)
 
     def guess(_: int) -> float:
         with gateway.transaction() as session:
-            return session_store.begin_attempt(session, "admin", "192.0.2.1", limits, datetime.now(UTC))
+            return login_throttle.begin_attempt(session, "admin", "192.0.2.1", limits, datetime.now(UTC))
 
     waits = _at_once(16, guess)
     assert sum(wait == 0 for wait in waits) == 5
 
 
 def test_an_address_is_limited_at_the_same_moment_too(gateway: GatewayContainer) -> None:
-    limits = session_store.LoginLimits(per_user=5, per_address=6)
+    limits = login_throttle.LoginLimits(per_user=5, per_address=6)
 
     def guess(index: int) -> float:
         with gateway.transaction() as session:
-            return session_store.begin_attempt(session, f"user{index}", "2001:db8::1", limits, datetime.now(UTC))
+            return login_throttle.begin_attempt(session, f"user{index}", "2001:db8::1", limits, datetime.now(UTC))
 
     assert sum(wait == 0 for wait in _at_once(16, guess)) == 6
 
@@ -111,7 +111,7 @@ def test_an_address_is_limited_at_the_same_moment_too(gateway: GatewayContainer)
     ],
 )
 def test_an_address_is_one_host_or_one_network_of_a_customer(one: str, other: str, same: bool) -> None:
-    assert (session_store.address_subject(one) == session_store.address_subject(other)) is same
+    assert (login_throttle.address_subject(one) == login_throttle.address_subject(other)) is same
 
 
 def test_replicas_that_start_together_make_one_administrator_and_one_key(engine: Engine, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
@@ -22,6 +23,7 @@ from services.cli.local_platform import secrets
 from services.cli.local_platform.supervisor import wait_until
 from services.core import settings as core_settings
 from services.core.audit.log import AuditChain, AuditEntryRow, AuditHeadRow, verify_chain
+from services.core.auth.tables import UserRow
 from services.core.database.connection import database_address, make_engine
 from services.core.database.migrate import upgrade
 from services.core.errors import VigieError
@@ -81,6 +83,9 @@ def test_the_encryption_key_is_replaced_and_tokens_and_audit_log_go_on(home: Vig
     old = secrets.read(home)
     signing = private_keys(engine, old[KEY])
     assert signing
+    with engine.begin() as connection:
+        stored = Fernet(old[KEY]).encrypt(b"a second factor").decode()
+        connection.execute(update(UserRow).values(totp_secret=stored))
     printed = rotate(KEY)
     new = secrets.read(home)
     assert new[KEY] != old[KEY]
@@ -88,6 +93,9 @@ def test_the_encryption_key_is_replaced_and_tokens_and_audit_log_go_on(home: Vig
         name: value for name, value in old.items() if name != KEY
     }
     assert private_keys(engine, new[KEY]) == signing, "tokens stay valid"
+    with engine.connect() as connection:
+        factors = set(connection.scalars(select(UserRow.totp_secret)))
+    assert {Fernet(new[KEY]).decrypt(text) for text in factors if text} == {b"a second factor"}
     with pytest.raises(VigieError, match="encrypted with another key"):
         private_keys(engine, old[KEY])
     with engine.connect() as connection:

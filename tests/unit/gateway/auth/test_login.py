@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from services.core.audit.log import AuditFilter, query_entries
 from services.core.auth.tables import LoginAttemptRow, SigningKeyRow, UserRow
-from services.gateway.auth import session_store
+from services.gateway.auth import login_throttle
 from services.gateway.container import GatewayContainer
 from tests.gateways import PASSWORD
 
@@ -146,11 +146,11 @@ def test_attempts_during_a_pause_do_not_lengthen_it(client: TestClient, gateway:
 
 def _try_from(gateway: GatewayContainer, address: str, name: str = "admin", *, succeeds: bool = False) -> float:
     """Seconds to wait of an attempt from ``address``; a success is recorded as one."""
-    limits, now = session_store.LoginLimits(5, 100), datetime.now(UTC)
+    limits, now = login_throttle.LoginLimits(5, 100), datetime.now(UTC)
     with gateway.transaction() as session:
-        wait = session_store.begin_attempt(session, name, address, limits, now)
+        wait = login_throttle.begin_attempt(session, name, address, limits, now)
         if succeeds and not wait:
-            session_store.record_success(session, name, address, now)
+            login_throttle.record_success(session, name, address, now)
     return wait
 
 
@@ -171,7 +171,7 @@ def test_a_new_password_by_an_administrator_ends_all_lockouts_of_a_user(gateway:
     for number in range(60):
         _try_from(gateway, f"198.51.100.{number % 50}")
     with gateway.transaction() as session:
-        session_store.clear_lockout(session, "admin")
+        login_throttle.clear_lockout(session, "admin")
     assert _try_from(gateway, "198.51.100.1") == 0
 
 
@@ -259,5 +259,5 @@ def test_after_a_compromise_no_old_token_counts(client: TestClient, admin: dict[
 def test_attempts_are_forgotten_in_time(client: TestClient, gateway: GatewayContainer) -> None:
     _try(client, "admin", "wrong")
     with gateway.transaction() as session:
-        session_store.delete_expired_attempts(session, datetime.now(UTC) + timedelta(hours=25))
+        login_throttle.delete_expired_attempts(session, datetime.now(UTC) + timedelta(hours=25))
         assert session.query(LoginAttemptRow).count() == 0
