@@ -29,7 +29,7 @@ def write_workbook(path: Path, rows: int) -> None:
 
     from services.core import use_case_registry
 
-    folder = path.parent / "incidents"
+    folder = path.with_suffix("")
     folder.mkdir()
     simulator = use_case_registry.get("fire_response").simulator
     written = simulator.write(folder, seed=1, rows=2 * rows, start="2017-01-01", days=365, drift=())

@@ -7,12 +7,14 @@ change files. Nothing may be read differently without a word.
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from benchmarks.workbooks import read_by_ingest, write_workbook
 from services.core import use_case_registry
 from services.core.contract.use_case import Finding
 from services.core.errors import VigieError
@@ -374,3 +376,21 @@ def test_a_name_that_says_no_colour_or_both_is_refused(tmp_path: Path, name: str
     (tmp_path / name).write_text(_wine()["winequality-red"].to_csv(index=False))
     with pytest.raises(VigieError, match="red or white"):
         read_files(use_case_registry.get("wine_quality"), [("drop", tmp_path)])
+
+
+def test_a_workbook_costs_little_processor_time_a_row(tmp_path: Path) -> None:
+    """0.15 ms a row is what a centre's whole file may cost; the import of the libraries is not the workbook's."""
+    write_workbook(tmp_path / "few.xlsx", 100)
+    write_workbook(tmp_path / "many.xlsx", 4_000)
+    read_by_ingest(tmp_path / "few.xlsx")
+    seconds = []
+    for name in ("few", "many"):
+        began = _processor_seconds()
+        rows = read_by_ingest(tmp_path / f"{name}.xlsx")
+        seconds.append(_processor_seconds() - began)
+    assert (seconds[1] - seconds[0]) / rows < 0.15e-3
+
+
+def _processor_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
