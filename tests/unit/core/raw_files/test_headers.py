@@ -57,7 +57,7 @@ def test_a_header_in_one_quoted_cell_and_blanks_after_commas(tmp_path: Path, tex
     assert rows_of(tmp_path, text) == [["1", "2", "2"]]
 
 
-@pytest.mark.parametrize("end", [";\n", ";\n;\n", ";;;;\n;;;;\n", ' ; \n""; \n', "\n;\n3;4\n"])
+@pytest.mark.parametrize("end", [";\n", ";\n;\n", ";;;;\n;;;;\n", ' ; \n""; \n', "\n;\n3;4\n", ";\n3;4\n"])
 def test_rows_of_delimiters_alone_are_no_rows(tmp_path: Path, end: str) -> None:
     rows = rows_of(tmp_path, f"Num_Acc;Max temp (°C)\n1;2\n{end}")
     assert [row[:2] for row in rows] == [["1", "2"], ["3", "4"]][: len(rows)]
