@@ -70,19 +70,6 @@ class Box(NamedTuple):
 Kind = Literal["text", "identifier", "number", "code", "truth", "date", "clock", "moment"]
 
 
-_UNDERSTOOD: Mapping[Kind, str] = {
-    "text": "text",
-    "identifier": "with or without blanks and a fraction of zeros (123, 1 23, 123.0)",
-    "number": "decimal comma or point, by all rows of the file; blanks between thousands",
-    "code": "2, 02, 2.0 and 2,0 alike; words in small or capital letters",
-    "truth": "1/0, true/false, yes/no, y/n, oui/non, vrai/faux",
-    "date": "2023-03-19, 2023/03/19, 20230319, 19-Mar-23, 19 mars 2023, days of a spreadsheet; 19/03/2023 or "
-    "3/19/2023, by all rows of the file",
-    "clock": "07:05, 07:05:12, 7:05 PM, 7h05, 705 and parts of a day, by all rows of the file",
-    "moment": "a date as above and a time",
-}
-
-
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of official files and how its values are read, see ``services.core.raw_files.columns``.
@@ -132,20 +119,6 @@ class Column:
     def sources(self) -> tuple[str, ...]:
         """Names of the column in files, most common first."""
         return tuple((self.source or self.name).split("|"))
-
-    @property
-    def understood(self) -> str:
-        """How its values may be written, for people."""
-        bounds = [text for text in (self.expected, self.missing and f"nothing: {', '.join(self.missing)}") if text]
-        told = f"told by {', '.join(self.said_by)}" if self.said_by else ""
-        return "; ".join(text for text in (_UNDERSTOOD[self.kind], *bounds, told) if text)
-
-    @property
-    def otherwise(self) -> str:
-        """What becomes of other values, for people."""
-        if self.needed:
-            return "the row is refused, without a value too"
-        return "the row is refused" if self.strict else "missing, counted"
 
 
 @accepts_old_fields(
