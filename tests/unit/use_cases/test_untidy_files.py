@@ -96,6 +96,8 @@ def test_row_numbers_that_titles_and_codes_do_not_share_are_no_key(read: Read) -
     files = base("products and codes")
     codes = next(sheet for sheet in files.values() if "prdtypecode" in sheet.header and "" in sheet.header)
     codes.header, codes.rows = codes.header[1:], [row[1:] for row in codes.rows]
+    titles = next(sheet for sheet in files.values() if "designation" in sheet.header)
+    titles.replace("", [str(number) for number in range(len(titles.rows), 0, -1)])  # 1 to n, as places are
     with pytest.raises(VigieError, match="Row numbers that two files do not share are no key"):
         read("product_category", files)
 
@@ -195,3 +197,28 @@ def test_that_no_picture_came_is_reported(read: Read) -> None:
     assert read("product_category", base("products and codes")).notes == [
         "No picture came: the model learns from titles and descriptions alone and answers with them."
     ]
+
+
+# --- files cut off, rows twice ----------------------------------------------------------------------
+
+
+def findings(result: IngestResult) -> list[str]:
+    return [finding.sentence() for report in result.reports for finding in report.findings]
+
+
+def test_a_file_cut_off_inside_its_last_value_is_reported_with_the_line(read: Read) -> None:
+    files = base("weatherAUS")
+    sheet = named(files, "weather")
+    assert not any("line break" in line for line in findings(read("rain_tomorrow", files)))
+    sheet.cut = 0.999
+    text = "the file does not end with a line break: its last row may be cut off (first on line 81)"
+    assert text in findings(read("rain_tomorrow", files))
+
+
+def test_people_that_are_in_a_file_twice_word_for_word_are_reported(read: Read) -> None:
+    files = base(OLD)
+    users = named(files, "usagers")
+    users.rows.append(list(users.rows[3]))
+    assert "rows that are in the file twice, word for word (1 rows, first on line 47)" in findings(
+        read("road_accidents", files)
+    )
