@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
 
 from services.core import use_case_registry
 from services.core.contract.use_case import Plausible, UseCase
@@ -18,6 +19,7 @@ from services.core.raw_files import landing
 from services.ingestion.preview import preview, preview_in_process
 from services.ingestion.sources.acquire import AcquireResult, acquire
 from services.ingestion.stage.ingest import ingest
+from tests.mutations.bases import base
 
 SMALL = Ingest(simulate=Simulate(rows=50, days=3))
 Deliveries = Callable[..., Path]
@@ -128,3 +130,24 @@ def test_the_screen_names_what_was_left_aside_and_why() -> None:
     lines = AcquireResult("folder", simulated=False, added=("a.csv",), ignored=ignored).lines()
     assert lines[:2] == ["files from folder (real): 1 new, 0 known", "left aside: june.csv: a web page"]
     assert lines[-1] == "left aside: 3 more files"
+
+
+def test_the_command_line_finds_the_use_case_and_exits_1_where_an_ingestion_would_be_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from services.cli.commands.data import ingest as command
+
+    monkeypatch.undo()  # the real use cases
+    monkeypatch.setenv("VIGIE_HOME", str(tmp_path / "home"))
+    for name, sheet in base("accidents before 2019").items():
+        (tmp_path / name).write_bytes(sheet.content())
+    command(check=tmp_path)
+    text = capsys.readouterr().out
+    assert "road_accidents" in text
+    assert "usagers_2015.csv: 45 rows of usagers, 0 to quarantine" in text
+    assert "Nothing was stored" in text
+    (tmp_path / "usagers_2015.csv").write_text("<html></html>")
+    with pytest.raises(typer.Exit) as caught:
+        command(check=tmp_path)
+    assert caught.value.exit_code == 1
+    assert "usagers_2015.csv: left aside: a web page" in capsys.readouterr().out
