@@ -71,7 +71,12 @@ STAGE_CODE: dict[str, tuple[str, ...]] = {
         "services/core/contract",
         "services/core/weather",
     ),
-    "preprocess": ("services/preprocessing/stage", "services/core/contract", "services/core/weather"),
+    "preprocess": (
+        "services/preprocessing/stage",
+        "services/core/raw_files",
+        "services/core/contract",
+        "services/core/weather",
+    ),
     "train": _TRAINING_CODE,
     "evaluate": (*_TRAINING_CODE, "services/training/evaluation"),
 }

@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.core import use_case_registry as declared
+from services.core.audit.entries import AuditOutbox
 from services.core.contract.use_case import ContextSource, UseCase
 from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.web.api_docs import document_roles, mount_docs
@@ -103,6 +104,7 @@ class DeploymentFactory:
     load: ModelLoader
     clock: Callable[[], float]
     work: SharedWork
+    outbox: AuditOutbox | None = None
     broken: list[str] = field(default_factory=list)
 
     def every(self, use_cases: Sequence[UseCase] | None) -> dict[str, Deployment]:
@@ -139,7 +141,7 @@ class DeploymentFactory:
         routers = UseCaseRouters(
             predict_router(answering, self.calls.recorder(use_case), settings, self.work.predictions),
             outcomes_router(use_case, self.calls.journal, settings, self.work.outcomes),
-            list_router(use_case, self.calls.database, settings, self.work.lists),
+            list_router(use_case, self.calls.database, settings, self.work.lists, self.outbox),
         )
         return Deployment(answering, follower, slot, source, routers)
 
@@ -169,7 +171,8 @@ def create_app(
     calls = PredictionLog(settings, counters.registry)
     access = create_auth(settings, counters.registry)
     work = SharedWork.of(settings)
-    opening = DeploymentFactory(settings, champions, counters, calls, context or {}, load, clock, work)
+    outbox = AuditOutbox.of(settings, "prediction")
+    opening = DeploymentFactory(settings, champions, counters, calls, context or {}, load, clock, work, outbox)
     desks = opening.every(use_cases)
     skipped = register_skipped_gauge(counters.registry, opening.broken)
 
@@ -177,6 +180,8 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         access.start()
         calls.delivery.start()
+        if outbox is not None:
+            outbox.start()
         for desk in desks.values():
             desk.start()
         until = time.monotonic() + settings.prediction_disk_wait_seconds
@@ -192,6 +197,8 @@ def create_app(
             await asyncio.to_thread(desk.follower.join, 2.0)
         await asyncio.to_thread(calls.delivery.stop, 3.0)
         await asyncio.to_thread(access.join, 2.0)
+        if outbox is not None:
+            await asyncio.to_thread(outbox.stop)
 
     app = FastAPI(
         title="Vigie: predictions",

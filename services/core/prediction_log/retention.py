@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
 from services.core import use_case_registry
+from services.core.audit.entries import AuditEntry, DetailValue, enqueue, outbox_folder
 from services.core.errors import UnavailableError, VigieError
 from services.core.prediction_log.settings import PredictionLogSettings
 from services.core.prediction_log.store import DatabaseUnavailableError, PredictionLogDatabase
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 _P, _O = PredictionRow, OutcomeRow
 _TIMEOUT_SECONDS = 600.0
+SERVICE = "ingestion"
+"""Whose outbox delivers the audit entries of erasures: housekeeping is one of its jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def erase_before(
     """
     predictions = and_(_P.use_case == use_case, _P.received_at < moment)
     outcomes = and_(_O.use_case == use_case, _O.received_at < moment)
-    return _erase(chosen, use_case, predictions, outcomes, dry_run=dry_run)
+    return _erase(chosen, use_case, predictions, outcomes, target=f"calls before {moment:%Y-%m-%d}", dry_run=dry_run)
 
 
 def erase_incident(
@@ -82,7 +85,7 @@ def erase_incident(
             _O.request_id.in_(select(_P.request_id).where(mine)),
         ),
     )
-    return _erase(chosen, use_case, mine, outcomes, dry_run=dry_run)
+    return _erase(chosen, use_case, mine, outcomes, target=f"an incident of {centre}", dry_run=dry_run)
 
 
 def _erase(
@@ -91,6 +94,7 @@ def _erase(
     predictions: ColumnElement[bool],
     outcomes: ColumnElement[bool],
     *,
+    target: str,
     dry_run: bool,
 ) -> ErasedCount:
     database = PredictionLogDatabase(chosen)
@@ -108,6 +112,8 @@ def _erase(
     finally:
         database.dispose()
     erased = ErasedCount(counts[1], counts[0])
+    if not dry_run and (erased.predictions or erased.outcomes):
+        _record(chosen, use_case, target, erased)
     log.info(
         "calls erased", use_case=use_case, predictions=erased.predictions, outcomes=erased.outcomes, dry_run=dry_run
     )
@@ -116,3 +122,10 @@ def _erase(
 
 def _count(connection: Connection, table: type[PredictionRow] | type[OutcomeRow], which: ColumnElement[bool]) -> int:
     return int(connection.execute(select(func.count()).select_from(table).where(which)).scalar_one())
+
+
+def _record(chosen: PredictionLogSettings, use_case: str, target: str, erased: ErasedCount) -> None:
+    """Write the audit entry of an erasure to the outbox. It names no incident: ids may be personal."""
+    details: dict[str, DetailValue] = {"predictions": erased.predictions, "outcomes": erased.outcomes}
+    entry = AuditEntry(service=SERVICE, action="calls.erased", use_case=use_case, target=target, details=details)
+    enqueue(outbox_folder(chosen.home, SERVICE), entry)

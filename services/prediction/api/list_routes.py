@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from services.core.audit.entries import AuditEntry, AuditOutbox
 from services.core.auth.principal import Principal, Role
 from services.core.contract.fields import Moment, in_zone
 from services.core.contract.use_case import UseCase
@@ -121,8 +123,13 @@ def list_router(
     database: PredictionLogDatabase,
     settings: PredictionSettings,
     background: BackgroundWork,
+    outbox: AuditOutbox | None = None,
 ) -> APIRouter:
-    """Create the list route of one use case. The database is read off the event loop."""
+    """Create the list route of one use case. The database is read off the event loop.
+
+    Args:
+        outbox: takes the audit entries of exports; without one the service's log is the only record.
+    """
     table = CsvExport(use_case)
     zone = use_case.data.timezone or "UTC"
     viewer = Depends(requires(Role.VIEWER, use_case=use_case.name))
@@ -143,6 +150,8 @@ def list_router(
 
         if asked.format == "csv" or (asked.format is None and "text/csv" in request.headers.get("accept", "")):
             first = await read(CSV_CHUNK_ROWS, after)
+            if outbox is not None:  # before the first row leaves
+                await to_thread.run_sync(outbox.record, _export_entry(request, use_case.name, asked, caller))
 
             async def lines() -> AsyncIterator[bytes]:
                 yield table.head()
@@ -257,3 +266,17 @@ def _parse_cursor(text: str | None) -> Cursor | None:
         raise http_error(
             422, "cursor", "This is no cursor.", field="cursor", allowed="what the page before gave as next"
         ) from None
+
+
+def _export_entry(request: Request, use_case: str, asked: ListQuery, caller: Principal) -> AuditEntry:
+    """Describe an export by its filters. Ids of incidents and requests are left out: they may be personal."""
+    given = asked.model_dump(mode="json", exclude_none=True, exclude={"incident_id", "request_id", "cursor", "format"})
+    return AuditEntry(
+        service="prediction",
+        action="calls.exported",
+        use_case=use_case,
+        target=f"calls of {asked.centre}" if asked.centre else "calls of the centres that the caller sees",
+        address=request.client.host if request.client is not None else "",
+        request_id=request.scope["request_id"],
+        details={name: value if isinstance(value, str | int | bool) else str(value) for name, value in given.items()},
+    ).by(caller)

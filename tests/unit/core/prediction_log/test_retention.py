@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ def test_an_incident_goes_with_all_that_was_reported_of_it(engine: Engine, tmp_p
     put(engine, report_line({"late": True}, request_id="r3"))
     assert erase_incident(chosen(tmp_path), "toy", "north", "I-7") == ErasedCount(2, 2)
     assert left(engine) == (["r3", "r4"], 1)
+    (file,) = (tmp_path / "home" / "audit" / "ingestion").glob("*.json")
+    entry = json.loads(file.read_text())
+    assert (entry["action"], entry["target"]) == ("calls.erased", "an incident of north")
+    assert entry["details"] == {"predictions": 2, "outcomes": 2}
+    assert "I-7" not in file.read_text()
 
 
 def test_a_database_that_is_away_is_told(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -214,6 +215,22 @@ def test_a_list_is_exported_as_csv(service: Service, how: dict[str, Any]) -> Non
     assert (last["request.distance"], last["answer.seconds.median"], last["answer.late"]) == ("2.0", "300.0", "true")
     assert (last["outcome.late"], last["outcome.size"], last["outcome.seconds"]) == ("false", "small", "")
     assert last["received_at"] == "2026-01-01T00:00:01+00:00"
+
+
+def test_an_export_leaves_an_audit_entry_before_its_first_row(engine: Engine, tmp_path: Path) -> None:
+    store_records(engine, [decode_record(line) for line in LINES])
+    home = tmp_path / "home"
+    service = Service(home, gateway_url="http://127.0.0.1:1", service_token="t" * 40)
+    service.caller = VIEWER
+    try:
+        service.get("/v1/toy/predictions", params={"limit": "1"})
+        service.get("/v1/toy/predictions", params={"format": "csv", "kind": "live", "incident_id": "tel-0612345678"})
+    finally:
+        service.close()
+    (file,) = (home / "audit" / "prediction").glob("*.json")
+    entry = json.loads(file.read_text())
+    assert (entry["action"], entry["use_case"], entry["actor_id"]) == ("calls.exported", "toy", VIEWER.id)
+    assert entry["details"] == {"kind": "live"}, "ids may be personal"
 
 
 def test_an_export_has_every_page(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
