@@ -70,7 +70,16 @@ def fit_modality_model(
 
 
 def silent_model(expert: ModalityModel, rows: LearningRows) -> Arrays:
-    """Arrays of a model that scores every class 0."""
+    """Arrays of a model that scores every class 0.
+
+    Args:
+        expert: The modality's declaration.
+        rows: Its training rows, of which the matrix (n, p) gives the shapes.
+
+    Returns:
+        For a linear kernel ``weights`` (p, k) and ``offsets`` (k,) of k classes, otherwise also what projects rows:
+        ``mean`` (p,), ``components`` (1, p), ``landmarks`` (1, 1), ``coefficients`` (1, k) and ``gamma`` (), float32.
+    """
     zeros = np.zeros(rows.classes, dtype=np.float32)
     if expert.kernel == "linear":
         return {"weights": np.zeros((rows.matrix.width, rows.classes), dtype=np.float32), "offsets": zeros}

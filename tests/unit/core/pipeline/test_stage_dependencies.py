@@ -63,7 +63,7 @@ RERUNS = {
     "services/training/stage/train.py": "train evaluate",
     "services/core/scoring/metrics.py": "train evaluate",
     "services/preprocessing/stage/profile.py": "preprocess",
-    "services/core/raw_files/reader.py": "ingest",
+    "services/core/raw_files/reader.py": "ingest preprocess",
     "services/core/contract/columns.py": "ingest preprocess train evaluate",
     "services/use_cases/wine_quality/raw.py": "ingest preprocess train evaluate",
     "services/use_cases/fire_response/raw.py": "",
