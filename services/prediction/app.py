@@ -24,7 +24,7 @@ from services.core import use_case_registry as declared
 from services.core.audit.entries import AuditOutbox
 from services.core.contract.use_case import ContextSource, UseCase
 from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
-from services.core.web.api_docs import document_roles, mount_docs
+from services.core.web.api_docs import SERVERS, document_roles, mount_docs, operation_id
 from services.core.web.authentication import PUBLIC
 from services.core.web.errors import error_detail, error_response
 from services.core.web.exception_handlers import add_exception_handlers
@@ -208,6 +208,8 @@ def create_app(
         openapi_url="/v1/openapi.json",
         redoc_url=None,
         lifespan=lifespan,
+        servers=SERVERS,
+        generate_unique_id_function=operation_id,
     )
     # First, because routes are matched in order; not through include_router, whose matching costs as much as reading
     # the request.

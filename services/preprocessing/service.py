@@ -45,11 +45,11 @@ def data_router(settings: PreprocessingSettings) -> APIRouter:
         )
 
     @router.get("/examples/{use_case}", openapi_extra=own, summary="Rows, span and origins of the examples")
-    def manifest(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
+    def get_examples(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
         return read(use_case, f"examples/{MANIFEST}")
 
     @router.get("/examples/{use_case}/profile", openapi_extra=own, summary="A picture of the examples")
-    def profile(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
+    def get_data_profile(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
         return read(use_case, PROFILE_FILE, f"examples/{PROFILE_FILE}")  # the second: path in release 0.1.0
 
     return router

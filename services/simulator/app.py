@@ -203,7 +203,7 @@ def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
     own = dict(SERVICE)
 
     @router.post("", status_code=202, openapi_extra=own, summary="Start a simulation")
-    async def start(asked: ReplayRequest, caller: ServicePrincipal) -> SimulationStatus:
+    async def start_simulation(asked: ReplayRequest, caller: ServicePrincipal) -> SimulationStatus:
         """Start a simulation; 409 if the maximum number of simulations is running."""
         if (asked.rate or 0) > settings.simulator_rate_limit:
             raise VigieError(
@@ -215,17 +215,17 @@ def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
         return SimulationStatus.model_validate(desk.start(plan, caller.name).summary())
 
     @router.get("", openapi_extra=own, summary="What can be played, and what was")
-    async def listed(_: ServicePrincipal) -> SimulationList:
+    async def list_simulations(_: ServicePrincipal) -> SimulationList:
         titles = {name: scenario.load_scenario(name).title for name in scenario.list_scenarios()}
         states = [SimulationStatus.model_validate(each.summary()) for each in desk.listed()]
         return SimulationList(scenarios=titles, simulations=states)
 
     @router.get("/{id}", openapi_extra=own, summary="One simulation with its live figures")
-    async def one(id: str, _: ServicePrincipal) -> SimulationStatus:
+    async def get_simulation(id: str, _: ServicePrincipal) -> SimulationStatus:
         return SimulationStatus.model_validate(desk.get(id).summary())
 
     @router.delete("/{id}", openapi_extra=own, summary="Stop a simulation")
-    async def stop(id: str, _: ServicePrincipal) -> SimulationStatus:
+    async def stop_simulation(id: str, _: ServicePrincipal) -> SimulationStatus:
         """Stop a simulation; nothing is sent after the response. A finished one keeps its final state."""
         return SimulationStatus.model_validate((await desk.stop(id)).summary())
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import fastapi_swagger.resources
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
@@ -33,6 +33,14 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 _ASSET_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+
+
+SERVERS: list[dict[str, Any]] = [{"url": "/", "description": "The address from which this document was read."}]
+
+
+def operation_id(route: APIRoute) -> str:
+    """The route's name, ``verb_noun``: generated clients name their functions by it."""
+    return "get_metrics" if route.name == "metrics" else route.name
 
 
 def mount_docs(app: FastAPI, path: str) -> None:
@@ -77,19 +85,21 @@ _SCHEMES: Mapping[str, Mapping[str, str]] = {
 
 
 def document_roles(app: FastAPI) -> None:
-    """Add each route's required role to the OpenAPI document, and leave the routes between services out of it."""
+    """Add each route's required role and each field's unit to the OpenAPI document, and leave the routes between
+    services out of it."""
     original = app.openapi
 
     def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
             _document_security(original())
+            _document_units(original())
         assert app.openapi_schema is not None
         return app.openapi_schema
 
     def public() -> dict[str, Any]:
         document = whole()
         paths = {path: entry for path, entry in document["paths"].items() if not path.startswith("/internal/")}
-        return {**document, "paths": paths}
+        return _without_unused_schemas({**document, "paths": paths})
 
     app.state.whole_openapi = whole
     app.openapi = public  # type: ignore[method-assign]
@@ -114,6 +124,40 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, entries in getattr(app.state, "whole_openapi", app.openapi)()["paths"].items():
         for method, operation in entries.items():
             yield method.upper(), path, operation
+
+
+def _document_units(part: Any) -> None:
+    """Repeat the extension ``x-unit`` in descriptions, which readers and generated clients show."""
+    if isinstance(part, dict):
+        unit = part.get("x-unit")
+        if isinstance(unit, str) and isinstance(part.get("description", ""), str):
+            part["description"] = f"{part.get('description', '')} Unit: {unit}.".strip()
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            _document_units(each)
+
+
+def _without_unused_schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """The document without schemas that no path leads to, those of the routes between services."""
+    components = document.get("components", {})
+    schemas: dict[str, Any] = components.get("schemas", {})
+    used: set[str] = set()
+    waiting = _references(document["paths"])
+    while waiting:
+        used |= waiting
+        waiting = {name for each in waiting for name in _references(schemas[each])} - used
+    kept = {name: schema for name, schema in schemas.items() if name in used}
+    return {**document, "components": {**components, "schemas": kept}}
+
+
+def _references(part: Any) -> set[str]:
+    """Names of the schemas that a part of the document refers to."""
+    if isinstance(part, dict):
+        reference = part.get("$ref")
+        found = {reference.rpartition("/")[2]} if isinstance(reference, str) else set()
+        return found.union(*(_references(each) for each in part.values()))
+    return set().union(*(_references(each) for each in part)) if isinstance(part, list) else set()
 
 
 def _document_security(document: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.settings import settings
-from services.core.web.api_docs import document_roles, mount_docs
+from services.core.web.api_docs import SERVERS, document_roles, mount_docs, operation_id
 from services.core.web.authentication import PUBLIC
 from services.core.web.errors import ErrorBody, content_encoding_error, error_detail, error_response
 from services.core.web.exception_handlers import add_exception_handlers
@@ -138,6 +138,8 @@ def create_service_app(
         redoc_url=None,
         openapi_url=docs.rpartition("/")[0] + "/openapi.json",
         lifespan=lifespan,
+        servers=SERVERS,
+        generate_unique_id_function=operation_id,
         responses={"4XX": {"model": ErrorBody}, "5XX": {"model": ErrorBody}},
     )
     app.state.service = service
@@ -163,18 +165,18 @@ def create_service_app(
 
 def _add_health(app: FastAPI, ready: ReadinessCheck | None, skipped: Sequence[str]) -> None:
     @app.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether the process runs")
-    async def live() -> Liveness:
+    async def get_liveness() -> Liveness:
         return Liveness()
 
     # Monitors ask with HEAD.
-    app.add_api_route("/health/live", live, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route("/health/live", get_liveness, methods=["HEAD"], include_in_schema=False)
 
     @app.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC), summary="Whether it can do its work")
-    def readiness() -> Readiness:
+    def get_readiness() -> Readiness:
         body = ready() or {} if ready is not None else {}
         return Readiness(**{**body, "skipped_use_cases": skipped} if skipped else body)
 
-    app.add_api_route("/health/ready", readiness, methods=["HEAD"], include_in_schema=False)
+    app.add_api_route("/health/ready", get_readiness, methods=["HEAD"], include_in_schema=False)
 
 
 def serve(app: FastAPI, host: str, port: int) -> None:

@@ -78,7 +78,7 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
     own = dict(SERVICE)
 
     @router.post("", status_code=202, openapi_extra=own, summary="Ask for a job")
-    def submit(asked: JobRequest, caller: ServicePrincipal, response: Response) -> JobResponse:
+    def start_job(asked: JobRequest, caller: ServicePrincipal, response: Response) -> JobResponse:
         options = _validated_options(asked, steps)
         job, new = queue.submit(
             asked.use_case,
@@ -95,7 +95,7 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
         return JobResponse.of(job)
 
     @router.get("", openapi_extra=own, summary="The newest jobs")
-    def newest(
+    def list_jobs(
         _: ServicePrincipal,
         use_case: Annotated[str | None, Query(max_length=120)] = None,
         state: JobState | None = None,
@@ -104,7 +104,7 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
         return [JobResponse.of(job) for job in queue.newest(use_case=use_case, state=state, limit=limit)]
 
     @router.get("/{id}", openapi_extra=own, summary="A job; with wait, as soon as it has ended")
-    async def one(
+    async def get_job(
         request: Request,
         _: ServicePrincipal,
         id: JobId,
@@ -119,13 +119,13 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
             await asyncio.sleep(min(POLL_SECONDS, left))
 
     @router.delete("/{id}", status_code=202, openapi_extra=own, summary="Cancel a job")
-    def cancel(_: ServicePrincipal, id: JobId) -> JobResponse:
+    def cancel_job(_: ServicePrincipal, id: JobId) -> JobResponse:
         job = queue.cancel(id)
         worker.wake()
         return JobResponse.of(job)
 
     @router.post("/{id}/retry", status_code=202, openapi_extra=own, summary="Run a job again that did not succeed")
-    def retry(_: ServicePrincipal, id: JobId) -> JobResponse:
+    def retry_job(_: ServicePrincipal, id: JobId) -> JobResponse:
         job = queue.retry(id)
         worker.wake()
         return JobResponse.of(job)

@@ -61,7 +61,7 @@ def alerts_router(gateway: GatewayContainer) -> APIRouter:
         return Response(status_code=204)
 
     @router.get("/admin/alerts", summary="Alerts that fire now")
-    def alerts(caller: Viewer) -> OpenAlertList:  # noqa: ARG001 - the role is what counts
+    def list_alerts(caller: Viewer) -> OpenAlertList:  # noqa: ARG001 - the role is what counts
         with gateway.transaction() as session:
             return OpenAlertList(alerts=[_to_schema(row) for row in list_open_alerts(session, datetime.now(UTC))])
 

@@ -31,7 +31,9 @@ class ApiKey(BaseModel):
         return cls.model_validate(row, from_attributes=True)
 
 
-class ApiKeyCreate(StrictModel):
+class ApiKeyCreate(
+    StrictModel, json_schema_extra={"examples": [{"name": "cad", "role": "dispatcher", "centre": "north"}]}
+):
     name: PrintableName
     role: Role = Role.DISPATCHER
     centre: Slug
@@ -39,7 +41,7 @@ class ApiKeyCreate(StrictModel):
     expires_at: Moment | None = Field(default=None, description="With a zone; default: VIGIE_GATEWAY_KEY_DAYS.")
 
 
-class ApiKeyRotationRequest(StrictModel):
+class ApiKeyRotationRequest(StrictModel, json_schema_extra={"examples": [{"overlap_hours": 24}]}):
     overlap_hours: float = Field(default=24, ge=0, le=24 * 90, description="How long the old key still works.")
 
 
@@ -54,5 +56,5 @@ class SigningKeyInfo(BaseModel):
     signs_from: datetime
 
 
-class SigningKeyRotationRequest(StrictModel):
+class SigningKeyRotationRequest(StrictModel, json_schema_extra={"examples": [{"compromised": False}]}):
     compromised: bool = Field(default=False, description="Older keys stop counting at once: everybody signs in again.")

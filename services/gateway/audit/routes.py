@@ -26,7 +26,7 @@ from services.gateway.deps import (
 )
 
 
-class FreezeRequest(StrictModel):
+class FreezeRequest(StrictModel, json_schema_extra={"examples": [{"reason": "Major incident: flooding in the east."}]}):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
 
 
@@ -65,7 +65,7 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["audit log and freeze"])
 
     @router.get("/admin/audit", summary="The audit log, newest first")
-    def audit(caller: Admin, asked: Annotated[AuditQuery, Query()]) -> AuditPage:
+    def list_audit_entries(caller: Admin, asked: Annotated[AuditQuery, Query()]) -> AuditPage:
         """Entries of the caller's centres. Entries without a centre require an administrator of all centres."""
         wanted = AuditFilter(
             actor=asked.actor,
@@ -83,7 +83,7 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
         return AuditPage(entries=page, next_before=page[-1]["sequence"] if len(entries) > asked.limit else None)
 
     @router.get("/admin/audit/verification", summary="Whether the audit log was tampered with")
-    def verification(request: Request, caller: Admin) -> AuditVerification:
+    def verify_audit_log(request: Request, caller: Admin) -> AuditVerification:
         """Verifies the whole log: each entry against its hash and position, and the signed head. Requires an
         administrator of all centres."""
         require_all_centres(caller)
@@ -97,11 +97,11 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
         )
 
     @router.get("/admin/freeze", summary="Whether promotions are frozen")
-    def state(caller: Viewer) -> FreezeState:  # noqa: ARG001 - the role is what counts
+    def get_freeze(caller: Viewer) -> FreezeState:  # noqa: ARG001 - the role is what counts
         return _freeze_state(freezing.active_freeze(gateway.engine))
 
     @router.post("/admin/freeze", summary="Freeze promotions during a major incident")
-    def freeze(request: Request, given: FreezeRequest, caller: Operator) -> FreezeState:
+    def freeze_promotions(request: Request, given: FreezeRequest, caller: Operator) -> FreezeState:
         """Blocks every promotion, manual or by a run, until the freeze is lifted. Rollbacks stay possible. Requires an
         operator of all centres."""
         require_all_centres(caller)
@@ -112,7 +112,7 @@ def audit_router(gateway: GatewayContainer) -> APIRouter:
         return _freeze_state(made)
 
     @router.delete("/admin/freeze", summary="Let promotions go on")
-    def thaw(request: Request, caller: Admin) -> FreezeState:
+    def lift_freeze(request: Request, caller: Admin) -> FreezeState:
         """Requires an administrator of all centres."""
         require_all_centres(caller)
         with gateway.transaction() as session:

@@ -14,7 +14,10 @@ Code = Annotated[str, StringConstraints(strip_whitespace=True, min_length=6, max
 """One-time code of a second factor."""
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(
+    BaseModel,
+    json_schema_extra={"examples": [{"grant_type": "password", "username": "claire", "password": "her password"}]},
+):
     """Token request of RFC 6749. ``scope`` is ignored, since rights follow from the role."""
 
     grant_type: Annotated[
@@ -93,7 +96,9 @@ class SessionTokenResponse(BaseModel):
     user: CurrentUser
 
 
-class Credentials(StrictModel):
+class Credentials(
+    StrictModel, json_schema_extra={"examples": [{"username": "claire", "password": "a long sentence of one's own"}]}
+):
     username: Annotated[str, StringConstraints(max_length=200)]
     password: Password
     code: Code | None = None

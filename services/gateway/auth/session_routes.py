@@ -125,7 +125,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         summary="Renew a browser's sign-in",
         response_model=CurrentUser,
     )
-    async def renew(request: Request) -> Response:
+    async def renew_session(request: Request) -> Response:
         """Requires the cookie `vigie_refresh` and the header `X-Vigie-CSRF`. 409: another page of this browser has just
         renewed, and the new cookies are set."""
         if request.cookies.get(REFRESH_COOKIE) and not passes_csrf_check(request.headers.raw):
@@ -144,7 +144,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
         response_class=RedirectResponse,
         status_code=303,
     )
-    async def go_on(request: Request, next: Annotated[str, Query(max_length=2_000)] = "/") -> Response:
+    async def continue_session(request: Request, next: Annotated[str, Query(max_length=2_000)] = "/") -> Response:
         """Target of the edge for a browser with an expired session token: redirects to the page if the session can be
         renewed, else to the login page."""
         target = safe_redirect_path(next)
@@ -205,7 +205,7 @@ def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
         response_class=RedirectResponse,
         status_code=303,
     )
-    async def enter(
+    async def enter_dashboard(
         request: Request,
         code: Annotated[str, Query(max_length=200)] = "",
         next: Annotated[str, Query(max_length=2_000)] = "/",

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from services.core.audit.entries import AuditEntry
 from services.core.auth.credentials import AccessClaims, PublicKeys
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
-from services.core.auth.snapshot import AuthSnapshotDocument
+from services.core.auth.snapshot import AuthSnapshotDocument, JsonWebKeySet
 from services.core.auth.snapshot_poller import ApiKeyUsage
 from services.core.headers import API_KEY_HEADER, ROLE_HEADER, USER_HEADER
 from services.core.web.authentication import (
@@ -146,7 +146,7 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
         response_model=TokenResponse,
         response_model_exclude_none=True,
     )
-    async def token(request: Request, form: Annotated[TokenRequest, Form()]) -> Response:
+    async def issue_token(request: Request, form: Annotated[TokenRequest, Form()]) -> Response:
         """OAuth2 (RFC 6749) with three grants: `password` (username, password), `client_credentials` (client_id is an
         API key's id and client_secret its text, also as HTTP Basic) and `refresh_token`. A refresh token is valid once:
         its reuse ends the session."""
@@ -161,10 +161,16 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
         )
         return JSONResponse(answer.model_dump(exclude_none=True), headers=NO_STORE)
 
-    @router.post("/auth/revoke", openapi_extra=dict(PUBLIC), summary="Take a token back")
-    def revoke(
+    @router.post(
+        "/auth/revoke",
+        openapi_extra=dict(PUBLIC),
+        summary="Take a token back",
+        response_class=Response,
+        response_description="The token is not in force (any more). The answer has no body.",
+    )
+    def revoke_token(
         request: Request,
-        token: Annotated[str, Form(max_length=8_192)],
+        token: Annotated[str, Form(max_length=8_192, examples=["the token that is to end"])],
         token_type_hint: Annotated[str | None, Form(max_length=40)] = None,  # noqa: ARG001 - the format is sufficient
     ) -> Response:
         """RFC 7009: a refresh token ends its session; an access token is rejected by all services within seconds.
@@ -172,8 +178,13 @@ def token_router(gateway: GatewayContainer) -> APIRouter:
         revoker.revoke(token, request_origin_of(request))
         return Response(headers=NO_STORE)
 
-    @router.get("/.well-known/jwks.json", openapi_extra=dict(PUBLIC), summary="Public keys of access tokens")
-    def jwks() -> JSONResponse:
+    @router.get(
+        "/.well-known/jwks.json",
+        openapi_extra=dict(PUBLIC),
+        summary="Public keys of access tokens",
+        response_model=JsonWebKeySet,
+    )
+    def get_jwks() -> JSONResponse:
         """A JSON Web Key Set (RFC 7517). A new key is published two minutes before it signs."""
         keys = gateway.access.document().jwks
         return JSONResponse(keys.model_dump(), headers={"Cache-Control": "public, max-age=30"})
@@ -244,7 +255,7 @@ def forward_auth_router(gateway: GatewayContainer) -> APIRouter:
         status_code=204,
         responses={303: {"description": "The browser has to sign in first."}},
     )
-    def check(
+    def check_page_access(
         request: Request, role: Annotated[Role, Query(description="The role that the page requires.")] = Role.VIEWER
     ) -> Response:
         """Forward auth for the edge, which sends `X-Forwarded-Uri` and `X-Forwarded-Method`. The session cookie takes
@@ -289,17 +300,17 @@ def internal_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
 
     @router.get("/internal/access-list", openapi_extra=dict(SERVICE), summary="All that verifying callers needs")
-    def access_list() -> AuthSnapshotDocument:
+    def get_access_list() -> AuthSnapshotDocument:
         return gateway.access.document()
 
     @router.post("/internal/key-usage", openapi_extra=dict(SERVICE), summary="Uses of API keys", status_code=204)
-    def key_usage(uses: Annotated[list[ApiKeyUsage], Body(max_length=10_000)]) -> Response:
+    def report_key_usage(uses: Annotated[list[ApiKeyUsage], Body(max_length=10_000)]) -> Response:
         with gateway.transaction() as session:
             api_keys_service.record_api_key_usage(session, uses)
         return Response(status_code=204)
 
     @router.post("/internal/audit", openapi_extra=dict(SERVICE), summary="Audit entries of other services")
-    def audit(entries: Annotated[list[AuditEntry], Body(max_length=1_000)]) -> dict[str, int]:
+    def store_audit_entries(entries: Annotated[list[AuditEntry], Body(max_length=1_000)]) -> dict[str, int]:
         """Stores each entry once by its id, however often it is delivered."""
         with gateway.transaction() as session:
             added = gateway.trail.take(session, entries)

@@ -130,7 +130,7 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
     actions = ModelActions(gateway, runner.stages)
 
     @router.get("/admin/models/{use_case}", summary="A use case's versions, aliases and metrics")
-    def models(use_case: str, caller: Viewer) -> ModelVersionList:
+    def list_models(use_case: str, caller: Viewer) -> ModelVersionList:
         require_use_case(caller, declared.get(use_case).name)
         versions = list_versions(gateway.settings, use_case)
         return ModelVersionList(
@@ -141,7 +141,7 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
         )
 
     @router.post("/admin/models/{use_case}/promote", summary="Make a version the champion by hand")
-    async def promote(
+    async def promote_model(
         request: Request, use_case: str, given: PromotionRequest, caller: Admin, idempotency_key: IdempotencyKey = None
     ) -> ModelActionResult:
         """Bypasses the gate and therefore requires an administrator of all centres. 409 while promotions are frozen."""
@@ -152,7 +152,7 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
         )
 
     @router.post("/admin/models/{use_case}/rollback", summary="Make the previous champion serve again")
-    async def roll_back(
+    async def roll_back_model(
         request: Request, use_case: str, given: RollbackRequest, caller: Admin, idempotency_key: IdempotencyKey = None
     ) -> ModelActionResult:
         """Runs in the training service directly, without Airflow; allowed while promotions are frozen. Send an
@@ -180,18 +180,18 @@ def model_details_router(gateway: GatewayContainer) -> APIRouter:
         return get_version(gateway.settings, use_case, number)
 
     @router.get("/admin/models/{use_case}/versions/{number}", summary="A version in full")
-    def one(use_case: str, number: VersionNumber, caller: Viewer) -> ModelVersionDetails:
+    def get_model(use_case: str, number: VersionNumber, caller: Viewer) -> ModelVersionDetails:
         """Metrics, the gate's decision, subgroups, parameters, data and the names of the plots."""
         return version_details(gateway.settings, chosen(use_case, number, caller))
 
     @router.get("/admin/models/{use_case}/versions/{number}/card", summary="A version's model card")
-    def card(use_case: str, number: VersionNumber, caller: Viewer) -> Response:
+    def get_model_card(use_case: str, number: VersionNumber, caller: Viewer) -> Response:
         """Markdown."""
         text = read_model_card(gateway.settings, chosen(use_case, number, caller))
         return Response(text, media_type="text/markdown; charset=utf-8", headers=_CACHE_HEADERS)
 
     @router.get("/admin/models/{use_case}/versions/{number}/plots/{name}", summary="One of a version's plots")
-    def plot(use_case: str, number: VersionNumber, name: str, caller: Viewer) -> Response:
+    def get_model_plot(use_case: str, number: VersionNumber, name: str, caller: Viewer) -> Response:
         """PNG."""
         return Response(
             read_plot(gateway.settings, chosen(use_case, number, caller), name),

@@ -9,12 +9,16 @@ from pydantic import BaseModel, Field, StringConstraints
 from services.gateway.deps import StrictModel
 
 
-class PromotionRequest(StrictModel):
+class PromotionRequest(
+    StrictModel, json_schema_extra={"examples": [{"version": 3, "reason": "Better at night; see the gate."}]}
+):
     version: int = Field(ge=1)
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
 
 
-class RollbackRequest(StrictModel):
+class RollbackRequest(
+    StrictModel, json_schema_extra={"examples": [{"reason": "Arrival times are too low since this morning."}]}
+):
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
 
 

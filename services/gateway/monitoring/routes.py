@@ -98,7 +98,7 @@ class _StrictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class MonitoringRequest(_StrictRequest):
+class MonitoringRequest(_StrictRequest, json_schema_extra={"examples": [{"report": True, "act": False}]}):
     report: bool = Field(default=True, description="Make the HTML report too; it takes some seconds.")
     act: bool = Field(default=True, description="Start a retraining or a rollback where that is called for.")
 
@@ -125,13 +125,13 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
     stages = runner.stages
 
     @router.get("/admin/monitoring/runs/{run_id}", summary="One look at the calls, in full")
-    async def one(run_id: RunId, caller: Viewer) -> dict[str, Any]:
+    async def get_monitoring_run(run_id: RunId, caller: Viewer) -> dict[str, Any]:
         found = await stages.get(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
         require_use_case(caller, found["use_case"])
         return found
 
     @router.get("/admin/monitoring/runs/{run_id}/report", summary="Evidently's report of it (HTML)")
-    async def report(run_id: RunId, caller: Viewer) -> Response:
+    async def get_monitoring_report(run_id: RunId, caller: Viewer) -> Response:
         """404: the run has no report, or it was deleted after its retention."""
         found = await stages.get(DRIFT_SERVICE, f"/monitoring/runs/{run_id}")
         require_use_case(caller, found["use_case"])
@@ -142,18 +142,18 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
         return Response(html, media_type="text/html", headers={"Content-Security-Policy": policy})
 
     @router.get("/admin/monitoring/{use_case}", summary="The newest look at a use case's calls")
-    async def latest(use_case: UseCaseName, caller: Viewer) -> dict[str, Any]:
+    async def get_latest_monitoring_run(use_case: UseCaseName, caller: Viewer) -> dict[str, Any]:
         """Includes the centres whose outcomes are quarantined. 404: no monitoring run yet."""
         require_use_case(caller, declared.get(use_case).name)
         return await stages.get(DRIFT_SERVICE, f"/monitoring/{use_case}")
 
     @router.get("/admin/monitoring/{use_case}/runs", summary="The newest looks, in short")
-    async def listed(use_case: UseCaseName, caller: Viewer, limit: LimitQuery = 50) -> dict[str, Any]:
+    async def list_monitoring_runs(use_case: UseCaseName, caller: Viewer, limit: LimitQuery = 50) -> dict[str, Any]:
         require_use_case(caller, declared.get(use_case).name)
         return await stages.get(DRIFT_SERVICE, f"/monitoring/{use_case}/runs?limit={limit}")
 
     @router.post("/admin/monitoring/{use_case}/runs", summary="Look at the calls now", status_code=202)
-    async def look(
+    async def start_monitoring_run(
         request: Request,
         use_case: UseCaseName,
         caller: Operator,
@@ -170,7 +170,7 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
         return job
 
     @router.post("/admin/monitoring/holds/{hold_id}/lift", summary="Believe a centre's held outcomes after all")
-    async def lift(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
+    async def lift_hold(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
         """The outcomes become training rows with the next retraining; the centre is not quarantined again for thirty
         days."""
         require_all_centres(caller)
@@ -179,7 +179,7 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
         return found
 
     @router.post("/admin/monitoring/holds/{hold_id}/end", summary="Believe a centre again from now on")
-    async def end(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
+    async def end_hold(request: Request, hold_id: Annotated[int, Path(ge=1)], caller: Operator) -> dict[str, Any]:
         """For when the cause is fixed: outcomes received so far stay excluded from training."""
         require_all_centres(caller)
         found = await stages.post(DRIFT_SERVICE, f"/monitoring/holds/{hold_id}/end", caller.name)
@@ -195,7 +195,7 @@ def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIR
     runs, actions = RunService(gateway, runner), ModelActions(gateway, runner.stages)
 
     @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")
-    async def retrain(request: Request, given: RetrainingRequest) -> RunStarted:
+    async def request_retraining(request: Request, given: RetrainingRequest) -> RunStarted:
         """Emits an asset event in Airflow, which starts `retrain_<use case>`, or starts a run of the gateway. 409 while
         promotions are frozen, or while another retraining of the use case is unfinished."""
         name = declared.get(given.use_case).name
@@ -219,7 +219,7 @@ def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIR
         return RunStarted(id=run.id, backend=run.backend)
 
     @router.post("/internal/rollbacks", openapi_extra=dict(SERVICE), summary="A new champion that does worse goes")
-    async def roll_back(request: Request, given: AutomaticRollbackRequest) -> RunStarted:
+    async def request_rollback(request: Request, given: AutomaticRollbackRequest) -> RunStarted:
         """Idempotent per version. 409: the version is not the champion (any more)."""
         name = declared.get(given.use_case).name
         versions = await run_in_threadpool(list_versions, gateway.settings, name)

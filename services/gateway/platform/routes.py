@@ -30,13 +30,13 @@ def platform_router(settings: GatewaySettings, stages: JobClient) -> APIRouter:
     places = PlatformSettings.model_validate({"VIGIE_HOME": settings.home_path})
 
     @router.get("/admin/platform", summary="The platform's parts: how they are, and their pages")
-    async def platform(caller: Viewer) -> PlatformStatus:
+    async def get_platform(caller: Viewer) -> PlatformStatus:
         """Components whose pages the caller may open, probed now. A component that does not answer in time is down."""
         parts = tuple(part for part in platform_components(settings, places) if caller.role.covers(part.role))
         return PlatformStatus(parts=await probe_all(parts, places.platform_health_seconds))
 
     @router.get("/admin/retention", summary="How long calls and jobs are kept")
-    async def retention(caller: Admin) -> RetentionPolicy:  # noqa: ARG001 - the role is what counts
+    async def get_retention(caller: Admin) -> RetentionPolicy:  # noqa: ARG001 - the role is what counts
         """As reported by the service that applies it. 503: it does not answer."""
         return RetentionPolicy.model_validate(await stages.get("ingestion", "/retention"))
 
@@ -78,22 +78,22 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
     router = APIRouter(tags=["simulations"])
 
     @router.post("/admin/simulations", summary="Start a simulation", status_code=202)
-    async def start(request: Request, given: SimulationRequest, caller: Operator) -> dict[str, Any]:
+    async def start_simulation(request: Request, given: SimulationRequest, caller: Operator) -> dict[str, Any]:
         """All its requests are marked as simulated. 409: a simulation is running already; 503: no simulator."""
         found = await simulator.ask("POST", "", caller, json=given.model_dump(exclude_none=True))
         simulator.record(request, caller, "simulation.started", found)
         return found
 
     @router.get("/admin/simulations", summary="Scenarios, and what was played, newest first")
-    async def listed(caller: Operator) -> dict[str, Any]:
+    async def list_simulations(caller: Operator) -> dict[str, Any]:
         return await simulator.ask("GET", "", caller)
 
     @router.get("/admin/simulations/{simulation_id}", summary="One simulation with its live figures")
-    async def one(simulation_id: str, caller: Operator) -> dict[str, Any]:
+    async def get_simulation(simulation_id: str, caller: Operator) -> dict[str, Any]:
         return await simulator.ask("GET", f"/{_check_simulation_id(simulation_id)}", caller)
 
     @router.delete("/admin/simulations/{simulation_id}", summary="Stop a simulation")
-    async def stop(request: Request, simulation_id: str, caller: Operator) -> dict[str, Any]:
+    async def stop_simulation(request: Request, simulation_id: str, caller: Operator) -> dict[str, Any]:
         found = await simulator.ask("DELETE", f"/{_check_simulation_id(simulation_id)}", caller)
         simulator.record(request, caller, "simulation.stopped", found)
         return found
@@ -101,7 +101,7 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
     internal = APIRouter(tags=["between services"])
 
     @internal.post("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="Keys of simulated centres")
-    def make_keys(request: Request, given: SimulatorKeysRequest, caller: ServicePrincipal) -> dict[str, Any]:
+    def make_simulator_keys(request: Request, given: SimulatorKeysRequest, caller: ServicePrincipal) -> dict[str, Any]:
         """Issues short-lived keys for simulated centres, whose names mark them as such. Missing centres are created."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:

@@ -36,14 +36,17 @@ FolderQuery = Annotated[str, Query(max_length=500)]
 PREVIEW_PATIENCE = 120.0
 """Seconds for which the gateway waits for the check of a folder."""
 LimitQuery = Annotated[int, Query(ge=1, le=200)]
+_KNOWN_RUN: dict[int | str, dict[str, Any]] = {
+    200: {"model": Run, "description": "The same Idempotency-Key started this run before."}
+}
 
 
 def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
     router = APIRouter(tags=["ingesting and retraining"])
     runs = RunService(gateway, runner)
 
-    @router.post("/admin/ingestions", summary="Fetch and validate new files", status_code=202)
-    async def ingest(
+    @router.post("/admin/ingestions", summary="Fetch and validate new files", status_code=202, responses=_KNOWN_RUN)
+    async def start_ingestion(
         request: Request,
         response: Response,
         given: StartIngestionRequest,
@@ -60,8 +63,13 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         response.status_code = 202 if new else 200
         return run
 
-    @router.post("/admin/retrainings", summary="Train, judge and promote if it is better", status_code=202)
-    async def retrain(
+    @router.post(
+        "/admin/retrainings",
+        summary="Train, judge and promote if it is better",
+        status_code=202,
+        responses=_KNOWN_RUN,
+    )
+    async def start_retraining(
         request: Request,
         response: Response,
         given: StartRetrainingRequest,
@@ -78,34 +86,34 @@ def runs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
         return run
 
     @router.get("/admin/ingestions", summary="Ingestions, newest first")
-    async def ingestions(caller: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
+    async def list_ingestions(caller: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
         return await runs.listed(caller, "ingest", use_case, limit)
 
     @router.get("/admin/retrainings", summary="Retrainings, newest first")
-    async def retrainings(caller: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
+    async def list_retrainings(caller: Operator, use_case: UseCaseQuery = None, limit: LimitQuery = 50) -> RunList:
         """Runs started here and Airflow's own, of the use cases that the caller may use. `requested_by` is blank for
         people of other centres."""
         return await runs.listed(caller, "retrain", use_case, limit)
 
-    @router.get("/admin/retrainings/{run_id}", summary="One retraining")
-    @router.get("/admin/ingestions/{run_id}", summary="One ingestion")
+    @router.get("/admin/retrainings/{run_id}", operation_id="get_retraining", summary="One retraining")
+    @router.get("/admin/ingestions/{run_id}", operation_id="get_ingestion", summary="One ingestion")
     async def one(run_id: str, caller: Operator) -> Run:
         return await runs.one(caller, run_id)
 
     @router.post("/admin/retrainings/{run_id}/approve", summary="Let a waiting run promote its model")
-    async def approve(request: Request, run_id: str, caller: Operator) -> Run:
+    async def approve_retraining(request: Request, run_id: str, caller: Operator) -> Run:
         """Requires an operator of all centres."""
         require_all_centres(caller)
         return await runs.answer(caller, request_origin_of(request), run_id, approve=True)
 
     @router.post("/admin/retrainings/{run_id}/reject", summary="End a waiting run without a promotion")
-    async def reject(request: Request, run_id: str, caller: Operator) -> Run:
+    async def reject_retraining(request: Request, run_id: str, caller: Operator) -> Run:
         """Requires an operator of all centres."""
         require_all_centres(caller)
         return await runs.answer(caller, request_origin_of(request), run_id, approve=False)
 
     @router.get("/admin/jobs", summary="The newest jobs of the stage services")
-    async def jobs(
+    async def list_jobs(
         caller: Operator,
         use_case: UseCaseQuery = None,
         state: Annotated[str | None, Query(max_length=40)] = None,
@@ -125,19 +133,24 @@ def jobs_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter
     router = APIRouter(tags=["ingesting and retraining"])
 
     @router.get("/admin/jobs/{job_id}", summary="One job, with its progress and the end of its log")
-    async def one(job_id: JobId, caller: Operator) -> dict[str, Any]:
+    async def get_job(job_id: JobId, caller: Operator) -> dict[str, Any]:
         job = await runner.stages.find(job_id)
         _require_job_access(caller, job)
         return job
 
-    @router.post("/admin/jobs/{job_id}/cancel", summary="Cancel a job", status_code=202)
-    async def cancel(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
+    @router.post("/admin/jobs/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job", status_code=202)
+    async def cancel_one(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
         """A queued job ends at once, a running one within seconds; nothing of it is published. The run that it belongs
         to ends too."""
         return await act("cancel", request, job_id, caller)
 
-    @router.post("/admin/jobs/{job_id}/retry", summary="Run a job again that did not succeed", status_code=202)
-    async def retry(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
+    @router.post(
+        "/admin/jobs/{job_id}/retry",
+        operation_id="retry_job",
+        summary="Run a job again that did not succeed",
+        status_code=202,
+    )
+    async def retry_one(request: Request, job_id: JobId, caller: Operator) -> dict[str, Any]:
         """Repeats this step only: a run that ended with it does not resume. 409: the job has succeeded."""
         return await act("retry", request, job_id, caller)
 
@@ -172,7 +185,7 @@ def data_router(stages: JobClient) -> APIRouter:
     router = APIRouter(tags=["data"])
 
     @router.get("/admin/data/{use_case}", summary="Sources, tables, quarantine and examples of a use case")
-    async def state(use_case: str, caller: Operator) -> DataState:
+    async def get_data_state(use_case: str, caller: Operator) -> DataState:
         """Includes the first rejected rows of each reason, verbatim from the files."""
         require_use_case(caller, declared.get(use_case).name)
         silent: dict[str, str] = {}
@@ -191,7 +204,7 @@ def data_router(stages: JobClient) -> APIRouter:
         return DataState(use_case=use_case, raw=raw, examples=examples, silent=silent)
 
     @router.get("/admin/data/{use_case}/preview", summary="What would be understood of a folder's files")
-    async def preview(use_case: str, caller: Operator, folder: FolderQuery = "") -> dict[str, Any]:
+    async def preview_files(use_case: str, caller: Operator, folder: FolderQuery = "") -> dict[str, Any]:
         """Reads the folder as an ingestion would, with five rows of each file, and stores nothing. Without a folder
         the one of dropped files. 503: it takes too long, or another folder is being checked."""
         require_use_case(caller, declared.get(use_case).name)
@@ -199,7 +212,7 @@ def data_router(stages: JobClient) -> APIRouter:
         return await stages.get("ingestion", f"/preview/{use_case}", params=parameters, patience=PREVIEW_PATIENCE)
 
     @router.get("/admin/data/{use_case}/profile", summary="A picture of a use case's training data")
-    async def profile(use_case: str, caller: Viewer) -> dict[str, Any]:
+    async def get_data_profile(use_case: str, caller: Viewer) -> dict[str, Any]:
         """Aggregates by group, computed by preprocessing; no rows. 404: there are no examples yet."""
         require_use_case(caller, declared.get(use_case).name)
         return await stages.get("preprocessing", f"/examples/{use_case}/profile")

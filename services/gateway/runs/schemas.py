@@ -12,7 +12,9 @@ from services.core.steps import NO_SOURCE
 from services.gateway.deps import StrictModel
 
 
-class StartIngestionRequest(StrictModel):
+class StartIngestionRequest(
+    StrictModel, json_schema_extra={"examples": [{"use_case": "fire_response", "source": "auto"}]}
+):
     use_case: Annotated[str, StringConstraints(max_length=120)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
         default="auto", description="official, simulator, a folder, or auto: the first of them that is there."
@@ -23,7 +25,9 @@ class StartIngestionRequest(StrictModel):
     )
 
 
-class StartRetrainingRequest(StrictModel):
+class StartRetrainingRequest(
+    StrictModel, json_schema_extra={"examples": [{"use_case": "fire_response", "require_approval": True}]}
+):
     use_case: Annotated[str, StringConstraints(max_length=120)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
         default=NO_SOURCE, description=f"{NO_SOURCE}: the data that is there; else fetch first, as an ingestion does."

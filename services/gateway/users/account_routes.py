@@ -44,7 +44,7 @@ def second_factor_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["one's own account"])
 
     @router.post("/auth/second-factor", summary="Enrol a second factor", status_code=201)
-    def enrol(caller: Anybody) -> SecondFactorEnrolment:
+    def enrol_second_factor(caller: Anybody) -> SecondFactorEnrolment:
         """For an authenticator app (TOTP, RFC 6238). It counts once a code of it was confirmed."""
         require_user(caller)
         with gateway.transaction() as session:
@@ -55,7 +55,7 @@ def second_factor_router(gateway: GatewayContainer) -> APIRouter:
         return SecondFactorEnrolment(secret=made.secret, uri=made.uri)
 
     @router.post("/auth/second-factor/confirm", summary="Confirm a second factor", response_model=TokenResponse)
-    async def confirm(request: Request, given: CodeRequest, caller: Anybody) -> Response:
+    async def confirm_second_factor(request: Request, given: CodeRequest, caller: Anybody) -> Response:
         """From now on signing in with the password needs a code. Ends all other sessions of the user; the response is a
         new one, as after a change of the password."""
         require_user(caller)
@@ -88,7 +88,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
     settings = gateway.settings
 
     @router.get("/auth/me", summary="Who am I")
-    def me(caller: Anybody) -> CurrentUser:
+    def get_current_user(caller: Anybody) -> CurrentUser:
         return CurrentUser.of(caller)
 
     @router.post("/auth/password", summary="Change one's own password", response_model=TokenResponse)
@@ -113,7 +113,7 @@ def account_router(gateway: GatewayContainer) -> APIRouter:
         return await _with_new_session(gateway, request, caller, "user.password_changed", store)
 
     @router.post("/auth/register", openapi_extra=dict(PUBLIC), summary="Make oneself a user", status_code=201)
-    async def register(request: Request, given: Credentials) -> CurrentUser:
+    async def register_user(request: Request, given: Credentials) -> CurrentUser:
         """Disabled unless `VIGIE_GATEWAY_REGISTRATION` is true. New users are viewers of the first centre."""
         if not settings.gateway_registration:
             raise http_error(

@@ -15,7 +15,10 @@ from services.gateway.deps import StrictModel
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
-class PasswordChangeRequest(StrictModel):
+class PasswordChangeRequest(
+    StrictModel,
+    json_schema_extra={"examples": [{"current": "the first password", "new": "a sentence of one's own"}]},
+):
     current: Password
     new: Password
     code: Code | None = Field(default=None, description="Of the second factor, where there is one.")
@@ -31,7 +34,7 @@ class Centre(BaseModel):
         return cls(name=row.name, title=row.title, created=row.created)
 
 
-class CentreCreate(StrictModel):
+class CentreCreate(StrictModel, json_schema_extra={"examples": [{"name": "north", "title": "Centre North"}]}):
     name: Slug
     title: Annotated[str, StringConstraints(max_length=200)] = ""
 
@@ -65,7 +68,9 @@ class User(BaseModel):
 Centres = list[Slug] | Literal["*"]
 
 
-class UserCreate(StrictModel):
+class UserCreate(
+    StrictModel, json_schema_extra={"examples": [{"name": "claire", "role": "dispatcher", "centre": "north"}]}
+):
     name: Annotated[str, StringConstraints(max_length=64)]
     password: Password | None = Field(default=None, description="Left out, one is made and shown in the answer.")
     role: Role
@@ -73,14 +78,14 @@ class UserCreate(StrictModel):
     centres: Centres = Field(default_factory=list, description="Further centres that the user sees; * for all.")
 
 
-class UserUpdate(StrictModel):
+class UserUpdate(StrictModel, json_schema_extra={"examples": [{"role": "operator"}]}):
     role: Role | None = None
     centre: Slug | None = None
     centres: Centres | None = None
     active: bool | None = None
 
 
-class PasswordResetRequest(StrictModel):
+class PasswordResetRequest(StrictModel, json_schema_extra={"examples": [{}]}):
     password: Password | None = Field(default=None, description="Left out, one is made and shown in the answer.")
 
 

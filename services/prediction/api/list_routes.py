@@ -30,7 +30,7 @@ from services.prediction.api.background_work import BackgroundWork
 from services.prediction.api.csv_export import CsvExport
 from services.prediction.api.predict_routes import JsonBytesResponse
 from services.prediction.api.request_body import IncidentId
-from services.prediction.api.schemas import InputWarning, PredictionSource, TargetResponse, schema_prefix
+from services.prediction.api.schemas import InputWarning, PredictionSource, TargetResponse, refusals, schema_prefix
 from services.prediction.settings import PredictionSettings
 
 T = TypeVar("T")
@@ -186,32 +186,22 @@ def list_router(
         return CallCountsResponse(use_case=use_case.name, **found._asdict())
 
     router = APIRouter(tags=[use_case.name])
-    refusals: dict[int | str, dict[str, Any]] = {
-        401: {"model": ErrorBody},
-        403: {
-            "model": ErrorBody,
-            "description": "Too low a role, another use case's key, or another centre's calls.",
-        },
-        422: {"model": ErrorBody},
-        503: {
-            "model": ErrorBody,
-            "description": "The database does not answer. Calls are answered and recorded meanwhile.",
-        },
-    }
+    silent = "The database does not answer, or too much waits already. Calls are answered and recorded meanwhile."
+    documented = refusals(401, 403, 422) | {503: {"model": ErrorBody, "description": silent}}
     router.add_api_route(
         f"/v1/{use_case.name}/predictions/counts",
         counts,
-        name=f"{use_case.name}_prediction_counts",
-        responses=refusals,
+        name=f"count_{use_case.name}_predictions",
+        responses=documented,
         summary=f"{use_case.presentation.title.en}: how many calls there were",
         description="What is asked again under one incident number is one call. Filters are those of the list.",
     )
     router.add_api_route(
         f"/v1/{use_case.name}/predictions",
         predictions,
-        name=f"{use_case.name}_predictions",
+        name=f"list_{use_case.name}_predictions",
         response_model=PredictionPage,
-        responses={200: {"content": {"text/csv": {}}}, **refusals},
+        responses={200: {"content": {"text/csv": {}}}, **documented},
         summary=f"{use_case.presentation.title.en}: the predictions that were made",
         description=f"Model: {schema_prefix(use_case)}Response. Everybody sees the calls of their own centre; others "
         "only where they were given to them.",

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from services.core.auth.principal import Role
 from services.core.contract.use_case import Text, UseCase
 from services.core.web.authentication import PUBLIC, requires
-from services.prediction.api.schemas import PredictionSource
+from services.prediction.api.schemas import PredictionSource, refusals
 from services.prediction.auth import AuthState
 from services.prediction.inference.prediction_service import PredictionService
 from services.prediction.inference.served_model import LoadedModel, ModelSlot, ServedModel
@@ -86,8 +86,9 @@ def metadata_router(
         tags=["use cases"],
         summary="The use cases and what serves them",
         dependencies=[Depends(requires(Role.VIEWER))],
+        responses=refusals(401, 403, 503),
     )
-    async def use_cases() -> list[UseCaseSummary]:
+    async def list_use_cases() -> list[UseCaseSummary]:
         lines = []
         for answering, slot in desks.values():
             serving = slot.serving
@@ -107,8 +108,9 @@ def metadata_router(
         router.add_api_route(
             f"/v1/{name}",
             one,
-            name=name,
+            name=f"describe_{name}",
             tags=[name],
+            responses=refusals(401, 403, 503),
             summary=f"{answering.use_case.presentation.title.en}: the model in service",
             dependencies=[Depends(requires(Role.VIEWER, use_case=name))],
         )
@@ -121,17 +123,18 @@ def metadata_router(
         tags=["use cases"],
         status_code=204,
         summary="Whether the credential is good",
+        responses=refusals(401, 403, 503),
         dependencies=[Depends(requires(Role.VIEWER))],
     )
-    async def caller() -> None:
+    async def check_caller() -> None:
         """The edge asks this, by the request's header, before it keeps any byte of a body."""
 
     @router.get("/health/live", tags=["health"], openapi_extra=dict(PUBLIC))
-    async def live() -> Liveness:
+    async def get_liveness() -> Liveness:
         return Liveness(status="alive")
 
     @router.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC))
-    async def ready() -> Readiness:
+    async def get_readiness() -> Readiness:
         states = {}
         for name, (_, slot) in desks.items():
             serving = slot.serving
@@ -142,7 +145,7 @@ def metadata_router(
             status="ready", degraded=degraded, use_cases=states, skipped_use_cases=list(skipped), access=callers
         )
 
-    for path, state in (("/health/live", live), ("/health/ready", ready)):  # monitors ask with HEAD
+    for path, state in (("/health/live", get_liveness), ("/health/ready", get_readiness)):  # monitors ask with HEAD
         router.add_api_route(path, state, methods=["HEAD"], include_in_schema=False)
     return router
 

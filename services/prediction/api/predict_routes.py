@@ -20,7 +20,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.core.auth.principal import Role
+from services.core.contract.use_case import example_request
 from services.core.headers import RECORDED_HEADER
+from services.core.web.api_docs import operation_id
 from services.core.web.authentication import RequiredRole, requires
 from services.prediction.api.background_work import BackgroundWork, require_caller
 from services.prediction.api.request_body import (
@@ -31,11 +33,11 @@ from services.prediction.api.request_body import (
     with_incident_field,
 )
 from services.prediction.api.schemas import (
-    RequestErrorBody,
     batch_request_model,
     batch_response_model,
     explanation_response_model,
     prediction_response_model,
+    refusals,
 )
 from services.prediction.inference.prediction_service import PredictionResult, PredictionService, ValidatedRequest
 from services.prediction.log.prediction_log import (
@@ -151,17 +153,17 @@ def parse_request_body(request: Request, body: bytes, pictures: Collection[str])
     return parse_json(body)
 
 
-def multipart_openapi(model: type[BaseModel], pictures: Collection[str]) -> dict[str, Any]:
-    """OpenAPI entry of multipart bodies, for use cases with images."""
-    if not pictures:
-        return {}
-    file = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file."}
-    properties: dict[str, Any] = {
-        name: file if name in pictures else {"type": "string", "description": info.description or ""}
-        for name, info in model.model_fields.items()
-    }
-    form = {"multipart/form-data": {"schema": {"type": "object", "properties": properties}}}
-    return {"requestBody": {"content": form}}
+def request_openapi(example: Any, model: type[BaseModel], pictures: Collection[str] = ()) -> dict[str, Any]:
+    """OpenAPI entry of a body: an example, and the multipart form for use cases with images."""
+    content: dict[str, Any] = {"application/json": {"example": example}}
+    if pictures:
+        file = {"type": "string", "format": "binary", "description": "A JPEG, PNG or WebP file."}
+        properties: dict[str, Any] = {
+            name: file if name in pictures else {"type": "string", "description": info.description or ""}
+            for name, info in model.model_fields.items()
+        }
+        content["multipart/form-data"] = {"schema": {"type": "object", "properties": properties}}
+    return {"requestBody": {"content": content}}
 
 
 def predict_router(
@@ -235,35 +237,26 @@ def predict_router(
 
     router = APIRouter(
         route_class=RawRoute,
+        generate_unique_id_function=operation_id,
         tags=[use_case.name],
         dependencies=[Depends(requires(Role.DISPATCHER, use_case=use_case.name))],
     )
-    refusals: dict[int | str, dict[str, Any]] = {
-        401: {"model": RequestErrorBody, "description": "No token or API key, or one that is not good (any more)."},
-        403: {"model": RequestErrorBody, "description": "The caller has too low a role, or is for other use cases."},
-        413: {"model": RequestErrorBody, "description": "The body is too large."},
-        415: {
-            "model": RequestErrorBody,
-            "description": "The body is not JSON, nor an upload where pictures may be sent.",
-        },
-        422: {"model": RequestErrorBody, "description": "The request is not valid: field, reason and what is allowed."},
-        503: {
-            "model": RequestErrorBody,
-            "description": "It is not known yet who may call, or too much waits already; try again after a moment.",
-        },
-    }
+    example = example_request(use_case.serving.request)
 
     def add(path: str, handle: RequestHandler, body: type[BaseModel], response: type[BaseModel], summary: str) -> None:
+        many = path == "predict/batch"
+        verb, _, rest = path.partition("/")
         router.add_api_route(
             f"/v1/{use_case.name}/{path}",
             RawEndpoint(handle, body),
             methods=["POST"],
-            name=f"{use_case.name}_{path.replace('/', '_')}",
+            name=f"{verb}_{use_case.name}" + (f"_{rest}" if rest else ""),
             response_model=response,
-            responses=refusals,
-            openapi_extra={**TRAFFIC_TYPE_OPENAPI, **multipart_openapi(body, pictures)}
-            if path != "predict/batch"
-            else TRAFFIC_TYPE_OPENAPI,
+            responses=refusals(401, 403, 413, 415, 422, 503),
+            openapi_extra={
+                **TRAFFIC_TYPE_OPENAPI,
+                **request_openapi({"rows": [example]} if many else example, body, () if many else pictures),
+            },
             summary=summary,
             description=use_case.presentation.description.en,
         )

@@ -11,7 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from services.core.contract.use_case import BinaryClassification, MultiClass, Output, Regression, UseCase
 from services.core.headers import TrafficType
+from services.core.web.errors import ErrorBody, ErrorDetail
 from services.prediction.api.request_body import with_incident_field
+
+_REFUSALS: dict[int, str] = {
+    401: "No token or API key, or one that is not good (any more).",
+    403: "The caller has too low a role, or is for other use cases or centres.",
+    413: "The body is too large.",
+    415: "The body is not JSON, nor an upload where pictures may be sent.",
+    422: "The request is not valid: field, reason and what is allowed.",
+    503: "It is not known yet who may call, or too much waits already; try again after a moment.",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI entries of these error statuses."""
+    return {status: {"model": ErrorBody, "description": _REFUSALS[status]} for status in statuses}
+
 
 PredictionSource = Literal["champion", "cached", "baseline"]
 
@@ -30,20 +46,6 @@ class InputWarning(BaseModel):
     ]
     field: str | None = Field(description="The request field that it is about, if any.")
     message: str
-
-
-class RequestErrorDetail(BaseModel):
-    """One reason why a request was refused. Never contains what was sent."""
-
-    field: str = Field(description="The request field, empty where the body as a whole is meant.")
-    reason: str
-    allowed: str = Field(description="What the field may hold.")
-    type: str = Field(description="A stable word for programs.")
-
-
-class RequestErrorBody(BaseModel):
-    errors: list[RequestErrorDetail]
-    request_id: str
 
 
 class PredictionMetadata(BaseModel):
@@ -119,7 +121,7 @@ class TargetExplanation(BaseModel):
 
 class RowErrors(BaseModel):
     index: int = Field(description="Position of the row in the request, from 0.")
-    errors: list[RequestErrorDetail]
+    errors: list[ErrorDetail]
 
 
 @cache

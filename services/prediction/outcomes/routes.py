@@ -16,11 +16,13 @@ from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
 from services.core.headers import SIMULATED, label_traffic_type
 from services.core.prediction_log.records import encode_outcome, outcome_id
+from services.core.web.api_docs import operation_id
 from services.core.web.authentication import requires
-from services.core.web.errors import MAX_ERRORS, ErrorDetail, error_response, http_error
+from services.core.web.errors import MAX_ERRORS, ErrorBody, ErrorDetail, error_response, http_error
 from services.prediction.api.background_work import BackgroundWork
-from services.prediction.api.predict_routes import JsonBytesResponse, RawEndpoint, RawRoute
+from services.prediction.api.predict_routes import JsonBytesResponse, RawEndpoint, RawRoute, request_openapi
 from services.prediction.api.request_body import parse_json, read_request_body
+from services.prediction.api.schemas import refusals
 from services.prediction.log.prediction_log import TRAFFIC_TYPE_OPENAPI, RequestContext
 from services.prediction.log.wal import WriteAheadLog
 from services.prediction.outcomes.schemas import OutcomesAccepted, OutcomeSchemas, item_errors
@@ -31,7 +33,9 @@ _RETRY_SECONDS = 10
 
 
 class OutcomeErrorDetail(ErrorDetail):
-    index: int = Field(description="Which of the outcomes is meant, from 0.")
+    index: int | None = Field(
+        default=None, description="Which of the outcomes is meant, from 0; not there where the whole body is meant."
+    )
 
 
 class OutcomesRejected(BaseModel):
@@ -57,6 +61,7 @@ def outcomes_router(
 
     router = APIRouter(
         route_class=RawRoute,
+        generate_unique_id_function=operation_id,
         tags=[use_case.name],
         dependencies=[Depends(requires(Role.DISPATCHER, use_case=use_case.name))],
     )
@@ -65,14 +70,19 @@ def outcomes_router(
         f"/v1/{use_case.name}/outcomes",
         RawEndpoint(report, body),
         methods=["POST"],
-        name=f"{use_case.name}_outcomes",
+        name=f"report_{use_case.name}_outcomes",
         status_code=202,
         response_model=OutcomesAccepted,
         responses={
+            **refusals(401, 403, 413, 415),
             422: {"model": OutcomesRejected, "description": "Some are not valid, each with its reasons; none is kept."},
-            503: {"description": "The disk does not take them at the moment; send them again."},
+            503: {
+                "model": ErrorBody,
+                "description": "The disk does not take them, too much waits already, or it is not known yet who may "
+                "call; send them again.",
+            },
         },
-        openapi_extra=TRAFFIC_TYPE_OPENAPI,
+        openapi_extra={**TRAFFIC_TYPE_OPENAPI, **request_openapi(models.example(), models.item)},
         summary=f"{use_case.presentation.title.en}: report what happened",
         description="One outcome, or many in `outcomes`. They may come before their prediction is known and long "
         "after; a later one corrects an earlier one. Sent again, it is the same report.",

@@ -112,9 +112,14 @@ class OutcomeSchemas:
         self.many: type[BaseModel] = create_model(
             f"{name}Outcomes", outcomes=(list[item], Field(min_length=1, max_length=limit))
         )
+        self._example = _example_labels(use_case)
         self._follows = [target for target in use_case.modelling.targets if target.follows is not None]
         self._texts = {**_ALLOWED, **{f"labels.{label}": _describe_label(target) for label, target in targets.items()}}
         self._texts["labels"] = "at least one of " + ", ".join(fields) + ", or an override"
+
+    def example(self) -> dict[str, Any]:
+        """An outcome as a centre would report it."""
+        return {"incident_id": "2024-10-12/117", "labels": self._example}
 
     def checked(self, item: Any) -> tuple[dict[str, Any], list[dict[str, str]]]:
         """Validate one item; return it as stored, or its errors."""
@@ -185,6 +190,18 @@ def _label_field(target: Target) -> tuple[Any, Any]:
     name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_INCIDENT_ID_LENGTH)]
     words: Any = name if output.learned else Literal[output.labels]
     return (words | None, Field(default=None, title=title))
+
+
+def _example_labels(use_case: UseCase) -> dict[str, Any]:
+    """A value for the first target's label."""
+    target = use_case.modelling.targets[0]
+    output = target.output
+    if isinstance(output, Regression):
+        return {target.label: output.bounds[0] + 1}
+    if isinstance(output, BinaryClassification):
+        return {target.label: True}
+    assert isinstance(output, MultiClass)
+    return {target.label: output.labels[0] if output.labels else "name of a class"}
 
 
 def _describe_label(target: Target) -> str:

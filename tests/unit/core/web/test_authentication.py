@@ -58,7 +58,9 @@ def app(dispatcher: Principal) -> FastAPI:
     made.include_router(router)
     for use_case in ("toy", "other"):
 
-        @made.post(f"/v1/{use_case}", dependencies=[Depends(requires(Role.VIEWER, use_case=use_case))])
+        @made.post(
+            f"/v1/{use_case}", name=f"call_{use_case}", dependencies=[Depends(requires(Role.VIEWER, use_case=use_case))]
+        )
         async def call() -> str:
             return "called"
 
