@@ -37,7 +37,7 @@ def oidc_router(gateway: GatewayContainer) -> APIRouter:
         return gateway.oidc
 
     @router.get("/auth/methods", openapi_extra=dict(PUBLIC), summary="How people sign in here")
-    def methods() -> SignInMethods:
+    def list_sign_in_methods() -> SignInMethods:
         return SignInMethods(oidc=gateway.oidc is not None)
 
     @router.get(
@@ -47,7 +47,7 @@ def oidc_router(gateway: GatewayContainer) -> APIRouter:
         response_class=RedirectResponse,
         status_code=303,
     )
-    def login(request: Request, next: Annotated[str, Query(max_length=2_000)] = "/") -> Response:
+    def start_provider_login(request: Request, next: Annotated[str, Query(max_length=2_000)] = "/") -> Response:
         """Redirects to the provider (OpenID Connect, code flow with PKCE)."""
         begun = provider().begin(_callback_url(request), safe_redirect_path(next))
         response = RedirectResponse(begun.url, 303)
@@ -65,7 +65,7 @@ def oidc_router(gateway: GatewayContainer) -> APIRouter:
         return response
 
     @router.get(CALLBACK, openapi_extra=dict(PUBLIC), summary="Where the provider sends the browser back")
-    async def callback(request: Request) -> Response:
+    async def complete_provider_login(request: Request) -> Response:
         """Verifies the provider's answer, sets the session's cookies and goes on to the page that was asked for."""
         origin = request_origin_of(request)
         cookie, query = request.cookies.get(FLOW_COOKIE, ""), request.url.query

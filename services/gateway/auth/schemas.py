@@ -104,7 +104,7 @@ class Credentials(
     code: Code | None = None
 
 
-class CodeRequest(StrictModel):
+class CodeRequest(StrictModel, json_schema_extra={"examples": [{"code": "123456"}]}):
     code: Code
 
 

@@ -143,8 +143,8 @@ def test_operations_are_named_by_verb_and_noun_and_schemas_once(service: str, re
 
 
 VERBS = re.compile(
-    "approve|cancel|change|check|continue|count|create|describe|end|enter|explain|freeze|get|issue|lift|list|predict|"
-    "preview|promote|register|reject|renew|report|reset|retry|revoke|roll|rotate|sign|start|stop|verify"
+    "approve|cancel|change|check|complete|confirm|continue|count|create|describe|end|enrol|enter|explain|freeze|get|issue|lift|list|predict|"
+    "preview|promote|register|reject|remove|renew|report|reset|retry|revoke|roll|rotate|sign|start|stop|verify"
 )
 
 
