@@ -172,8 +172,10 @@ DataFolder = Annotated[
 def print_metrics(report: Mapping[str, Any], to: Console = out) -> None:
     """Print a report's metrics, next to the baseline's if it has them."""
     simulated = " [yellow](simulated data)[/]" if report.get("simulated") else ""
+    rows = "rows" if report.get("learned_rows") else "test rows"
     version = f" version {report['version']}" if str(report.get("version", "")).isdigit() else ""
-    to.print(f"[bold]{report['use_case']}[/]{version}: {report['rows']:,} test rows{simulated}")
+    to.print(f"[bold]{report['use_case']}[/]{version}: {report['rows']:,} {rows}{simulated}")
+    print_learned_rows(report, to)
     baselines = report.get("baseline", {})
     table = Table("target", "metric", "model", *(["baseline"] if baselines else []), box=None, pad_edge=False)
     for column in table.columns[2:]:
@@ -187,6 +189,22 @@ def print_metrics(report: Mapping[str, Any], to: Console = out) -> None:
     print_table(table, to)
     for name, reason in report.get("omitted", {}).items():
         to.print(f"  {name}: no value, {reason}", markup=False)
+
+
+def print_learned_rows(report: Mapping[str, Any], to: Console) -> None:
+    """Warn where the champion was scored on rows that it learned from, or where nobody can tell."""
+    learned = report.get("learned_rows", 0)
+    if learned is None:
+        to.print(
+            "[yellow]Whether the champion learned from these rows cannot be seen: its own data is gone.[/]",
+            highlight=False,
+        )
+    elif learned:
+        to.print(
+            f"[yellow]The champion learned from {learned:,} of them: on new calls it does worse than this. "
+            f"Its metrics on test rows: ./vigie models {report['use_case']}[/]",
+            highlight=False,
+        )
 
 
 def print_decision(use_case: str, version: RegisteredVersion, decision: Decision, to: Console = out) -> None:

@@ -6,8 +6,9 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import structlog
 import typer
 
 from services.cli.console import (
@@ -27,6 +28,15 @@ from services.core.contract.use_case import example_request
 from services.core.errors import VigieError
 from services.core.paths import VigiePaths
 from services.core.settings import settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from services.core.bundle.predictor import Predictor
+    from services.core.contract.use_case import UseCase
+    from services.core.model_registry.version import RegisteredVersion
+
+log = structlog.get_logger(__name__)
 
 
 def models(
@@ -76,7 +86,7 @@ def evaluate(use_case: UseCaseName, data: DataFolder = None, as_json: AsJson = F
 
 
 def score_champion(home: VigiePaths, use_case: str, folder: Path) -> dict[str, Any]:
-    """Score the champion on a folder of raw official files that were not in its training data.
+    """Score the champion on a folder of raw official files, and count the rows among them that it learned from.
 
     Raises:
         VigieError: there is no champion, or the folder contains none of the use case's files.
@@ -95,12 +105,33 @@ def score_champion(home: VigiePaths, use_case: str, folder: Path) -> dict[str, A
     with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
         predictor = Predictor(declared, registry.download(champion, Path(beside) / "bundle"))
         tables = read_folder(use_case, folder)
-        return score(
-            predictor,
-            declared.raw.build_examples(tables),
-            declared.raw.training_context(tables),
-            version=str(champion.number),
-        )
+        rows = declared.raw.build_examples(tables)
+        report = score(predictor, rows, declared.raw.training_context(tables), version=str(champion.number))
+        return report | {"learned_rows": _learned_rows(home, declared, champion, predictor, rows)}
+
+
+def _learned_rows(
+    home: VigiePaths, use_case: UseCase, champion: RegisteredVersion, predictor: Predictor, rows: pd.DataFrame
+) -> int | None:
+    """Count the rows that the champion learned from; None where its examples are no longer there."""
+    import pandas as pd  # noqa: PLC0415
+
+    from services.core.io import file_sha256  # noqa: PLC0415
+    from services.core.model_registry.client import ModelRegistry  # noqa: PLC0415
+    from services.core.pipeline.versions import checkout_data  # noqa: PLC0415
+    from services.training.evaluation.test_set import learned_rows  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="vigie-") as beside:
+        path = home.data(use_case.name) / "examples" / "examples.parquet"
+        try:
+            if not path.is_file() or file_sha256(path) != predictor.manifest.data.get("examples.sha256"):
+                lock = ModelRegistry.open(home).lock_file(champion)
+                checkout_data(home, lock, use_case.name, Path(beside) / "data")
+                path = Path(beside) / "data" / "examples" / "examples.parquet"
+            return int(learned_rows(use_case, pd.read_parquet(path), rows).sum())
+        except (VigieError, OSError) as error:
+            log.info("training rows not compared", use_case=use_case.name, reason=str(error).splitlines()[0])
+            return None
 
 
 def predict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from services.core.contract.use_case import UseCase, learned_class_targets
 from services.core.scoring.metrics import metrics_of
 from services.core.scoring.report import metric_by_group
 from services.core.scoring.scored_predictions import PredictFunction, ScoredPredictions
-from services.training.stage.splitting import TEST, cross_validation_folds, in_split, split_targets
+from services.training.stage.splitting import CALIBRATE, TEST, TRAIN, cross_validation_folds, in_split, split_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +53,44 @@ def frozen_test_set(use_case: UseCase, examples: pd.DataFrame) -> pd.DataFrame:
         numbers = label if target.name in named else label.astype("float64")
         frame[target.label] = numbers.where(in_split(slices[target.name], TEST))
     return frame[np.any([frame[label].notna() for label in labels], axis=0)].reset_index(drop=True)
+
+
+def learned_rows(use_case: UseCase, examples: pd.DataFrame, rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Find the rows that a model learned from, by equal request and labels.
+
+    Args:
+        use_case: Declares request, targets and split.
+        examples: All examples that the model was made from.
+        rows: n rows with the same columns.
+
+    Returns:
+        Mask bool (n,): in a training or calibration slice of some target.
+
+    Raises:
+        VigieError: A column that the split needs is missing, or a slice has too few rows.
+    """
+    slices = split_targets(use_case, examples)
+    used = np.any([in_split(part, purpose) for part in slices.values() for purpose in (TRAIN, CALIBRATE)], axis=0)
+    labels = (target.label for target in use_case.modelling.targets)
+    columns = [*dict.fromkeys((*use_case.serving.request.model_fields, *labels))]
+    known = set(_row_contents(examples[used], columns))
+    return np.array([row in known for row in _row_contents(rows, columns)], dtype=bool)
+
+
+def _row_contents(frame: pd.DataFrame, columns: Sequence[str]) -> list[tuple[str, ...]]:
+    """The values of each row as text: a file's types are not always those of rows just made, numbers above all."""
+
+    def word(value: Any) -> str:
+        return repr(float(value)) if isinstance(value, int | float | np.number | np.bool_) else str(value)
+
+    values = [["" if missing else word(value) for value, missing in _with_missing(frame, name)] for name in columns]
+    return list(zip(*values, strict=True))
+
+
+def _with_missing(frame: pd.DataFrame, name: str) -> Iterator[tuple[Any, bool]]:
+    if name not in frame:
+        return iter([("", True)] * len(frame))
+    return zip(frame[name], frame[name].isna(), strict=True)
 
 
 SubgroupMetrics = dict[str, dict[str, dict[str, dict[str, float]]]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -115,6 +116,19 @@ def test_evaluate_scores_the_champion_on_a_folder_as_one_json_object(vigie: Vigi
     assert set(report["metrics"]) == {"seconds", "late", "size", "seconds_town_unknown"}
     assert set(report["metrics"]["seconds"]) == {"mae", "rmse", "r2", "coverage_90"}
     assert report["metrics"]["seconds"]["mae"] < 120
+    assert report["learned_rows"] == 0
+
+
+def test_evaluate_says_how_many_rows_the_champion_learned_from(vigie: Vigie, tmp_path: Path) -> None:
+    landed = vigie.home / "current" / "toy" / "data" / "toy" / "landing"
+    for path in landed.rglob("*.csv"):
+        shutil.copy(path, tmp_path / path.name)
+    report = vigie.json("evaluate", "toy", "--data", str(tmp_path), "--json")
+    # Its test rows are among them, and they alone were not learned from.
+    assert 0.5 * report["rows"] < report["learned_rows"] < report["rows"]
+    shown = vigie("evaluate", "toy", "--data", str(tmp_path)).stdout
+    assert "test rows" not in shown.splitlines()[0]
+    assert f"learned from {report['learned_rows']:,} of them" in " ".join(shown.split())
 
 
 def test_evaluate_without_json_prints_a_table(vigie: Vigie, tmp_path: Path) -> None:
