@@ -143,10 +143,16 @@ def _without_empty_end(text: str, delimiter: str) -> str:
     end = len(text)
     while end:
         start = text.rfind("\n", 0, end) + 1
-        if not start or text[start:end].strip(f'{delimiter}" \t\r\n'):
+        line = text[start:end]
+        # A lone quote ends a field that began on a line before, and a quoted delimiter is a value.
+        if not start or line.count('"') % 2 or line.strip(f'{delimiter}" \t\r\n') or _has_value(line, delimiter):
             break
         end = start - 1
     return text[:end]
+
+
+def _has_value(line: str, delimiter: str) -> bool:
+    return '"' in line and any(field.strip() for row in csv.reader([line], delimiter=delimiter) for field in row)
 
 
 def _lines(text: str) -> Iterator[str]:

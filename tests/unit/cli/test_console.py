@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -98,13 +100,14 @@ def test_a_taken_port_is_named_with_its_program_and_its_setting() -> None:
         other.listen()
         port = int(other.getsockname()[1])
         assert not is_free(port)
-        assert "python" in taken_ports({"prediction": port})["prediction"]
-        with pytest.raises(VigieError, match=f"Port {port} .prediction. is taken by python") as raised:
+        own = psutil.Process().name()
+        assert own in taken_ports({"prediction": port})["prediction"]
+        with pytest.raises(VigieError, match=f"Port {port} .prediction. is taken by {re.escape(own)}") as raised:
             refuse_taken_ports({"prediction": port})
         assert "VIGIE_PREDICTION_PORT" in raised.value.action
         assert "--any-port" in raised.value.action
         (sentence,) = replaced_ports({"prediction": port, "gateway": 5}, {"prediction": 4, "gateway": 5})
-        assert f"Port {port} is taken by python" in sentence
+        assert f"Port {port} is taken by {own}" in sentence
         assert "prediction listens on 4 instead" in sentence
     assert is_free(port)
     refuse_taken_ports({"prediction": port})
