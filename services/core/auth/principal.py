@@ -60,6 +60,8 @@ class AuthErrorCode(StrEnum):
     MALFORMED = "malformed"
     UNKNOWN = "unknown"
     """an API key, or a token's signing key, that is not in the snapshot (any more)"""
+    UNCONFIRMED = "unconfirmed"
+    """the same, where it may be newer than the snapshot: the next one tells"""
     BAD_SIGNATURE = "bad_signature"
     EXPIRED = "expired"
     NOT_YET = "not_yet"
@@ -75,6 +77,7 @@ _MESSAGES = {
     AuthErrorCode.MISSING: "This needs a token (Authorization: Bearer) or an API key (X-API-Key).",
     AuthErrorCode.MALFORMED: "This is no access token and no API key of this platform.",
     AuthErrorCode.UNKNOWN: "This token or key is not known here, or no longer.",
+    AuthErrorCode.UNCONFIRMED: "This token or key may be too new to be known here yet; try again in a moment.",
     AuthErrorCode.BAD_SIGNATURE: "The token's signature is not right.",
     AuthErrorCode.EXPIRED: "The token or key has expired.",
     AuthErrorCode.NOT_YET: "The token was issued in the future: the clocks differ.",

@@ -151,6 +151,57 @@ class AuthSnapshot:
         return claims.jti in self._jtis or claims.iat <= self._subs.get(claims.sub, -1.0)
 
 
+class NewCredentials:
+    """Credentials that may be newer than the snapshot, until one that was asked for after their first use.
+
+    What strangers send is bounded: ``MOST_WAITING`` wait for one snapshot, and they cause ``MOST_LOOKS`` extra looks at
+    once and one more for every ``seconds``."""
+
+    MOST_WAITING = 10
+    MOST_LOOKS = 5
+    REMEMBERED = 1_000
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._asked = self._answered = 0
+        self._needed: dict[str, int] = {}
+        self._looks, self._refilled = float(self.MOST_LOOKS), 0.0
+        self._lock = threading.Lock()
+
+    def asking(self) -> int:
+        """Note that a snapshot is asked for now; return its number."""
+        self._asked += 1
+        return self._asked
+
+    def answered(self, number: int) -> None:
+        """Note that the snapshot of this number is in force."""
+        self._answered = number
+
+    def may_be_new(self, credential: str) -> bool:
+        """Whether no snapshot was asked for and received since the first use of this unknown credential."""
+        key = hash_api_key(credential)
+        with self._lock:
+            needed = self._needed.get(key)
+            if needed is None:
+                following = self._asked + 1
+                if sum(other == following for other in self._needed.values()) >= self.MOST_WAITING:
+                    return False
+                while len(self._needed) >= self.REMEMBERED:
+                    del self._needed[next(iter(self._needed))]
+                needed = self._needed[key] = following
+            return self._answered < needed
+
+    def may_look(self, now: float) -> bool:
+        """Whether an unknown credential may cause one more look at ``now`` (Unix seconds); counts it."""
+        with self._lock:
+            self._looks = min(self.MOST_LOOKS, self._looks + max(0.0, now - self._refilled) / self._seconds)
+            self._refilled = now
+            if self._looks < 1:
+                return False
+            self._looks -= 1
+            return True
+
+
 def _timestamp_or(moment: datetime | None, otherwise: float) -> float:
     return otherwise if moment is None else moment.timestamp()
 

@@ -17,7 +17,7 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, TypeAdapter
 
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal
-from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, SnapshotFile
+from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, NewCredentials, SnapshotFile
 from services.core.background import PeriodicThread
 from services.core.headers import service_headers
 
@@ -122,6 +122,7 @@ INITIAL_POLL_SECONDS = 1.0
 """Polling interval while there is no snapshot, and minimum interval of polls triggered by an unknown key."""
 
 _NO_CREDENTIAL, _NO_SNAPSHOT = AuthError(AuthErrorCode.MISSING), AuthError(AuthErrorCode.NO_LIST)
+_UNCONFIRMED = AuthError(AuthErrorCode.UNCONFIRMED)
 
 
 class AuthSnapshotPoller:
@@ -149,6 +150,7 @@ class AuthSnapshotPoller:
         self._written = 0.0
         self._silent = False
         self._usage = ApiKeyUsageCounter()
+        self._new = NewCredentials(seconds)
         self._thread = PeriodicThread(
             "access-list", self.poll, self._pause, at_least=min(INITIAL_POLL_SECONDS, seconds)
         )
@@ -156,9 +158,11 @@ class AuthSnapshotPoller:
     def verify(self, credential: str | None) -> Principal | AuthError:
         found = self._verified(credential)
         if isinstance(found, AuthError):
+            if found.reason is AuthErrorCode.UNKNOWN and credential is not None and self._new.may_be_new(credential):
+                found = _UNCONFIRMED
+                if not self._thread.woken and self._new.may_look(self._clock()):
+                    self._thread.wake()
             self._on_refused(found.reason)
-            if found.reason is AuthErrorCode.UNKNOWN:
-                self._thread.wake()  # the key may be newer than the snapshot
         return found
 
     def _verified(self, credential: str | None) -> Principal | AuthError:
@@ -206,11 +210,13 @@ class AuthSnapshotPoller:
 
     def poll(self) -> None:
         """Poll the gateway once. Never raises: errors are logged, and the last good snapshot stays."""
+        number = self._new.asking()
         try:
             document = self._source.access_list()
             before = self._list
             changed = before is None or not before.document.has_same_content(document)
             self._take(document)
+            self._new.answered(number)
         except Exception as error:  # noqa: BLE001 - on any gateway error the last snapshot stays in use
             if not self._silent:
                 log.warning("access list not renewed", error=_describe(error), age_seconds=self.age())

@@ -144,7 +144,10 @@ def _parse_cookie(header: bytes, wanted: bytes) -> bytes | None:
 
 USE_CASE_EXTENSION = "x-use-case"
 """OpenAPI extension: the route belongs to this use case; keys may be restricted to others."""
-RETRY_SECONDS = 5
+RETRY_SECONDS: Mapping[AuthErrorCode, int] = {AuthErrorCode.NO_LIST: 5, AuthErrorCode.UNCONFIRMED: 2}
+"""When to try again, where the service does not know yet who calls."""
+AUTH_ERROR_KEY: Final = "auth_error"
+"""In the scope of a refused request: the ``AuthErrorCode``."""
 
 ROLE_SCHEME: Final = "vigie-role"
 
@@ -211,6 +214,7 @@ def authenticate(scope: Scope) -> Principal:
     credential = extract_credential(scope["headers"])
     found = verifier.verify(credential.text)
     if isinstance(found, AuthError):
+        scope[AUTH_ERROR_KEY] = found.reason
         raise auth_http_error(found)
     if credential.by_cookie and scope["method"] not in SAFE_METHODS and not passes_csrf_check(scope["headers"]):
         raise auth_http_error(AuthError(AuthErrorCode.CROSS_SITE))
@@ -220,8 +224,8 @@ def authenticate(scope: Scope) -> Principal:
 
 def auth_http_error(refusal: AuthError) -> HttpError:
     """The HTTP error for a refused credential: 401, 403 or 503."""
-    if refusal.reason is AuthErrorCode.NO_LIST:
-        headers = {"Retry-After": str(RETRY_SECONDS)}
+    if refusal.reason in RETRY_SECONDS:
+        headers = {"Retry-After": str(RETRY_SECONDS[refusal.reason])}
         return http_error(503, refusal.reason, refusal.message, headers=headers)
     if refusal.reason is AuthErrorCode.CROSS_SITE:
         return http_error(403, refusal.reason, refusal.message)

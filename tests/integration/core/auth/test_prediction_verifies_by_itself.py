@@ -148,8 +148,19 @@ def test_a_key_made_a_moment_ago_works_long_before_the_next_regular_look(
 ) -> None:
     url = start(access_poll_seconds=30)
     _wait_for(200, url, gateway.keys[0].text)
+    before = _failed_calls(url)
     gateway.keys.append(generate_api_key())
+    first = _call(url, gateway.keys[1].text)
+    assert (first.status_code, first.headers["retry-after"]) == (503, "2"), "a new key was refused as if revoked"
+    assert first.json()["errors"][0]["type"] == "unconfirmed"
     assert _wait_for(200, url, gateway.keys[1].text) < 5
+    # That anybody can cause: it is no failed call in the figures from which people are woken.
+    assert _failed_calls(url) == before
+
+
+def _failed_calls(url: str) -> list[str]:
+    series = 'vigie_call_duration_seconds_count{kind="live",outcome="failed"'
+    return [line for line in httpx.get(f"{url}/metrics").text.splitlines() if line.startswith(series)]
 
 
 def test_after_its_own_restart_it_answers_while_the_gateway_is_down(
@@ -162,7 +173,9 @@ def test_after_its_own_restart_it_answers_while_the_gateway_is_down(
     url = start()
     assert _call(url, gateway.keys[0].text).status_code == 200
     assert _call(url, token).status_code == 200
-    assert _call(url, generate_api_key().text).status_code == 401
+    # Whether this one is new nobody can tell now.
+    refused = _call(url, generate_api_key().text)
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "2")
 
 
 def test_before_it_ever_reached_the_gateway_it_says_when_to_come_back_and_lets_nobody_in(

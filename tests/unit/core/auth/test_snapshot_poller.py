@@ -13,7 +13,7 @@ import pytest
 
 from services.core.auth.credentials import ApiKey, SigningKey, generate_api_key
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
-from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, SnapshotFile
+from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, NewCredentials, SnapshotFile
 from services.core.auth.snapshot_poller import REWRITE_SECONDS, STALE_SECONDS, ApiKeyUsage, AuthSnapshotPoller
 from services.core.errors import VigieError
 
@@ -82,7 +82,35 @@ def test_a_key_works_from_the_first_look_until_it_is_taken_off_the_list(gateway:
     key = gateway.keys.pop()
     assert isinstance(follower.verify(key.text), Principal)
     follower.poll()
+    # It may be newer than the list that is in force; the next list tells.
+    assert follower.verify(key.text) == AuthError(AuthErrorCode.UNCONFIRMED)
+    follower.poll()
     assert follower.verify(key.text) == AuthError(AuthErrorCode.UNKNOWN)
+
+
+def test_a_key_that_may_be_new_is_never_refused_for_good_before_a_newer_list_is_here(
+    gateway: Gateway, path: Path
+) -> None:
+    follower = _follower(gateway, path)
+    follower.poll()
+    new = generate_api_key()
+    gateway.down = True
+    assert follower.verify(new.text) == AuthError(AuthErrorCode.UNCONFIRMED)
+    follower.poll()
+    assert follower.verify(new.text) == AuthError(AuthErrorCode.UNCONFIRMED)
+    gateway.down = False
+    gateway.keys.append(new)
+    follower.poll()
+    assert isinstance(follower.verify(new.text), Principal)
+
+
+def test_what_strangers_send_asks_the_gateway_a_bounded_number_of_times_and_waits_in_a_bounded_number() -> None:
+    new = NewCredentials(seconds=10)
+    new.answered(new.asking())
+    assert sum(new.may_be_new(f"vig_{number}") for number in range(1_000)) == NewCredentials.MOST_WAITING
+    assert sum(new.may_look(1_000.0) for _ in range(1_000)) == NewCredentials.MOST_LOOKS
+    # One more for every ten seconds, as many as regular looks.
+    assert sum(new.may_look(1_000.0 + 5 * turn) for turn in range(1, 21)) == 10
 
 
 def test_the_last_good_list_stays_in_force_and_says_its_age(gateway: Gateway, path: Path) -> None:
