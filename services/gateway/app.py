@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -26,6 +27,7 @@ from services.gateway.auth.session_routes import dashboard_login_router, session
 from services.gateway.auth.token_routes import forward_auth_router, internal_router, token_router
 from services.gateway.container import GatewayContainer, MaintenanceTask, build_container
 from services.gateway.models.routes import model_details_router, models_router
+from services.gateway.models.service import list_versions
 from services.gateway.monitoring.routes import JobTimer, monitoring_router
 from services.gateway.platform.dependency_probe import DependencyProbe
 from services.gateway.platform.routes import SimulatorClient, platform_router, simulation_router
@@ -148,7 +150,9 @@ async def _run_background_tasks(caretaker: MaintenanceTask, gateway: GatewayCont
         carrying.append(FirstTraining(gateway, runner).run())
     hours = gateway.settings.gateway_monitor_hours
     if gateway.settings.drift_url is not None and runner.airflow is None and hours:
-        carrying.append(JobTimer(runner.stages, "monitor", hours).run())
+        # Not before the registry answers: on a first start the job would fail, and be the first that people see.
+        known = partial(list_versions, gateway.settings)
+        carrying.append(JobTimer(runner.stages, "monitor", hours, needs=known).run())
     if runner.airflow is None and (hours := gateway.settings.gateway_housekeeping_hours):
         options = {"dry_run": False}
         carrying.append(

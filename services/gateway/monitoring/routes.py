@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -50,6 +50,7 @@ class JobTimer:
         use_cases: what it is started for; by default every use case.
         options: its options.
         after: seconds until the first, for what has no hurry while a platform starts.
+        needs: raises a ``VigieError`` while what the job of a use case needs is not there yet; the job waits for it.
     """
 
     def __init__(
@@ -61,9 +62,10 @@ class JobTimer:
         use_cases: Sequence[str] | None = None,
         options: Mapping[str, Any] | None = None,
         after: float = 0.0,
+        needs: Callable[[str], object] = lambda _: None,
     ) -> None:
         self._stages, self._step, self._seconds, self._after = stages, step, hours * 3_600, after
-        self._use_cases, self._options = use_cases, dict(options or {})
+        self._use_cases, self._options, self._needs = use_cases, dict(options or {}), needs
 
     async def run(self) -> None:
         """Run until cancelled. Each time slot has one job per use case, however many gateways request it."""
@@ -75,6 +77,7 @@ class JobTimer:
                 if done.get(use_case) == slot:
                     continue
                 try:
+                    await asyncio.to_thread(self._needs, use_case)
                     request = submit_job(use_case, self._step, self._options, f"{self._step}-timer:{use_case}:{slot}")
                     await self._stages.call(self._step, request)
                 except VigieError as error:

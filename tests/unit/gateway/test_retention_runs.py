@@ -1,8 +1,10 @@
-"""Retention runs on platforms without Airflow, and is seen to run on all."""
+"""Regular jobs on platforms without Airflow: retention, which is seen to run on all, and drift."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -11,7 +13,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
+from starlette.applications import Starlette
 
+from services.core import use_case_registry
 from services.core.errors import UnavailableError
 from services.core.jobs.tables import JobRow, JobState, last_retention
 from services.gateway import app
@@ -19,6 +23,7 @@ from services.gateway.container import GatewayContainer, MaintenanceTask
 from services.gateway.monitoring import routes
 from services.gateway.monitoring.routes import JobTimer
 from services.gateway.service_client import JobClient
+from tests.servers import running
 
 NOW = datetime(2026, 3, 1, 3, tzinfo=UTC)
 
@@ -89,6 +94,52 @@ def test_a_gateway_without_airflow_has_the_timer(
     monkeypatch.setattr(app, "JobTimer", Timer)
     asyncio.run(app._run_background_tasks(cast("MaintenanceTask", Caretaker()), gateway, cast("Any", Runner())))
     assert ("housekeeping" in timers) == started
+
+
+def test_the_first_drift_job_waits_for_the_registry(gateway: GatewayContainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a first start it is not up yet: a job would fail, and be the first that an operator sees."""
+    monkeypatch.setattr(routes, "TIMER_SECONDS", 0.001)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    changed = {
+        "gateway_first_training": False,
+        "gateway_housekeeping_hours": 0.0,
+        "gateway_monitor_hours": 6.0,
+        "registry_url": f"http://127.0.0.1:{port}",
+        "drift_url": "http://127.0.0.1:9",
+    }
+    gateway = replace(gateway, settings=gateway.settings.model_copy(update=changed))
+    stages = Stages()
+    stages.silent = 0
+
+    class Runner:
+        def __init__(self) -> None:
+            self.airflow, self.stages = None, stages
+
+        async def run(self) -> None:
+            """Do nothing."""
+
+    class Caretaker:
+        async def wait_until_prepared(self) -> None:
+            """Be ready."""
+
+    async def run_until(enough: Callable[[], bool], seconds: float) -> None:
+        work = app._run_background_tasks(cast("MaintenanceTask", Caretaker()), gateway, cast("Any", Runner()))
+        task = asyncio.create_task(work)
+        until = asyncio.get_running_loop().time() + seconds
+        while not enough() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 - the timer has no event
+            await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    names = use_case_registry.names()
+    asyncio.run(run_until(lambda: bool(stages.asked), 0.5))
+    assert stages.asked == []
+    registry = Starlette()  # without any model: every path is 404
+    with running(registry, port):
+        asyncio.run(run_until(lambda: len(stages.asked) == len(names), 20))
+    assert [(step, body["use_case"]) for step, body in stages.asked] == [("monitor", name) for name in names]
 
 
 def housekeeping(gateway: GatewayContainer, number: int, finished: datetime, *, dry: bool, state: JobState) -> None:
