@@ -23,7 +23,7 @@ REQUEST_ID_HEADER: Final = "X-Request-Id"
 ROLE_HEADER: Final = "X-Vigie-Role"
 """Set by the edge for the page behind it: role of the authenticated user."""
 SERVICE_HEADER: Final = "X-Vigie-Service"
-"""Name of the calling service."""
+"""Name of the calling service; counts only with a token that all services share."""
 USER_HEADER: Final = "X-Vigie-User"
 """Set by the edge for the page behind it: name of the authenticated user."""
 
@@ -31,12 +31,6 @@ USER_HEADER: Final = "X-Vigie-User"
 def raw(name: str) -> bytes:
     """Return the header's name as in ASGI scopes."""
     return name.lower().encode()
-
-
-def service_headers(token: str, service: str, on_behalf_of: str = "") -> dict[str, str]:
-    """Return the headers of a call between services: credential, own name and the user it acts for."""
-    headers = {"Authorization": f"Bearer {token}", SERVICE_HEADER: service}
-    return headers | ({ON_BEHALF_OF_HEADER: on_behalf_of} if on_behalf_of else {})
 
 
 TrafficType = Literal["live", "exercise", "simulated"]

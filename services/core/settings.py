@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, HttpUrl, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.core.auth.service_credentials import parse_service_callers
 from services.core.paths import VigiePaths
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
     """SQLAlchemy URL of the platform's database; default: the SQLite file below ``VIGIE_HOME``."""
     service_token: SecretStr | None = Field(default=None, min_length=32)
     """Credential of calls between services. No default: ``./vigie init`` and ``./vigie up`` create one."""
+    service_callers: str | None = None
+    """Credentials that services accept, as ``./vigie init`` derives them from the platform's token:
+    ``caller@receiver=SHA-256``, comma-separated. Without it all services share ``service_token``."""
     gateway_url: str | None = None
     """Base URL of the gateway, for auth snapshots and audit entries."""
     access_poll_seconds: float = Field(default=10.0, gt=0, le=30)
@@ -56,6 +60,13 @@ class Settings(BaseSettings):
         if any(letter in "?{}" or ord(letter) < ord(" ") for letter in str(path.expanduser().absolute())):
             raise ValueError(f"a folder without ?, braces and line breaks in its name is needed, not {str(path)!r}")
         return path
+
+    @field_validator("service_callers")
+    @classmethod
+    def _understood(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_service_callers(text)
+        return text
 
     @property
     def home(self) -> VigiePaths:

@@ -70,7 +70,7 @@ def main() -> int:
     if chosen.service_token is None:
         error = VigieError(
             "There is no credential for calls between services.",
-            expected="VIGIE_SERVICE_TOKEN with at least 32 characters, the same for all services",
+            expected="VIGIE_SERVICE_TOKEN with at least 32 characters",
             action="Run ./vigie init, or set the variable.",
         )
         log.error("the dashboard does not start", reason=str(error))

@@ -10,8 +10,8 @@ import httpx
 import structlog
 from sqlalchemy import Engine
 
+from services.core.auth.service_credentials import service_headers
 from services.core.errors import ConflictError, VigieError
-from services.core.headers import service_headers
 from services.core.jobs.retraining import RetrainingLimits, retraining_blocker
 from services.core.messages import Message, render
 from services.core.monitoring.drift_state import MonitoringRunRow
@@ -93,7 +93,7 @@ class GatewayClient:
             raise VigieError(
                 "There is no gateway to ask.", expected="VIGIE_GATEWAY_URL and VIGIE_SERVICE_TOKEN", action="Set them."
             )
-        headers = service_headers(self._token.get_secret_value(), "drift")
+        headers = service_headers(self._token.get_secret_value(), "drift", "gateway")
         try:
             answer = httpx.post(
                 self._url.rstrip("/") + path,

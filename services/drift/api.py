@@ -21,7 +21,7 @@ from services.core.jobs.metrics import JobMetrics
 from services.core.monitoring.drift_state import MonitoringRunRow
 from services.core.paths import VigiePaths
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import ServicePrincipal
+from services.core.web.service_auth import GatewayPrincipal
 from services.drift import run_store
 from services.drift.statistics import loss_name
 
@@ -42,11 +42,11 @@ def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
     own = dict(SERVICE)
 
     @router.get("/monitoring/runs/{run_id}", openapi_extra=own, summary="One run in full")
-    def get_monitoring_run(run_id: str, _: ServicePrincipal) -> dict[str, Any]:
+    def get_monitoring_run(run_id: str, _: GatewayPrincipal) -> dict[str, Any]:
         return run_body(_get_run(engine, run_id))
 
     @router.get("/monitoring/runs/{run_id}/report", openapi_extra=own, summary="Evidently's report of a run (HTML)")
-    def get_monitoring_report(run_id: str, _: ServicePrincipal) -> Response:
+    def get_monitoring_report(run_id: str, _: GatewayPrincipal) -> Response:
         run = _get_run(engine, run_id)
         path = run_store.report_path(home, run.use_case, run.id)
         if not run.report or not path.is_file():
@@ -54,7 +54,7 @@ def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
         return FileResponse(path, media_type="text/html")
 
     @router.get("/monitoring/{use_case}", openapi_extra=own, summary="The newest run, and outcomes that are held back")
-    def get_latest_monitoring_run(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
+    def get_latest_monitoring_run(use_case: str, _: GatewayPrincipal) -> dict[str, Any]:
         declared.get(use_case)
         found = run_store.recent_runs(engine, use_case, 1)
         if not found:
@@ -63,7 +63,7 @@ def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
 
     @router.get("/monitoring/{use_case}/runs", openapi_extra=own, summary="The newest runs, in short")
     def list_monitoring_runs(
-        use_case: str, _: ServicePrincipal, limit: Annotated[int, Query(ge=1, le=200)] = 50
+        use_case: str, _: GatewayPrincipal, limit: Annotated[int, Query(ge=1, le=200)] = 50
     ) -> dict[str, Any]:
         declared.get(use_case)
         found = [run_body(run) for run in run_store.recent_runs(engine, use_case, limit)]
@@ -75,13 +75,13 @@ def monitoring_router(engine: Engine, home: VigiePaths) -> APIRouter:
         return {"runs": short}
 
     @router.post("/monitoring/holds/{hold_id}/lift", openapi_extra=own, summary="Believe held outcomes after all")
-    def lift_hold(hold_id: int, caller: ServicePrincipal) -> dict[str, Any]:
+    def lift_hold(hold_id: int, caller: GatewayPrincipal) -> dict[str, Any]:
         if not run_store.release_quarantine(engine, hold_id, caller.name):
             raise NotFoundError("There is no such hold in force.")
         return {"id": hold_id, "lifted_by": caller.name}
 
     @router.post("/monitoring/holds/{hold_id}/end", openapi_extra=own, summary="Believe what arrives from now on")
-    def end_hold(hold_id: int, _: ServicePrincipal) -> dict[str, Any]:
+    def end_hold(hold_id: int, _: GatewayPrincipal) -> dict[str, Any]:
         if not run_store.close_quarantine(engine, hold_id):
             raise NotFoundError("There is no such hold that goes on.")
         return {"id": hold_id}

@@ -99,6 +99,7 @@ def create_app(
         ready=ready,
         metrics=gateway.counters.registry,
         service_token=token,
+        service_callers=settings.service_callers,
         body_limit_kb=2_048,
     )
     app.add_exception_handler(DataError, _on_unstorable_text)

@@ -17,7 +17,7 @@ from services.gateway.settings import GatewaySettings
 
 def create_client(name: str, url: str, counters: GatewayMetrics, token: SecretStr | None = None) -> ServiceClient:
     """Create a client whose failures are counted in the gateway's metrics."""
-    return ServiceClient(name, url, token=token, on_failure=counters.backend_failures.labels(name).inc)
+    return ServiceClient(name, url, token=token, receiver=name, on_failure=counters.backend_failures.labels(name).inc)
 
 
 class JobClient:

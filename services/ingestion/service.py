@@ -30,7 +30,7 @@ from services.core.prediction_log.settings import PredictionLogSettings, predict
 from services.core.raw_files.ingest_report import first_ignored
 from services.core.settings import CHECKOUT
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import ServicePrincipal
+from services.core.web.service_auth import GatewayPrincipal
 from services.ingestion.preview import preview_in_process
 from services.ingestion.published_data import last_successes, published_data
 from services.ingestion.retention import remove_expired
@@ -88,7 +88,7 @@ def data_router(settings: IngestionSettings) -> APIRouter:
     own = dict(SERVICE)
 
     @router.get("/sources/{use_case}", openapi_extra=own, summary="Files, tables, quarantine and sources of a use case")
-    def list_sources(request: Request, use_case: str, _: ServicePrincipal) -> dict[str, Any]:
+    def list_sources(request: Request, use_case: str, _: GatewayPrincipal) -> dict[str, Any]:
         declared = use_case_registry.get(use_case)
         found = published_data(settings.home, declared)
         if found is None:
@@ -100,7 +100,7 @@ def data_router(settings: IngestionSettings) -> APIRouter:
     checking = threading.Lock()
 
     @router.get("/preview/{use_case}", openapi_extra=own, summary="What would be understood of a folder's files")
-    def preview_files(use_case: str, _: ServicePrincipal, folder: str = "") -> Mapping[str, Any]:
+    def preview_files(use_case: str, _: GatewayPrincipal, folder: str = "") -> Mapping[str, Any]:
         """Stores nothing. Without a folder that of the dropped files. 503: another check is running."""
         declared = use_case_registry.get(use_case)
         chosen = validate_source(folder or str(settings.home.drop(declared.name)), settings.home, settings)
@@ -114,7 +114,7 @@ def data_router(settings: IngestionSettings) -> APIRouter:
             checking.release()
 
     @router.get("/retention", openapi_extra=own, summary="How long calls and jobs are kept")
-    def get_retention(request: Request, _: ServicePrincipal) -> dict[str, Any]:
+    def get_retention(request: Request, _: GatewayPrincipal) -> dict[str, Any]:
         """The limits by which housekeeping, a job of this service, deletes data, and when it last did."""
         calls = PredictionLogSettings()
         queue: JobQueue = request.app.state.queue

@@ -17,7 +17,7 @@ from services.core.jobs.options import JobSettings
 from services.core.pipeline.run import run_stages
 from services.core.prediction_log.label_export import export_labels
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import ServicePrincipal
+from services.core.web.service_auth import GatewayPrincipal
 from services.preprocessing.stage.preprocess import MANIFEST
 from services.preprocessing.stage.profile import PROFILE_FILE
 
@@ -45,11 +45,11 @@ def data_router(settings: PreprocessingSettings) -> APIRouter:
         )
 
     @router.get("/examples/{use_case}", openapi_extra=own, summary="Rows, span and origins of the examples")
-    def get_examples(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
+    def get_examples(use_case: str, _: GatewayPrincipal) -> dict[str, Any]:
         return read(use_case, f"examples/{MANIFEST}")
 
     @router.get("/examples/{use_case}/profile", openapi_extra=own, summary="A picture of the examples")
-    def get_data_profile(use_case: str, _: ServicePrincipal) -> dict[str, Any]:
+    def get_data_profile(use_case: str, _: GatewayPrincipal) -> dict[str, Any]:
         return read(use_case, PROFILE_FILE, f"examples/{PROFILE_FILE}")  # the second: path in release 0.1.0
 
     return router

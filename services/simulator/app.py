@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.core.auth.principal import Principal
 from services.core.errors import ConflictError, NotFoundError, VigieError
 from services.core.web.app_factory import create_service_app
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import ServicePrincipal, require_service_token
+from services.core.web.service_auth import admits, require_service_token
 from services.simulator import scenario
 from services.simulator.client import CentreKeyClient
 from services.simulator.plan import SimulationPlan, make_plan
@@ -191,6 +192,7 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
         description=DESCRIPTION,
         lifespan=lifespan,
         service_token=token,
+        service_callers=settings.service_callers,
         body_limit_kb=64,
     )
     app.include_router(_routes(desk, settings))
@@ -198,12 +200,15 @@ def create_app(settings: SimulatorSettings) -> FastAPI:
     return app
 
 
+SimulationUser = Annotated[Principal, Depends(admits("gateway", "cli"))]
+
+
 def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
     router = APIRouter(prefix="/simulations", tags=["simulations"])
     own = dict(SERVICE)
 
     @router.post("", status_code=202, openapi_extra=own, summary="Start a simulation")
-    async def start_simulation(asked: ReplayRequest, caller: ServicePrincipal) -> SimulationStatus:
+    async def start_simulation(asked: ReplayRequest, caller: SimulationUser) -> SimulationStatus:
         """Start a simulation; 409 if the maximum number of simulations is running."""
         if (asked.rate or 0) > settings.simulator_rate_limit:
             raise VigieError(
@@ -215,17 +220,17 @@ def _routes(desk: SimulationRunner, settings: SimulatorSettings) -> APIRouter:
         return SimulationStatus.model_validate(desk.start(plan, caller.name).summary())
 
     @router.get("", openapi_extra=own, summary="What can be played, and what was")
-    async def list_simulations(_: ServicePrincipal) -> SimulationList:
+    async def list_simulations(_: SimulationUser) -> SimulationList:
         titles = {name: scenario.load_scenario(name).title for name in scenario.list_scenarios()}
         states = [SimulationStatus.model_validate(each.summary()) for each in desk.listed()]
         return SimulationList(scenarios=titles, simulations=states)
 
     @router.get("/{id}", openapi_extra=own, summary="One simulation with its live figures")
-    async def get_simulation(id: str, _: ServicePrincipal) -> SimulationStatus:
+    async def get_simulation(id: str, _: SimulationUser) -> SimulationStatus:
         return SimulationStatus.model_validate(desk.get(id).summary())
 
     @router.delete("/{id}", openapi_extra=own, summary="Stop a simulation")
-    async def stop_simulation(id: str, _: ServicePrincipal) -> SimulationStatus:
+    async def stop_simulation(id: str, _: SimulationUser) -> SimulationStatus:
         """Stop a simulation; nothing is sent after the response. A finished one keeps its final state."""
         return SimulationStatus.model_validate((await desk.stop(id)).summary())
 

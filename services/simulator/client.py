@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 
+from services.core.auth.service_credentials import service_headers
 from services.core.errors import UnavailableError
-from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, ON_BEHALF_OF_HEADER, SIMULATED, service_headers
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, ON_BEHALF_OF_HEADER, SIMULATED
 from services.simulator.call_generator import SimulatedCall
 from services.simulator.outcome_reports import OutcomeReport
 
@@ -33,7 +34,7 @@ class CentreKeyClient:
 
     def __init__(self, url: str, token: SecretStr) -> None:
         self._url = url
-        self._headers = service_headers(token.get_secret_value(), "simulator")
+        self._headers = service_headers(token.get_secret_value(), "simulator", "gateway")
 
     async def make(self, centres: Sequence[str], minutes: int, on_behalf_of: str) -> CentreKeys:
         """Issue temporary API keys.

@@ -22,9 +22,11 @@ NOT_HERE = ("vigie_certificate_",)
 STORM = {"scenario": "storm", "rate": 20, "seconds": 60, "speed": 600, "use_cases": list(USE_CASES)}
 FAILING_JOB = """
 import json, os, urllib.request as u
+from services.core.auth.service_credentials import service_headers
 job = {"use_case": "wine_quality", "step": "ingest", "options": {"source": "/nowhere"}, "idempotency_key": "%s"}
-headers = {"Authorization": "Bearer " + os.environ["VIGIE_SERVICE_TOKEN"], "Content-Type": "application/json"}
-print(u.urlopen(u.Request("http://127.0.0.1:8601/jobs", json.dumps(job).encode(), headers)).read().decode())
+headers = service_headers(os.environ["VIGIE_SERVICE_TOKEN"], "gateway", "ingestion")
+headers["Content-Type"] = "application/json"
+print(u.urlopen(u.Request("http://ingestion:8601/jobs", json.dumps(job).encode(), headers)).read().decode())
 """
 
 
@@ -84,7 +86,7 @@ def test_no_rule_fails(prometheus: httpx.Client) -> None:
 
 def test_a_failed_job_becomes_a_banner_and_an_entry_of_the_audit_log(stack: Stack, platform: Platform) -> None:
     """Posted to the service itself, so that the alert is about a job and nothing else of the platform is touched."""
-    said = json.loads(stack.run_in("ingestion", "python", "-S", "-c", FAILING_JOB % uuid.uuid4().hex))
+    said = json.loads(stack.run_in("gateway", "python", "-S", "-c", FAILING_JOB % uuid.uuid4().hex))
     assert said["state"] in {"queued", "running", "failed"}
 
     def shown() -> dict[str, Any] | None:

@@ -107,8 +107,8 @@ def stage_client(service: str) -> ServiceClient:
     if token is None:
         raise VigieError(
             "There is no credential for the stage services.",
-            expected="VIGIE_SERVICE_TOKEN, the same for all services",
+            expected="VIGIE_SERVICE_TOKEN",
             action="Run ./vigie init, or set the variable for Airflow's scheduler and triggerer.",
         )
     url = OrchestrationSettings().service_url(service)
-    return ServiceClient(f"the {service} service", url, token=token, caller="airflow")
+    return ServiceClient(f"the {service} service", url, token=token, caller="airflow", receiver=service)

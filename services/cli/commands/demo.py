@@ -26,9 +26,10 @@ from services.cli.local_platform.service_specs import ServiceSpec, service_specs
 from services.cli.local_platform.startup import BackgroundStart
 from services.cli.local_platform.supervisor import ServiceState, Supervisor, wait_until
 from services.core import use_case_registry as use_cases
+from services.core.auth.service_credentials import derive_service_token, service_headers
 from services.core.contract.learners import BoostedTrees
 from services.core.errors import VigieError
-from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, SIMULATED, service_headers
+from services.core.headers import API_KEY_HEADER, CALL_KIND_HEADER, SIMULATED
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT, settings
 
@@ -136,7 +137,8 @@ def _minimal_services(listed: list[ServiceSpec]) -> list[ServiceSpec]:
 
 def _simulator_key(gateway: str, made: secrets.Secrets) -> str:
     """Create an API key of a simulated centre, for the calls that the demo prints."""
-    headers = service_headers(made.values["VIGIE_SERVICE_TOKEN"], "cli")
+    token = derive_service_token(made.values["VIGIE_SERVICE_TOKEN"], "cli")
+    headers = service_headers(token, "cli", "gateway")
     answer = httpx.post(
         f"{gateway}/internal/simulator/keys",
         json={"centres": [CENTRE], "minutes": KEY_MINUTES},

@@ -18,6 +18,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from services.cli.commands.init import find_changes
 from services.cli.console import out
 from services.core import use_case_registry
 from services.core.errors import VigieError
@@ -84,6 +85,7 @@ def run_checks(chosen: Settings) -> list[CheckResult]:
         _check_memory(),
         check_private_file("secrets", home / "secrets.env"),
         check_private_file("Compose's secrets", CHECKOUT / ".env"),
+        *check_settings_file(CHECKOUT / ".env"),
         *(check_port(part, number, home) for part, number in Ports().wanted().items()),
         check_docker(),
         *check_use_cases(),
@@ -173,6 +175,15 @@ def check_private_file(what: str, file: Path) -> CheckResult:
         return CheckResult(what, True, "none yet; the first start makes them")
     good = file.stat().st_mode & 0o077 == 0
     return CheckResult(what, good, f"{file}{'' if good else ' can be read by others'}", f"run: chmod 600 {file}")
+
+
+def check_settings_file(file: Path) -> list[CheckResult]:
+    """Check that the settings file of Compose has all secrets, each service's own credential among them."""
+    if not file.is_file():
+        return []
+    missing = sorted(find_changes(file.read_text()))
+    found = "complete" if not missing else f"{file} misses or has old {', '.join(missing)}"
+    return [CheckResult("Compose's settings", not missing, found, "run: ./vigie init --complete", needed=False)]
 
 
 def check_docker() -> CheckResult:

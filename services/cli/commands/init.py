@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from services.cli.console import out
+from services.core.auth.service_credentials import COMPOSE_CALLERS, derive_service_token, service_callers
 from services.core.errors import VigieError
 from services.core.io import atomic_write
 from services.core.settings import CHECKOUT
@@ -52,6 +53,15 @@ SECRETS: Mapping[str, Callable[[], str]] = {
 }
 """Secret -> generator. Docker Compose refuses to start if one is missing."""
 
+
+def service_settings(platform_token: str) -> dict[str, str]:
+    """Each container's own credential, and which ones they accept."""
+    own = {
+        f"VIGIE_SERVICE_TOKEN_{name.upper()}": derive_service_token(platform_token, name) for name in COMPOSE_CALLERS
+    }
+    return own | {"VIGIE_SERVICE_CALLERS": service_callers(platform_token, COMPOSE_CALLERS)}
+
+
 DOMAIN_FILE = "deploy/edge/domain.yml"
 DOMAIN_FILE_0_1 = "services/edge/domain.yml"
 """Path in release 0.1.0, which its .env files contain."""
@@ -67,7 +77,10 @@ def init(
     ] = "automatic",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Without a domain: the edge's port on 127.0.0.1.")] = 8000,
     complete: Annotated[
-        bool, typer.Option("--complete", help="Add what an existing .env misses; keep every secret and setting.")
+        bool,
+        typer.Option(
+            "--complete", help="Add what an existing .env misses, derive the services' tokens; keep the rest."
+        ),
     ] = False,
     file: Annotated[Path, typer.Option(help="Where to write.", show_default=".env")] = CHECKOUT / ".env",
 ) -> None:
@@ -77,6 +90,7 @@ def init(
         out.print(f"{file}: set {', '.join(changed)}." if changed else f"{file} has all that is needed.")
         return
     chosen = {name: make() for name, make in SECRETS.items()}
+    chosen |= service_settings(chosen["VIGIE_SERVICE_TOKEN"])
     chosen |= _address_settings(domain, tls, port)
     write_private(file, fill_example((CHECKOUT / ".env.example").read_text(), chosen))
     out.print(f"{file} is written, with random secrets that only you may read.\n")
@@ -135,8 +149,8 @@ def write_private(file: Path, text: str) -> None:
 
 
 def complete_file(file: Path) -> list[str]:
-    """Append missing secrets to ``file``, update the path of the domain's Compose file, and return the names of what
-    was set.
+    """Append missing secrets to ``file``, update what is derived from the service token and the path of the domain's
+    Compose file, and return the names of what was set.
 
     Raises:
         VigieError: the file does not exist.
@@ -144,14 +158,22 @@ def complete_file(file: Path) -> list[str]:
     if not file.is_file():
         raise VigieError(f"There is no {file}.", action="Run ./vigie init.")
     text = file.read_text()
+    changed = find_changes(text)
+    if changed:
+        left = [line for line in text.splitlines() if not ((match := _active(line)) and match["name"] in changed)]
+        lines = [*left, *(f"{name}={value}" for name, value in changed.items()), ""]
+        atomic_write(file, "\n".join(lines).encode(), mode=0o600)
+    return list(changed)
+
+
+def find_changes(text: str) -> dict[str, str]:
+    """What an existing settings file has to have set, with the values to set."""
     active = {match["name"]: match["value"] for line in text.splitlines() if (match := _active(line))}
-    missing = [name for name in SECRETS if name not in active]
-    moved = ["COMPOSE_FILE"] if DOMAIN_FILE_0_1 in active.get("COMPOSE_FILE", "") else []
-    if missing or moved:
-        lines = [line.replace(DOMAIN_FILE_0_1, DOMAIN_FILE) if _active(line) else line for line in text.splitlines()]
-        lines += [f"{name}={SECRETS[name]()}" for name in missing]
-        atomic_write(file, "\n".join([*lines, ""]).encode(), mode=0o600)
-    return missing + moved
+    wanted = {name: SECRETS[name]() for name in SECRETS if not active.get(name)}
+    wanted |= service_settings((active | wanted)["VIGIE_SERVICE_TOKEN"])
+    if DOMAIN_FILE_0_1 in active.get("COMPOSE_FILE", ""):
+        wanted["COMPOSE_FILE"] = active["COMPOSE_FILE"].replace(DOMAIN_FILE_0_1, DOMAIN_FILE)
+    return {name: value for name, value in wanted.items() if active.get(name) != value}
 
 
 def _active(line: str) -> re.Match[str] | None:

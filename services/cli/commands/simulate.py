@@ -14,8 +14,8 @@ from rich.table import Table
 from services.cli.console import AsJson, err, known_use_case, out, print_json
 from services.cli.local_platform import secrets
 from services.cli.local_platform.supervisor import Supervisor
+from services.core.auth.service_credentials import derive_service_token, service_headers
 from services.core.errors import VigieError
-from services.core.headers import service_headers
 from services.core.paths import VigiePaths
 from services.core.settings import settings
 from services.simulator.scenario import list_scenarios, load_scenario
@@ -71,10 +71,9 @@ def simulator_client(home: VigiePaths) -> httpx.Client:
     states = {state.name: state for state in Supervisor(home).states()} if Supervisor(home).pid() is not None else {}
     if SIMULATOR not in states or not states[SIMULATOR].running:
         raise VigieError(f"No simulator runs in {home.root}.", action="Start the platform with ./vigie up.")
-    token = secrets.value(home, "VIGIE_SERVICE_TOKEN")
-    return httpx.Client(
-        base_url=states[SIMULATOR].address, headers=service_headers(token, "cli"), timeout=15.0, trust_env=False
-    )
+    token = derive_service_token(secrets.value(home, "VIGIE_SERVICE_TOKEN"), "cli")
+    headers = service_headers(token, "cli", "simulator")
+    return httpx.Client(base_url=states[SIMULATOR].address, headers=headers, timeout=15.0, trust_env=False)
 
 
 def run_scenario(client: httpx.Client, asked: dict[str, Any], *, watch: bool) -> dict[str, Any]:

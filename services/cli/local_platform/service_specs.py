@@ -10,6 +10,7 @@ from typing import Any
 
 from services.cli.local_platform.ports import HOST, Ports
 from services.cli.local_platform.secrets import Secrets
+from services.core.auth.service_credentials import ServiceName
 from services.core.settings import CHECKOUT, Settings
 
 AIRFLOW = "airflow"
@@ -162,7 +163,8 @@ def _prediction(platform: SpecContext) -> ServiceSpec:
         {
             **platform.shared,
             **_listen_environment(platform, "prediction"),
-            **platform.secrets.only("VIGIE_SERVICE_TOKEN", "VIGIE_CALLS_PSEUDONYM_KEY"),
+            **platform.secrets.of_service("prediction"),
+            **platform.secrets.only("VIGIE_CALLS_PSEUDONYM_KEY"),
             **platform.registry_credentials("reader"),
         },
         page="/v1/docs",
@@ -170,7 +172,7 @@ def _prediction(platform: SpecContext) -> ServiceSpec:
 
 
 def _gateway(platform: SpecContext) -> ServiceSpec:
-    known = ["VIGIE_SERVICE_TOKEN", "VIGIE_GATEWAY_ADMIN_PASSWORD", "VIGIE_GATEWAY_KEY_ENCRYPTION"]
+    known = ["VIGIE_GATEWAY_ADMIN_PASSWORD", "VIGIE_GATEWAY_KEY_ENCRYPTION"]
     orchestration = {}
     if platform.airflow:
         known.append("VIGIE_AIRFLOW_PASSWORD")
@@ -183,6 +185,7 @@ def _gateway(platform: SpecContext) -> ServiceSpec:
         {
             **platform.shared,
             **_listen_environment(platform, "gateway"),
+            **platform.secrets.of_service("gateway"),
             **platform.secrets.only(*known),
             **platform.registry_credentials("reader"),
             **orchestration,
@@ -193,7 +196,7 @@ def _gateway(platform: SpecContext) -> ServiceSpec:
     )
 
 
-def _stage(platform: SpecContext, part: str, registry_user: Mapping[str, str]) -> ServiceSpec:
+def _stage(platform: SpecContext, part: ServiceName, registry_user: Mapping[str, str]) -> ServiceSpec:
     return ServiceSpec(
         part,
         _python_module(f"services.{part}"),
@@ -202,7 +205,7 @@ def _stage(platform: SpecContext, part: str, registry_user: Mapping[str, str]) -
         {
             **platform.shared,
             **_listen_environment(platform, part),
-            **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
+            **platform.secrets.of_service(part),
             **registry_user,
         },
         page="/docs",
@@ -219,7 +222,7 @@ def _simulator(platform: SpecContext) -> ServiceSpec:
         {
             **platform.shared,
             **_listen_environment(platform, "simulator"),
-            **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
+            **platform.secrets.of_service("simulator"),
         },
         page="/docs",
     )
@@ -235,7 +238,7 @@ def _dashboard(platform: SpecContext) -> ServiceSpec:
         {
             **platform.shared,
             **_listen_environment(platform, "dashboard"),
-            **platform.secrets.only("VIGIE_SERVICE_TOKEN"),
+            **platform.secrets.of_service("dashboard"),
             "VIGIE_DASHBOARD_SIGN_IN_URL": platform.url("gateway"),
         },
         page="/",
@@ -251,7 +254,8 @@ def _airflow(platform: SpecContext) -> list[ServiceSpec]:
         "VIGIE_AIRFLOW_URL": f"{platform.url('airflow')}/airflow",
         "VIGIE_PUBLIC_URL": platform.url("airflow"),  # no edge
         "VIGIE_REGISTRY_PAGES_URL": platform.url("registry"),
-        **platform.secrets.only("VIGIE_SERVICE_TOKEN", "VIGIE_AIRFLOW_JWT_SECRET", "VIGIE_AIRFLOW_PASSWORD"),
+        **platform.secrets.of_service("airflow"),
+        **platform.secrets.only("VIGIE_AIRFLOW_JWT_SECRET", "VIGIE_AIRFLOW_PASSWORD"),
     }
 
     def component(name: str, *after: str) -> ServiceSpec:

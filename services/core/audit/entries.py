@@ -16,8 +16,8 @@ import structlog
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.core.auth.principal import Principal
+from services.core.auth.service_credentials import service_headers
 from services.core.background import PeriodicThread
-from services.core.headers import service_headers
 from services.core.io import atomic_write
 from services.core.paths import VigiePaths
 from services.core.settings import Settings
@@ -99,7 +99,7 @@ class AuditOutbox:
     def __init__(self, folder: Path, url: str, token: str, service: str, *, timeout_seconds: float = 5.0) -> None:
         self._folder, self._service = folder, service
         self._url = url.rstrip("/") + "/internal/audit"
-        self._headers = service_headers(token, service)
+        self._headers = service_headers(token, service, "gateway")
         self._timeout = timeout_seconds
         self._failing = False
         self._thread = PeriodicThread(

@@ -17,9 +17,9 @@ import structlog
 from pydantic import AwareDatetime, BaseModel, Field, SecretStr, TypeAdapter
 
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal
+from services.core.auth.service_credentials import service_headers
 from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, NewCredentials, SnapshotFile
 from services.core.background import PeriodicThread
-from services.core.headers import service_headers
 
 
 class ApiKeyUsage(BaseModel):
@@ -87,7 +87,7 @@ class GatewayAuthClient:
     def _client(self) -> httpx.Client:
         return httpx.Client(
             base_url=self._url,
-            headers=service_headers(self._token.get_secret_value(), self._service),
+            headers=service_headers(self._token.get_secret_value(), self._service, "gateway"),
             timeout=httpx.Timeout(RESPONSE_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,  # no proxy within the platform's network
         )

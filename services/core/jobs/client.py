@@ -13,8 +13,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
+from services.core.auth.service_credentials import service_headers
 from services.core.errors import ConflictError, NotFoundError, UnavailableError, UnexpectedAnswerError, VigieError
-from services.core.headers import service_headers
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3.0, 10.0
 MAX_WAIT_SECONDS = 25.0
@@ -67,7 +67,7 @@ class ServiceClient:
     """HTTP client of one service at ``url``, called ``name`` in errors.
 
     Args:
-        token: the credential of calls between services, sent with the name of the ``caller``.
+        token: the credential of the ``caller``, shown as the ``receiver`` knows it.
         on_failure: called for every missing or error response, for metrics.
     """
 
@@ -78,9 +78,11 @@ class ServiceClient:
         *,
         token: SecretStr | None = None,
         caller: str = "gateway",
+        receiver: str = "",
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name, self._url, self._token, self._caller, self._on_failure = name, url, token, caller, on_failure
+        self.name, self._url, self._on_failure = name, url, on_failure
+        self._token, self._caller, self._receiver = token, caller, receiver
         self._connection: dict[str, Any] = {
             "base_url": url.rstrip("/"),
             "trust_env": False,  # no proxy within the platform's network
@@ -150,8 +152,10 @@ class ServiceClient:
             self._client = None
 
     def _arguments(self, request: ServiceRequest) -> dict[str, Any]:
-        token = None if self._token is None else self._token.get_secret_value()
-        credential = {} if token is None else service_headers(token, self._caller, request.on_behalf_of)
+        token, caller, receiver = self._token, self._caller, self._receiver
+        credential = (
+            {} if token is None else service_headers(token.get_secret_value(), caller, receiver, request.on_behalf_of)
+        )
         return {
             "method": request.method,
             "url": request.path,

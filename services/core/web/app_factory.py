@@ -16,6 +16,7 @@ from prometheus_fastapi_instrumentator import metrics as instrumentations
 from pydantic import BaseModel, ConfigDict, SecretStr
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.core.auth.service_credentials import parse_service_callers
 from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.settings import settings
 from services.core.web.api_docs import SERVERS, document_roles, mount_docs, operation_id
@@ -114,6 +115,7 @@ def create_service_app(
     ready: ReadinessCheck | None = None,
     metrics: CollectorRegistry | None = None,
     service_token: SecretStr | None = None,
+    service_callers: str | None = None,
     body_limit_kb: int = 1_024,
     latency_buckets: tuple[float, ...] = LATENCY_BUCKETS,
 ) -> FastAPI:
@@ -125,7 +127,8 @@ def create_service_app(
         ready: details for ``/health/ready``; raises a ``VigieError`` if the service is not ready. Called often and in
             a thread, so it should be fast.
         metrics: the service's metrics registry, a new one by default; available as ``app.state.metrics``.
-        service_token: token that ``ServicePrincipal`` routes require; without one they refuse every request.
+        service_token: token shared by all services, that routes of ``admits`` require; without one they refuse all.
+        service_callers: ``VIGIE_SERVICE_CALLERS``: with it each caller's own token is required, and no shared one.
         body_limit_kb: largest request body, KiB.
     """
     registry = metrics or CollectorRegistry()
@@ -145,6 +148,7 @@ def create_service_app(
     app.state.service = service
     app.state.metrics = registry
     app.state.service_token = service_token
+    app.state.service_callers = None if service_callers is None else parse_service_callers(service_callers, service)
     app.state.stopping = threading.Event()
     mount_docs(app, docs)
     _add_health(app, ready, register_skipped_gauge(registry))

@@ -7,11 +7,12 @@ import time
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from services.core import use_case_registry
+from services.core.auth.principal import Principal
 from services.core.headers import NEW_JOB_HEADER
 from services.core.jobs.options import OPTIONS
 from services.core.jobs.queue import JobQueue
@@ -20,8 +21,9 @@ from services.core.jobs.worker import JobWorker
 from services.core.steps import ALL_USE_CASES, GLOBAL_STEPS, jobs_of_service
 from services.core.web.authentication import SERVICE
 from services.core.web.errors import HttpError, error_detail, http_error, safe_field_name
-from services.core.web.service_auth import ServicePrincipal
+from services.core.web.service_auth import admits
 
+Orchestrator = Annotated[Principal, Depends(admits("gateway", "airflow"))]
 POLL_SECONDS = 0.4
 MAX_WAIT_SECONDS = 30
 
@@ -72,13 +74,13 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 
 
 def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRouter:
-    """Create the job routes of one service; all of them require the service token."""
+    """Create the job routes of one service; all of them admit what orchestrates them."""
     router = APIRouter(prefix="/jobs", tags=["jobs"])
     steps = jobs_of_service(service)
     own = dict(SERVICE)
 
     @router.post("", status_code=202, openapi_extra=own, summary="Ask for a job")
-    def start_job(asked: JobRequest, caller: ServicePrincipal, response: Response) -> JobResponse:
+    def start_job(asked: JobRequest, caller: Orchestrator, response: Response) -> JobResponse:
         options = _validated_options(asked, steps)
         job, new = queue.submit(
             asked.use_case,
@@ -96,7 +98,7 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
 
     @router.get("", openapi_extra=own, summary="The newest jobs")
     def list_jobs(
-        _: ServicePrincipal,
+        _: Orchestrator,
         use_case: Annotated[str | None, Query(max_length=120)] = None,
         state: JobState | None = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -106,7 +108,7 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
     @router.get("/{id}", openapi_extra=own, summary="A job; with wait, as soon as it has ended")
     async def get_job(
         request: Request,
-        _: ServicePrincipal,
+        _: Orchestrator,
         id: JobId,
         wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for its end.")] = 0.0,
     ) -> JobResponse:
@@ -119,13 +121,13 @@ def create_job_router(service: str, queue: JobQueue, worker: JobWorker) -> APIRo
             await asyncio.sleep(min(POLL_SECONDS, left))
 
     @router.delete("/{id}", status_code=202, openapi_extra=own, summary="Cancel a job")
-    def cancel_job(_: ServicePrincipal, id: JobId) -> JobResponse:
+    def cancel_job(_: Orchestrator, id: JobId) -> JobResponse:
         job = queue.cancel(id)
         worker.wake()
         return JobResponse.of(job)
 
     @router.post("/{id}/retry", status_code=202, openapi_extra=own, summary="Run a job again that did not succeed")
-    def retry_job(_: ServicePrincipal, id: JobId) -> JobResponse:
+    def retry_job(_: Orchestrator, id: JobId) -> JobResponse:
         job = queue.retry(id)
         worker.wake()
         return JobResponse.of(job)

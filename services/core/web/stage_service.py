@@ -95,6 +95,7 @@ def create_stage_app(
         ready=ready,
         metrics=metrics,
         service_token=token,
+        service_callers=settings.service_callers,
         body_limit_kb=64,
     )
     app.include_router(create_job_router(service, queue, worker))

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import streamlit as st
 
-from services.core.headers import service_headers
+from services.core.auth.service_credentials import service_headers
 from services.dashboard.settings import DashboardSettings, settings
 
 TIMEOUT = httpx.Timeout(15.0, connect=2.0)
@@ -233,7 +233,7 @@ def end_session(token: str) -> None:
 def _post_internal(path: str, body: dict[str, str]) -> Any:
     chosen = settings()
     assert chosen.service_token is not None, "the dashboard does not start without one"
-    headers = service_headers(chosen.service_token.get_secret_value(), "dashboard")
+    headers = service_headers(chosen.service_token.get_secret_value(), "dashboard", "gateway")
     answer = request("POST", "gateway", chosen.gateway + path, body=body, headers=headers, timeout=_SESSION_TIMEOUT)
     return answer.json() if answer.content else None
 

@@ -11,7 +11,7 @@ from services.core.audit.entries import AuditEntry
 from services.core.auth.principal import Principal, Role
 from services.core.monitoring.alerts import AlertChange, AlertRow, AlertWebhook, Severity, list_open_alerts, upsert
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import authenticate_service
+from services.core.web.service_auth import admits
 from services.gateway.audit.service import SERVICE_NAME, RequestOrigin, request_origin_of
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import Viewer
@@ -47,7 +47,7 @@ def alerts_router(gateway: GatewayContainer) -> APIRouter:
         openapi_extra=dict(SERVICE),
         summary="What Alertmanager tells",
         status_code=204,
-        dependencies=[Depends(authenticate_service)],
+        dependencies=[Depends(admits("alertmanager"))],
     )
     def receive_alerts(request: Request, notice: AlertWebhook) -> Response:
         """Stores each firing of an alert once; opening and closing are audit entries."""

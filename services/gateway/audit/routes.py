@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Body, Depends, Query, Request
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.core.audit.entries import AuditOutcome
+from services.core.audit.entries import AuditEntry, AuditOutcome
 from services.core.audit.log import AuditFilter, query_entries, verify_chain
+from services.core.auth.principal import Principal
+from services.core.auth.service_credentials import STAGES
 from services.core.errors import ConflictError
 from services.core.model_registry import promotion_freeze as freezing
+from services.core.web.authentication import SERVICE
+from services.core.web.service_auth import admits
 from services.gateway.audit.service import request_origin_of
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import (
@@ -61,8 +65,23 @@ class AuditVerification(BaseModel):
     faults: list[str]
 
 
+RecordingPrincipal = Annotated[Principal, Depends(admits("prediction", *STAGES))]
+
+
 def audit_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["audit log and freeze"])
+
+    @router.post(
+        "/internal/audit", openapi_extra=dict(SERVICE), tags=["between services"], summary="Entries of other services"
+    )
+    def store_audit_entries(
+        request: Request, caller: RecordingPrincipal, entries: Annotated[list[AuditEntry], Body(max_length=1_000)]
+    ) -> dict[str, int]:
+        """Stores each entry once by its id, however often it is delivered, as one of the service that delivers it."""
+        if request.app.state.service_callers is not None:  # a shared token does not tell services apart
+            entries = [entry.model_copy(update={"service": caller.id}) for entry in entries]
+        with gateway.transaction() as session:
+            return {"stored": gateway.trail.take(session, entries)}
 
     @router.get("/admin/audit", summary="The audit log, newest first")
     def list_audit_entries(caller: Admin, asked: Annotated[AuditQuery, Query()]) -> AuditPage:

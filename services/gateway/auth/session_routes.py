@@ -26,7 +26,7 @@ from services.core.web.authentication import (
     sign_in_of,
 )
 from services.core.web.errors import http_error
-from services.core.web.service_auth import authenticate_service
+from services.core.web.service_auth import admits
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.auth.login import LoginFailed, LoginSucceeded
 from services.gateway.auth.schemas import (
@@ -170,7 +170,7 @@ def session_router(gateway: GatewayContainer) -> APIRouter:
 
 def dashboard_login_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["signing in"])
-    inside = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
+    inside = APIRouter(tags=["between services"], dependencies=[Depends(admits("dashboard"))])
     revoker = TokenRevoker(gateway)
 
     @inside.post("/internal/entries", openapi_extra=dict(SERVICE), summary="A code by which a browser enters")

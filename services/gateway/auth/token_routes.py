@@ -15,7 +15,6 @@ from anyio import to_thread
 from fastapi import APIRouter, Body, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from services.core.audit.entries import AuditEntry
 from services.core.auth.credentials import AccessClaims, PublicKeys
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
 from services.core.auth.snapshot import AuthSnapshotDocument, JsonWebKeySet
@@ -34,7 +33,7 @@ from services.core.web.authentication import (
 )
 from services.core.web.errors import HttpError, error_detail, http_error
 from services.core.web.server import PRINCIPAL_KEY
-from services.core.web.service_auth import authenticate_service
+from services.core.web.service_auth import admits
 from services.gateway.api_keys import service as api_keys_service
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.auth import db_authenticator, session_store
@@ -297,7 +296,7 @@ def _upstream_name(caller: Principal) -> str:
 
 
 def internal_router(gateway: GatewayContainer) -> APIRouter:
-    router = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
+    router = APIRouter(tags=["between services"], dependencies=[Depends(admits("prediction"))])
 
     @router.get("/internal/access-list", openapi_extra=dict(SERVICE), summary="All that verifying callers needs")
     def get_access_list() -> AuthSnapshotDocument:
@@ -308,12 +307,5 @@ def internal_router(gateway: GatewayContainer) -> APIRouter:
         with gateway.transaction() as session:
             api_keys_service.record_api_key_usage(session, uses)
         return Response(status_code=204)
-
-    @router.post("/internal/audit", openapi_extra=dict(SERVICE), summary="Audit entries of other services")
-    def store_audit_entries(entries: Annotated[list[AuditEntry], Body(max_length=1_000)]) -> dict[str, int]:
-        """Stores each entry once by its id, however often it is delivered."""
-        with gateway.transaction() as session:
-            added = gateway.trail.take(session, entries)
-        return {"stored": added}
 
     return router

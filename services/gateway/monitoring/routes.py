@@ -24,7 +24,7 @@ from services.core.messages import render
 from services.core.model_registry.version import CHAMPION
 from services.core.steps import NO_SOURCE, drift_signal_asset
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import authenticate_service
+from services.core.web.service_auth import admits
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.container import GatewayContainer
 from services.gateway.deps import Operator, Viewer, require_all_centres, require_use_case
@@ -194,7 +194,7 @@ def monitoring_router(gateway: GatewayContainer, runner: RunOrchestrator) -> API
 
 
 def _internal_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRouter:
-    router = APIRouter(tags=["between services"], dependencies=[Depends(authenticate_service)])
+    router = APIRouter(tags=["between services"], dependencies=[Depends(admits("drift"))])
     runs, actions = RunService(gateway, runner), ModelActions(gateway, runner.stages)
 
     @router.post("/internal/retrainings", openapi_extra=dict(SERVICE), summary="A retraining by signal")

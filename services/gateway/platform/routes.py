@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from services.core.auth.principal import Principal, Role
 from services.core.errors import NotFoundError, UnavailableError, VigieError
 from services.core.jobs.client import ServiceRequest
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import ServicePrincipal
+from services.core.web.service_auth import admits
 from services.gateway.api_keys import service as api_keys_service
 from services.gateway.audit.service import request_origin_of
 from services.gateway.container import GatewayContainer
@@ -23,6 +23,9 @@ from services.gateway.platform.service import PlatformSettings, platform_compone
 from services.gateway.service_client import JobClient, create_client
 from services.gateway.settings import GatewaySettings
 from services.gateway.users import service as users_service
+
+KeyUser = Annotated[Principal, Depends(admits("simulator", "cli"))]
+"""Who may have keys of simulated centres."""
 
 
 def platform_router(settings: GatewaySettings, stages: JobClient) -> APIRouter:
@@ -101,7 +104,7 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
     internal = APIRouter(tags=["between services"])
 
     @internal.post("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="Keys of simulated centres")
-    def make_simulator_keys(request: Request, given: SimulatorKeysRequest, caller: ServicePrincipal) -> dict[str, Any]:
+    def make_simulator_keys(request: Request, given: SimulatorKeysRequest, caller: KeyUser) -> dict[str, Any]:
         """Issues short-lived keys for simulated centres, whose names mark them as such. Missing centres are created."""
         now = datetime.now(UTC)
         with gateway.transaction() as session:
@@ -126,7 +129,7 @@ def simulation_router(gateway: GatewayContainer, simulator: SimulatorClient) -> 
         return {"keys": [{"centre": key.row.centre, "id": key.row.id, "text": key.text} for key in made]}
 
     @internal.delete("/internal/simulator/keys", openapi_extra=dict(SERVICE), summary="End them", status_code=204)
-    def end_keys(request: Request, given: KeyRevocationRequest, caller: ServicePrincipal) -> Response:
+    def end_keys(request: Request, given: KeyRevocationRequest, caller: KeyUser) -> Response:
         now = datetime.now(UTC)
         with gateway.transaction() as session:
             for key_id in given.ids:

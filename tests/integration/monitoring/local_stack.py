@@ -19,6 +19,7 @@ import yaml
 from services.cli.local_platform import secrets
 from services.cli.local_platform.ports import Ports
 from services.cli.local_platform.supervisor import Supervisor
+from services.core.auth.service_credentials import derive_service_token
 from services.core.paths import VigiePaths
 from services.core.settings import CHECKOUT
 from tests.e2e.platform_client import wait_for
@@ -79,7 +80,7 @@ def local_stack(folder: Path) -> Iterator[LocalStack]:
         assert done.returncode == 0, done.stdout[-2_000:] + done.stderr[-2_000:]
         addresses = {state.name: state.address for state in processes.states() if state.address}
         password = secrets.value(home, "VIGIE_GATEWAY_ADMIN_PASSWORD")
-        token = secrets.value(home, "VIGIE_SERVICE_TOKEN")
+        token = derive_service_token(secrets.value(home, "VIGIE_SERVICE_TOKEN"), "alertmanager")
         with ExitStack() as beside:
             alertmanager = beside.enter_context(_alertmanager(folder, addresses["gateway"], token))
             prometheus = beside.enter_context(_prometheus(folder, {**addresses, "alertmanager": alertmanager}))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from services.cli.commands.init import SECRETS
+from services.cli.commands.init import SECRETS, service_settings
+from services.core.auth.service_credentials import COMPOSE_CALLERS, RECEIVERS
 from services.core.settings import CHECKOUT
 from tests.unit.compose.platform import ONE_SHOT, Platform
 
@@ -15,8 +16,9 @@ def test_every_variable_is_explained_in_the_example_file(platform: Platform) -> 
 
 
 def test_every_secret_is_required_and_init_makes_it(platform: Platform) -> None:
-    assert platform.required() == set(SECRETS)
-    assert [name for name in SECRETS if re.search(rf"\$\{{{name}(?!:\?run \./vigie init\}})", platform.text)] == []
+    made = (set(SECRETS) | set(service_settings("any"))) - {"VIGIE_SERVICE_TOKEN"}
+    assert platform.required() == made
+    assert [name for name in made if re.search(rf"\$\{{{name}(?!:\?run \./vigie init\}})", platform.text)] == []
 
 
 def test_no_secret_has_a_value_in_the_example_file() -> None:
@@ -118,7 +120,23 @@ def test_a_secret_is_known_to_those_who_need_it_alone(platform: Platform) -> Non
     assert platform.knows("VIGIE_REGISTRY_ADMIN_PASSWORD") == {"registry"}
     assert platform.knows("VIGIE_REGISTRY_WRITER_PASSWORD") == {"ingestion", "preprocessing", "training", "registry"}
     assert platform.knows("VIGIE_AIRFLOW_PASSWORD") == {"gateway", "airflow-api"}
-    assert platform.knows("VIGIE_SERVICE_TOKEN").isdisjoint({"edge", "postgres", "registry", "prometheus", "grafana"})
+
+
+def test_every_container_has_its_own_credential_for_other_services_alone(platform: Platform) -> None:
+    """With the platform's token, or with that of another one, it could call as anybody."""
+    assert "${VIGIE_SERVICE_TOKEN:" not in platform.text
+    assert "${VIGIE_SERVICE_TOKEN}" not in platform.text
+    for name, service in platform.services.items():
+        owner = "airflow" if name.startswith("airflow-") else name
+        wanted = {f"VIGIE_SERVICE_TOKEN_{owner.upper()}"} if owner in COMPOSE_CALLERS else set()
+        assert set(re.findall(r"\$\{(VIGIE_SERVICE_TOKEN\w*)", str(service))) == wanted, name
+        if wanted:
+            assert "VIGIE_SERVICE_TOKEN" in service["environment"], name
+
+
+def test_services_that_are_called_know_which_credentials_count(platform: Platform) -> None:
+    called = {receiver for caller in COMPOSE_CALLERS for receiver in RECEIVERS[caller]}
+    assert called <= platform.knows("VIGIE_SERVICE_CALLERS")
 
 
 def test_images_are_built_from_the_one_dockerfile_or_public(platform: Platform) -> None:

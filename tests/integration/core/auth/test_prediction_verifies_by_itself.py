@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import pytest
+from fastapi import Depends
 from pydantic import SecretStr
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
@@ -23,7 +24,7 @@ from services.core.auth.snapshot_poller import ApiKeyUsage
 from services.core.paths import VigiePaths
 from services.core.web.app_factory import create_service_app
 from services.core.web.authentication import SERVICE
-from services.core.web.service_auth import ServicePrincipal
+from services.core.web.service_auth import admits
 from services.prediction.app import create_app
 from services.prediction.settings import PredictionSettings
 from tests.servers import running
@@ -33,6 +34,7 @@ from tests.toy.folder_registry import FolderRegistry
 CALL: dict[str, Any] = {"called_at": "2024-01-05T10:00:00Z", "distance": 3.2, "kind": "parcel", "town": "east"}
 TOKEN = "the-token-of-the-platforms-services"
 POLL_SECONDS = 0.2
+PredictionPrincipal = Annotated[Principal, Depends(admits("prediction"))]
 
 
 class Gateway:
@@ -66,12 +68,12 @@ class Gateway:
             return response
 
         @app.get("/internal/access-list", openapi_extra=dict(SERVICE))
-        async def access_list(caller: ServicePrincipal) -> AuthSnapshotDocument:
+        async def access_list(caller: PredictionPrincipal) -> AuthSnapshotDocument:
             assert caller.id == "prediction"
             return self.document()
 
         @app.post("/internal/key-usage", openapi_extra=dict(SERVICE), status_code=204)
-        async def key_usage(uses: list[ApiKeyUsage], caller: ServicePrincipal) -> None:
+        async def key_usage(uses: list[ApiKeyUsage], caller: PredictionPrincipal) -> None:
             assert caller.id == "prediction"
             self.uses += uses
 

@@ -62,6 +62,19 @@ def test_secrets_that_others_can_read_are_found(tmp_path: Path) -> None:
     assert doctor.check_private_file("secrets", file).good
 
 
+def test_a_settings_file_without_a_credential_for_each_service_is_found(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    assert doctor.check_settings_file(file) == []
+    assert CliRunner().invoke(app, ["init", "--file", str(file)]).exit_code == 0
+    assert [finding.good for finding in doctor.check_settings_file(file)] == [True]
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(line for line in lines if not line.startswith("VIGIE_SERVICE_CALLERS=")))
+    (finding,) = doctor.check_settings_file(file)
+    assert (finding.good, finding.needed) == (False, False)
+    assert "VIGIE_SERVICE_CALLERS" in finding.found
+    assert "./vigie init --complete" in finding.action
+
+
 def test_without_docker_the_platform_still_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     finding = doctor.check_docker()

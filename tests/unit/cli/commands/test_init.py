@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
-from services.cli.commands.init import SECRETS, complete_file, write_private
+from services.cli.commands.init import SECRETS, complete_file, service_settings, write_private
 from services.core.errors import VigieError
 from services.core.settings import CHECKOUT
 
@@ -59,13 +59,14 @@ def test_the_first_login_is_shown_and_no_other_secret(tmp_path: Path) -> None:
 
 def test_defaults_stay_comments_so_that_later_versions_can_change_them(tmp_path: Path) -> None:
     run("--file", str(tmp_path / "env"))
-    assert set(values(tmp_path / "env")) == {*SECRETS, "COMPOSE_PROFILES"}
+    assert set(values(tmp_path / "env")) == {*SECRETS, *service_settings("any"), "COMPOSE_PROFILES"}
     assert "\n# VIGIE_LOG_LEVEL=INFO\n" in (tmp_path / "env").read_text()
 
 
 def test_every_secret_is_explained_in_the_example_file() -> None:
     text = (CHECKOUT / ".env.example").read_text()
     assert [name for name in SECRETS if f"\n# {name}=\n" not in text] == []
+    assert [name for name in service_settings("any") if f"\n# {name}=\n" not in text] == []
 
 
 def test_a_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:
@@ -79,13 +80,23 @@ def test_a_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:
 def test_completing_adds_what_is_missing_and_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "env").write_text("VIGIE_SERVICE_TOKEN=mine\n# VIGIE_GRAFANA_PASSWORD=\nVIGIE_EDGE_PORT=9000")
     added = complete_file(tmp_path / "env")
-    assert set(added) == set(SECRETS) - {"VIGIE_SERVICE_TOKEN"}
+    assert set(added) == (set(SECRETS) | set(service_settings("mine"))) - {"VIGIE_SERVICE_TOKEN"}
+    assert service_settings("mine").items() <= values(tmp_path / "env").items()
     assert (
         (tmp_path / "env")
         .read_text()
         .startswith("VIGIE_SERVICE_TOKEN=mine\n# VIGIE_GRAFANA_PASSWORD=\nVIGIE_EDGE_PORT=9000\n")
     )
     assert complete_file(tmp_path / "env") == []
+
+
+def test_a_replaced_service_token_gives_every_container_another_one(tmp_path: Path) -> None:
+    file = tmp_path / "env"
+    run("--file", str(file))
+    before = values(file)
+    file.write_text(re.sub(r"(?m)^VIGIE_SERVICE_TOKEN=.*$", "VIGIE_SERVICE_TOKEN=another", file.read_text()))
+    assert set(complete_file(file)) == set(service_settings("another"))
+    assert values(file) == before | {"VIGIE_SERVICE_TOKEN": "another"} | service_settings("another")
 
 
 def test_completing_names_the_compose_file_of_a_domain_where_it_is_today(tmp_path: Path) -> None:

@@ -71,6 +71,10 @@ def test_every_program_knows_its_own_secrets_and_no_others(listed: dict[str, Ser
         name for name in SECRETS if name.startswith("VIGIE_REGISTRY_") and "DATABASE" not in name
     }
     assert known["ingestion"] == known["preprocessing"] == known["training"] == {"VIGIE_SERVICE_TOKEN"}
+    tokens = {name: program.environment.get("VIGIE_SERVICE_TOKEN") for name, program in listed.items()}
+    own = {name: token for name, token in tokens.items() if token and not name.startswith("airflow-")}
+    assert len(set(own.values())) == len(own) == 8
+    assert len({token for name, token in tokens.items() if name.startswith("airflow-")}) == 1
     assert {name for name, secret in known.items() if "VIGIE_GATEWAY_KEY_ENCRYPTION" in secret} == {"gateway"}
     users = {name: program.environment.get("MLFLOW_TRACKING_USERNAME") for name, program in listed.items()}
     assert {name for name, user in users.items() if user == "writer"} == {"training"}

@@ -19,7 +19,7 @@ from services.core.errors import ConflictError, NotFoundError, UnavailableError,
 from services.core.web.app_factory import create_service_app
 from services.core.web.authentication import SERVICE
 from services.core.web.errors import http_error
-from services.core.web.service_auth import ServicePrincipal, require_service_token
+from services.core.web.service_auth import GatewayPrincipal, require_service_token
 from tests.installed_packages import forget, install
 
 TOKEN = "t" * 32
@@ -66,7 +66,7 @@ def _app() -> FastAPI:
         raise ERRORS[name]
 
     @router.get("/owner", openapi_extra=dict(SERVICE))
-    def owner(caller: ServicePrincipal) -> dict[str, str]:
+    def owner(caller: GatewayPrincipal) -> dict[str, str]:
         return {"id": caller.id, "name": caller.name}
 
     app.include_router(router)
