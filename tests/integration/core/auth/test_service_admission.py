@@ -222,13 +222,15 @@ def test_a_job_is_asked_for_by_whom_the_credential_names(clients: dict[ServiceNa
 def test_the_services_own_clients_are_admitted(apps: dict[ServiceName, FastAPI], tmp_path: Path) -> None:
     with ExitStack() as up:
         gateway = up.enter_context(running(apps["gateway"]))
-        training = up.enter_context(running(apps["training"]))
+        stages = {name: up.enter_context(running(apps[name])) for name in STAGES}
         simulator = up.enter_context(running(apps["simulator"]))
 
         outbox = AuditOutbox(tmp_path, gateway, token("training"), "training")
         outbox.record(AuditEntry(service="training", action="champion.changed", actor_name="admin"))
         assert outbox.deliver() == 1
-        assert GatewayAuthClient(gateway, SecretStr(token("prediction")), "prediction").access_list().jwks.keys
+        prediction = GatewayAuthClient(gateway, SecretStr(token("prediction")), "prediction")
+        assert prediction.access_list().jwks.keys
+        prediction._client.close()
         drift = GatewayClient(Settings(gateway_url=gateway, service_token=SecretStr(token("drift"))))
         with pytest.raises(VigieError, match="champion of wine_quality"):
             drift.roll_back("wine_quality", 1, "does worse")
@@ -237,10 +239,10 @@ def test_the_services_own_clients_are_admitted(apps: dict[ServiceName, FastAPI],
             keys = CentreKeyClient(gateway, SecretStr(token("simulator")))
             made = await keys.make(["simulated-north"], 5, "ada")
             await keys.end(made)
-            settings = gateway_settings(tmp_path, training_url=training)
+            settings = gateway_settings(tmp_path, **{f"{name}_url": url for name, url in stages.items()})
             jobs = JobClient(settings, SecretStr(token("gateway")), apps["gateway"].state.gateway.counters)
             assert (await jobs.newest(None, None, 1))[1] == {}
-            for receiver, url in (("training", training), ("simulator", simulator)):
+            for receiver, url in (("training", stages["training"]), ("simulator", simulator)):
                 path = {"training": "/jobs", "simulator": "/simulations"}[receiver]
                 async with ServiceClient(receiver, url, token=SecretStr(token("gateway")), receiver=receiver) as client:
                     await client.call(ServiceRequest("GET", path))
