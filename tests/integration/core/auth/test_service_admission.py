@@ -56,7 +56,7 @@ ADMITTED: dict[ServiceName, dict[str, set[str]]] = {
     "gateway": {
         "GET /internal/access-list": {"prediction"},
         "POST /internal/key-usage": {"prediction"},
-        "POST /internal/audit": set(STAGES),
+        "POST /internal/audit": {"prediction", *STAGES},
         "POST /internal/alerts": {"alertmanager"},
         "POST /internal/entries": {"dashboard"},
         "POST /internal/session-tokens": {"dashboard"},
