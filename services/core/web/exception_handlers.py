@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from services.core.contract.fields import MOMENT_RULE
 from services.core.errors import ConflictError, NotFoundError, UnavailableError, UnexpectedAnswerError, VigieError
 from services.core.headers import REQUEST_ID_HEADER
 from services.core.web.errors import MAX_ERRORS, HttpError, error_detail, error_response, safe_field_name
@@ -27,6 +29,8 @@ STATUS_BY_ERROR: Mapping[type[VigieError], int] = {
     UnavailableError: 503,
 }
 """HTTP status by exception; any other ``VigieError`` is a client error: 400."""
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+_BOUNDS |= {"min_length": "length at least", "max_length": "length at most"}
 _LOCATIONS = frozenset({"body", "query", "path", "header", "cookie"})
 
 
@@ -57,10 +61,21 @@ def _on_invalid(request: Request, error: Exception) -> Response:
             item["type"],
             item["msg"].removeprefix("Value error, "),
             field=".".join(safe_field_name(part) for part in _field_path(item["loc"]) if not isinstance(part, int)),
+            allowed=_allowed(item),
         )
         for item in error.errors()[:MAX_ERRORS]
     ]
     return error_response(422, faults, request.scope["request_id"])
+
+
+def _allowed(item: Mapping[str, Any]) -> str:
+    """What is expected, from pydantic's own bounds."""
+    context = item.get("ctx", {})
+    if MOMENT_RULE in item["msg"] or item["type"].startswith(("datetime", "timezone")):
+        return MOMENT_RULE
+    if expected := context.get("expected"):
+        return f"one of {expected}"
+    return ", ".join(f"{_BOUNDS[name]} {value}" for name, value in context.items() if name in _BOUNDS)
 
 
 def _field_path(loc: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -211,7 +211,13 @@ class RequestValidator:
             raise http_error(422, "extra_forbidden", "A batch holds rows and nothing else.", allowed="rows")
         given = payload["rows"]
         if not 1 <= len(given) <= self._batch_rows:
-            raise http_error(422, "too_long", f"The batch has {len(given)} rows.", field="rows", allowed=limit)
+            raise http_error(
+                422,
+                "too_long" if given else "too_short",
+                f"The batch has {len(given)} rows.",
+                field="rows",
+                allowed=limit,
+            )
         rows: list[ValidatedRow] = []
         errors: list[dict[str, Any]] = []
         details, pixels = MAX_BATCH_ERRORS, 0

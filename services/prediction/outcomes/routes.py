@@ -138,8 +138,9 @@ def _split_items(payload: Any, limit: int) -> list[Any]:
     if len(payload) > 1:
         raise http_error(422, "extra_forbidden", "Beside outcomes there is nothing.", allowed=allowed)
     items = payload["outcomes"]
-    if not isinstance(items, list) or not 1 <= len(items) <= limit:
-        raise http_error(
-            422, "too_long", "This is no list of outcomes, or too long a one.", field="outcomes", allowed=allowed
-        )
+    if not isinstance(items, list):
+        raise http_error(422, "list_type", "This is no list of outcomes.", field="outcomes", allowed=allowed)
+    if not 1 <= len(items) <= limit:
+        word = "too_long" if items else "too_short"
+        raise http_error(422, word, f"These are {len(items)} outcomes.", field="outcomes", allowed=allowed)
     return items

@@ -85,6 +85,27 @@ def test_what_is_answered_is_what_is_documented(service: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("query", "allowed"),
+    [
+        ("from=yesterday", "ISO 8601"),
+        ("limit=0", "at least 1"),
+        ("source=x", "one of 'champion'"),
+        ("kind=x", "'live'"),
+    ],
+)
+def test_a_refused_parameter_says_what_is_allowed(service: Any, query: str, allowed: str) -> None:
+    answer = service.client.get(f"/v1/toy/predictions?{query}")
+    assert answer.status_code == 422
+    assert allowed in answer.json()["errors"][0]["allowed"]
+
+
+@pytest.mark.parametrize(("path", "name"), [("predict/batch", "rows"), ("outcomes", "outcomes")])
+def test_an_empty_list_is_too_short(service: Any, path: str, name: str) -> None:
+    [error] = service.client.post(f"/v1/toy/{path}", json={name: []}).json()["errors"]
+    assert (error["type"], error["field"]) == ("too_short", name)
+
+
 def test_the_page_itself_is_served(service: Any) -> None:
     page = service.client.get("/v1/docs")
     assert page.status_code == 200
