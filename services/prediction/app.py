@@ -27,7 +27,7 @@ from services.core.monitoring.process_metrics import register_process_metrics, r
 from services.core.web.api_docs import SERVERS, document_roles, mount_docs, operation_id
 from services.core.web.authentication import PUBLIC
 from services.core.web.errors import error_detail, error_response
-from services.core.web.exception_handlers import add_exception_handlers
+from services.core.web.exception_handlers import add_exception_handlers, allowed_instead
 from services.core.web.server import RequestIdMiddleware
 from services.prediction.api.background_work import BackgroundWork
 from services.prediction.api.list_routes import list_router
@@ -249,8 +249,7 @@ def _http_error_handler(names: Sequence[str]) -> Callable[[Request, Exception], 
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        reason = str(error.detail)
-        allowed = ""
+        reason, allowed = str(error.detail), allowed_instead(request, error)
         parts = request.url.path.split("/")
         if error.status_code == 404 and len(parts) > 2 and parts[1] == "v1" and parts[2] not in names:
             reason, allowed = "There is no such use case.", "one of " + ", ".join(names)

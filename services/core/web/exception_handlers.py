@@ -91,8 +91,16 @@ def _on_vigie_error(request: Request, error: Exception) -> Response:
 
 def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    faults = [error_detail(_status_code_name(error.status_code), str(error.detail))]
+    allowed = allowed_instead(request, error)
+    faults = [error_detail(_status_code_name(error.status_code), str(error.detail), allowed=allowed)]
     return error_response(error.status_code, faults, request.scope["request_id"], error.headers)
+
+
+def allowed_instead(request: Request, error: HTTPException) -> str:
+    """What is expected in place of an unknown path or method."""
+    if error.status_code == 405:
+        return (error.headers or {}).get("Allow", "")
+    return f"a path that {request.app.openapi_url} lists" if error.status_code == 404 else ""
 
 
 def _status_code_name(status: int) -> str:

@@ -113,7 +113,7 @@ class ListQuery(CallFilters):
     """Query parameters: filters and page."""
 
     has_outcome: bool | None = Field(default=None, description="Only calls about which something was reported.")
-    limit: int | None = Field(default=None, ge=1, description="Predictions on a page.")
+    limit: int | None = Field(default=None, ge=1, description="Predictions on a page, up to the service's own limit.")
     cursor: str | None = Field(default=None, max_length=200, description="From the page before.")
     format: Literal["json", "csv"] | None = Field(default=None, description="csv has all pages; also by Accept.")
 

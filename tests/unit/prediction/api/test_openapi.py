@@ -100,6 +100,19 @@ def test_a_refused_parameter_says_what_is_allowed(service: Any, query: str, allo
     assert allowed in answer.json()["errors"][0]["allowed"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/nowhere", "a path that /v1/openapi.json lists"),
+        ("GET", "/v1/nothing", "one of toy"),
+        ("GET", "/v1/toy/predict", "POST"),
+    ],
+)
+def test_an_unknown_path_or_method_says_what_there_is(service: Any, method: str, path: str, allowed: str) -> None:
+    [error] = service.client.request(method, path).json()["errors"]
+    assert error["allowed"] == allowed
+
+
 @pytest.mark.parametrize(("path", "name"), [("predict/batch", "rows"), ("outcomes", "outcomes")])
 def test_an_empty_list_is_too_short(service: Any, path: str, name: str) -> None:
     [error] = service.client.post(f"/v1/toy/{path}", json={name: []}).json()["errors"]
