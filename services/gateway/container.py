@@ -134,6 +134,7 @@ def prepare_database(gateway: GatewayContainer) -> None:
         if session.get(CentreRow, settings.gateway_first_centre) is None:
             users_service.insert_centre(session, settings.gateway_first_centre, settings.gateway_first_centre)
         if users_service.has_users(session):
+            _excuse_first_admin(gateway, session)
             return
         if password is None:
             log.warning("no users and VIGIE_GATEWAY_ADMIN_PASSWORD is not set: nobody can sign in")
@@ -152,6 +153,18 @@ def prepare_database(gateway: GatewayContainer) -> None:
             session, RequestOrigin(), "user.created", by=None, target=f"user {users_service.FIRST_ADMIN}", first=True
         )
         log.info("first administrator made", name=users_service.FIRST_ADMIN)
+
+
+def _excuse_first_admin(gateway: GatewayContainer, session: Session) -> None:
+    """Let the first administrator of a home of 0.1.0 go on with the environment's password, as a new one does.
+
+    That release marked it as one to be changed, which now shuts out everything else."""
+    password = gateway.settings.gateway_admin_password
+    admin = users_service.find_user(session, users_service.FIRST_ADMIN)
+    if admin is None or password is None or not admin.must_change_password:
+        return
+    if gateway.passwords.is_right(admin.password_hash, password.get_secret_value()):
+        admin.must_change_password = False
 
 
 PREPARE_RETRY_SECONDS = 1.0

@@ -47,6 +47,10 @@ class PasswordService:
         right = await to_thread.run_sync(self._matches, stored or self._dummy, password, limiter=self._limiter)
         return right and stored is not None
 
+    def is_right(self, stored: str, password: str) -> bool:
+        """Verify ``password`` against a stored hash, on the calling thread; for start-up."""
+        return self._matches(stored, password)
+
     def needs_rehash(self, stored: str) -> bool:
         """Whether the hash was created with other parameters than the current ones."""
         return self._hasher.check_needs_rehash(stored)

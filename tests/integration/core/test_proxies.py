@@ -16,8 +16,12 @@ from services.core.model_registry.client import ModelRegistry
 from services.core.settings import CHECKOUT, Settings, no_proxy_environment
 from services.registry.server import health_problem
 
-TO_THE_OUTSIDE = {"services/ingestion/sources/http.py", "services/core/weather/providers.py"}
-"""What may use a proxy: downloads of official files and the weather."""
+TO_THE_OUTSIDE = {
+    "services/ingestion/sources/http.py",
+    "services/core/weather/providers.py",
+    "services/gateway/auth/oidc.py",
+}
+"""What may use a proxy: downloads of official files, the weather and the identity provider."""
 _CALLS = {"Client", "AsyncClient", "get", "post", "put", "patch", "delete", "request", "stream"}
 
 

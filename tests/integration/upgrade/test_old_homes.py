@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from services.core.settings import CHECKOUT
+from tests.gateways import PASSWORD
 from tests.prometheus_tools import free_port
 
 ARCHIVES = CHECKOUT / "tests" / "old_homes"
@@ -54,7 +55,7 @@ class Upgraded:
         }
 
     def token(self, user: str) -> httpx.Response:
-        form = {"grant_type": "password", "username": user, "password": self.credentials["password"]}
+        form = {"grant_type": "password", "username": user, "password": self.credentials.get(user, PASSWORD)}
         return httpx.post(f"{self.gateway}/auth/token", data=form, timeout=SECONDS)
 
     def ask(self, path: str, user: str = "admin") -> Any:
@@ -106,7 +107,16 @@ def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         for part in ("gateway", "prediction"):
             stack.enter_context(_service(platform, part, folder / f"{part}.log"))
         _until_ready(platform)
+        _change_first_password(platform)
         yield platform
+
+
+def _change_first_password(platform: Upgraded) -> None:
+    """The administrator's: these homes were made with another one than the environment's."""
+    headers = {"Authorization": f"Bearer {platform.token('admin').json()['access_token']}"}
+    body = {"current": PASSWORD, "new": PASSWORD[::-1]}
+    httpx.post(f"{platform.gateway}/auth/password", json=body, headers=headers, timeout=SECONDS).raise_for_status()
+    platform.credentials["admin"] = PASSWORD[::-1]
 
 
 @contextmanager
@@ -168,7 +178,10 @@ def test_users_sign_in_and_are_who_they_were(upgraded: Upgraded) -> None:
 
 def test_a_key_counts_and_a_revoked_one_does_not(upgraded: Upgraded) -> None:
     assert upgraded.call("GET", "/v1/use-cases").status_code == 200
-    assert upgraded.call("GET", "/v1/use-cases", key="revoked_key").status_code == 401
+    until = time.monotonic() + SECONDS
+    while (status := upgraded.call("GET", "/v1/use-cases", key="revoked_key").status_code) == 503:
+        assert time.monotonic() < until, "a key that is not known yet is asked for once more"
+    assert status == 401
 
 
 def test_the_audit_log_is_unbroken(upgraded: Upgraded) -> None:

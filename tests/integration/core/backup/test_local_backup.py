@@ -22,7 +22,8 @@ from sqlalchemy import insert, select
 
 from services.cli.commands.backup import backup as backup_command
 from services.cli.local_platform import backup, secrets
-from services.cli.local_platform.supervisor import ServiceSpec, Supervisor
+from services.cli.local_platform.service_specs import ServiceSpec
+from services.cli.local_platform.supervisor import Supervisor
 from services.core.auth.tables import CentreRow, UserRow
 from services.core.backup import archive as sqlite
 from services.core.backup import archive as trees

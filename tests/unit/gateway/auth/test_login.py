@@ -52,6 +52,19 @@ def test_a_second_start_leaves_the_administrator_alone(start: Start) -> None:
     assert _try(again, "admin").status_code == 200
 
 
+@pytest.mark.parametrize(("password", "excused"), [(PASSWORD, True), ("another password 12", False)])
+def test_an_administrator_of_0_1_0_goes_on_with_the_environments_password_alone(
+    start: Start, password: str, excused: bool
+) -> None:
+    gateway = start().app.state.gateway  # type: ignore[attr-defined]
+    with gateway.transaction() as session:
+        session.query(UserRow).update({"must_change_password": True})
+    again = start(gateway_admin_password=password)
+    token = _try(again, "admin").json()["access_token"]
+    answer = again.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+    assert answer.json()["must_change_password"] is not excused
+
+
 def test_a_token_is_short_lived_and_says_who_its_owner_is(client: TestClient) -> None:
     answer = _try(client, "ADMIN ").json()
     claims = jwt.decode(answer["access_token"], options={"verify_signature": False})
