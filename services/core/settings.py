@@ -37,8 +37,9 @@ class Settings(BaseSettings):
     ``caller@receiver=SHA-256``, comma-separated. Without it all services share ``service_token``."""
     gateway_url: str | None = None
     """Base URL of the gateway, for auth snapshots and audit entries."""
-    access_poll_seconds: float = Field(default=10.0, gt=0, le=30)
-    """Polling interval of the auth snapshot, seconds: the maximum delay of a revocation."""
+    access_poll_seconds: float = Field(default=1.0, gt=0, le=30)
+    """Polling interval of the auth snapshot, seconds: the maximum delay of a revocation or an emergency stop. More than
+    1.5 counts as 1.5."""
     trusted_proxies: str = "127.0.0.1"
     """Addresses and networks, comma-separated, whose forwarding headers are trusted: the edge's."""
     registry_url: str | None = None

@@ -26,7 +26,7 @@ from services.gateway.auth.oidc_routes import oidc_router
 from services.gateway.auth.session_routes import dashboard_login_router, session_router
 from services.gateway.auth.token_routes import forward_auth_router, internal_router, token_router
 from services.gateway.container import GatewayContainer, MaintenanceTask, build_container
-from services.gateway.models.routes import model_details_router, models_router
+from services.gateway.models.routes import model_details_router, models_router, withdrawals_router
 from services.gateway.models.service import list_versions
 from services.gateway.monitoring.routes import JobTimer, monitoring_router
 from services.gateway.platform.dependency_probe import DependencyProbe
@@ -124,6 +124,7 @@ def create_app(
         app.include_router(make_router(gateway))
     app.include_router(runs_router(gateway, runner))
     app.include_router(models_router(gateway, runner))
+    app.include_router(withdrawals_router(gateway))
     app.include_router(simulation_router(gateway, simulator))
     app.include_router(monitoring_router(gateway, runner))
     app.include_router(model_details_router(gateway))

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 from fastapi import APIRouter, FastAPI
@@ -22,6 +23,7 @@ from starlette.responses import Response
 
 from services.core import use_case_registry as declared
 from services.core.audit.entries import AuditOutbox
+from services.core.auth.snapshot import Withdrawal
 from services.core.contract.use_case import ContextSource, UseCase
 from services.core.monitoring.process_metrics import register_process_metrics, register_skipped_gauge
 from services.core.web.api_docs import SERVERS, document_roles, mount_docs, operation_id
@@ -125,7 +127,7 @@ class DeploymentFactory:
 
     def _desk(self, use_case: UseCase) -> Deployment:
         settings = self.settings
-        slot = ModelSlot(settings.prediction_confirmed_seconds, self.clock)
+        slot = ModelSlot(settings.prediction_confirmed_seconds, self.clock, settings.prediction_withdrawn)
         source = self.context.get(use_case.name) or create_context_source(use_case, settings)
         follower = ModelWatcher(
             use_case,
@@ -174,6 +176,7 @@ def create_app(
     outbox = AuditOutbox.of(settings, "prediction")
     opening = DeploymentFactory(settings, champions, counters, calls, context or {}, load, clock, work, outbox)
     desks = opening.every(use_cases)
+    access.on_withdrawn(partial(_withdraw, desks))
     skipped = register_skipped_gauge(counters.registry, opening.broken)
 
     @asynccontextmanager
@@ -235,6 +238,20 @@ def create_app(
     app.state.work = work
     app.state.authenticator = access.authenticator
     return app
+
+
+def _withdraw(desks: Mapping[str, Deployment], active: Sequence[Withdrawal]) -> None:
+    """Put the active emergency stops in force, and those that were lifted out of it."""
+    for name, desk in desks.items():
+        own = tuple(entry for entry in active if entry.use_case == name)
+        for event, entries, others in (
+            ("advice withdrawn", own, desk.slot.withdrawn),
+            ("advice restored", desk.slot.withdrawn, own),
+        ):
+            for entry in entries:
+                if entry not in others:
+                    log.warning(event, use_case=name, id=entry.id, target=entry.target, version=entry.version)
+        desk.slot.withdrawn = own
 
 
 def _freeze_garbage_collector() -> None:

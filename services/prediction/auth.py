@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Literal
 
@@ -10,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from pydantic import BaseModel, Field
 
 from services.core.auth.principal import AllowAll, Authenticator, AuthErrorCode
-from services.core.auth.snapshot import SnapshotFile
+from services.core.auth.snapshot import SnapshotFile, Withdrawal
 from services.core.auth.snapshot_poller import AuthSnapshotPoller, GatewayAuthClient
 from services.core.errors import VigieError
 from services.prediction.settings import PredictionSettings
@@ -33,6 +34,11 @@ class AuthLifecycle:
     def __init__(self, verifier: AllowAll | AuthSnapshotPoller) -> None:
         self._follower = verifier if isinstance(verifier, AuthSnapshotPoller) else None
         self.authenticator: Authenticator = verifier
+
+    def on_withdrawn(self, follow: Callable[[Sequence[Withdrawal]], None]) -> None:
+        """Call ``follow`` with the active emergency stops from ``start`` on, whenever the snapshot changes."""
+        if self._follower is not None:
+            self._follower.on_withdrawn = follow
 
     def start(self) -> None:
         if self._follower is not None:

@@ -25,6 +25,8 @@ class PredictionSettings(PredictionLogSettings):
     prediction_batch_rows: int = Field(default=10_000, ge=1, le=100_000)
     prediction_confirmed_seconds: float = Field(default=60.0, gt=0, le=3_600)
     """How long an answer says ``source: champion`` after the registry's last confirmation, seconds."""
+    prediction_withdrawn: Literal["baseline", "none"] = "baseline"
+    """What an answer holds whose advice an operator withdrew: the baseline's figures, or null."""
     prediction_disk_wait_seconds: float = Field(default=20.0, ge=0, le=300)
     """How long start-up waits for the bundles on disk, seconds; it never waits for the registry."""
     prediction_background_threads: int = Field(default=2, ge=1, le=16)

@@ -71,6 +71,20 @@ class Revocation(BaseModel):
         return self
 
 
+class Withdrawal(BaseModel):
+    """Emergency stop: the advice of a use case, one of its targets or one version is withdrawn until it is lifted."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str = Field(min_length=1, max_length=64)
+    use_case: str = Field(min_length=1, max_length=64)
+    target: str | None = Field(default=None, description="The one target that is withdrawn; null: all.")
+    version: int | None = Field(default=None, description="The one version that is withdrawn; null: whatever answers.")
+    reason: str
+    by: str
+    at: AwareDatetime
+
+
 class JsonWebKeySet(BaseModel):
     """A JSON Web Key Set (RFC 7517)."""
 
@@ -86,9 +100,21 @@ class AuthSnapshotDocument(BaseModel):
     jwks: JsonWebKeySet
     keys: list[ApiKeyEntry]
     revoked: list[Revocation] = []
+    withdrawn: list[Withdrawal] = []
+    lifted: list[str] = []
+    """Ids of withdrawals that were lifted: one that is merely absent, as after a loss of the database, stays."""
 
     def has_same_content(self, other: AuthSnapshotDocument) -> bool:
-        return (self.jwks, self.keys, self.revoked) == (other.jwks, other.keys, other.revoked)
+        return self._content() == other._content()
+
+    def keeping_withdrawals_of(self, before: AuthSnapshotDocument) -> AuthSnapshotDocument:
+        """This document with the withdrawals of an earlier one that nobody has lifted since."""
+        known = {entry.id for entry in self.withdrawn} | set(self.lifted)
+        kept = [entry for entry in before.withdrawn if entry.id not in known]
+        return self.model_copy(update={"withdrawn": [*self.withdrawn, *kept]}) if kept else self
+
+    def _content(self) -> tuple[object, ...]:
+        return self.jwks, self.keys, self.revoked, self.withdrawn, self.lifted
 
 
 class AuthSnapshot:

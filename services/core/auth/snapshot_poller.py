@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr, TypeAdapter
 
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal
 from services.core.auth.service_credentials import service_headers
-from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, NewCredentials, SnapshotFile
+from services.core.auth.snapshot import AuthSnapshot, AuthSnapshotDocument, NewCredentials, SnapshotFile, Withdrawal
 from services.core.background import PeriodicThread
 
 
@@ -118,6 +118,10 @@ STALE_SECONDS = 60.0
 """An older snapshot is logged: a revoked key may still be accepted."""
 REWRITE_SECONDS = 60.0
 """Interval of rewriting an unchanged snapshot, so that its age on disk is right after a restart."""
+MAX_POLL_SECONDS, JITTER = 1.5, 0.2
+"""Longest polling interval and its spread: an emergency stop takes effect everywhere within two seconds."""
+REPORT_POLLS = 10
+"""Polling intervals between two reports of the usage of keys."""
 INITIAL_POLL_SECONDS = 1.0
 """Polling interval while there is no snapshot, and minimum interval of polls triggered by an unknown key."""
 
@@ -140,17 +144,21 @@ class AuthSnapshotPoller:
         clock: Callable[[], float] = time.time,
         on_refused: Callable[[AuthErrorCode], None] = lambda _: None,
     ) -> None:
+        seconds = min(seconds, MAX_POLL_SECONDS)
         self._file = file
         self._source = source
         self._seconds = seconds
         self._clock = clock
         self._on_refused = on_refused
+        self.on_withdrawn: Callable[[Sequence[Withdrawal]], None] = lambda _: None
+        """Called with the active withdrawals whenever the list changes."""
         self._list: AuthSnapshot | None = None
         self._issued = 0.0
         self._written = 0.0
         self._silent = False
         self._usage = ApiKeyUsageCounter()
         self._new = NewCredentials(seconds)
+        self._reported = float("-inf")
         self._thread = PeriodicThread(
             "access-list", self.poll, self._pause, at_least=min(INITIAL_POLL_SECONDS, seconds)
         )
@@ -212,8 +220,9 @@ class AuthSnapshotPoller:
         """Poll the gateway once. Never raises: errors are logged, and the last good snapshot stays."""
         number = self._new.asking()
         try:
-            document = self._source.access_list()
-            before = self._list
+            document, before = self._source.access_list(), self._list
+            if before is not None:
+                document = document.keeping_withdrawals_of(before.document)
             changed = before is None or not before.document.has_same_content(document)
             self._take(document)
             self._new.answered(number)
@@ -232,6 +241,7 @@ class AuthSnapshotPoller:
         """Activate a snapshot. One with the same content keeps the cache of verified credentials."""
         if self._list is None or not self._list.document.has_same_content(document):
             self._list = AuthSnapshot(document)
+            self.on_withdrawn(document.withdrawn)
         # A wrong clock's list would never be stale: it is as old as its arrival at least.
         self._issued = min(document.issued_at.timestamp(), self._clock())
 
@@ -246,6 +256,9 @@ class AuthSnapshotPoller:
             self._written = self._issued
 
     def _report(self) -> None:
+        if self._clock() - self._reported < REPORT_POLLS * self._seconds:
+            return
+        self._reported = self._clock()
         uses = self._usage.take()
         if not uses:
             return
@@ -259,7 +272,7 @@ class AuthSnapshotPoller:
         if self._list is None:
             return min(INITIAL_POLL_SECONDS, self._seconds)
         # Jitter: replicas started together must not poll together.
-        return self._seconds * random.uniform(0.8, 1.2)  # noqa: S311
+        return self._seconds * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311
 
 
 def _describe(error: Exception) -> str:

@@ -222,7 +222,7 @@ def _prediction_row(found: dict[str, Any]) -> dict[str, Any]:
         "risk": any(decisions.values()) if decisions else None,
         "pseudonymised": found["pseudonymised"],
         "request": request,
-        "answer": response["answer"],
+        "answer": response["answer"] or {},  # null where withdrawn advice has no figures
         "predictions": response.get("predictions"),  # absent in records of 0.1.0
         "decisions": decisions,
         "warnings": response["warnings"],

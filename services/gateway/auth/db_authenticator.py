@@ -29,6 +29,7 @@ from services.core.auth.tables import RevocationRow, SigningKeyRow
 from services.core.background import PeriodicThread
 from services.core.errors import VigieError
 from services.gateway.api_keys import service as api_keys_service
+from services.gateway.models.withdrawals import withdrawals
 
 _RETENTION = timedelta(seconds=LIFETIME_SECONDS + 2 * LEEWAY_SECONDS + 1)
 
@@ -223,8 +224,16 @@ class DbAuthenticator:
         now = datetime.now(UTC)
         with Session(self._engine) as session:
             entries, revoked = api_keys_service.active_api_keys(session, now), active_revocations(session, now)
+            withdrawn, lifted = withdrawals(session)
         jwks = self._signing.current().jwks(now.timestamp())
-        return AuthSnapshotDocument(issued_at=now, jwks=JsonWebKeySet(**jwks), keys=entries, revoked=revoked)
+        return AuthSnapshotDocument(
+            issued_at=now,
+            jwks=JsonWebKeySet(**jwks),
+            keys=entries,
+            revoked=revoked,
+            withdrawn=withdrawn,
+            lifted=lifted,
+        )
 
     def renew(self) -> None:
         """Reload the snapshot from the database now."""

@@ -1,4 +1,4 @@
-"""Routes of ``/admin/models``: versions, model cards and plots, promotion and rollback.
+"""Routes of ``/admin/models`` and ``/admin/withdrawals``: versions, cards, plots, promotion, rollback, emergency stop.
 
 Promotion and rollback are jobs of the training service."""
 
@@ -6,28 +6,33 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request, Response
+import structlog
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from services.core import use_case_registry as declared
 from services.core.audit.entries import AuditOutcome
 from services.core.auth.principal import Principal
-from services.core.errors import ConflictError
+from services.core.auth.snapshot import Withdrawal
+from services.core.errors import ConflictError, VigieError
 from services.core.jobs.client import FINAL_STATES, get_job, submit_job
 from services.core.model_registry import promotion_freeze
 from services.core.model_registry.version import CHAMPION, RegisteredVersion
 from services.gateway.audit.service import RequestOrigin, request_origin_of
 from services.gateway.container import GatewayContainer
-from services.gateway.deps import Admin, Viewer, require_all_centres, require_use_case
+from services.gateway.deps import Admin, Operator, Viewer, require_all_centres, require_use_case
+from services.gateway.models import withdrawals
 from services.gateway.models.schemas import (
     ModelActionResult,
     ModelVersionDetails,
     ModelVersionList,
     PromotionRequest,
     RollbackRequest,
+    WithdrawalRequest,
 )
 from services.gateway.models.service import (
     describe_version,
@@ -39,6 +44,8 @@ from services.gateway.models.service import (
 )
 from services.gateway.runs.orchestrator import RunOrchestrator
 from services.gateway.service_client import JobClient
+
+log = structlog.get_logger(__name__)
 
 JOB_WAIT_SECONDS = 25.0
 """Seconds for which a response waits for the job; the job continues after that."""
@@ -165,6 +172,72 @@ def models_router(gateway: GatewayContainer, runner: RunOrchestrator) -> APIRout
         )
 
     return router
+
+
+def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
+    """Routes of the emergency stop."""
+    router = APIRouter(tags=["emergency stop"])
+
+    @router.get("/admin/withdrawals", summary="The emergency stops in force")
+    def active(caller: Viewer) -> list[Withdrawal]:
+        with gateway.transaction() as session:
+            return [entry for entry in withdrawals.withdrawals(session)[0] if caller.can_call(entry.use_case)]
+
+    @router.post("/admin/withdrawals", summary="Withdraw advice at once", status_code=201)
+    def withdraw(request: Request, given: WithdrawalRequest, caller: Operator) -> Withdrawal:
+        """That of a use case, a target or a version: within two seconds its answers everywhere say `withdrawn`.
+        Requires an operator of all centres."""
+        require_all_centres(caller)
+        use_case = declared.get(given.use_case)
+        require_use_case(caller, use_case.name)
+        targets = [target.name for target in use_case.modelling.targets]
+        if given.target is not None and given.target not in targets:
+            raise VigieError(f"{use_case.name} has no target {given.target!r}.", expected=", ".join(targets))
+        with gateway.transaction() as session:
+            made = withdrawals.withdraw(
+                session, use_case.name, given.target, given.version, given.reason, caller.name, datetime.now(UTC)
+            )
+            origin, details = request_origin_of(request), {"id": made.id, "reason": given.reason}
+            gateway.trail.add(
+                session, origin, "advice.withdrawn", by=caller, use_case=use_case.name, target=_extent(made), **details
+            )
+        log.warning("advice withdrawn", use_case=use_case.name, id=made.id, by=caller.id)
+        return made
+
+    @router.delete("/admin/withdrawals/{withdrawal_id}", summary="Lift an emergency stop", status_code=204)
+    def restore(
+        request: Request,
+        withdrawal_id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
+        caller: Operator,
+        reason: Annotated[str, Query(max_length=500)] = "",
+    ) -> None:
+        """Also one that a lost database does not know any more: the answers that say `withdrawn` name its id. Requires
+        an operator of all centres."""
+        require_all_centres(caller)
+        with gateway.transaction() as session:
+            found = withdrawals.lift(session, withdrawal_id, caller.name, datetime.now(UTC))
+            use_case = "" if found is None else found.use_case
+            if found is not None or caller.use_cases is not None:
+                require_use_case(caller, use_case)
+            extent = f"withdrawal {withdrawal_id}" if found is None else _extent(found)
+            details = {"id": withdrawal_id, "reason": reason}
+            gateway.trail.add(
+                session,
+                request_origin_of(request),
+                "advice.restored",
+                by=caller,
+                use_case=use_case,
+                target=extent,
+                **details,
+            )
+        log.warning("advice restored", use_case=use_case, id=withdrawal_id, by=caller.id)
+
+    return router
+
+
+def _extent(entry: Withdrawal) -> str:
+    version = "any version" if entry.version is None else f"version {entry.version}"
+    return version if entry.target is None else f"target {entry.target}, {version}"
 
 
 VersionNumber = Annotated[int, Path(ge=1, le=2**31)]

@@ -22,6 +22,15 @@ class RollbackRequest(
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
 
 
+class WithdrawalRequest(StrictModel):
+    use_case: Annotated[str, StringConstraints(max_length=64)]
+    target: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, description="The one target whose advice is withdrawn; null: all."
+    )
+    version: int | None = Field(default=None, ge=1, le=2**31, description="The one version; null: whatever answers.")
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=500)]
+
+
 class ModelActionResult(BaseModel):
     """Result of a promotion or a rollback."""
 

@@ -65,8 +65,9 @@ class PredictionItem(BaseModel):
     pseudonymised: bool
     request: dict[str, Any] = Field(description="As it was sent.")
     answer: dict[str, Any]
-    predictions: dict[str, TargetResponse] | None = Field(
-        description="What the answer says about each target; null for calls that release 0.1.0 answered."
+    predictions: dict[str, TargetResponse | None] | None = Field(
+        description="What the answer says about each target; null for calls that release 0.1.0 answered, and by "
+        "setting for what was withdrawn."
     )
     decisions: dict[str, bool]
     warnings: list[InputWarning]

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from services.core.auth.principal import Role
+from services.core.auth.snapshot import Withdrawal
 from services.core.contract.use_case import Text, UseCase
 from services.core.web.authentication import PUBLIC, requires
 from services.prediction.api.schemas import PredictionSource, refusals
 from services.prediction.auth import AuthState
 from services.prediction.inference.prediction_service import PredictionService
-from services.prediction.inference.served_model import LoadedModel, ModelSlot, ServedModel
+from services.prediction.inference.served_model import LoadedModel, ModelSlot
 
 
 class LocalizedText(BaseModel):
@@ -33,6 +34,7 @@ class UseCaseSummary(BaseModel):
     model_version: str
     source: PredictionSource
     simulated: bool
+    withdrawn: list[Withdrawal] = Field(description="Emergency stops in force: who, when and why.")
 
 
 class UseCaseDetails(UseCaseSummary):
@@ -91,8 +93,7 @@ def metadata_router(
     async def list_use_cases() -> list[UseCaseSummary]:
         lines = []
         for answering, slot in desks.values():
-            serving = slot.serving
-            lines.append(_summary(answering, serving, slot.source(serving)))
+            lines.append(_summary(answering, slot))
         return lines
 
     def add(answering: PredictionService, slot: ModelSlot) -> None:
@@ -136,8 +137,8 @@ def metadata_router(
     @router.get("/health/ready", tags=["health"], openapi_extra=dict(PUBLIC))
     async def get_readiness() -> Readiness:
         states = {}
-        for name, (_, slot) in desks.items():
-            serving = slot.serving
+        for name, (answering, slot) in desks.items():
+            serving = slot.current(answering.use_case)
             states[name] = UseCaseState(source=slot.source(serving), model_version=serving.version)
         callers = access()
         degraded = callers.stale or any(state.source != "champion" for state in states.values())
@@ -150,14 +151,16 @@ def metadata_router(
     return router
 
 
-def _summary(answering: PredictionService, serving: ServedModel, source: PredictionSource) -> UseCaseSummary:
+def _summary(answering: PredictionService, slot: ModelSlot) -> UseCaseSummary:
+    serving = slot.current(answering.use_case)
     return UseCaseSummary(
         name=answering.use_case.name,
         title=LocalizedText.of(answering.use_case.presentation.title),
         description=LocalizedText.of(answering.use_case.presentation.description),
         model_version=serving.version,
-        source=source,
+        source=slot.source(serving),
         simulated=serving.simulated,
+        withdrawn=list(slot.withdrawn),
     )
 
 
@@ -166,7 +169,7 @@ def _details(answering: PredictionService, slot: ModelSlot, schemas: dict[str, A
     serving = slot.serving
     model = serving.model
     return UseCaseDetails(
-        **_summary(answering, serving, slot.source(serving)).model_dump(),
+        **_summary(answering, slot).model_dump(),
         created=model.created if model else None,
         bundle=model.hash if model else None,
         targets={target.name: LocalizedText.of(target.title) for target in use_case.modelling.targets},

@@ -176,6 +176,7 @@ def predict_router(
     use_case, validation = answering.use_case, answering.validation
     pictures = validation.pictures
     limit = settings.prediction_body_limit_kb * 1_024 + sum(image.longest for image in pictures.values())
+    nullable = settings.prediction_withdrawn == "none"
     batch_limit = settings.prediction_batch_limit_mb * 1_048_576
 
     gathering = MicroBatcher(answering)
@@ -266,21 +267,21 @@ def predict_router(
         "predict",
         predict_pictured if pictures else predict,
         request,
-        prediction_response_model(use_case),
+        prediction_response_model(use_case, nullable),
         f"{use_case.presentation.title.en}: answer one call",
     )
     add(
         "predict/batch",
         batch,
         batch_request_model(use_case, settings.prediction_batch_rows),
-        batch_response_model(use_case),
+        batch_response_model(use_case, nullable),
         f"{use_case.presentation.title.en}: answer many rows at once",
     )
     add(
         "explain",
         explain,
         request,
-        explanation_response_model(use_case),
+        explanation_response_model(use_case, nullable),
         f"{use_case.presentation.title.en}: what each input adds to the answer",
     )
     return router

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from services.core.auth.snapshot import Withdrawal
 from services.core.contract.use_case import BinaryClassification, MultiClass, Output, Regression, UseCase
 from services.core.headers import TrafficType
 from services.core.web.errors import ErrorBody, ErrorDetail
@@ -29,7 +30,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": _REFUSALS[status]} for status in statuses}
 
 
-PredictionSource = Literal["champion", "cached", "baseline"]
+PredictionSource = Literal["champion", "cached", "baseline", "withdrawn"]
 
 
 class InputWarning(BaseModel):
@@ -43,9 +44,11 @@ class InputWarning(BaseModel):
         "model_failed",
         "implausible_time",
         "contradiction",
+        "withdrawn",
     ]
     field: str | None = Field(description="The request field that it is about, if any.")
     message: str
+    withdrawal: Withdrawal | None = Field(default=None, description="Who withdrew the advice, when and why.")
 
 
 class PredictionMetadata(BaseModel):
@@ -58,11 +61,15 @@ class PredictionMetadata(BaseModel):
     model_version: str = Field(description="The registry's version number, or 'baseline'.")
     source: PredictionSource = Field(
         description="champion: the registry confirmed this version within the last minute; cached: the last good "
-        "version, the registry is silent; baseline: no model, published averages."
+        "version, the registry is silent; baseline: no model, published averages; withdrawn: an operator stopped the "
+        "model's advice, published averages or nothing."
     )
     kind: TrafficType = Field(description="live, or what the call's header said: exercise or simulated.")
     simulated: bool = Field(description="True where the model learned from simulated data.")
     warnings: list[InputWarning]
+
+
+_WITHDRAWN = Field(default=False, description="True where an operator withdrew the model's advice: the baseline's.")
 
 
 class QuantityResponse(BaseModel):
@@ -73,6 +80,7 @@ class QuantityResponse(BaseModel):
     value: float
     lower: float
     upper: float
+    withdrawn: bool = _WITHDRAWN
 
 
 class ProbabilityResponse(BaseModel):
@@ -83,6 +91,7 @@ class ProbabilityResponse(BaseModel):
     value: float
     decision: bool = Field(description="True where the probability reaches the threshold.")
     threshold: float
+    withdrawn: bool = _WITHDRAWN
 
 
 class ClassesResponse(BaseModel):
@@ -93,6 +102,7 @@ class ClassesResponse(BaseModel):
     value: str = Field(description="The most probable class.")
     probabilities: dict[str, float] = Field(description="Of each class; they sum to 1.")
     names: dict[str, str] = Field(description="What people call a class, where classes are codes.")
+    withdrawn: bool = _WITHDRAWN
 
 
 TargetResponse = QuantityResponse | ProbabilityResponse | ClassesResponse
@@ -138,22 +148,30 @@ def finite_model(model: type[BaseModel]) -> type[BaseModel]:
     return made
 
 
-def _answer_fields(use_case: UseCase) -> dict[str, Any]:
-    """Response fields: ``answer`` in the use case's shape, and ``predictions`` by target."""
+def _answer_fields(use_case: UseCase, nullable: bool) -> dict[str, Any]:
+    """Response fields: ``answer`` in the use case's shape, and ``predictions`` by target; ``nullable`` where withdrawn
+    advice has no figures."""
     types = tuple((target.name, _RESPONSE_TYPES[type(target.output)]) for target in use_case.modelling.targets)
-    predictions = _predictions_model(f"{schema_prefix(use_case)}Predictions", types)
-    return {"answer": (use_case.serving.answer, ...), "predictions": (predictions, ...)}
+    answer: Any = use_case.serving.answer
+    predictions: Any = _predictions_model(f"{schema_prefix(use_case)}Predictions", types, nullable)
+    if nullable:
+        return {"answer": (answer | None, ...), "predictions": (predictions | None, ...)}
+    return {"answer": (answer, ...), "predictions": (predictions, ...)}
 
 
 @cache
-def _predictions_model(name: str, types: tuple[tuple[str, type[TargetResponse]], ...]) -> type[BaseModel]:
+def _predictions_model(
+    name: str, types: tuple[tuple[str, type[TargetResponse]], ...], nullable: bool
+) -> type[BaseModel]:
     """The ``predictions`` model, cached so that all routes of a use case share one OpenAPI schema."""
-    fields: dict[str, Any] = {target: (response, ...) for target, response in types}
+    fields: dict[str, Any] = {target: (response | None if nullable else response, ...) for target, response in types}
     return create_model(name, **fields)
 
 
-def prediction_response_model(use_case: UseCase) -> type[BaseModel]:
-    return create_model(f"{schema_prefix(use_case)}Response", __base__=PredictionMetadata, **_answer_fields(use_case))
+def prediction_response_model(use_case: UseCase, nullable: bool = False) -> type[BaseModel]:
+    return create_model(
+        f"{schema_prefix(use_case)}Response", __base__=PredictionMetadata, **_answer_fields(use_case, nullable)
+    )
 
 
 def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
@@ -163,12 +181,12 @@ def batch_request_model(use_case: UseCase, limit: int) -> type[BaseModel]:
     return create_model(f"{schema_prefix(use_case)}Batch", rows=(list[request], rows))
 
 
-def batch_response_model(use_case: UseCase) -> type[BaseModel]:
+def batch_response_model(use_case: UseCase, nullable: bool = False) -> type[BaseModel]:
     answer: Any = create_model(
         f"{schema_prefix(use_case)}BatchRow",
         index=(int, ...),
         warnings=(list[InputWarning], ...),
-        **_answer_fields(use_case),
+        **_answer_fields(use_case, nullable),
     )
     return create_model(
         f"{schema_prefix(use_case)}BatchResponse",
@@ -178,14 +196,14 @@ def batch_response_model(use_case: UseCase) -> type[BaseModel]:
     )
 
 
-def explanation_response_model(use_case: UseCase) -> type[BaseModel]:
+def explanation_response_model(use_case: UseCase, nullable: bool = False) -> type[BaseModel]:
     fields: dict[str, Any] = {target.name: (TargetExplanation, ...) for target in use_case.modelling.targets}
     targets: Any = create_model(f"{schema_prefix(use_case)}Targets", **fields)
     return create_model(
         f"{schema_prefix(use_case)}Explanation",
         __base__=PredictionMetadata,
         targets=(targets, ...),
-        **_answer_fields(use_case),
+        **_answer_fields(use_case, nullable),
     )
 
 

@@ -18,7 +18,7 @@ from services.core.prediction_log.records import AnsweredRow
 from services.prediction.api.request_validation import RequestFields, RequestValidator, ValidatedRow
 from services.prediction.api.schemas import PredictionSource
 from services.prediction.inference.explainer import explain_baseline
-from services.prediction.inference.response_builder import Decision, DecisionEncoder, ResponseBuilder
+from services.prediction.inference.response_builder import Decision, DecisionEncoder, ResponseBuilder, Stop
 from services.prediction.inference.served_model import (
     LoadedModel,
     ModelSlot,
@@ -95,7 +95,7 @@ class PredictionService:
     def together(self, calls: Sequence[ValidatedRequest]) -> list[PredictionResult]:
         """Predict for several validated calls at once, all with one ``ServedModel``. If the model fails on a call, the
         baseline answers that one; the others are unaffected."""
-        serving = self.slot.serving
+        serving = self.slot.current(self.use_case)
         return self._together(serving, self.slot.source(serving), calls)
 
     def _together(
@@ -104,14 +104,14 @@ class PredictionService:
         model = serving.model
         self._observe_together(len(calls))
         if model is None:
-            return [self._predict_baseline(source, call, self._own_warnings(call.fields)) for call in calls]
+            return [self._predict_baseline(serving, source, call) for call in calls]
         try:
             columns = from_rows(self.validation.request, [call.fields for call in calls])
             rows = model.predict_each(columns, self._context.snapshot())
         except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
             if len(calls) > 1:
                 return [self._together(serving, source, [call])[0] for call in calls]
-            return [self._fallback(model, calls[0])]
+            return [self._fallback(serving, model, calls[0])]
         return [
             self._answered(serving, source, call, row, columns=columns, place=place)
             for place, (call, row) in enumerate(zip(calls, rows, strict=True))
@@ -128,18 +128,18 @@ class PredictionService:
         """
         rows, errors = self.validation.rows(payload, kind, wanted)
         wanted()
-        serving = self.slot.serving
-        model = serving.model
+        serving = self.slot.current(self.use_case)
+        model, stop = serving.model, serving.stop
         source = self.slot.source(serving)
         warnings: list[dict[str, Any]] = []
         try:
-            answers, decisions, watched = self._answers(model, rows)
+            answers, decisions, watched = self._answers(model, rows, stop)
         except Exception:
             if model is None:
                 raise
             self._failed(model, request_id, kind, len(rows))
-            serving, source, warnings = ServedModel(), "baseline", [_MODEL_FAILED_WARNING]
-            answers, decisions, watched = self._answers(None, rows)
+            serving, source, warnings = ServedModel(stop=stop), "baseline", [_MODEL_FAILED_WARNING]
+            answers, decisions, watched = self._answers(None, rows, stop)
         self._count(serving.version, source, kind, [decided.word for decided in decisions])
         envelope = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body={})
         told = envelope[:-1] + b',"errors":' + to_json(errors) + b',"answers":[' + b",".join(answers) + b"]}"
@@ -156,11 +156,11 @@ class PredictionService:
             HttpError: the request is not valid.
         """
         _, _, fields = self.validation.take(payload, kind)
-        serving = self.slot.serving
-        model = serving.model
+        serving = self.slot.current(self.use_case)
+        model, stop = serving.model, serving.stop
         source = self.slot.source(serving)
         warnings = self._own_warnings(fields)
-        explained = explain_baseline(self.use_case, fields)
+        usual = explained = explain_baseline(self.use_case, fields)
         values, facts = self.use_case.serving.fallback_prediction(fields)
         if model is not None:
             context = self._context.snapshot()
@@ -171,13 +171,16 @@ class PredictionService:
                 warnings = self._warnings(model, fields)
             except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
                 self._failed(model, request_id, kind, 1)
-                serving, source, warnings = ServedModel(), "baseline", [_MODEL_FAILED_WARNING, *warnings]
+                serving, source, warnings = ServedModel(stop=stop), "baseline", [_MODEL_FAILED_WARNING, *warnings]
+        if stop is not None:
+            values, warnings = stop.applied(self.use_case, values, fields), stop.warnings + warnings
+            explained |= {name: usual[name] for name in stop.targets}
         targets = {
             name: {"unit": unit, "outputs": [output._asdict() for output in outputs]}
             for name, (unit, outputs) in explained.items()
         }
-        body = {**self._envelope.body(values, facts, fields), "targets": targets}
-        self._count(serving.version, source, kind, (self._decisions.of(values).word,))
+        body = {**self._envelope.body(values, facts, fields, stop), "targets": targets}
+        self._count(serving.version, source, kind, (self._decisions.of(values, stop).word,))
         return self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
 
     def _watched(
@@ -202,7 +205,7 @@ class PredictionService:
             return [b""] * len(every)
 
     def _answers(
-        self, model: LoadedModel | None, rows: Sequence[ValidatedRow]
+        self, model: LoadedModel | None, rows: Sequence[ValidatedRow], stop: Stop | None
     ) -> tuple[list[bytes], list[Decision], list[bytes]]:
         """JSON, decision and drift columns of each row. Serialised row by row: ten thousand rows in one call would hold
         the interpreter lock and delay single calls."""
@@ -218,9 +221,11 @@ class PredictionService:
             found = []
         for row, (values, facts) in zip(rows, found, strict=True):
             warnings = self._own_warnings(row.fields) if model is None else self._warnings(model, row.fields)
-            body = self._envelope.body(values, facts, row.fields)
+            if stop is not None:
+                values, warnings = stop.applied(self.use_case, values, row.fields), stop.warnings + warnings  # noqa: PLW2901
+            body = self._envelope.body(values, facts, row.fields, stop)
             answers.append(to_json({"index": row.position, **body, "warnings": warnings}))
-            decisions.append(self._decisions.of(values))
+            decisions.append(self._decisions.of(values, stop))
         return answers, decisions, self._watched(model, every, columns)
 
     def _answered(
@@ -239,10 +244,12 @@ class PredictionService:
         assert serving.model is not None
         try:
             warnings = self._warnings(serving.model, fields)
-            body = self._envelope.body(values, facts, fields)
-            decided = self._decisions.of(values)
+            if serving.stop is not None:
+                values, warnings = serving.stop.applied(self.use_case, values, fields), serving.stop.warnings + warnings
+            body = self._envelope.body(values, facts, fields, serving.stop)
+            decided = self._decisions.of(values, serving.stop)
         except Exception:  # noqa: BLE001 - rule 7: every valid call is answered
-            return self._fallback(serving.model, call)
+            return self._fallback(serving, serving.model, call)
         self._count(serving.version, source, kind, (decided.word,))
         told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
         if not self.use_case.serving.drift_features:
@@ -257,19 +264,24 @@ class PredictionService:
             found.append({"code": "context_missing", "field": None, "message": outside})
         return found
 
-    def _fallback(self, model: LoadedModel, call: ValidatedRequest) -> PredictionResult:
+    def _fallback(self, serving: ServedModel, model: LoadedModel, call: ValidatedRequest) -> PredictionResult:
         """Baseline response to a call that the model fails on."""
         self._failed(model, call.request_id, call.kind, 1)
-        return self._predict_baseline("baseline", call, [_MODEL_FAILED_WARNING, *self._own_warnings(call.fields)])
+        return self._predict_baseline(ServedModel(stop=serving.stop), "baseline", call, (_MODEL_FAILED_WARNING,))
 
     def _predict_baseline(
-        self, source: PredictionSource, call: ValidatedRequest, warnings: list[dict[str, Any]]
+        self,
+        serving: ServedModel,
+        source: PredictionSource,
+        call: ValidatedRequest,
+        warned: Sequence[dict[str, Any]] = (),
     ) -> PredictionResult:
         fields, request_id, kind = call
+        stop = serving.stop
+        warnings = [*warned, *(stop.warnings if stop else ()), *self._own_warnings(fields)]
         values, facts = self.use_case.serving.fallback_prediction(fields)
-        body = self._envelope.body(values, facts, fields)
-        decided = self._decisions.of(values)
-        serving = ServedModel()
+        body = self._envelope.body(values, facts, fields, stop)
+        decided = self._decisions.of(values, stop)
         self._count(serving.version, source, kind, (decided.word,))
         told = self._envelope.around(serving, source, request_id, kind, warnings=warnings, body=body)
         return PredictionResult(told, decided.by_target, *self._watched(None, (fields,)))

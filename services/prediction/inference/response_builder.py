@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic_core import to_json
 
+from services.core.auth.snapshot import Withdrawal
 from services.core.contract.outputs import unit_of
 from services.core.contract.use_case import (
     BinaryClassification,
@@ -31,6 +32,50 @@ class Decision(NamedTuple):
     """JSON object, target -> decision, of the targets that have one."""
 
 
+class Stop(NamedTuple):
+    """What an emergency stop takes out of an answer."""
+
+    targets: frozenset[str]
+    """Those whose advice is withdrawn."""
+    whole: bool
+    warnings: list[dict[str, Any]]
+    figures: Literal["baseline", "none"]
+
+    @classmethod
+    def of(
+        cls, use_case: UseCase, active: Sequence[Withdrawal], version: str, figures: Literal["baseline", "none"]
+    ) -> Stop | None:
+        """What the withdrawals of this use case mean for an answer of ``version``; None if nothing."""
+        found = [entry for entry in active if entry.version is None or str(entry.version) == version]
+        if not found:
+            return None
+        every = frozenset(target.name for target in use_case.modelling.targets)
+        targets = every if any(entry.target is None for entry in found) else {entry.target for entry in found} & every
+        warnings = [
+            {
+                "code": "withdrawn",
+                "field": None,
+                "message": f"The model's advice{f' on {entry.target}' if entry.target else ''} was withdrawn by "
+                f"{entry.by} on {entry.at:%Y-%m-%d at %H:%M} UTC: {entry.reason}",
+                "withdrawal": entry.model_dump(mode="json"),
+            }
+            for entry in found
+        ]
+        return cls(targets, targets == every, warnings, figures)
+
+    def applied(
+        self, use_case: UseCase, values: Mapping[str, TargetPrediction], fields: Mapping[str, Any]
+    ) -> dict[str, TargetPrediction]:
+        """The values with the baseline's in place of those that are withdrawn."""
+        usual, _ = use_case.serving.fallback_prediction(fields)
+        return {name: usual[name] if name in self.targets else value for name, value in values.items()}
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Targets without figures."""
+        return self.targets if self.figures == "none" else frozenset()
+
+
 class DecisionEncoder:
     """Encodes the decisions of binary targets as JSON."""
 
@@ -40,8 +85,11 @@ class DecisionEncoder:
         ]
         self._decided: dict[tuple[bool, ...], Decision] = {}
 
-    def of(self, values: Mapping[str, TargetPrediction]) -> Decision:
+    def of(self, values: Mapping[str, TargetPrediction], stop: Stop | None = None) -> Decision:
         """Decision of the targets that have one; cached, because few combinations recur in many calls."""
+        if stop is not None and stop.hidden:
+            shown = {name: bool(values[name].decision) for name in self._decides if name not in stop.hidden}
+            return Decision("none", to_json(shown))
         said = []
         for name in self._decides:
             value = values[name]
@@ -65,9 +113,15 @@ class ResponseBuilder:
         self._units = [(target.name, unit_of(target.output)) for target in use_case.modelling.targets]
 
     def body(
-        self, values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], fields: Mapping[str, Any]
+        self,
+        values: Mapping[str, TargetPrediction],
+        facts: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        stop: Stop | None = None,
     ) -> dict[str, Any]:
         """Body of one row: the use case's answer and the typed prediction of each target."""
+        if stop is not None:
+            return self._stopped(values, facts, fields, stop)
         answer = self._compose(values, facts, fields)
         if self._adjust is not None:
             values = self._adjust(values, facts)
@@ -75,6 +129,18 @@ class ResponseBuilder:
             "answer": answer,
             "predictions": {name: _prediction_fields(values[name], unit) for name, unit in self._units},
         }
+
+    def _stopped(
+        self, values: Mapping[str, TargetPrediction], facts: Mapping[str, Any], fields: Mapping[str, Any], stop: Stop
+    ) -> dict[str, Any]:
+        """Body with withdrawn targets marked, or null; an answer that would be composed of them is null too."""
+        body = self.body(values, facts, fields)
+        for name in stop.targets:
+            body["predictions"][name]["withdrawn"] = True
+        if not stop.hidden:
+            return body
+        shown = {name: None if name in stop.hidden else value for name, value in body["predictions"].items()}
+        return {"answer": None, "predictions": None if stop.whole else shown}
 
     def around(
         self,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
+from services.core.auth.snapshot import Withdrawal
 from services.core.bundle.manifest import VerifiedBundle
 from services.core.bundle.predictor import Predictor, to_scalars
 from services.core.contract.columns import column_types, from_rows
@@ -22,7 +23,7 @@ from services.core.errors import VigieError
 from services.core.settings import Settings
 from services.prediction.api.schemas import PredictionSource, finite_model
 from services.prediction.inference.explainer import Explainer, OutputAttribution
-from services.prediction.inference.response_builder import ResponseBuilder
+from services.prediction.inference.response_builder import ResponseBuilder, Stop
 from services.prediction.model_sync.bundle_cache import CachedBundle
 
 
@@ -213,6 +214,8 @@ class ServedModel:
     model: LoadedModel | None = None
     confirmed_at: float | None = None
     """When the registry last confirmed this version as champion (the slot's clock)."""
+    stop: Stop | None = None
+    """What an emergency stop takes out of the answers."""
 
     @property
     def version(self) -> str:
@@ -224,12 +227,27 @@ class ServedModel:
 
 
 class ModelSlot:
-    """Holds one use case's ``ServedModel``. Written by the model watcher only, read by every request."""
+    """Holds one use case's ``ServedModel``. Written by the model watcher only, read by every request; ``withdrawn``,
+    the active emergency stops, is written by the thread that follows the gateway."""
 
-    def __init__(self, confirmed_seconds: float, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        confirmed_seconds: float,
+        clock: Clock = time.monotonic,
+        figures: Literal["baseline", "none"] = "baseline",
+    ) -> None:
         self._confirmed_seconds = confirmed_seconds
         self._clock = clock
+        self._figures = figures
         self.serving = ServedModel()
+        self.withdrawn: Sequence[Withdrawal] = ()
+
+    def current(self, use_case: UseCase) -> ServedModel:
+        """What answers now: the served model without the advice that is withdrawn."""
+        serving, withdrawn = self.serving, self.withdrawn
+        if not withdrawn or (stop := Stop.of(use_case, withdrawn, serving.version, self._figures)) is None:
+            return serving
+        return ServedModel(stop=stop) if stop.whole else replace(serving, stop=stop)
 
     def swap(self, model: LoadedModel, *, confirmed: bool) -> None:
         """Serve ``model`` from now on, by one atomic assignment."""
@@ -240,7 +258,9 @@ class ModelSlot:
         self.serving = replace(self.serving, confirmed_at=self._clock())
 
     def source(self, serving: ServedModel) -> PredictionSource:
-        """Source of an answer of ``serving`` at this moment: champion, cached or baseline."""
+        """Source of an answer of ``serving`` at this moment: champion, cached, baseline or withdrawn."""
+        if serving.stop is not None and serving.stop.whole:
+            return "withdrawn"
         if serving.model is None:
             return "baseline"
         confirmed_at = serving.confirmed_at

@@ -14,7 +14,14 @@ import pytest
 from services.core.auth.credentials import ApiKey, SigningKey, generate_api_key
 from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
 from services.core.auth.snapshot import ApiKeyEntry, AuthSnapshotDocument, NewCredentials, SnapshotFile
-from services.core.auth.snapshot_poller import REWRITE_SECONDS, STALE_SECONDS, ApiKeyUsage, AuthSnapshotPoller
+from services.core.auth.snapshot_poller import (
+    MAX_POLL_SECONDS,
+    REPORT_POLLS,
+    REWRITE_SECONDS,
+    STALE_SECONDS,
+    ApiKeyUsage,
+    AuthSnapshotPoller,
+)
 from services.core.errors import VigieError
 
 
@@ -204,11 +211,13 @@ def test_uses_of_keys_are_told_and_a_lost_report_is_told_again(gateway: Gateway,
     gateway.reports_lost = 1
     for _ in range(3):
         follower.verify(gateway.keys[0].text)
+    gateway.now += REPORT_POLLS * MAX_POLL_SECONDS
     follower.poll()
-    gateway.now += 5
+    gateway.now += REPORT_POLLS * MAX_POLL_SECONDS
     follower.verify(gateway.keys[0].text)
     follower.verify(generate_api_key().text)
     follower.poll()
+    follower.verify(gateway.keys[0].text)
     follower.poll()
     assert [(use.id, use.uses, use.last_used_at.timestamp()) for use in gateway.reported] == [
         (gateway.keys[0].id, 4, gateway.now)
