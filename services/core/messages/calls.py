@@ -55,6 +55,9 @@ CALL: dict[str, Text] = {
         "No model is in service: these are published averages.",
         "Aucun modèle n'est en service : ce sont des moyennes publiées.",
     ),
+    "why_withdrawn": Text("An operator withdrew the model's advice.", "Un exploitant a retiré les conseils du modèle."),
+    "withdrawn": Text("Advice withdrawn: {what}", "Conseils retirés : {what}"),
+    "withdrawn_by": Text("By {by} on {at} UTC: {reason}", "Par {by} le {at} UTC : {reason}"),
     "why_simulated": Text("The model learned from simulated data.", "Le modèle a appris sur des données simulées."),
     "why_failed": Text(
         "The model failed on this call; published averages were given instead.",

@@ -135,6 +135,11 @@ TERMS: dict[str, Text] = {
     ),
     "baseline": Text("BASELINE", "VALEUR DE RÉFÉRENCE"),
     "baseline_text": Text("no model: published averages only", "aucun modèle : moyennes publiées seulement"),
+    "withdrawn": Text("WITHDRAWN", "RETIRÉ"),
+    "withdrawn_text": Text(
+        "an operator stopped the model's advice: none of it is used",
+        "un exploitant a arrêté les conseils du modèle : rien n'en est utilisé",
+    ),
     "simulated": Text("SIMULATED DATA", "DONNÉES SIMULÉES"),
     "simulated_text": Text(
         "the model learned from simulated data: not for real decisions",

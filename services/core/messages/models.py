@@ -168,6 +168,24 @@ MODELS: dict[str, Text] = {
         "Par {by} depuis le {since} : {reason}. Aucun modèle n'est promu d'ici la levée ; revenir en arrière reste "
         "possible.",
     ),
+    "stop": Text("Emergency stop: withdraw advice", "Arrêt d'urgence : retirer les conseils"),
+    "stop_what": Text("What to withdraw in an emergency", "Ce qu'il faut retirer en cas d'urgence"),
+    "stop_all": Text("the whole use case", "tout le cas d'usage"),
+    "stop_title": Text("Withdraw the advice at once?", "Retirer les conseils immédiatement ?"),
+    "stop_text": Text(
+        "{title}, {what}: within two seconds every answer says that it is withdrawn and holds no figure of the model, in "
+        "all centres, until it is lifted.",
+        "{title}, {what} : en deux secondes, chaque réponse indique le retrait et ne contient aucun chiffre du modèle, "
+        "dans tous les centres, jusqu'à la levée.",
+    ),
+    "stopped": Text("The advice is withdrawn.", "Les conseils sont retirés."),
+    "restore": Text("Restore the advice: {what}", "Rétablir les conseils : {what}"),
+    "restore_title": Text("Restore the advice?", "Rétablir les conseils ?"),
+    "restore_text": Text(
+        "Within two seconds the model answers again, in all centres.",
+        "En deux secondes, le modèle répond de nouveau, dans tous les centres.",
+    ),
+    "restored": Text("The advice is restored.", "Les conseils sont rétablis."),
     "freeze": Text("Freeze promotions", "Geler les promotions"),
     "freeze_title": Text("Freeze promotions of all use cases?", "Geler les promotions de tous les cas d'usage ?"),
     "freeze_text": Text(

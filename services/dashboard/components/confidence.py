@@ -1,20 +1,44 @@
-"""Confidence in an answer and its source (champion, cached, baseline), as texts and badges."""
+"""Confidence in an answer and its source (champion, cached, baseline, withdrawn), as texts and badges."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
 import structlog
 
 from services.core.contract.use_case import RegressionPrediction, UseCase
-from services.dashboard.components.feedback import Tone, badge
+from services.dashboard.api.client import Service
+from services.dashboard.components.feedback import Tone, badge, notice
 from services.dashboard.components.use_cases import title_of
 from services.dashboard.session import Session
 
 log = structlog.get_logger(__name__)
-SOURCE_TONES: dict[str, Tone] = {"champion": "good", "cached": "warn", "baseline": "bad"}
+SOURCE_TONES: dict[str, Tone] = {"champion": "good", "cached": "warn", "baseline": "bad", "withdrawn": "bad"}
+
+
+def active_withdrawals(session: Session, use_case: UseCase) -> list[dict[str, Any]]:
+    """The use case's emergency stops in force, at most a second old."""
+    served = session.remembered("withdrawn", 1, lambda: session.client.get(Service.PREDICTION, "/v1/use-cases"))
+    return next((line.get("withdrawn", []) for line in served if line["name"] == use_case.name), [])
+
+
+def withdrawal_extent(session: Session, use_case: UseCase, entry: Mapping[str, Any]) -> str:
+    """What is withdrawn, in words."""
+    titles = {target.name: session.words.of(target.title) for target in use_case.modelling.targets}
+    parts = [] if entry["target"] is None else [titles.get(entry["target"], entry["target"])]
+    if entry["version"] is not None:
+        parts.append(session.words("models.version_n", number=entry["version"]))
+    return ", ".join(parts) or session.words("models.stop_all")
+
+
+def withdrawal_notices(session: Session, use_case: UseCase, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Show in red what is withdrawn, by whom, when and why."""
+    for entry in entries:
+        said = {"by": entry["by"], "at": session.formats.moment(entry["at"]), "reason": entry["reason"]}
+        title = session.words("call.withdrawn", what=withdrawal_extent(session, use_case, entry))
+        notice("bad", title, session.words("call.withdrawn_by", **said))
 
 
 def reasons_against(
@@ -29,6 +53,8 @@ def reasons_against(
         found.append(words("call.why_failed"))
     elif answer["source"] == "baseline":
         found.append(words("call.why_baseline"))
+    if "withdrawn" in codes:
+        found.append(words("call.why_withdrawn"))
     if answer.get("simulated"):
         found.append(words("call.why_simulated"))
     for warning in warnings:
@@ -40,7 +66,7 @@ def reasons_against(
             found.append(words(key, field=title_of(use_case, warning["field"], words)))
     if "context_missing" in codes:
         found.append(words("call.why_context"))
-    if values is not None and answer["source"] != "baseline" and "model_failed" not in codes:
+    if values is not None and answer["source"] not in {"baseline", "withdrawn"} and "model_failed" not in codes:
         found += [
             words("call.why_wide", target=words.of(title))
             for title in _targets_with_wide_interval(use_case, answer["predictions"], values)
@@ -83,6 +109,8 @@ def _targets_with_wide_interval(
         known, predicted = usual.get(target.name), predictions[target.name]
         if (
             isinstance(known, RegressionPrediction)
+            and predicted is not None
+            and not predicted.get("withdrawn")
             and predicted["upper"] - predicted["lower"] >= known.upper - known.lower
         ):
             wide.append(target.title)

@@ -15,7 +15,7 @@ from services.core.web.authentication import PUBLIC, requires
 from services.prediction.api.schemas import PredictionSource, refusals
 from services.prediction.auth import AuthState
 from services.prediction.inference.prediction_service import PredictionService
-from services.prediction.inference.served_model import LoadedModel, ModelSlot
+from services.prediction.inference.served_model import LoadedModel, ModelSlot, ServedModel
 
 
 class LocalizedText(BaseModel):
@@ -93,7 +93,7 @@ def metadata_router(
     async def list_use_cases() -> list[UseCaseSummary]:
         lines = []
         for answering, slot in desks.values():
-            lines.append(_summary(answering, slot))
+            lines.append(_summary(answering, slot, slot.serving))
         return lines
 
     def add(answering: PredictionService, slot: ModelSlot) -> None:
@@ -151,8 +151,8 @@ def metadata_router(
     return router
 
 
-def _summary(answering: PredictionService, slot: ModelSlot) -> UseCaseSummary:
-    serving = slot.current(answering.use_case)
+def _summary(answering: PredictionService, slot: ModelSlot, served: ServedModel) -> UseCaseSummary:
+    serving = slot.current(answering.use_case, served)
     return UseCaseSummary(
         name=answering.use_case.name,
         title=LocalizedText.of(answering.use_case.presentation.title),
@@ -169,7 +169,7 @@ def _details(answering: PredictionService, slot: ModelSlot, schemas: dict[str, A
     serving = slot.serving
     model = serving.model
     return UseCaseDetails(
-        **_summary(answering, slot).model_dump(),
+        **_summary(answering, slot, serving).model_dump(),
         created=model.created if model else None,
         bundle=model.hash if model else None,
         targets={target.name: LocalizedText.of(target.title) for target in use_case.modelling.targets},

@@ -242,9 +242,9 @@ class ModelSlot:
         self.serving = ServedModel()
         self.withdrawn: Sequence[Withdrawal] = ()
 
-    def current(self, use_case: UseCase) -> ServedModel:
-        """What answers now: the served model without the advice that is withdrawn."""
-        serving, withdrawn = self.serving, self.withdrawn
+    def current(self, use_case: UseCase, serving: ServedModel | None = None) -> ServedModel:
+        """What answers now: the served model (or ``serving``) without the advice that is withdrawn."""
+        serving, withdrawn = serving or self.serving, self.withdrawn
         if not withdrawn or (stop := Stop.of(use_case, withdrawn, serving.version, self._figures)) is None:
             return serving
         return ServedModel(stop=stop) if stop.whole else replace(serving, stop=stop)

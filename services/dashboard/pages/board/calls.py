@@ -111,12 +111,16 @@ def request_text(session: Session, use_case: UseCase, call: Call) -> str:
 def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
     """Summary of each target; for calls of release 0.1.0 the answer's fields."""
     formats, words, predictions = session.formats, session.words, call["predictions"]
+    if predictions is None and call["source"] == "withdrawn":
+        return words("terms.withdrawn_text")
     if predictions is None:
         return " · ".join(f"{name}: {value}" for name, value in flatten(call["answer"]).items())
     parts = []
     for target in use_case.modelling.targets:
         predicted, title = predictions[target.name], words.of(target.title)
-        if predicted["kind"] == "quantity":
+        if predicted is None:
+            parts.append(f"{title}: {words('terms.withdrawn')}")
+        elif predicted["kind"] == "quantity":
             unit = predicted["unit"]
             digits = 0 if unit in {"s", "m"} else 1
             low, high = (formats.number(predicted[end], digits) for end in ("lower", "upper"))

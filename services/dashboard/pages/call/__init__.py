@@ -12,6 +12,7 @@ from services.dashboard import drafts
 from services.dashboard.api import predictions
 from services.dashboard.api.client import ApiError
 from services.dashboard.components import maps
+from services.dashboard.components.confidence import active_withdrawals, withdrawal_notices
 from services.dashboard.components.feedback import empty_state, error_boundary, notice, show_error
 from services.dashboard.components.use_cases import fields_of, title_of, validate_request
 from services.dashboard.pages.call import answer_view, batch
@@ -40,6 +41,8 @@ def render(session: Session) -> None:
             words("call.what"), ["one", "many"], default="one", key=drafts.kept(_MODE), label_visibility="hidden",
             format_func=lambda name: words(f"call.{name}"), required=True, wrap=True,
         )  # fmt: skip
+    with error_boundary(words, key="withdrawn"):
+        withdrawal_notices(session, use_case, active_withdrawals(session, use_case))
     if mode == "many":
         with error_boundary(words, key="batch"):
             batch.batch_form(session, use_case)
@@ -257,7 +260,7 @@ def _side_by_side(session: Session, use_case: UseCase, answers: list[dict[str, A
     for letter, each in zip("AB", answers, strict=True):
         value = each["payload"].get(name)
         titles.append(words("call.variant", letter=letter, value=words("terms.not_given") if value is None else value))
-    notice("info", _difference(session, use_case, [each["answer"]["predictions"] for each in answers], titles))
+    notice("info", _difference(session, use_case, [each["answer"]["predictions"] or {} for each in answers], titles))
     for column, title, each in zip(st.columns(2), titles, answers, strict=True):
         with column:
             answer_view.show_answer(session, use_case, each["answer"], each["values"], ends=ends, heading=title)
@@ -268,8 +271,8 @@ def _difference(session: Session, use_case: UseCase, both: list[Mapping[str, Any
     words, formats = session.words, session.formats
     for kind in ("quantity", "probability"):
         for target in use_case.modelling.targets:
-            first, second = (predictions[target.name] for predictions in both)
-            if first["kind"] != kind:
+            first, second = (predictions.get(target.name) for predictions in both)
+            if first is None or second is None or first["kind"] != kind:
                 continue
             title, gap = words.of(target.title), first["value"] - second["value"]
             if round(gap, 1 if kind == "quantity" else 3) == 0:

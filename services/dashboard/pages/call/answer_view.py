@@ -16,9 +16,9 @@ from services.core.contract.use_case import BinaryClassification, MultiClass, Re
 from services.dashboard import drafts
 from services.dashboard.api.predictions import class_name
 from services.dashboard.components import data_display
-from services.dashboard.components.confidence import missing_fields, reasons_against, source_badges
+from services.dashboard.components.confidence import missing_fields, reasons_against, source_badges, withdrawal_notices
 from services.dashboard.components.data_display import Bar, IntervalBar
-from services.dashboard.components.feedback import notice
+from services.dashboard.components.feedback import badge, notice
 from services.dashboard.components.use_cases import title_of
 from services.dashboard.session import Session
 
@@ -43,11 +43,13 @@ def show_answer(
     words = session.words
     if heading:
         st.markdown(f"### {heading}")
+    found = (warning.get("withdrawal") for warning in answer["warnings"])
+    withdrawal_notices(session, use_case, [entry for entry in found if entry])
     against = reasons_against(session, use_case, answer, values)
     if against:
         notice("warn", words("call.not_to_rely_on"), words("call.you_decide"), against)
     cards = [
-        target_card(session, target, answer["predictions"][target.name], (ends or {}).get(target.name))
+        target_card(session, target, (answer["predictions"] or {}).get(target.name), (ends or {}).get(target.name))
         for kind in (Regression, BinaryClassification, MultiClass)
         for target in use_case.modelling.targets
         if isinstance(target.output, kind)
@@ -57,7 +59,9 @@ def show_answer(
     objectives = [
         target.output.objective for target in use_case.modelling.targets if isinstance(target.output, Regression)
     ]
-    extra = [leaf for leaf in extra_fields(use_case.serving.answer, answer["answer"]) if leaf.value not in objectives]
+    extra = [
+        leaf for leaf in extra_fields(use_case.serving.answer, answer["answer"] or {}) if leaf.value not in objectives
+    ]
     if extra:
         st.html(_extra_cards(session, extra))
     without = missing_fields(session, use_case, answer)
@@ -65,8 +69,16 @@ def show_answer(
         st.caption(words("call.surer_with", fields=", ".join(without)))
 
 
-def target_card(session: Session, target: Target, predicted: Mapping[str, Any], end: float | None = None) -> str:
-    """HTML card of one target's typed prediction."""
+def target_card(session: Session, target: Target, predicted: Mapping[str, Any] | None, end: float | None = None) -> str:
+    """HTML card of one target's typed prediction; one that is withdrawn says so, and may have no figures."""
+    mark = badge("bad", session.words("terms.withdrawn"), large=True)
+    if predicted is None:
+        return f"<div class='v-card'><h3>{escape(session.words.of(target.title))}</h3>{mark}</div>"
+    card = _card(session, target, predicted, end)
+    return card.replace("</h3>", f"</h3>{mark}", 1) if predicted.get("withdrawn") else card
+
+
+def _card(session: Session, target: Target, predicted: Mapping[str, Any], end: float | None) -> str:
     if isinstance(target.output, Regression):
         return _regression_card(session, target, target.output.objective, predicted, end)
     card = _binary_card if predicted["kind"] == "probability" else _multi_class_card
@@ -141,7 +153,9 @@ def scale_ends(use_case: UseCase, answers: list[Mapping[str, Any]]) -> dict[str,
     for target in use_case.modelling.targets:
         if isinstance(target.output, Regression):
             for answer in answers:
-                found = answer["predictions"][target.name]
+                found = (answer["predictions"] or {}).get(target.name)
+                if found is None:
+                    continue
                 item = IntervalBar(
                     found["value"], found["lower"], found["upper"], ("", ""), mark=target.output.objective
                 )

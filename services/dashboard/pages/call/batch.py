@@ -219,7 +219,7 @@ def _add_answers(batch: Batch, part: list[tuple[int, dict[str, Any]]], response:
     for item in response["answers"]:
         line, request = part[item["index"]]
         codes = "; ".join(dict.fromkeys(warning["code"] for warning in item["warnings"]))
-        shown = {**request, **predictions.flatten(item["answer"]), **beside, "warnings": codes}
+        shown = {**request, **predictions.flatten(item["answer"] or {}), **beside, "warnings": codes}
         answers.append({**shown, _LINE: line, INCIDENT: request.get(INCIDENT, "")})
     for error in response["errors"]:
         line = part[error["index"]][0]

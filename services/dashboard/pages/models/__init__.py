@@ -22,7 +22,7 @@ from services.dashboard.components.feedback import (
     notice,
 )
 from services.dashboard.components.use_cases import choose_use_case
-from services.dashboard.pages.models.actions import approvals, freeze_panel, promote_button, rollback_button
+from services.dashboard.pages.models.actions import approvals, freeze_panel, promote_button, rollback_button, stop_panel
 from services.dashboard.pages.models.version import TONES, show_version
 from services.dashboard.session import Session
 
@@ -45,6 +45,8 @@ def render(session: Session) -> None:
     versions: list[dict[str, Any]] = found["versions"]
     with error_boundary(words, key="freeze"):
         freeze_panel(session)
+    with error_boundary(words, key="stop"):
+        stop_panel(session, use_case, found["champion"])
     if not versions:
         empty_state(words("models.none"), words("models.none_text"))
         return

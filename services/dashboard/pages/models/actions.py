@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -11,6 +12,7 @@ from services.core.auth.principal import Role
 from services.core.contract.use_case import UseCase
 from services.core.model_registry.version import Tag
 from services.dashboard.api.client import LONG_TIMEOUT, Service
+from services.dashboard.components.confidence import active_withdrawals, withdrawal_extent, withdrawal_notices
 from services.dashboard.components.feedback import ConfirmedAction, confirm_button, notice
 from services.dashboard.session import Session
 
@@ -105,6 +107,72 @@ def _job_message(session: Session, use_case: UseCase, answer: Mapping[str, Any],
         return session.words("models.goes_on")
     problem = (answer.get("error") or {}).get("problem") or answer["state"]
     return session.words("models.did_not", problem=problem)
+
+
+# --- emergency stop ---------------------------------------------------------------------------------
+
+
+def stop_panel(session: Session, use_case: UseCase, champion: int | None) -> None:
+    """What is withdrawn, and for operators of all centres the buttons that withdraw and restore advice."""
+    words, active = session.words, active_withdrawals(session, use_case)
+    withdrawal_notices(session, use_case, active)
+    if not session.has_platform_role(Role.OPERATOR):
+        return
+    for entry in active:
+        confirm_button(session, _restore(session, use_case, entry))
+    extents: list[dict[str, Any]] = [{"target": None, "version": None}]
+    extents += [{"target": target.name, "version": None} for target in use_case.modelling.targets]
+    extents += [] if champion is None else [{"target": None, "version": champion}]
+    chosen = st.selectbox(
+        words("models.stop_what"),
+        range(len(extents)),
+        format_func=lambda place: withdrawal_extent(session, use_case, extents[place]),
+        key=f"stop-what-{use_case.name}",
+    )
+    confirm_button(session, _stop(session, use_case, extents[chosen or 0]))
+
+
+def _stop(session: Session, use_case: UseCase, extent: Mapping[str, Any]) -> ConfirmedAction:
+    words = session.words
+    what, title = withdrawal_extent(session, use_case, extent), words.of(use_case.presentation.title)
+
+    def do(reason: str, _: str) -> str:
+        body = {"use_case": use_case.name, **extent, "reason": reason}
+        session.client.post(Service.GATEWAY, "/admin/withdrawals", body)
+        session.forget("withdrawn")
+        return words("models.stopped")
+
+    return ConfirmedAction(
+        key=f"stop-{use_case.name}",
+        button=words("models.stop"),
+        title=words("models.stop_title"),
+        consequence=words("models.stop_text", title=title, what=what),
+        do=do,
+        reason=words("asking.reason"),
+        least=3,
+        tone="bad",
+        icon=":material/front_hand:",
+    )
+
+
+def _restore(session: Session, use_case: UseCase, entry: Mapping[str, Any]) -> ConfirmedAction:
+    words = session.words
+
+    def do(reason: str, _: str) -> str:
+        path = f"/admin/withdrawals/{entry['id']}?{urlencode({'reason': reason})}"
+        session.client.ask("DELETE", Service.GATEWAY, path)
+        session.forget("withdrawn")
+        return words("models.restored")
+
+    return ConfirmedAction(
+        key=f"restore-{entry['id']}",
+        button=words("models.restore", what=withdrawal_extent(session, use_case, entry)),
+        title=words("models.restore_title"),
+        consequence=words("models.restore_text"),
+        do=do,
+        reason=words("asking.reason"),
+        least=3,
+    )
 
 
 # --- freezing ---------------------------------------------------------------------------------------
