@@ -173,8 +173,8 @@ MODELS: dict[str, Text] = {
     "stop_all": Text("the whole use case", "tout le cas d'usage"),
     "stop_title": Text("Withdraw the advice at once?", "Retirer les conseils immédiatement ?"),
     "stop_text": Text(
-        "{title}, {what}: within two seconds every answer says that it is withdrawn and holds no figure of the model, in "
-        "all centres, until it is lifted.",
+        "{title}, {what}: within two seconds every answer says that it is withdrawn and holds no figure of the model, "
+        "in all centres, until it is lifted.",
         "{title}, {what} : en deux secondes, chaque réponse indique le retrait et ne contient aucun chiffre du modèle, "
         "dans tous les centres, jusqu'à la levée.",
     ),

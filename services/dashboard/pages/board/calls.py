@@ -111,7 +111,7 @@ def request_text(session: Session, use_case: UseCase, call: Call) -> str:
 def answer_text(session: Session, use_case: UseCase, call: Call) -> str:
     """Summary of each target; for calls of release 0.1.0 the answer's fields."""
     formats, words, predictions = session.formats, session.words, call["predictions"]
-    if predictions is None and call["source"] == "withdrawn":
+    if predictions is None and not call["answer"]:
         return words("terms.withdrawn_text")
     if predictions is None:
         return " · ".join(f"{name}: {value}" for name, value in flatten(call["answer"]).items())
