@@ -197,9 +197,16 @@ def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
             made = withdrawals.withdraw(
                 session, use_case.name, given.target, given.version, given.reason, caller.name, datetime.now(UTC)
             )
-            origin, details = request_origin_of(request), {"id": made.id, "reason": given.reason}
+            origin = request_origin_of(request)
             gateway.trail.add(
-                session, origin, "advice.withdrawn", by=caller, use_case=use_case.name, target=_extent(made), **details
+                session,
+                origin,
+                "advice.withdrawn",
+                by=caller,
+                use_case=use_case.name,
+                target=_extent(made),
+                id=made.id,
+                reason=given.reason,
             )
         log.warning("advice withdrawn", use_case=use_case.name, id=made.id, by=caller.id)
         return made
@@ -220,7 +227,6 @@ def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
             if found is not None or caller.use_cases is not None:
                 require_use_case(caller, use_case)
             extent = f"withdrawal {withdrawal_id}" if found is None else _extent(found)
-            details = {"id": withdrawal_id, "reason": reason}
             gateway.trail.add(
                 session,
                 request_origin_of(request),
@@ -228,7 +234,8 @@ def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
                 by=caller,
                 use_case=use_case,
                 target=extent,
-                **details,
+                id=withdrawal_id,
+                reason=reason,
             )
         log.warning("advice restored", use_case=use_case, id=withdrawal_id, by=caller.id)
 

@@ -50,7 +50,8 @@ class Stop(NamedTuple):
         if not found:
             return None
         every = frozenset(target.name for target in use_case.modelling.targets)
-        targets = every if any(entry.target is None for entry in found) else {entry.target for entry in found} & every
+        named = {entry.target for entry in found}
+        targets = every if None in named else frozenset(name for name in every if name in named)
         warnings = [
             {
                 "code": "withdrawn",
@@ -88,7 +89,11 @@ class DecisionEncoder:
     def of(self, values: Mapping[str, TargetPrediction], stop: Stop | None = None) -> Decision:
         """Decision of the targets that have one; cached, because few combinations recur in many calls."""
         if stop is not None and stop.hidden:
-            shown = {name: bool(values[name].decision) for name in self._decides if name not in stop.hidden}
+            shown = {}
+            for name in self._decides:
+                value = values[name]
+                if name not in stop.hidden and isinstance(value, BinaryPrediction):
+                    shown[name] = bool(value.decision)
             return Decision("none", to_json(shown))
         said = []
         for name in self._decides:

@@ -43,8 +43,9 @@ def show_answer(
     words = session.words
     if heading:
         st.markdown(f"### {heading}")
-    found = (warning.get("withdrawal") for warning in answer["warnings"])
-    withdrawal_notices(session, use_case, [entry for entry in found if entry])
+    withdrawal_notices(
+        session, use_case, [found["withdrawal"] for found in answer["warnings"] if found.get("withdrawal")]
+    )
     against = reasons_against(session, use_case, answer, values)
     if against:
         notice("warn", words("call.not_to_rely_on"), words("call.you_decide"), against)

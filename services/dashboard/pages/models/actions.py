@@ -120,9 +120,8 @@ def stop_panel(session: Session, use_case: UseCase, champion: int | None) -> Non
         return
     for entry in active:
         confirm_button(session, _restore(session, use_case, entry))
-    extents: list[dict[str, Any]] = [{"target": None, "version": None}]
-    extents += [{"target": target.name, "version": None} for target in use_case.modelling.targets]
-    extents += [] if champion is None else [{"target": None, "version": champion}]
+    scopes = [(None, None), *((target.name, None) for target in use_case.modelling.targets), (None, champion)]
+    extents = [{"target": target, "version": version} for target, version in dict.fromkeys(scopes)]
     chosen = st.selectbox(
         words("models.stop_what"),
         range(len(extents)),

@@ -55,6 +55,18 @@ def test_a_logged_call_is_a_line_of_its_targets() -> None:
     assert line.count(" · ") == len(FIRE.modelling.targets) - 1
 
 
+def test_a_withdrawn_target_is_shown_as_such_with_or_without_figures() -> None:
+    target = FIRE.modelling.targets[0]
+    bare = target_card(SESSION, target, None)
+    assert "v-tag bad" in bare
+    assert "WITHDRAWN" in bare
+    figures = {"kind": "quantity", "unit": "s", "value": 300.0, "lower": 200.0, "upper": 400.0}
+    assert "WITHDRAWN" not in target_card(SESSION, target, figures)
+    assert "WITHDRAWN" in target_card(SESSION, target, figures | {"withdrawn": True})
+    call = {"answer": {}, "predictions": None, "source": "withdrawn"}
+    assert "stopped the model" in answer_text(SESSION, FIRE, call)
+
+
 def test_a_call_that_release_0_1_0_answered_is_shown_field_by_field() -> None:
     old = {"answer": {"seconds": {"median": 300.0, "lower": 200.0}, "late": False}, "predictions": None}
     assert answer_text(SESSION, FIRE, old) == "seconds.median: 300.0 · seconds.lower: 200.0 · late: False"
