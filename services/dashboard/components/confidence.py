@@ -10,7 +10,7 @@ import structlog
 
 from services.core.contract.use_case import RegressionPrediction, UseCase
 from services.dashboard.api.client import Service
-from services.dashboard.components.feedback import Tone, badge, notice
+from services.dashboard.components.feedback import Tone, badge, error_boundary, notice
 from services.dashboard.components.use_cases import title_of
 from services.dashboard.session import Session
 
@@ -22,6 +22,11 @@ def active_withdrawals(session: Session, use_case: UseCase) -> list[dict[str, An
     """The use case's emergency stops in force, at most a second old."""
     served = session.remembered("withdrawn", 1, lambda: session.client.get(Service.PREDICTION, "/v1/use-cases"))
     return next((line.get("withdrawn", []) for line in served if line["name"] == use_case.name), [])
+
+
+def show_active_withdrawals(session: Session, use_case: UseCase) -> None:
+    with error_boundary(session.words, key="withdrawn"):
+        withdrawal_notices(session, use_case, active_withdrawals(session, use_case))
 
 
 def withdrawal_extent(session: Session, use_case: UseCase, entry: Mapping[str, Any]) -> str:

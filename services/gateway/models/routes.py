@@ -197,10 +197,9 @@ def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
             made = withdrawals.withdraw(
                 session, use_case.name, given.target, given.version, given.reason, caller.name, datetime.now(UTC)
             )
-            origin = request_origin_of(request)
             gateway.trail.add(
                 session,
-                origin,
+                request_origin_of(request),
                 "advice.withdrawn",
                 by=caller,
                 use_case=use_case.name,

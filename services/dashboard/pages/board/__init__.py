@@ -16,7 +16,7 @@ from services.core.contract.use_case import UseCase
 from services.dashboard import drafts
 from services.dashboard.api.client import ApiError
 from services.dashboard.components import frontend, maps
-from services.dashboard.components.confidence import SOURCE_TONES, active_withdrawals, withdrawal_notices
+from services.dashboard.components.confidence import SOURCE_TONES, show_active_withdrawals
 from services.dashboard.components.feedback import badge, empty_state, error_boundary, notice, open_alerts, show_error
 from services.dashboard.pages.board import calls as outcome_form
 from services.dashboard.pages.board import calls as shown
@@ -52,7 +52,7 @@ def render(session: Session) -> None:
         )  # fmt: skip
     places = _places(session, use_case)
     if view == "handover":
-        _withdrawn(session, use_case)
+        show_active_withdrawals(session, use_case)
         _handover(session, use_case)
         return
     filters = _filters(session, use_case)
@@ -61,11 +61,6 @@ def render(session: Session) -> None:
     waiting = st.session_state.get(_OPEN_CALL) is not None
     part = st.fragment(_live, run_every=_REFRESH_SECONDS if refresh and not waiting else None)
     part(session, use_case, filters, places)
-
-
-def _withdrawn(session: Session, use_case: UseCase) -> None:
-    with error_boundary(session.words, key="withdrawn"):
-        withdrawal_notices(session, use_case, active_withdrawals(session, use_case))
 
 
 def _places(session: Session, use_case: UseCase) -> dict[str, tuple[float, float]]:
@@ -123,7 +118,7 @@ def _live(
     session: Session, use_case: UseCase, filters: Mapping[str, Any], places: Mapping[str, tuple[float, float]]
 ) -> None:
     words = session.words
-    _withdrawn(session, use_case)
+    show_active_withdrawals(session, use_case)
     place, by_area = use_case.presentation.map, filters["area"] is not None
     limit = _AREA_LIMIT if by_area else _FETCH_LIMIT  # only here is it known which area a call is from
     asked = {

@@ -12,7 +12,7 @@ from services.dashboard import drafts
 from services.dashboard.api import predictions
 from services.dashboard.api.client import ApiError
 from services.dashboard.components import maps
-from services.dashboard.components.confidence import active_withdrawals, withdrawal_notices
+from services.dashboard.components.confidence import show_active_withdrawals
 from services.dashboard.components.feedback import empty_state, error_boundary, notice, show_error
 from services.dashboard.components.use_cases import fields_of, title_of, validate_request
 from services.dashboard.pages.call import answer_view, batch
@@ -41,8 +41,7 @@ def render(session: Session) -> None:
             words("call.what"), ["one", "many"], default="one", key=drafts.kept(_MODE), label_visibility="hidden",
             format_func=lambda name: words(f"call.{name}"), required=True, wrap=True,
         )  # fmt: skip
-    with error_boundary(words, key="withdrawn"):
-        withdrawal_notices(session, use_case, active_withdrawals(session, use_case))
+    show_active_withdrawals(session, use_case)
     if mode == "many":
         with error_boundary(words, key="batch"):
             batch.batch_form(session, use_case)

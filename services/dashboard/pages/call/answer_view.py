@@ -1,6 +1,4 @@
-"""One answer: warnings first, a card per target, its source and further fields, and the contribution of each request
-field.
-"""
+"""One answer: warnings first, a card per target, its source, further fields and the contribution of each field."""
 
 from __future__ import annotations
 
@@ -43,9 +41,8 @@ def show_answer(
     words = session.words
     if heading:
         st.markdown(f"### {heading}")
-    withdrawal_notices(
-        session, use_case, [found["withdrawal"] for found in answer["warnings"] if found.get("withdrawal")]
-    )
+    stops = [warning["withdrawal"] for warning in answer["warnings"] if warning.get("withdrawal")]
+    withdrawal_notices(session, use_case, stops)
     against = reasons_against(session, use_case, answer, values)
     if against:
         notice("warn", words("call.not_to_rely_on"), words("call.you_decide"), against)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -158,8 +157,8 @@ def _restore(session: Session, use_case: UseCase, entry: Mapping[str, Any]) -> C
     words = session.words
 
     def do(reason: str, _: str) -> str:
-        path = f"/admin/withdrawals/{entry['id']}?{urlencode({'reason': reason})}"
-        session.client.ask("DELETE", Service.GATEWAY, path)
+        path = f"/admin/withdrawals/{entry['id']}"
+        session.client.ask("DELETE", Service.GATEWAY, path, parameters={"reason": reason})
         session.forget("withdrawn")
         return words("models.restored")
 
