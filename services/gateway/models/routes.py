@@ -179,12 +179,12 @@ def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
     router = APIRouter(tags=["emergency stop"])
 
     @router.get("/admin/withdrawals", summary="The emergency stops in force")
-    def active(caller: Viewer) -> list[Withdrawal]:
+    def list_withdrawals(caller: Viewer) -> list[Withdrawal]:
         with gateway.transaction() as session:
             return [entry for entry in withdrawals.withdrawals(session)[0] if caller.can_call(entry.use_case)]
 
     @router.post("/admin/withdrawals", summary="Withdraw advice at once", status_code=201)
-    def withdraw(request: Request, given: WithdrawalRequest, caller: Operator) -> Withdrawal:
+    def start_withdrawal(request: Request, given: WithdrawalRequest, caller: Operator) -> Withdrawal:
         """That of a use case, a target or a version: within two seconds its answers everywhere say `withdrawn`.
         Requires an operator of all centres."""
         require_all_centres(caller)
@@ -211,7 +211,7 @@ def withdrawals_router(gateway: GatewayContainer) -> APIRouter:
         return made
 
     @router.delete("/admin/withdrawals/{withdrawal_id}", summary="Lift an emergency stop", status_code=204)
-    def restore(
+    def lift_withdrawal(
         request: Request,
         withdrawal_id: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
         caller: Operator,

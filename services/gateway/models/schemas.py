@@ -22,7 +22,10 @@ class RollbackRequest(
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = ""
 
 
-class WithdrawalRequest(StrictModel):
+class WithdrawalRequest(
+    StrictModel,
+    json_schema_extra={"examples": [{"use_case": "name_of_a_use_case", "reason": "Arrival times are far too low."}]},
+):
     use_case: Annotated[str, StringConstraints(max_length=64)]
     target: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, description="The one target whose advice is withdrawn; null: all."
