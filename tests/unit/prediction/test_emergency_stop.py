@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 
 from services.core.auth.snapshot import AuthSnapshotDocument, SnapshotFile, Withdrawal
 from services.core.auth.snapshot_poller import MAX_POLL_SECONDS, ApiKeyUsage, AuthSnapshotPoller
+from services.core.paths import VigiePaths
+from services.core.prediction_log.records import decode_record
 from services.prediction.app import _withdraw
 from tests.toy.declaration import USE_CASE
 
@@ -197,3 +200,25 @@ def test_a_list_of_release_0_1_0_is_read_and_lifts_nothing() -> None:
     old = AuthSnapshotDocument.model_validate({"issued_at": AT, "jwks": {"keys": []}, "keys": []})
     before = Gateway(_withdrawal()).access_list()
     assert old.keeping_withdrawals_of(before).withdrawn == [_withdrawal()]
+
+
+def test_the_service_itself_follows_the_list_that_it_stored(make_service: Callable[..., Any], tmp_path: Path) -> None:
+    given = {"gateway_url": "http://127.0.0.1:9", "service_token": "s" * 32, "prediction_access": "required"}
+    service = make_service(settings=given)
+    path = VigiePaths(tmp_path / "home").access_list
+    SnapshotFile(path).save(Gateway(_withdrawal()).access_list())
+    service.app.state.authenticator.load_from_disk()
+    assert service.desk.slot.withdrawn == (_withdrawal(),)
+
+
+def test_an_answer_without_figures_is_a_record_that_can_be_stored(make_service: Callable[..., Any]) -> None:
+    service = make_service(settings={"prediction_withdrawn": "none"})
+    _stop(service, _withdrawal())
+    response = service.predict()
+    line = {
+        "v": 1, "k": "prediction", "request": service.call, "response": response, "decisions": {}, "own_field": False,
+        "by": ["north", "key", "k1"], "row": None, "incident": None, "us": 5, "at": AT.timestamp(),
+        "pseudonymised": False,
+    }  # fmt: skip
+    row = decode_record(json.dumps(line).encode()).row
+    assert (row["source"], row["answer"], row["predictions"]) == ("withdrawn", {}, None)
