@@ -128,7 +128,8 @@ class SimulationStats:
         """Count a finished call; ``status`` is the HTTP status or the name of the error."""
         self.statuses[str(status)] += 1
         answered = isinstance(status, int) and status < 400
-        refused = isinstance(status, int) and 400 <= status < 500
+        # A key that nobody has made is answered 503 until a newer access list has confirmed it: a refusal too.
+        refused = isinstance(status, int) and (400 <= status < 500 or (hostile and status == 503))
         word = "answered" if answered else "refused" if refused else "failed"
         if hostile:
             self.hostile[word] += 1
