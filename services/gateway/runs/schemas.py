@@ -13,7 +13,7 @@ from services.gateway.deps import StrictModel
 
 
 class StartIngestionRequest(
-    StrictModel, json_schema_extra={"examples": [{"use_case": "fire_response", "source": "auto"}]}
+    StrictModel, json_schema_extra={"examples": [{"use_case": "name_of_a_use_case", "source": "auto"}]}
 ):
     use_case: Annotated[str, StringConstraints(max_length=120)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
@@ -26,7 +26,7 @@ class StartIngestionRequest(
 
 
 class StartRetrainingRequest(
-    StrictModel, json_schema_extra={"examples": [{"use_case": "fire_response", "require_approval": True}]}
+    StrictModel, json_schema_extra={"examples": [{"use_case": "name_of_a_use_case", "require_approval": True}]}
 ):
     use_case: Annotated[str, StringConstraints(max_length=120)]
     source: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
