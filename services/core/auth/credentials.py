@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.core.auth.principal import AuthError, AuthErrorCode, Pending, Principal, Role
+from services.core.auth.principal import API_KEY_PREFIX, AuthError, AuthErrorCode, Pending, Principal, Role
 from services.core.errors import VigieError
 
 ALGORITHM = "ES256"
@@ -262,7 +262,6 @@ class PublicKeys:
         return AccessClaims.model_validate(payload)
 
 
-API_KEY_PREFIX = "vig_"
 _ALPHABET = string.ascii_lowercase + string.digits
 _API_KEY_PATTERN = re.compile(r"vig_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+API_KEY_PREFIX = "vig_"
+"""How the text of every API key begins."""
+
 
 class Role(StrEnum):
     """Roles in ascending order; a role includes the rights of those before it."""

@@ -15,14 +15,13 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.core.auth.credentials import (
-    API_KEY_PREFIX,
     LEEWAY_SECONDS,
     AccessClaims,
     PublicKeys,
     hash_api_key,
     parse_key_id,
 )
-from services.core.auth.principal import AuthError, AuthErrorCode, Principal, Role
+from services.core.auth.principal import API_KEY_PREFIX, AuthError, AuthErrorCode, Principal, Role
 from services.core.errors import VigieError
 from services.core.io import atomic_write
 

@@ -22,8 +22,7 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.types import Scope
 
-from services.core.auth.credentials import API_KEY_PREFIX
-from services.core.auth.principal import Authenticator, AuthError, AuthErrorCode, Principal, Role
+from services.core.auth.principal import API_KEY_PREFIX, Authenticator, AuthError, AuthErrorCode, Principal, Role
 from services.core.headers import API_KEY_HEADER, CSRF_HEADER, raw
 from services.core.web.errors import HttpError, http_error
 from services.core.web.server import PRINCIPAL_KEY

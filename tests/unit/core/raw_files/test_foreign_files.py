@@ -63,7 +63,7 @@ def damaged_zip() -> bytes:
     [
         ("notice.docx", damaged_zip()),
         ("report.xlsx", b"PK\3\4 and nothing"),
-        ("more.csv.gz", gzip.compress(b"a,b\n1,2\n" * 900)[:-40]),
+        ("more.csv.gz", gzip.compress(b"a,b\n1,2\n" * 900, mtime=0)[:-40]),
         ("page.zip", b"<html>not found</html>"),
     ],
 )
