@@ -241,7 +241,7 @@ def _waiting_run(platform: Platform) -> str:
 def test_tables_and_refused_rows_are_shown_with_their_reasons(signed_in: SignedIn) -> None:
     page = signed_in(Role.OPERATOR, "en", _address("data"))
     _says(page, "24 rows were refused and kept aside")
-    _says(page, "DateOfCall or TimeOfCall is not a date and a time")
+    _says(page, "DateOfCall is not a date")
     page.get_by_text("The first of them, as they stand in the file").click()
     _says(page, "spoilt")
 
