@@ -15,6 +15,8 @@ WRITE_THE_CHECKOUT = frozenset({"init", "new-use-case", "test"})
 COMPLETION = "_VIGIE_COMPLETE"
 """Set by the shell when it requests completions; ``./vigie`` installs nothing then."""
 _COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
+_TAKE_THE_NAMED_SHELL = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
+"""Typer's variable: without it the shell is looked for among the parents of this process."""
 
 app = typer.Typer(
     name="vigie",
@@ -34,6 +36,8 @@ def _commands() -> None:
 def main() -> None:
     arguments = sys.argv[1:]
     if COMPLETION in os.environ or any(argument in _COMPLETION_OPTIONS for argument in arguments):
+        if len(arguments) > 1:  # the shell is named, and need not be the one that started this process
+            os.environ.setdefault(_TAKE_THE_NAMED_SHELL, "1")
         app(prog_name="vigie")  # shell completion is registered by name, not by path
         return
     for stream in (sys.stdout, sys.stderr):

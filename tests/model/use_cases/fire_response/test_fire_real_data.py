@@ -55,7 +55,7 @@ def checked(shared_data: Path) -> Any:
     faults = []
     for name, table in FILES.items():
         frame = pd.read_csv(shared_data / "fire_response" / name, dtype=str, keep_default_na=False)
-        rows, refused = raw.parse_table(table, frame.assign(line=np.arange(2, len(frame) + 2)))
+        rows, refused, _ = raw.parse_table(table, frame.assign(line=np.arange(2, len(frame) + 2)))
         parts.setdefault(table, []).append(rows)
         faults.append(refused.assign(file=name))
     tables = {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}

@@ -34,8 +34,10 @@ HOOKS = {
 CARRIERS = {"services.deprecated_names"} | {
     f"services.core.{name}"
     for name in (
+        "auth.service_credentials",
         "background",
         "errors",
+        "headers",
         "io",
         "logs",
         "params",  # its values are dependencies themselves
