@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_fastapi_instrumentator.metrics import Info
 
-from services.core.auth.principal import AuthErrorCode
+from services.core.auth.principal import AUTH_ERROR_KEY, AuthErrorCode
 from services.core.headers import CALL_KIND_HEADER, LIVE, TRAFFIC_TYPES, raw
-from services.core.web.authentication import AUTH_ERROR_KEY
 
 LATENCY_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 """Histogram buckets in seconds, finest in the milliseconds that a prediction takes."""

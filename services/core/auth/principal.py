@@ -10,6 +10,10 @@ API_KEY_PREFIX = "vig_"
 """How the text of every API key begins."""
 
 
+AUTH_ERROR_KEY = "auth_error"
+"""In the scope of a refused request: the ``AuthErrorCode``."""
+
+
 class Role(StrEnum):
     """Roles in ascending order; a role includes the rights of those before it."""
 

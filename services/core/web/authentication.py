@@ -22,7 +22,15 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.types import Scope
 
-from services.core.auth.principal import API_KEY_PREFIX, Authenticator, AuthError, AuthErrorCode, Principal, Role
+from services.core.auth.principal import (
+    API_KEY_PREFIX,
+    AUTH_ERROR_KEY,
+    Authenticator,
+    AuthError,
+    AuthErrorCode,
+    Principal,
+    Role,
+)
 from services.core.headers import API_KEY_HEADER, CSRF_HEADER, raw
 from services.core.web.errors import HttpError, http_error
 from services.core.web.server import PRINCIPAL_KEY
@@ -145,8 +153,6 @@ USE_CASE_EXTENSION = "x-use-case"
 """OpenAPI extension: the route belongs to this use case; keys may be restricted to others."""
 RETRY_SECONDS: Mapping[AuthErrorCode, int] = {AuthErrorCode.NO_LIST: 5, AuthErrorCode.UNCONFIRMED: 2}
 """When to try again, where the service does not know yet who calls."""
-AUTH_ERROR_KEY: Final = "auth_error"
-"""In the scope of a refused request: the ``AuthErrorCode``."""
 
 ROLE_SCHEME: Final = "vigie-role"
 

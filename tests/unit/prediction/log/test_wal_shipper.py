@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from services.core.prediction_log.store import DatabaseUnavailableError, RejectedRecord
@@ -245,6 +246,8 @@ def test_the_log_says_why_calls_are_not_recorded(
         journal.write(call_line("r1"))
     assert journal.open()
     with capture_logs() as logs:
+        # A logger that an earlier test configured and used would not be captured.
+        monkeypatch.setattr(delivery_module, "log", structlog.get_logger())
         delivery._turn()
     assert [(line["event"], line["dropped"]) for line in logs if "reason" in line] == [("calls are not recorded", 1)]
     assert "No space left on device" in logs[0]["reason"]
