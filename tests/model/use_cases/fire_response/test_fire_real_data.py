@@ -63,7 +63,7 @@ def checked(shared_data: Path) -> Any:
 
 
 def test_no_row_of_the_official_files_is_refused(checked: Any) -> None:
-    assert len(checked.rejected) == 0
+    assert len(checked.faults) == 0
     assert {name: len(rows) for name, rows in checked.tables.items()} == {
         "incidents": 32_247 + 7_056,
         "mobilisations": 20,
